@@ -1,0 +1,40 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+# On Linux, plain torch brings gigabytes of CUDA. For the CPU build elsewhere than on a
+# machine that has its wheel, add: TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test lint docs bench clean
+
+demo: $(INSTALLED)
+	$(BIN)/skcluster demo $(ARGS)
+
+test: $(INSTALLED)
+	SCIPY_ARRAY_API=1 MPLBACKEND=Agg $(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+docs: $(INSTALLED)
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/bench_maps.py
+	$(BIN)/python benchmarks/bench_training.py
+
+clean:
+	rm -rf $(VENV) docs/_build docs/generated
+
+# Runs again only when what is to be installed has changed, so later calls work offline.
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): a few minutes the first time."
+	$(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) torch)
+	$(PIP) --editable ".[dev]"
+	@touch $@

@@ -1,0 +1,53 @@
+"""Galaxy-cluster masses from X-ray photon lists, the scikit-learn way.
+
+Photons travel through a `ClusterSample`, step by step, to a mass::
+
+    photon lists - PhotonMapper - RedshiftNormalizer - LogScaler - XrayCNNRegressor
+          `------- ProxyMeasurer - EvrardProxyRegressor
+
+Every step is a scikit-learn transformer or regressor that takes the sample as X, so
+pipelines, cross-validation and searches work as they are. Sky frame: x to the West, y to
+the North. Units: deg, keV, km/s, comoving Mpc/h, Msun/h; targets are log10 M500c.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+# In the order in which the photons travel. A name loads its module on first use: nobody
+# waits for scikit-learn, astropy or torch to read a version.
+_NAMES_OF_MODULE = {
+    "sample": ("ClusterSample", "Ragged", "SparseMaps"),
+    "io": (
+        "read_photons",
+        "read_galaxies",
+        "read_sample",
+        "write_photons",
+        "write_sample",
+    ),
+    "maps": ("PhotonMapper", "RedshiftNormalizer", "LogScaler"),
+    "proxies": ("ProxyMeasurer", "clip_velocities", "gapper_dispersion"),
+    "evrard": ("EvrardProxyRegressor", "search_proxies"),
+    "regressors": ("XrayCNNRegressor",),
+    "model_selection": ("QuadrantGroupKFold",),
+    "persistence": ("save_model", "load_model"),
+}
+_MODULE_OF_NAME = {
+    name: module for module, names in _NAMES_OF_MODULE.items() for name in names
+}
+_MODULES = ("cosmology", "datasets", "networks", "metrics", "comparison", "plotting")
+
+__all__ = [*_MODULE_OF_NAME, "datasets"]
+
+
+def __getattr__(name):
+    if name in _MODULE_OF_NAME:
+        module = importlib.import_module(f".{_MODULE_OF_NAME[name]}", __name__)
+        return getattr(module, name)
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__, *_MODULES})

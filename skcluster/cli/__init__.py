@@ -1,0 +1,49 @@
+"""The `skcluster` command: demo, simulate, train and predict.
+
+Exit codes: 0 all done; 1 an error, told on one line; 2 wrong usage; 3 some clusters have
+no prediction; 130 interrupted.
+"""
+
+import argparse
+import sys
+
+from .. import __version__
+from .demo import add_demo
+from .models import add_predict, add_train
+from .simulate import add_simulate
+
+
+def main(argv=None):
+    """Run the command; returns its exit code.
+
+    Examples
+    --------
+    >>> main(["predict", "nowhere.skops", "photons.fits"])
+    1
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("\nskcluster: interrupted.", file=sys.stderr)
+        return 130
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        if arguments.traceback:
+            raise
+        print(f"skcluster: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="skcluster",
+        description="Masses of galaxy clusters from X-ray photon lists.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (add_demo, add_simulate, add_train, add_predict):
+        command = add(commands)
+        command.add_argument(
+            "--traceback", action="store_true", help="show where an error came from"
+        )
+    return parser

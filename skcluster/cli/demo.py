@@ -1,0 +1,187 @@
+"""`skcluster demo`: from mock photons to masses, five estimators on the same folds."""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from .output import print_table, say
+
+THREE_BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
+
+
+def add_demo(commands):
+    """Add the parser of `demo`."""
+    parser = commands.add_parser(
+        "demo",
+        help="mock clusters become masses: the paper's ladder of estimators",
+        description="Make a mock survey and cross-validate by octant: two photon counts, "
+        "the four-proxy covariance model, and the networks on one and three bands.",
+    )
+    parser.add_argument("--clusters", type=int, default=1200, help="default: 1200")
+    parser.add_argument("--pixels", type=int, default=32, help="a side; default: 32")
+    parser.add_argument("--epochs", type=int, default=45, help="default: 45")
+    parser.add_argument(
+        "--jobs", type=int, default=-1, help="folds at a time; default: one a core"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument(
+        "--device", default="auto", help="default: a GPU if there is one"
+    )
+    parser.add_argument(
+        "--output", default="skcluster-demo", help="folder for the results"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON on standard output")
+    parser.set_defaults(run=demo)
+    return parser
+
+
+def demo(arguments):
+    """Run the ladder, print its table, write it and the two figures."""
+    from .. import QuadrantGroupKFold
+    from ..comparison import compare_estimators
+    from ..datasets import make_mock_survey
+
+    _require_matplotlib()
+    folder = Path(arguments.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    survey = make_mock_survey(arguments.clusters, random_state=arguments.seed)
+    say(
+        f"Mock survey: {len(survey.sample)} clusters, "
+        f"{survey.sample.photons.offsets[-1]:,} photons, "
+        f"{time.perf_counter() - started:.1f} s."
+    )
+    checkpoints = folder / "checkpoints"
+    try:
+        comparison = compare_estimators(
+            paper_ladder(survey.sample, arguments, checkpoints),
+            survey.log_mass,
+            cv=QuadrantGroupKFold(),
+            groups=survey.sample.position,
+            n_jobs=arguments.jobs,
+            on_progress=_show_fold,
+        )
+    except KeyboardInterrupt:
+        say("\nThe same command goes on from here.")
+        raise
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    table = comparison.table
+    print_table(table if arguments.json else readable(table), as_json=arguments.json)
+    _write(folder, comparison, survey)
+    say(f"Wrote {folder}/table.csv, maps.png and masses.png.")
+    return 0
+
+
+def paper_ladder(sample, arguments, checkpoints):
+    """The paper's estimators, each with its X, from the plainest to the best."""
+    from sklearn.pipeline import make_pipeline
+
+    from .. import (
+        EvrardProxyRegressor,
+        LogScaler,
+        PhotonMapper,
+        ProxyMeasurer,
+        RedshiftNormalizer,
+        XrayCNNRegressor,
+    )
+
+    measurer = ProxyMeasurer(with_redshift=True)
+    measured = measurer.transform(sample)
+    columns = measurer.get_feature_names_out().tolist()
+
+    def proxies(*names):
+        chosen = [columns.index(name) for name in (*names, "redshift")]
+        return EvrardProxyRegressor(redshift_column=-1), measured[:, chosen]
+
+    def network(bands, dropout):
+        regressor = XrayCNNRegressor(
+            dropout=dropout,
+            augment=True,
+            max_epochs=arguments.epochs,
+            random_state=arguments.seed,
+            device=arguments.device,
+            n_threads=1,
+            checkpoint_dir=str(checkpoints),
+        )
+        pipeline = make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
+        mapper = PhotonMapper(bands=bands, n_pixels=arguments.pixels)
+        return pipeline, mapper.transform(sample)
+
+    return {
+        "N_phot": proxies("n_phot"),
+        "N_phot,500c": proxies("n_phot_500c"),
+        "four proxies": proxies("n_gal", "sigma_v", "n_phot", "n_phot_500c"),
+        "network, one band": network(((0.5, 10.0),), dropout=0.0),
+        "network, three bands": network(THREE_BANDS, dropout=0.1),
+    }
+
+
+def readable(table):
+    """The columns that people look at, rounded, with their bootstrap errors."""
+    short = table["estimator", "n_clusters"]
+    for name in ("std", "robust"):
+        dex, percent = table[f"{name}_dex"], table[f"{name}_percent"]
+        errors = table[f"{name}_percent_error"]
+        short[f"{name} [dex]"] = [f"{value:.4f}" for value in dex]
+        short[f"{name} [%]"] = [
+            f"{value:.1f} ± {error:.1f}"
+            for value, error in zip(percent, errors, strict=True)
+        ]
+    short["median bias [dex]"] = [f"{value:+.3f}" for value in table["median_bias_dex"]]
+    short["seconds"] = [f"{value:.1f}" for value in table["seconds"]]
+    return short
+
+
+def _show_fold(name, done, n_folds, seconds):
+    end = "\r" if sys.stderr.isatty() and done < n_folds else "\n"
+    text = f"{name:22s} fold {done}/{n_folds}  {seconds:6.1f} s"
+    print(text, end=end, file=sys.stderr, flush=True)
+
+
+def _require_matplotlib():
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ImportError(
+            "The demo draws with matplotlib, which is not installed: "
+            'pip install "skcluster[plot]".'
+        ) from error
+    matplotlib.use("Agg")
+
+
+def _write(folder, comparison, survey):
+    from .. import PhotonMapper
+    from ..plotting import MassPredictionDisplay, PhotonMapDisplay
+
+    comparison.table.write(folder / "table.csv", overwrite=True)
+    sample, log_mass = survey.sample, survey.log_mass
+    examples = _examples(log_mass, sample.redshift)
+    maps = PhotonMapper(n_pixels=64).transform(sample[examples])
+    display = PhotonMapDisplay.from_sample(
+        maps, range(len(examples)), log_mass=log_mass[examples]
+    ).plot()
+    display.figure_.suptitle("Mock clusters")
+    display.figure_.savefig(folder / "maps.png", dpi=150)
+    display = None
+    for name in ("N_phot", "network, three bands"):
+        display = MassPredictionDisplay.from_predictions(
+            log_mass,
+            comparison.predictions[name],
+            name=f"{name} (mock)",
+            ax=None if display is None else display.axes_,
+        )
+    display.figure_.savefig(folder / "masses.png", dpi=150)
+
+
+def _examples(log_mass, redshift):
+    """Different clusters nearest to three masses at two redshifts."""
+    chosen = []
+    for near in (0.137, 0.379):
+        for mass in (13.7, 14.2, 14.7):
+            distance = np.hypot(log_mass - mass, 10 * (redshift - near))
+            distance[chosen] = np.inf
+            chosen.append(int(distance.argmin()))
+    return chosen

@@ -1,0 +1,58 @@
+"""`skcluster simulate`: a mock survey as FITS photon lists and a table."""
+
+from pathlib import Path
+
+from .output import say
+
+
+def add_simulate(commands):
+    """Add the parser of `simulate`."""
+    parser = commands.add_parser(
+        "simulate",
+        help="write a mock survey: FITS photon lists and a table",
+        description="Write a mock survey: FITS photon and galaxy lists, and the table "
+        "clusters.ecsv that `skcluster train` and `predict` read.",
+    )
+    parser.add_argument("folder", help="where to write")
+    parser.add_argument("--clusters", type=int, default=100, help="default: 100")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--jobs", type=int, default=None, help="processes")
+    parser.add_argument(
+        "--background",
+        type=float,
+        default=0.005,
+        help="fraction of eROSITA's real background (default: 0.005)",
+    )
+    parser.add_argument("--no-agn", action="store_true", help="leave out the AGN")
+    parser.add_argument("--overwrite", action="store_true", help="replace old files")
+    parser.set_defaults(run=simulate)
+    return parser
+
+
+def simulate(arguments):
+    """Make the survey and write it."""
+    from ..datasets import make_mock_survey
+    from ..io import write_sample
+
+    table = Path(arguments.folder) / "clusters.ecsv"
+    if table.exists() and not arguments.overwrite:
+        raise FileExistsError(
+            f"There is already a {table}. Give another folder, or --overwrite."
+        )
+    survey = make_mock_survey(
+        arguments.clusters,
+        random_state=arguments.seed,
+        n_jobs=arguments.jobs,
+        background=arguments.background,
+        agn=not arguments.no_agn,
+    )
+    path = write_sample(
+        arguments.folder,
+        survey.sample,
+        overwrite=arguments.overwrite,
+        log_mass=survey.log_mass,
+    )
+    n_photons = survey.sample.photons.offsets[-1]
+    say(f"Wrote {len(survey.sample)} mock clusters, {n_photons} photons.")
+    print(path)
+    return 0

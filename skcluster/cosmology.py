@@ -1,0 +1,242 @@
+"""Sky and comoving space: the only module that asks astropy for distances.
+
+Lengths are comoving Mpc/h and masses Msun/h throughout. The plane of the sky has
+x growing to the West and y to the North about the cluster's centre.
+"""
+
+import warnings
+
+import numpy as np
+from astropy import cosmology as astropy_cosmology
+
+CRITICAL_DENSITY = 2.77536627e11
+"""Critical density today [h² Msun / Mpc³]."""
+
+
+def get_cosmology(cosmology):
+    """The astropy cosmology of that name, or the object itself.
+
+    Parameters
+    ----------
+    cosmology : str or astropy.cosmology.Cosmology
+
+    Returns
+    -------
+    cosmology : astropy.cosmology.Cosmology
+
+    Examples
+    --------
+    >>> get_cosmology("WMAP7").name
+    'WMAP7'
+    """
+    if isinstance(cosmology, astropy_cosmology.Cosmology):
+        return cosmology
+    if cosmology not in astropy_cosmology.available:
+        raise ValueError(
+            f"Unknown cosmology {cosmology!r}. Give one of "
+            f"{', '.join(astropy_cosmology.available)}, or an astropy cosmology object."
+        )
+    return getattr(astropy_cosmology, cosmology)
+
+
+def comoving_distance(redshift, cosmology="WMAP7"):
+    """Transverse comoving distance.
+
+    Parameters
+    ----------
+    redshift : array-like of shape (n_clusters,)
+    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+
+    Returns
+    -------
+    distance : ndarray of shape (n_clusters,)
+        [Mpc/h]
+
+    Examples
+    --------
+    >>> comoving_distance([0.1, 0.3]).round(1)
+    array([293.5, 841.2])
+    """
+    cosmology = get_cosmology(cosmology)
+    distinct, inverse = np.unique(redshift, return_inverse=True)
+    distance = cosmology.comoving_transverse_distance(distinct).value * cosmology.h
+    return distance[inverse]
+
+
+def mass_within_r500c(r500c, redshift, cosmology="WMAP7"):
+    r"""Mass M500c of the sphere whose mean density is 500 times critical.
+
+    .. math::
+
+        M_{500c} = 500 \, \frac{4 \pi}{3} \, \rho_c(z)
+                   \left( \frac{R_{500c}}{1 + z} \right)^3
+
+    Parameters
+    ----------
+    r500c : array-like of shape (n_clusters,)
+        Comoving radius [Mpc/h].
+    redshift : array-like of shape (n_clusters,)
+    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+
+    Returns
+    -------
+    mass : ndarray of shape (n_clusters,)
+        [Msun/h]
+
+    Examples
+    --------
+    >>> mass_within_r500c([0.7], [0.2]).round(-12)
+    array([1.38e+14])
+    """
+    return _density_500(redshift, cosmology) * np.asarray(r500c, float) ** 3
+
+
+def r500c_of_mass(mass, redshift, cosmology="WMAP7"):
+    """Comoving R500c of a mass M500c: the inverse of `mass_within_r500c`.
+
+    Parameters
+    ----------
+    mass : array-like of shape (n_clusters,)
+        [Msun/h]
+    redshift : array-like of shape (n_clusters,)
+    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+
+    Returns
+    -------
+    r500c : ndarray of shape (n_clusters,)
+        [Mpc/h]
+
+    Examples
+    --------
+    >>> r500c_of_mass([1e14], [0.2]).round(3)
+    array([0.628])
+    """
+    return np.cbrt(np.asarray(mass, float) / _density_500(redshift, cosmology))
+
+
+def _density_500(redshift, cosmology):
+    """Msun/h per comoving (Mpc/h)³."""
+    redshift = np.asarray(redshift, float)
+    critical = CRITICAL_DENSITY * get_cosmology(cosmology).efunc(redshift) ** 2
+    return 500 * 4 / 3 * np.pi * critical / (1 + redshift) ** 3
+
+
+def sky_to_plane(ra, dec, center_ra, center_dec, *, repeats=None):
+    r"""Tangent-plane offsets of sky positions about a centre.
+
+    The gnomonic projection, with x to the West:
+
+    .. math::
+
+        x = -\frac{\cos\delta \sin\Delta\alpha}{w}, \quad
+        y = \frac{\sin\delta \cos\delta_0
+                  - \cos\delta \sin\delta_0 \cos\Delta\alpha}{w}, \quad
+        w = \sin\delta \sin\delta_0 + \cos\delta \cos\delta_0 \cos\Delta\alpha
+
+    Parameters
+    ----------
+    ra, dec : array-like
+        [deg]
+    center_ra, center_dec : array-like
+        [deg], broadcast against `ra` and `dec`.
+    repeats : ndarray of int of shape (n_clusters,), default=None
+        With one centre a cluster: how many of the positions are about each.
+
+    Returns
+    -------
+    x, y : ndarray
+        Offsets to the West and to the North [rad]. NaN for a position 90 degrees or
+        more from the centre, which has no image in the tangent plane.
+
+    Examples
+    --------
+    >>> x, y = sky_to_plane(9.9, 45.0, 10.0, 45.0)
+    >>> bool(x > 0), bool(abs(y) < 1e-5)
+    (True, True)
+    """
+    center_dec = np.radians(center_dec)
+    sin0, cos0 = np.sin(center_dec), np.cos(center_dec)
+    if repeats is not None:
+        center_ra, center_dec, sin0, cos0 = (
+            np.repeat(value, repeats) for value in (center_ra, center_dec, sin0, cos0)
+        )
+    # The same formulas in the differences d - d0 and a - a0, which lose no digits and,
+    # where all are small, need no sine.
+    sin, versine = _sin_versine(np.radians(np.asarray(dec, float)) - center_dec)
+    sin_ra, versine_ra = _sin_versine(np.radians(np.asarray(ra, float) - center_ra))
+    cos_dec = cos0 * (1 - versine) - sin0 * sin
+    w = 1 - versine - cos_dec * cos0 * versine_ra
+    # The cosine of 90 degrees is 6e-17 in floating point.
+    w = np.where(w > 1e-15, w, np.nan)
+    return -cos_dec * sin_ra / w, (sin + cos_dec * sin0 * versine_ra) / w
+
+
+def _sin_versine(angle):
+    """sin a and 1 - cos a [rad], by their series where all angles are below 3 degrees."""
+    if angle.size and max(angle.max(), -angle.min()) < 0.05:
+        square = angle * angle
+        sin = angle * (1 - square / 6 * (1 - square / 20 * (1 - square / 42)))
+        return sin, square / 2 * (
+            1 - square / 12 * (1 - square / 30 * (1 - square / 56))
+        )
+    return np.sin(angle), 2 * np.sin(angle / 2) ** 2
+
+
+def plane_to_sky(x, y, center_ra, center_dec):
+    """Sky positions of tangent-plane offsets: the inverse of `sky_to_plane`.
+
+    Parameters
+    ----------
+    x, y : array-like
+        Offsets to the West and to the North [rad].
+    center_ra, center_dec : array-like
+        [deg]
+
+    Returns
+    -------
+    ra, dec : ndarray
+        [deg], with 0 <= ra < 360.
+
+    Examples
+    --------
+    >>> ra, dec = plane_to_sky(0.0, 0.01, 10.0, 45.0)
+    >>> float(ra.round(6)), float(dec.round(4))
+    (10.0, 45.5729)
+    """
+    center_dec = np.radians(center_dec)
+    sin0, cos0 = np.sin(center_dec), np.cos(center_dec)
+    along = cos0 - y * sin0
+    delta = np.arctan2(np.negative(x), along)
+    dec = np.arctan2(sin0 + y * cos0, np.hypot(x, along))
+    # The modulo of a tiny negative number rounds up to 360 itself; once more makes it 0.
+    return (center_ra + np.degrees(delta)) % 360 % 360, np.degrees(dec)
+
+
+def warn_far_redshifts(redshift, redshift_range, *, by):
+    """Warn of clusters far outside the redshifts that `by` was fitted to.
+
+    Far is farther than 0.02 and a tenth of the range.
+
+    Parameters
+    ----------
+    redshift : ndarray of shape (n_clusters,)
+    redshift_range : tuple of 2 float
+        Lowest and highest redshift of the training clusters.
+    by : str
+        Name of the estimator.
+
+    Examples
+    --------
+    >>> warn_far_redshifts(np.array([0.31]), (0.1, 0.3), by="RedshiftNormalizer")
+    """
+    low, high = redshift_range
+    margin = max(0.02, 0.1 * (high - low))
+    far = np.flatnonzero((redshift < low - margin) | (redshift > high + margin))
+    if len(far):
+        warnings.warn(
+            f"{len(far)} of {len(redshift)} clusters lie far outside the redshifts "
+            f"{low:.3f} to {high:.3f} that {by} was fitted to (first: cluster "
+            f"{far[0]}, redshift {redshift[far[0]]:.3f}): it extrapolates.",
+            UserWarning,
+            stacklevel=4,
+        )

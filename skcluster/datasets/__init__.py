@@ -1,0 +1,9 @@
+"""Clusters to work with: a mock survey that is made, a simulated list that is fetched.
+
+`make_mock_survey` is one river: clusters → gas, galaxies, agn → spectra → instrument.
+"""
+
+from .magneticum import fetch_magneticum
+from .mock_survey import make_mock_survey
+
+__all__ = ["fetch_magneticum", "make_mock_survey"]

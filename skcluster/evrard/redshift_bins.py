@@ -1,0 +1,122 @@
+"""The redshift bins in which power laws are fitted, one a snapshot or a range."""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+
+MASS_SPREAD = 1e-10
+"""Smallest spread of masses that a slope can be fitted to [dex]."""
+
+
+def bin_edges(redshift, bins, n_needed):
+    """Edges of one bin for each redshift, of equally filled bins, or as given.
+
+    Parameters
+    ----------
+    redshift : ndarray of shape (n_clusters,)
+    bins : int, array-like of shape (n_bins + 1,) or None
+        As `redshift_bins` of `EvrardProxyRegressor`.
+    n_needed : int
+        Fewest clusters of a bin that can be fitted.
+
+    Returns
+    -------
+    edges : ndarray of shape (n_bins + 1,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bin_edges(np.array([0.1, 0.1, 0.3, 0.3]), None, n_needed=2)
+    array([0.1, 0.2, 0.3])
+    """
+    if isinstance(bins, bool) or (isinstance(bins, Integral) and bins < 1):
+        raise ValueError(
+            f"redshift_bins must be a number from 1, edges or None, got {bins!r}."
+        )
+    distinct = np.unique(redshift)
+    if bins is None and len(distinct) * n_needed > len(redshift):
+        raise ValueError(
+            f"{len(redshift)} clusters have {len(distinct)} distinct redshifts, but a "
+            f"bin needs at least {n_needed} clusters. Give a number of bins, such as "
+            "redshift_bins=5, or their edges."
+        )
+    if bins is not None and not isinstance(bins, Integral):
+        return _given_edges(redshift, bins)
+    inner = (distinct[1:] + distinct[:-1]) / 2
+    if bins is not None and bins < len(distinct):
+        share = np.arange(1, bins) / bins
+        last = np.quantile(redshift, share, method="inverted_cdf")
+        i = np.searchsorted(distinct, last)
+        inner = np.unique(inner[np.minimum(i, len(inner) - 1)])
+    return np.concatenate([distinct[:1], inner, distinct[-1:]])
+
+
+def _given_edges(redshift, edges):
+    given, edges = edges, np.asarray(edges)
+    if (
+        edges.dtype.kind not in "iuf"
+        or edges.ndim != 1
+        or len(edges) < 2
+        or not (np.diff(edges) > 0).all()
+    ):
+        raise ValueError(
+            "redshift_bins must be a number, None, or at least 2 increasing edges, got "
+            f"{given!r}."
+        )
+    outside = np.flatnonzero((redshift < edges[0]) | (redshift > edges[-1]))
+    if len(outside):
+        raise ValueError(
+            f"{len(outside)} of {len(redshift)} redshifts lie outside redshift_bins, "
+            f"which run from {edges[0]:g} to {edges[-1]:g} (first: cluster "
+            f"{outside[0]}, z = {redshift[outside[0]]:g}). Widen the edges."
+        )
+    return edges.astype(float)
+
+
+def bin_numbers(redshift, edges):
+    """Bin of each redshift, from 0; outside the edges it is the nearest one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bin_numbers(np.array([0.0, 0.15, 0.2, 9.0]), np.array([0.1, 0.2, 0.3]))
+    array([0, 0, 1, 1])
+    """
+    return np.searchsorted(edges[1:-1], redshift, side="right")
+
+
+def bin_centers(redshift, edges):
+    """Median redshift of each bin, or the middle of one that is empty."""
+    b = bin_numbers(redshift, edges)
+    members = [redshift[b == i] for i in range(len(edges) - 1)]
+    ends = zip(members, edges[:-1], edges[1:], strict=True)
+    return np.array([np.median(z if len(z) else [*end]) for z, *end in ends])
+
+
+def merge_poor_bins(edges, redshift, log_mass, n_needed):
+    """Edges without those that part a bin too poor to be fitted from its neighbor."""
+    given, edges = edges, np.array(edges)
+    while len(poor := _poor_bins(edges, redshift, log_mass, n_needed)):
+        gap = np.diff(bin_centers(redshift, edges), prepend=-np.inf, append=np.inf)
+        edges = np.delete(edges, poor[0] + (gap[poor[0]] > gap[poor[0] + 1]))
+    if len(edges) < len(given):
+        poor = _poor_bins(given, redshift, log_mass, n_needed)
+        center = bin_centers(redshift, given)[poor[0]]
+        warnings.warn(
+            f"{len(poor)} of {len(given) - 1} redshift bins (first: z = {center:g}) have "
+            f"fewer than {n_needed} clusters, or only one mass, and were merged into "
+            f"their nearest neighbors; {len(edges) - 1} bins remain.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return edges
+
+
+def _poor_bins(edges, redshift, log_mass, n_needed):
+    b, n_bins = bin_numbers(redshift, edges), len(edges) - 1
+    low, high = np.full(n_bins, np.inf), np.full(n_bins, -np.inf)
+    np.minimum.at(low, b, log_mass)
+    np.maximum.at(high, b, log_mass)
+    is_poor = (np.bincount(b, minlength=n_bins) < n_needed) | (high - low < MASS_SPREAD)
+    return np.flatnonzero(is_poor)

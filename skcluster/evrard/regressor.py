@@ -1,0 +1,259 @@
+"""Masses from scalar proxies that follow power laws with correlated scatter."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..cosmology import warn_far_redshifts
+from .power_laws import correlation_of, fit_power_laws, invert_power_laws
+from .redshift_bins import (
+    MASS_SPREAD,
+    bin_centers,
+    bin_edges,
+    bin_numbers,
+    merge_poor_bins,
+)
+
+LN_10 = np.log(10)
+
+
+class EvrardProxyRegressor(RegressorMixin, BaseEstimator):
+    r"""Mass from the logarithms of observables (paper Eqs. 3-7).
+
+    In every redshift bin the vector :math:`s = \ln S` of observables follows
+    :math:`\mu = \ln(M / M_p)` with a Gaussian scatter of covariance C,
+
+    .. math::
+
+        \langle s | \mu \rangle = \pi + \alpha \mu, \qquad
+        C = \mathrm{cov}(s - \pi - \alpha \mu),
+
+    fitted by least squares (C with N - 2 degrees of freedom). In a mass function
+    :math:`n(\mu) \propto e^{-\beta \mu}` the mass given s is Gaussian, with
+
+    .. math::
+
+        \langle \mu | s \rangle
+            = \left[ \alpha^T C^{-1} (s - \pi) - \beta \right] \sigma^2, \qquad
+        \sigma^2 = (\alpha^T C^{-1} \alpha)^{-1}.
+
+    Parameters
+    ----------
+    redshift_column : int or str, default=None
+        The column of X that holds the redshift, by number (from the end if negative)
+        or, where X is a DataFrame, by name. None: all columns are observables and
+        there is one bin.
+    redshift_bins : int or array-like of shape (n_bins + 1,), default=None
+        Number of bins of equally many clusters, or their edges. None: one bin for
+        each distinct redshift, as of a simulation's snapshots.
+    beta : float, default=0
+        :math:`\beta`, steepness of the mass function of the clusters to predict.
+    pivot_mass : float, default=1e14
+        :math:`M_p` [Msun/h]; it moves nothing but `intercept_`.
+
+    Attributes
+    ----------
+    slope_, intercept_ : ndarray of shape (n_bins, n_observables)
+        :math:`\alpha` and :math:`\pi`.
+    covariance_, correlation_ : ndarray of shape (n_bins, n_observables, n_observables)
+        C, and C scaled to a unit diagonal.
+    bin_scatter_ : ndarray of shape (n_bins,)
+        :math:`\sigma`, in ln M.
+    scatter_ : float
+        Root of the mean over the bins of :math:`\sigma^2`, in ln M.
+    redshift_edges_ : ndarray of shape (n_bins + 1,)
+        Half-open bins; redshifts outside belong to the first and the last one.
+    redshift_centers_ : ndarray of shape (n_bins,)
+        Median redshift of the bins; NaN without `redshift_column`.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+        Only if X has column names.
+
+    Notes
+    -----
+    The printed Eq. 7 lacks the inverse of C.
+
+    A bin with fewer than n_observables + 2 clusters, or with only one mass, is merged
+    into its nearest neighbor, with a warning.
+
+    C has 1e-10 of each observable's variance added to its diagonal. So collinear
+    observables count once, an observable without scatter gives a scatter of 1e-5 of the
+    spread in mass instead of none, and a new observable never raises the scatter.
+
+    References
+    ----------
+    Evrard, Arnault, Huterer & Farahi (2014), MNRAS 441, 3562.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.evrard import EvrardProxyRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> log_mass = rng.uniform(13.5, 15, size=1000)
+    >>> ln_s = np.log(10) * log_mass[:, None] + rng.normal(scale=[0.3, 0.4], size=(1000, 2))
+    >>> model = EvrardProxyRegressor().fit(ln_s, log_mass)
+    >>> model.slope_.round(1)
+    array([[1., 1.]])
+    >>> round(model.scatter_, 2)  # 1 / sqrt(1 / 0.3**2 + 1 / 0.4**2)
+    0.24
+    >>> mass, error = model.predict(ln_s[:1], return_std=True)
+    >>> bool(abs(mass[0] - log_mass[0]) < 3 * error[0])
+    True
+    """
+
+    def __init__(
+        self, *, redshift_column=None, redshift_bins=None, beta=0.0, pivot_mass=1e14
+    ):
+        self.redshift_column = redshift_column
+        self.redshift_bins = redshift_bins
+        self.beta = beta
+        self.pivot_mass = pivot_mass
+
+    def fit(self, X, y):
+        """Learn the power laws and their scatter.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_clusters, n_features)
+            Natural logarithms of the observables, and the redshift column.
+        y : array-like of shape (n_clusters,)
+            log10 of the masses [Msun/h].
+
+        Returns
+        -------
+        self : EvrardProxyRegressor
+        """
+        self._check_parameters()
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            dtype=np.float64,
+            y_numeric=True,
+            ensure_min_samples=3,
+            ensure_min_features=1 if self.redshift_column is None else 2,
+        )
+        s, redshift = self._split(X)
+        n_needed = s.shape[1] + 2
+        _check_masses(y, n_needed)
+        edges = np.array([-np.inf, np.inf])
+        if self.redshift_column is not None:
+            edges = bin_edges(redshift, self.redshift_bins, n_needed)
+            edges = merge_poor_bins(edges, redshift, y, n_needed)
+        self.redshift_edges_ = edges
+        self.redshift_centers_ = bin_centers(redshift, edges)
+
+        mu = LN_10 * (y - np.log10(self.pivot_mass))
+        b = bin_numbers(redshift, edges)
+        members = [b == i for i in range(len(edges) - 1)]
+        laws = [fit_power_laws(s[rows], mu[rows]) for rows in members]
+        slope, intercept, covariance = zip(*laws, strict=True)
+        self.slope_, self.intercept_ = np.array(slope), np.array(intercept)
+        self.covariance_ = np.array(covariance)
+        self.correlation_, _ = correlation_of(self.covariance_)
+        _, variance = invert_power_laws(self.slope_, self.covariance_)
+        if np.isinf(variance).any():
+            raise ValueError(
+                f"All {s.shape[1]} observables are constant in "
+                f"{np.isinf(variance).sum()} of {len(variance)} redshift bins, so they "
+                "say nothing on the mass. Give others, or wider redshift_bins."
+            )
+        self.bin_scatter_ = np.sqrt(variance)
+        self.scatter_ = float(np.sqrt(variance.mean()))
+        return self
+
+    def predict(self, X, return_std=False):
+        """Mean mass given the observables, and its error.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_clusters, n_features)
+            Columns as in `fit`. A redshift between or outside the bins takes the nearest
+            one, with a warning if it is far outside the training range.
+        return_std : bool, default=False
+
+        Returns
+        -------
+        log_mass : ndarray of shape (n_clusters,)
+            log10 of the masses [Msun/h].
+        std : ndarray of shape (n_clusters,)
+            Their standard deviation [dex]; only with `return_std`.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        s, redshift = self._split(X)
+        trained = self.redshift_edges_[[0, -1]]
+        warn_far_redshifts(redshift, trained, by="EvrardProxyRegressor")
+        b = bin_numbers(redshift, self.redshift_edges_)
+        weight, variance = invert_power_laws(self.slope_, self.covariance_)
+        information = np.sum(weight[b] * (s - self.intercept_[b]), axis=1)
+        mu = (information - self.beta) * variance[b]
+        log_mass = mu / LN_10 + np.log10(self.pivot_mass)
+        return (log_mass, np.sqrt(variance[b]) / LN_10) if return_std else log_mass
+
+    def _check_parameters(self):
+        if not _is_number(self.beta):
+            raise ValueError(f"beta must be a finite number, got {self.beta!r}.")
+        if not (_is_number(self.pivot_mass) and self.pivot_mass > 0):
+            raise ValueError(
+                "pivot_mass must be a positive mass in Msun/h, got "
+                f"{self.pivot_mass!r}."
+            )
+        column = self.redshift_column
+        if isinstance(column, bool) or not isinstance(column, Integral | str | None):
+            raise ValueError(
+                "redshift_column must be the number or the name of a column, or None, "
+                f"got {column!r}."
+            )
+        if column is None and self.redshift_bins is not None:
+            raise ValueError(
+                f"redshift_bins={self.redshift_bins!r} needs redshift_column, which is "
+                "None: say which column of X holds the redshift."
+            )
+
+    def _split(self, X):
+        """Observables and redshifts, NaN without a redshift column."""
+        column, n_columns = self.redshift_column, X.shape[1]
+        if column is None:
+            return X, np.full(len(X), np.nan)
+        if isinstance(column, str):
+            names = list(getattr(self, "feature_names_in_", []))
+            if column not in names:
+                raise ValueError(
+                    f"redshift_column={column!r} is not a column of X, which has "
+                    f"{names or 'no column names'}."
+                )
+            column = names.index(column)
+        if not -n_columns <= column < n_columns:
+            raise ValueError(
+                f"redshift_column={column} is out of range: X has {n_columns} columns."
+            )
+        return np.delete(X, column, axis=1), X[:, column]
+
+
+def _check_masses(log_mass, n_needed):
+    if len(log_mass) < n_needed:
+        raise ValueError(
+            f"{len(log_mass)} clusters are too few for {n_needed - 2} observables, whose "
+            f"covariance needs at least {n_needed}. Give more clusters, or fewer "
+            "observables."
+        )
+    if np.ptp(log_mass) < MASS_SPREAD:
+        raise ValueError(
+            f"y is constant: the log10 mass of all {len(log_mass)} clusters is "
+            f"{log_mass[0]:g}, so no slope can be fitted. Give clusters of different "
+            "masses."
+        )
+    if np.median(log_mass) > 1e6:
+        raise ValueError(
+            f"y must be log10 of the mass in Msun/h, but its median is "
+            f"{np.median(log_mass):g}. Give np.log10(mass)."
+        )
+
+
+def _is_number(value):
+    return (
+        isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value)
+    )

@@ -1,0 +1,113 @@
+"""Which combination of proxies tells the mass best."""
+
+from itertools import combinations
+from numbers import Integral
+from operator import itemgetter
+
+import numpy as np
+from astropy.table import Table
+
+from .power_laws import invert_power_laws
+from .regressor import EvrardProxyRegressor
+
+
+def search_proxies(
+    X, log_mass, *, names, redshift=None, redshift_bins=None, max_size=None
+):
+    r"""Scatter of every combination of proxies, best first (paper Table 3).
+
+    All combinations are compared in the same redshift bins: those of
+    `EvrardProxyRegressor` with all proxies. Combinations of k proxies number
+    :math:`2^k - 1`.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_clusters, n_proxies)
+        Natural logarithms of the proxies.
+    log_mass : array-like of shape (n_clusters,)
+        log10 of the masses [Msun/h].
+    names : sequence of str
+        One name a column of `X`.
+    redshift : array-like of shape (n_clusters,), default=None
+        None: one bin.
+    redshift_bins : int or array-like of shape (n_bins + 1,), default=None
+        As of `EvrardProxyRegressor`. None: one bin for each distinct redshift.
+    max_size : int, default=None
+        Largest number of proxies to combine. None: all.
+
+    Returns
+    -------
+    table : astropy.table.Table
+        ``proxies`` (their names, joined by a comma), ``size`` (how many), ``scatter``
+        (root mean of :math:`\sigma^2` over the bins, in ln M) and
+        ``scatter_percent``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.evrard import search_proxies
+    >>> rng = np.random.default_rng(0)
+    >>> log_mass = rng.uniform(13.5, 15, size=1000)
+    >>> ln_s = np.log(10) * log_mass[:, None] + rng.normal(size=(1000, 2)) * [0.3, 0.4]
+    >>> table = search_proxies(ln_s, log_mass, names=["T", "N_gal"])
+    >>> print(table["proxies", "size"])
+     proxies size
+    -------- ----
+    T, N_gal    2
+           T    1
+       N_gal    1
+    """
+    X, names = np.asarray(X), [str(name) for name in names]
+    _check_search(X, names, redshift, redshift_bins, max_size)
+    model = EvrardProxyRegressor()
+    if redshift is not None:
+        X = np.column_stack([X, redshift])
+        model.set_params(redshift_column=-1, redshift_bins=redshift_bins)
+    model.fit(X, log_mass)
+    rows = []
+    for size in range(1, (max_size or len(names)) + 1):
+        subsets = np.array(list(combinations(range(len(names)), size)))
+        for subset, scatter in zip(subsets, _scatter_of(model, subsets), strict=True):
+            rows.append((", ".join(names[i] for i in subset), size, scatter))
+    proxies, size, scatter = zip(*sorted(rows, key=itemgetter(2, 1)), strict=True)
+    table = Table({"proxies": proxies, "size": size, "scatter": scatter})
+    table["scatter_percent"] = 100 * table["scatter"]
+    table["scatter"].info.format, table["scatter_percent"].info.format = ".4f", ".2f"
+    return table
+
+
+def _scatter_of(model, subsets):
+    """Scatter in ln M of subsets of a fitted model's observables, all of one size."""
+    variance = np.zeros(len(subsets))
+    for slope, covariance in zip(model.slope_, model.covariance_, strict=True):
+        block = covariance[subsets[:, :, None], subsets[:, None, :]]
+        variance += invert_power_laws(slope[subsets], block)[1]
+    return np.sqrt(variance / len(model.slope_))
+
+
+def _check_search(X, names, redshift, redshift_bins, max_size):
+    if X.ndim != 2 or X.shape[1] != len(names):
+        raise ValueError(
+            f"X must have one column for each of the {len(names)} names, got the shape "
+            f"{X.shape}."
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"Names must differ from each other, got {names}.")
+    if redshift is None and redshift_bins is not None:
+        raise ValueError(
+            f"redshift_bins={redshift_bins!r} needs redshift, which is None."
+        )
+    if redshift is not None and np.shape(redshift) != (len(X),):
+        raise ValueError(
+            f"redshift must have one number for each of {len(X)} clusters, got the "
+            f"shape {np.shape(redshift)}."
+        )
+    if max_size is not None and (
+        isinstance(max_size, bool)
+        or not isinstance(max_size, Integral)
+        or not 1 <= max_size <= len(names)
+    ):
+        raise ValueError(
+            f"max_size must be an integer from 1 to {len(names)}, or None, got "
+            f"{max_size!r}."
+        )

@@ -1,0 +1,80 @@
+"""Galaxy lists: positions and velocities about the cluster's centre."""
+
+import numpy as np
+from astropy.constants import c
+
+from ..cosmology import comoving_distance, sky_to_plane
+from .tables import column_with_gaps, complete_column, find_column, read_table
+
+SPEED_OF_LIGHT = c.to_value("km/s")
+PHASE_SPACE = ("x", "y", "v")
+
+
+def read_galaxies(path_or_table, *, center=None, redshift=None, cosmology="WMAP7"):
+    r"""Read the galaxies around one cluster.
+
+    The table has either ``x``, ``y``, ``v``, taken as they are, or ``ra``, ``dec`` and
+    ``z`` (or ``redshift``), from which
+
+    .. math::
+
+        (x, y) = D_C(z_{cl}) \, \mathrm{gnomonic}(\alpha, \delta), \qquad
+        v = c \, \frac{z - z_{cl}}{1 + z_{cl}}
+
+    with x growing to the West and :math:`D_C` the comoving distance.
+
+    Parameters
+    ----------
+    path_or_table : str, Path, astropy Table, DataFrame, structured array or dict
+        A file is FITS, CSV, ECSV or Parquet. Columns are found in any case.
+    center : pair of float, default=None
+        RA and Dec of the cluster [deg]; needed for ``ra``, ``dec``, ``z``.
+    redshift : float, default=None
+        Of the cluster; needed for ``ra``, ``dec``, ``z``.
+    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+
+    Returns
+    -------
+    galaxies : dict of ndarray
+        ``x``, ``y`` [comoving Mpc/h], ``v`` [km/s], and all other columns of the
+        table, in which a gap is NaN or "".
+
+    Examples
+    --------
+    >>> table = {"ra": [10.0, 9.9], "dec": [0.0, 0.0], "z": [0.1, 0.101]}
+    >>> galaxies = read_galaxies(table, center=(10.0, 0.0), redshift=0.1)
+    >>> galaxies["x"][1].round(3), galaxies["v"].round(1)
+    (np.float64(0.512), array([  0. , 272.5]))
+    """
+    table = read_table(path_or_table)
+    found = [find_column(table, name) for name in PHASE_SPACE]
+    if all(found):
+        galaxies = {
+            name: complete_column(table, column, name)
+            for name, column in zip(PHASE_SPACE, found, strict=True)
+        }
+    else:
+        found = []
+        galaxies = _about_center(table, center, redshift, cosmology)
+    others = (name for name in table.colnames if name not in found)
+    return galaxies | {name: column_with_gaps(table, name) for name in others}
+
+
+def _about_center(table, center, redshift, cosmology):
+    sky = {name: find_column(table, name) for name in ("ra", "dec")}
+    sky["redshift"] = find_column(table, "z") or find_column(table, "redshift")
+    if not all(sky.values()):
+        raise ValueError(
+            "Galaxies need the columns x, y, v or ra, dec, z; the table has "
+            f"{', '.join(table.colnames)}."
+        )
+    if center is None or redshift is None:
+        raise ValueError(
+            "Galaxies with ra, dec, z need the cluster's center and redshift, got "
+            f"center={center} and redshift={redshift}."
+        )
+    ra, dec, z = (complete_column(table, column, name) for name, column in sky.items())
+    x, y = sky_to_plane(ra, dec, *center)
+    distance = comoving_distance([redshift], cosmology)
+    v = SPEED_OF_LIGHT * (np.asarray(z, float) - redshift) / (1 + redshift)
+    return {"x": distance * x, "y": distance * y, "v": v}

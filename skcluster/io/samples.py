@@ -1,0 +1,278 @@
+"""A sample as a folder: one table of clusters, and a photon list for each."""
+
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+from sklearn.utils import Bunch
+
+from ..sample import ClusterSample
+from .galaxies import read_galaxies
+from .photons import read_photons, write_fits_table, write_photons
+from .tables import column_with_gaps, complete_column, find_column, read_table
+
+SCALARS = ("redshift", "ra", "dec", "r500c", "field_radius", "name")
+BOX = ("x", "y", "z")
+LISTS = ("photons", "galaxies")
+UNIT_OF = {"ra": "deg", "dec": "deg", "field_radius": "deg"}
+
+
+def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
+    """Read a sample from a table with one row per cluster.
+
+    Parameters
+    ----------
+    table : str, Path, astropy Table, DataFrame, structured array or dict
+        A file is CSV, ECSV, FITS or Parquet. Of its columns, found in any case, only
+        the first is needed:
+
+        ================ ===============================================================
+        redshift         or ``z``, if there are no ``x`` and ``y`` with it
+        ra, dec          the cluster's centre [deg]
+        photons          path of the photon list, see `read_photons`
+        galaxies         path of the galaxy list, see `read_galaxies`
+        r500c            comoving [Mpc/h]
+        x, y, z          position in a simulation box [comoving Mpc/h]
+        field_radius     of a circular field of view [deg]
+        name             text
+        ================ ===============================================================
+
+    directory : str or Path, default=None
+        Where relative paths start: by default the folder of the table, or the current
+        one for a table in memory. Rows may share a file, which is then read once.
+    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+        For galaxies given as ``ra``, ``dec``, ``z``.
+    verbose : int, default=0
+        If positive, count the lists on standard error as they are read.
+
+    Returns
+    -------
+    sample : ClusterSample
+        Of the lists' columns, those that every cluster has.
+    others : Bunch
+        The table's other columns (``log_mass`` …) as arrays, without their units; a
+        gap is NaN or "".
+
+    Raises
+    ------
+    ValueError
+        A gap in a column of the sample, or a list that cannot be used; the message
+        names row and cluster.
+
+    Examples
+    --------
+    >>> catalog = {"z": [0.1, 0.3], "ra": [10.0, 20.0], "dec": [0.0, 5.0],
+    ...            "log_mass": [14.1, 14.5]}
+    >>> sample, others = read_sample(catalog)
+    >>> sample.fields, others.log_mass
+    (('redshift', 'center'), array([14.1, 14.5]))
+    """
+    folder = _folder_of(table) if directory is None else Path(directory)
+    table = read_table(table)
+    columns = _sample_columns(table)
+    catalog = {
+        name: complete_column(table, column, name)
+        for name, column in columns.items()
+        if name != "name"
+    }
+    if "name" in columns:
+        catalog["name"] = column_with_gaps(table, columns["name"])
+    lists = _read_lists(catalog, folder, cosmology, verbose)
+    others = [name for name in table.colnames if name not in columns.values()]
+    return (
+        ClusterSample.from_table(catalog, **lists),
+        Bunch(**{name: column_with_gaps(table, name) for name in others}),
+    )
+
+
+def _folder_of(table):
+    return Path(table).parent if isinstance(table, str | Path) else Path()
+
+
+def _sample_columns(table):
+    """Our names of the columns that go into the sample, and the table's."""
+    found = {name: find_column(table, name) for name in (*SCALARS, *LISTS)}
+    box = {name: find_column(table, name) for name in BOX}
+    if found["redshift"] is None:
+        if box["z"] is None:
+            raise ValueError(
+                "The table has no column redshift (or z); it has "
+                f"{', '.join(table.colnames)}."
+            )
+        if box["x"] and box["y"]:
+            raise ValueError(
+                "The column z of a table with x and y may be a redshift or a place in "
+                "a box. Name the redshift 'redshift'."
+            )
+        found["redshift"] = box["z"]
+    elif all(box.values()):
+        found |= box
+    if not (found["ra"] and found["dec"]):
+        found["ra"] = found["dec"] = None
+    return {name: column for name, column in found.items() if column}
+
+
+def _read_lists(catalog, folder, cosmology, verbose):
+    photons, tables = cache(read_photons), cache(read_table)
+    centers = zip(catalog.get("ra", ()), catalog.get("dec", ()), strict=False)
+    centers = list(centers) or [None] * len(catalog["redshift"])
+
+    def galaxies(i, path):
+        return read_galaxies(
+            tables(path),
+            center=centers[i],
+            redshift=catalog["redshift"][i],
+            cosmology=cosmology,
+        )
+
+    readers = {"photons": lambda i, path: photons(path), "galaxies": galaxies}
+    return {
+        field: _read_rows(field, catalog, folder, readers[field], verbose)
+        for field in LISTS
+        if field in catalog
+    }
+
+
+def _read_rows(field, catalog, folder, read, verbose):
+    n_clusters = len(catalog["redshift"])
+    names = catalog.get("name", np.full(n_clusters, "without a name"))
+    tables = []
+    for i, path in enumerate(catalog[field]):
+        path = folder / str(path)
+        try:
+            tables.append(read(i, path))
+        except (OSError, ValueError) as error:
+            kinds = (FileNotFoundError, OSError, ValueError)
+            kind = next(kind for kind in kinds if isinstance(error, kind))
+            raise kind(
+                f"The {field} of row {i} (cluster {names[i]}) cannot be read from "
+                f"{path}. {error}"
+            ) from error
+        if verbose > 0:
+            end = "\n" if i + 1 == n_clusters else ""
+            print(f"\r{field} {i + 1} / {n_clusters}", end=end, file=sys.stderr)
+    return _with_common_columns(tables)
+
+
+def _with_common_columns(tables):
+    common = set.intersection(*map(set, tables)) if tables else set()
+    return [{name: t[name] for name in tables[0] if name in common} for t in tables]
+
+
+def write_sample(directory, sample, *, overwrite=False, **columns):
+    """Write a sample as a folder that `read_sample` reads back.
+
+    The folder holds ``clusters.ecsv``, ``photons/NAME.fits`` and, if the sample has
+    them, ``galaxies/NAME.fits``. Maps, cubes and coverage, which are made from these,
+    are not written.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Made if it is not there.
+    sample : ClusterSample
+    overwrite : bool, default=False
+    **columns : array-like of shape (n_clusters,)
+        More columns of the table, such as ``log_mass``.
+
+    Returns
+    -------
+    path : Path
+        Of the table; paths in it are relative to it, so the folder can be moved.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skcluster import ClusterSample
+    >>> photons = [{"ra": [10.0], "dec": [0.0], "energy": [1.0]}]
+    >>> sample = ClusterSample([0.1], center=[[10.0, 0.0]], photons=photons)
+    >>> with TemporaryDirectory() as folder:
+    ...     path = write_sample(folder, sample, log_mass=[14.2])
+    ...     again, others = read_sample(path)
+    >>> again.photons.lengths, others.log_mass
+    (array([1]), array([14.2]))
+    """
+    directory = Path(directory)
+    path = directory / "clusters.ecsv"
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"There is already a {path}. Give overwrite=True.")
+    table = _catalog_of(sample)
+    stems = _file_stems(sample)
+    for field in LISTS:
+        if getattr(sample, field) is not None:
+            table[field] = [f"{field}/{stem}.fits" for stem in stems]
+    for name, column in columns.items():
+        _add_column(table, name, column, len(sample))
+    for i in range(len(sample)):
+        _write_lists(directory, table[i], sample, i, overwrite)
+    directory.mkdir(parents=True, exist_ok=True)
+    table.write(path, format="ascii.ecsv", overwrite=overwrite)
+    return path
+
+
+def _catalog_of(sample):
+    values = {"name": sample.name, "redshift": sample.redshift, "r500c": sample.r500c}
+    values["field_radius"] = sample.field_radius
+    if sample.center is not None:
+        values["ra"], values["dec"] = sample.center.T
+    if sample.position is not None:
+        values |= dict(zip(BOX, sample.position.T, strict=True))
+    table = Table({name: v for name, v in values.items() if v is not None})
+    for name in set(UNIT_OF) & set(table.colnames):
+        table[name].unit = UNIT_OF[name]
+    return table
+
+
+def _add_column(table, name, column, n_clusters):
+    reserved = (*SCALARS, *BOX, *LISTS)
+    if name.lower() in reserved:
+        raise ValueError(
+            f"The column {name!r} would be read as a part of the sample. Name it "
+            f"otherwise than {', '.join(reserved)}."
+        )
+    if len(column) != n_clusters:
+        raise ValueError(
+            f"The column {name!r} has {len(column)} values for {n_clusters} clusters."
+        )
+    table[name] = np.asarray(column)
+
+
+def _file_stems(sample):
+    """One file name per cluster: its name made safe, numbered if not unique."""
+    if sample.name is None:
+        return [f"cluster_{i:05d}" for i in range(len(sample))]
+    stems = [re.sub(r"[^\w+.-]+", "_", name).lstrip(".") for name in sample.name]
+    # Some file systems take A and a for the same name.
+    if all(stems) and len({stem.lower() for stem in stems}) == len(stems):
+        return stems
+    return [f"{i:05d}_{stem}" for i, stem in enumerate(stems)]
+
+
+def _write_lists(directory, row, sample, i, overwrite):
+    cluster = sample[i]
+    about = {
+        "redshift": cluster.redshift[0],
+        "center": None if cluster.center is None else cluster.center[0],
+        "name": None if cluster.name is None else cluster.name[0],
+    }
+    for field in set(LISTS) & set(cluster.fields):
+        path = directory / row[field]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        columns = getattr(cluster, field).columns
+        if field == "photons":
+            write_photons(path, columns, **about, overwrite=overwrite)
+        else:
+            header = fits.Header({"CREATOR": "skcluster"})
+            header["COMMENT"] = "x West, y North: comoving Mpc/h; v: km/s"
+            write_fits_table(
+                path,
+                columns,
+                {"v": "km/s"},
+                header,
+                extname="GALAXIES",
+                overwrite=overwrite,
+            )

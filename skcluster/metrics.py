@@ -1,0 +1,311 @@
+"""How far predicted masses lie from the true ones: bias, scatter and their errors.
+
+Everywhere ``y_true`` and ``y_pred`` are log10 masses, as regressors take and give
+them. A residual in dex times 100 ln 10 is per cent in ln M.
+"""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.metrics import make_scorer
+from sklearn.utils import check_random_state
+
+
+def mass_residual(y_true, y_pred):
+    r"""Residual of each predicted mass (paper Eq. 9).
+
+    .. math::
+
+        \epsilon = \log_{10} \frac{M_\mathrm{pred}}{M_\mathrm{true}}
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_clusters,)
+        log10 masses.
+
+    Returns
+    -------
+    residual : ndarray of shape (n_clusters,)
+        [dex], positive where the mass is overestimated.
+
+    Examples
+    --------
+    >>> from skcluster.metrics import mass_residual
+    >>> mass_residual([14.0, 14.5], [14.1, 14.25])
+    array([ 0.1 , -0.25])
+    """
+    y_true, y_pred = _checked_masses(y_true, y_pred)
+    return y_pred - y_true
+
+
+def mass_bias(y_true, y_pred, *, kind="median", unit="dex"):
+    """Center of the mass residuals.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_clusters,)
+        log10 masses.
+    kind : {"median", "mean"}, default="median"
+    unit : {"dex", "percent"}, default="dex"
+
+    Returns
+    -------
+    bias : float
+        [`unit`], positive where masses are overestimated.
+
+    Examples
+    --------
+    >>> from skcluster.metrics import mass_bias
+    >>> y_true, y_pred = [14.0, 14.0, 14.0], [14.0, 14.1, 14.8]
+    >>> round(mass_bias(y_true, y_pred), 3)
+    0.1
+    >>> round(mass_bias(y_true, y_pred, kind="mean"), 3)
+    0.3
+    """
+    center = _chosen(BIASES, kind=kind)
+    return _chosen(UNITS, unit=unit)(center(mass_residual(y_true, y_pred)))
+
+
+def mass_scatter(y_true, y_pred, *, kind="std", unit="dex"):
+    r"""Width of the mass residuals about their own center.
+
+    Compare like with like: outliers widen ``"std"``, but hardly ``"robust"``,
+
+    .. math::
+
+        \sigma_\mathrm{robust} = (p_{84} - p_{16}) / 2
+
+    with :math:`p_q` the q-th percentile of the residuals.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_clusters,)
+        log10 masses.
+    kind : {"std", "robust"}, default="std"
+        The standard deviation divides by n.
+    unit : {"dex", "percent"}, default="dex"
+
+    Returns
+    -------
+    scatter : float
+        [`unit`]
+
+    Examples
+    --------
+    >>> from skcluster.metrics import mass_scatter
+    >>> y_true, y_pred = [14.0, 14.0, 14.0, 14.0], [14.1, 13.9, 14.1, 13.9]
+    >>> round(mass_scatter(y_true, y_pred), 3)
+    0.1
+    >>> round(mass_scatter(y_true, y_pred, unit="percent"), 1)
+    23.0
+    """
+    width = _chosen(SCATTERS, kind=kind)
+    return _chosen(UNITS, unit=unit)(width(mass_residual(y_true, y_pred)))
+
+
+def dex_to_percent(dex):
+    r"""Per cent in ln M of a width or a shift in log10 M.
+
+    .. math::
+
+        100 \, \sigma_{\ln M} = 100 \, \ln 10 \; \sigma_{\log_{10} M}
+
+    Parameters
+    ----------
+    dex : float or array-like
+
+    Returns
+    -------
+    percent : float or ndarray
+
+    Examples
+    --------
+    >>> from skcluster.metrics import dex_to_percent
+    >>> dex_to_percent([0.1, 0.2]).round(2)
+    array([23.03, 46.05])
+    """
+    percent = 100 * np.log(10) * np.asarray(dex, float)
+    return percent if percent.ndim else float(percent)
+
+
+def bootstrap_error(
+    metric, y_true, y_pred, *, groups=None, n_resamples=1000, random_state=None
+):
+    """Standard error of a metric, from clusters drawn again with replacement.
+
+    Parameters
+    ----------
+    metric : callable
+        ``metric(y_true, y_pred)``: one number, or an array of several.
+    y_true, y_pred : array-like of shape (n_clusters,)
+        log10 masses.
+    groups : array-like of shape (n_clusters,), default=None
+        The halo of each cluster. The snapshots of one halo are not independent, so
+        whole halos are drawn.
+    n_resamples : int, default=1000
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    error : float or ndarray
+        Shaped as what `metric` returns, and in its unit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.metrics import bootstrap_error, mass_scatter
+    >>> y_true = np.full(1250, 14.0)
+    >>> y_pred = np.random.default_rng(0).normal(14.0, 0.1, 1250)
+    >>> error = bootstrap_error(mass_scatter, y_true, y_pred, random_state=0)
+    >>> round(error, 3)  # 0.1 / sqrt(2 * 1249)
+    0.002
+    """
+    y_true, y_pred = _checked_masses(y_true, y_pred)
+    if not isinstance(n_resamples, Integral) or n_resamples < 2:
+        raise ValueError(
+            f"n_resamples must be an integer of at least 2, got {n_resamples!r}."
+        )
+    groups = _group_numbers(groups, len(y_true))
+    rng = check_random_state(random_state)
+    resamples = _resampled_rows(groups, n_resamples, rng)
+    values = [metric(y_true[rows], y_pred[rows]) for rows in resamples]
+    error = np.std(values, axis=0, ddof=1)
+    return error if error.ndim else float(error)
+
+
+def summarize_residuals(
+    y_true, y_pred, *, groups=None, n_resamples=1000, random_state=None
+):
+    """Both scatters and both biases with their bootstrap errors: a row of a table.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_clusters,)
+        log10 masses.
+    groups : array-like of shape (n_clusters,), default=None
+        The halo of each cluster, see `bootstrap_error`.
+    n_resamples : int, default=1000
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    summary : dict of str to float
+        ``n_clusters``; then ``std``, ``robust``, ``mean_bias`` and ``median_bias``,
+        each as ``…_dex``, ``…_dex_error``, ``…_percent`` and ``…_percent_error``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.metrics import summarize_residuals
+    >>> y_true = np.full(200, 14.0)
+    >>> y_pred = np.random.default_rng(0).normal(14.0, 0.1, 200)
+    >>> summary = summarize_residuals(y_true, y_pred, random_state=0)
+    >>> summary["n_clusters"]
+    200
+    >>> print("{std_percent:.1f} ± {std_percent_error:.1f} %".format_map(summary))
+    22.1 ± 1.0 %
+    """
+    y_true, y_pred = _checked_masses(y_true, y_pred)
+    errors = bootstrap_error(
+        _summary,
+        y_true,
+        y_pred,
+        groups=groups,
+        n_resamples=n_resamples,
+        random_state=random_state,
+    )
+    summary = {"n_clusters": len(y_true)}
+    for name, value, error in zip(
+        SUMMARY, _summary(y_true, y_pred), errors, strict=True
+    ):
+        for unit, convert in UNITS.items():
+            summary[f"{name}_{unit}"] = convert(value)
+            summary[f"{name}_{unit}_error"] = convert(error)
+    return summary
+
+
+def _robust_width(residual):
+    low, high = np.percentile(residual, [16, 84])
+    return (high - low) / 2
+
+
+BIASES = {"median": np.median, "mean": np.mean}
+SCATTERS = {"std": np.std, "robust": _robust_width}
+UNITS = {"dex": float, "percent": dex_to_percent}
+SUMMARY = {
+    "std": np.std,
+    "robust": _robust_width,
+    "mean_bias": np.mean,
+    "median_bias": np.median,
+}
+
+neg_mass_scatter = make_scorer(mass_scatter, greater_is_better=False)
+"""Scorer: minus the standard deviation of the residuals [dex]."""
+neg_mass_scatter_robust = make_scorer(
+    mass_scatter, greater_is_better=False, kind="robust"
+)
+"""Scorer: minus the robust scatter of the residuals [dex]."""
+
+
+def _summary(y_true, y_pred):
+    residual = y_pred - y_true
+    return np.array([statistic(residual) for statistic in SUMMARY.values()])
+
+
+def _chosen(options, **parameter):
+    ((name, value),) = parameter.items()
+    if value not in options:
+        raise ValueError(f"{name} must be one of {list(options)}, got {value!r}.")
+    return options[value]
+
+
+def _checked_masses(y_true, y_pred):
+    columns = {"y_true": np.asarray(y_true, float), "y_pred": np.asarray(y_pred, float)}
+    for name, column in columns.items():
+        if column.ndim != 1 or not len(column):
+            raise ValueError(
+                f"{name} must be 1-d with at least 1 cluster, got the shape "
+                f"{column.shape}."
+            )
+        wrong = np.flatnonzero(~np.isfinite(column))
+        if len(wrong):
+            raise ValueError(
+                f"{name} is NaN or infinite for {len(wrong)} of {len(column)} clusters "
+                f"(first: cluster {wrong[0]}). Leave these clusters out."
+            )
+    n_true, n_pred = map(len, columns.values())
+    if n_true != n_pred:
+        raise ValueError(f"y_true has {n_true} clusters, but y_pred has {n_pred}.")
+    return columns["y_true"], columns["y_pred"]
+
+
+def _group_numbers(groups, n_clusters):
+    """Groups counted from 0; without groups, every cluster is one."""
+    if groups is None:
+        numbers = np.arange(n_clusters)
+    else:
+        groups = np.asarray(groups)
+        if groups.shape != (n_clusters,):
+            raise ValueError(
+                f"groups has the shape {groups.shape}, but there are {n_clusters} "
+                "clusters. Give one label a cluster."
+            )
+        numbers = np.unique(groups, return_inverse=True)[1]
+    if numbers.max() == 0:
+        raise ValueError(
+            "An error needs at least 2 clusters, of at least 2 groups; all "
+            f"{n_clusters} are one."
+        )
+    return numbers
+
+
+def _resampled_rows(groups, n_resamples, rng):
+    """Rows of as many groups as there are, drawn with replacement, again and again."""
+    order = np.argsort(groups, kind="stable")
+    length = np.bincount(groups)
+    start = np.cumsum(length) - length
+    for _ in range(n_resamples):
+        drawn = rng.randint(len(length), size=len(length))
+        n = length[drawn]
+        shift = np.repeat(start[drawn] - (np.cumsum(n) - n), n)
+        yield order[np.arange(len(shift)) + shift]

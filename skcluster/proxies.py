@@ -1,0 +1,270 @@
+"""Scalar mass proxies measured from the photon and galaxy lists."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from .cosmology import comoving_distance, get_cosmology, sky_to_plane
+from .sample import Ragged, require
+
+MEMBER_RADIUS_MAX = 1.25
+"""Projected radius of the galaxies behind n_gal and sigma_v [Mpc/h]."""
+MEMBER_VELOCITY_MAX = 2000.0
+"""Largest line-of-sight speed of those galaxies [km/s]."""
+
+NEEDS = {
+    "n_phot": ("photons", "center"),
+    "n_phot_500c": ("photons", "center", "r500c"),
+    "n_gal": ("galaxies",),
+    "sigma_v": ("galaxies",),
+}
+
+
+class ProxyMeasurer(TransformerMixin, BaseEstimator):
+    """Measure ln S of scalar mass proxies (paper Table 2).
+
+    =============== =============================================================
+    ``n_phot``      photons with projected radius R ≤ `half_width`
+    ``n_phot_500c`` photons with R ≤ `radius_factor` · R500c
+    ``n_gal``       galaxies with R ≤ 1.25 Mpc/h and \\|v\\| ≤ 2000 km/s that survive
+                    3σ clipping in v
+    ``sigma_v``     gapper velocity dispersion of those galaxies [km/s]
+    =============== =============================================================
+
+    Parameters
+    ----------
+    proxies : sequence of str, default=("n_phot", "n_phot_500c", "n_gal", "sigma_v")
+        Which ones, in the order of the columns.
+    half_width : float, default=2.3
+        [comoving Mpc/h]
+    radius_factor : float, default=1.0
+        The paper's text counts inside R500c, its released code inside 2 R500c.
+    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+    with_redshift : bool, default=False
+        Append the redshift as a last column, for
+        ``EvrardProxyRegressor(redshift_column=-1)``.
+
+    Notes
+    -----
+    ``n_phot_500c`` is measured in the true R500c where the sample comes from a
+    simulation, and then knows more than an observer does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster import ClusterSample, ProxyMeasurer
+    >>> photons = {"ra": [10.0, 10.1, 11.0], "dec": [0.0] * 3, "energy": [1.0] * 3}
+    >>> sample = ClusterSample([0.2], center=[[10.0, 0.0]], photons=[photons])
+    >>> measurer = ProxyMeasurer(proxies=["n_phot"], with_redshift=True)
+    >>> np.exp(measurer.fit_transform(sample)[:, 0])
+    array([2.])
+    >>> measurer.get_feature_names_out()
+    array(['n_phot', 'redshift'], dtype=object)
+    """
+
+    def __init__(
+        self,
+        *,
+        proxies=("n_phot", "n_phot_500c", "n_gal", "sigma_v"),
+        half_width=2.3,
+        radius_factor=1.0,
+        cosmology="WMAP7",
+        with_redshift=False,
+    ):
+        self.proxies = proxies
+        self.half_width = half_width
+        self.radius_factor = radius_factor
+        self.cosmology = cosmology
+        self.with_redshift = with_redshift
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        tags.requires_fit = False
+        return tags
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def fit(self, X, y=None):
+        """Check the parameters and the sample; there is nothing to learn."""
+        self._require(X)
+        get_cosmology(self.cosmology)
+        return self
+
+    def transform(self, X):
+        """Natural logarithms of the proxies, ndarray of shape (n_clusters, k)."""
+        self._require(X)
+        values = {}
+        if {"n_phot", "n_phot_500c"} & set(self.proxies):
+            values |= self._photon_counts(X)
+        if {"n_gal", "sigma_v"} & set(self.proxies):
+            values |= _galaxy_proxies(X.galaxies, self.proxies)
+        columns = [_log(values[name], name) for name in self.proxies]
+        if self.with_redshift:
+            columns.append(X.redshift)
+        return np.column_stack(columns)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns."""
+        names = [*self.proxies, *(["redshift"] if self.with_redshift else [])]
+        return np.asarray(names, dtype=object)
+
+    def _require(self, X):
+        unknown = [name for name in self.proxies if name not in NEEDS]
+        if unknown or not len(self.proxies):
+            raise ValueError(
+                f"Unknown proxies {unknown} in proxies={self.proxies!r}; there are "
+                f"{list(NEEDS)}."
+            )
+        for name in ("half_width", "radius_factor"):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"{name} must be positive, got {getattr(self, name)!r}."
+                )
+        needs = dict.fromkeys(field for name in self.proxies for field in NEEDS[name])
+        require(X, *needs, by="ProxyMeasurer")
+
+    def _photon_counts(self, X):
+        distance = comoving_distance(X.redshift, self.cosmology)
+        apertures = {"n_phot": np.full(len(X), self.half_width)}
+        if "n_phot_500c" in self.proxies:
+            apertures["n_phot_500c"] = self.radius_factor * X.r500c
+        counts = {name: [] for name in apertures}
+        for block in X.photons.blocks():
+            photons = X.photons[block]
+            radius = _projected_radius(photons, X.center[block], distance[block])
+            for name, aperture in apertures.items():
+                inside = radius <= np.repeat(aperture[block], photons.lengths)
+                counts[name].append(photons.sum(inside))
+        return {name: np.concatenate(parts) for name, parts in counts.items()}
+
+
+def gapper_dispersion(velocity):
+    r"""Velocity dispersion from the gaps between sorted velocities.
+
+    .. math::
+
+        \sigma = \frac{\sqrt{\pi}}{n (n - 1)} \sum_{i=1}^{n-1} i (n - i) g_i
+
+    where :math:`g_i` is the gap between the i-th and (i+1)-th velocity.
+
+    Parameters
+    ----------
+    velocity : array-like of shape (n_galaxies,)
+        Line-of-sight velocities [km/s]. At least two.
+
+    Returns
+    -------
+    dispersion : float
+        [km/s]
+
+    References
+    ----------
+    Beers, Flynn & Gebhardt (1990), AJ 100, 32.
+
+    Examples
+    --------
+    >>> float(round(gapper_dispersion([-100.0, 100.0]), 3))
+    177.245
+    """
+    velocity = np.sort(np.asarray(velocity, float).ravel())
+    if not np.isfinite(velocity).all():
+        raise ValueError("Velocities must be finite, got NaN or infinity.")
+    galaxies = Ragged({"v": velocity}, [0, len(velocity)])
+    return float(_gapper_of_sorted(galaxies)[0])
+
+
+def clip_velocities(velocity, *, n_sigma=3.0, max_iterations=5):
+    """Velocities within so many standard deviations of their median, iterated.
+
+    Parameters
+    ----------
+    velocity : array-like of shape (n_galaxies,)
+        [km/s]
+    n_sigma : float, default=3
+    max_iterations : int, default=5
+
+    Returns
+    -------
+    clipped : ndarray of shape (n_kept,)
+        Sorted.
+
+    Examples
+    --------
+    >>> clip_velocities([*range(-10, 11), 500.0]).max()
+    np.float64(10.0)
+    """
+    velocity = np.sort(np.asarray(velocity, float).ravel())
+    galaxies = Ragged({"v": velocity}, [0, len(velocity)])
+    return _clip_sorted(galaxies, n_sigma, max_iterations)["v"]
+
+
+def _projected_radius(photons, center, distance):
+    x, y = sky_to_plane(
+        photons["ra"], photons["dec"], *center.T, repeats=photons.lengths
+    )
+    return np.hypot(x, y) * np.repeat(distance, photons.lengths)
+
+
+def _galaxy_proxies(galaxies, names):
+    member = np.hypot(galaxies["x"], galaxies["y"]) <= MEMBER_RADIUS_MAX
+    member &= np.abs(galaxies["v"]) <= MEMBER_VELOCITY_MAX
+    members = galaxies.select(member)
+    order = np.lexsort((members["v"], members.cluster))
+    members = Ragged({"v": members["v"][order].astype(float)}, members.offsets)
+    members = _clip_sorted(members)
+    values = {"n_gal": members.lengths}
+    if "sigma_v" in names:
+        values["sigma_v"] = _gapper_of_sorted(members)
+    return values
+
+
+def _clip_sorted(galaxies, n_sigma=3.0, max_iterations=5):
+    for _ in range(max_iterations):
+        v, n = galaxies["v"], galaxies.lengths
+        mean = galaxies.sum(v) / np.maximum(n, 1)
+        squares = galaxies.sum((v - np.repeat(mean, n)) ** 2)
+        deviation = np.sqrt(squares / np.maximum(n, 1))
+        distance = np.abs(v - np.repeat(_median_of_sorted(galaxies), n))
+        kept = distance <= np.repeat(n_sigma * deviation, n)
+        if kept.all():
+            break
+        galaxies = galaxies.select(kept)
+    return galaxies
+
+
+def _median_of_sorted(galaxies):
+    n, start = galaxies.lengths, galaxies.offsets[:-1]
+    v = np.append(galaxies["v"], np.nan)
+    below = np.where(n > 0, start + (n - 1) // 2, -1)
+    above = np.where(n > 0, start + n // 2, -1)
+    return (v[below] + v[above]) / 2
+
+
+def _gapper_of_sorted(galaxies):
+    n = galaxies.lengths
+    few = np.flatnonzero(n < 2)
+    if len(few):
+        raise ValueError(
+            f"The gapper needs at least 2 velocities, got {n[few[0]]} (in {len(few)} of "
+            f"{len(n)} clusters, first: cluster {few[0]}). Drop these clusters, or "
+            "leave sigma_v out of proxies."
+        )
+    v = galaxies["v"]
+    i = np.arange(1, len(v) + 1) - np.repeat(galaxies.offsets[:-1], n)
+    # The gap after a cluster's last galaxy leads to another cluster; its i (n - i) is 0.
+    gap = np.diff(v, append=0.0)
+    total = galaxies.sum(i * (np.repeat(n, n) - i) * gap)
+    return np.sqrt(np.pi) / (n * (n - 1)) * total
+
+
+def _log(value, name):
+    empty = np.flatnonzero(value <= 0)
+    if len(empty):
+        raise ValueError(
+            f"{name} is 0 for {len(empty)} of {len(value)} clusters (first: cluster "
+            f"{empty[0]}), so its logarithm is undefined. Drop these clusters, or leave "
+            f"{name} out of proxies."
+        )
+    return np.log(value)

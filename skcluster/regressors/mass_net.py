@@ -1,0 +1,281 @@
+"""skorch, as we use it: its training loop, and cures for the traps we met."""
+
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+
+import numpy as np
+import torch
+from skorch import NeuralNetRegressor
+from skorch.callbacks import Callback, EarlyStopping
+from skorch.dataset import unpack_data
+from skorch.helper import predefined_split
+from skorch.utils import noop
+
+from .batches import already_batched, randomly_turned
+
+LOSSES = {"mse": torch.nn.MSELoss, "mae": torch.nn.L1Loss}
+PRECISIONS = ("float32", "bfloat16")
+UNDECAYED = ("output.*", "*.bias")
+"""Parameters without weight decay."""
+
+_SESSION = threading.RLock()
+
+
+class MassNet(NeuralNetRegressor):
+    """A skorch net that trains in parts of a batch and knows Ctrl-C from convergence.
+
+    Parameters
+    ----------
+    part_size : int, default=25
+        Maps whose activations are held at a time on a CPU: the gradient of a batch is
+        summed over such parts, which gives the same step with less memory traffic.
+    augment : bool, default=False
+        Turn each training map by a random symmetry of the square.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Of the convolutions in training; predictions are always float32.
+    """
+
+    def __init__(
+        self, *args, part_size=25, augment=False, precision="float32", **kwargs
+    ):
+        super().__init__(*args, **kwargs)
+        self.part_size = part_size
+        self.augment = augment
+        self.precision = precision
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        # EarlyStopping stops by raising KeyboardInterrupt, and partial_fit swallows
+        # every KeyboardInterrupt: remember here which of the two it was.
+        self.interrupted_ = False
+        try:
+            return super().fit_loop(X, y, epochs=epochs, **fit_params)
+        except KeyboardInterrupt:
+            self.interrupted_ = not has_converged(self)
+            raise
+
+    def train_step_single(self, batch, **fit_params):
+        self._set_training(True)
+        maps, target = unpack_data(batch)
+        if self.augment:
+            maps = randomly_turned(maps)
+        predictions, loss = [], 0.0
+        is_cpu = torch.device(self.device).type == "cpu"
+        size = self.part_size if is_cpu else len(maps)
+        parts = zip(maps.split(size), target.split(size), strict=True)
+        for part, part_target in parts:
+            with torch.autocast(
+                torch.device(self.device).type,
+                torch.bfloat16,
+                enabled=self.precision == "bfloat16",
+            ):
+                predicted = self.infer(part, **fit_params)
+            part_loss = self.get_loss(predicted.float(), part_target, X=part)
+            part_loss = part_loss * (len(part) / len(maps))
+            part_loss.backward()
+            loss = loss + part_loss.detach()
+            predictions.append(predicted.detach())
+        return {"loss": loss, "y_pred": torch.cat(predictions)}
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        if y_pred.shape != y_true.shape:
+            # torch would broadcast (n, 1) against (n,), with no more than a warning.
+            raise ValueError(
+                f"The network returned shape {tuple(y_pred.shape)} for targets of "
+                f"shape {tuple(y_true.shape)}."
+            )
+        return super().get_loss(y_pred, y_true, X=X, training=training)
+
+
+class Progress(Callback):
+    """One line on the terminal that tells the epoch and the losses."""
+
+    def __init__(self, label, max_epochs):
+        self.label, self.max_epochs = label, max_epochs
+
+    def on_epoch_end(self, net, **kwargs):
+        row = net.history[-1]
+        losses = [
+            f"{name} {row[f'{name}_loss']:.4f}"
+            for name in ("train", "valid")
+            if f"{name}_loss" in row
+        ]
+        epoch = f"epoch {row['epoch']:3d}/{self.max_epochs}"
+        print(
+            f"\r{self.label} {epoch}  loss: {', '.join(losses)} ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def on_train_end(self, net, **kwargs):
+        print(file=sys.stderr, flush=True)
+
+
+class Resume(Callback):
+    """Keeps one file per fit, from which a killed fit goes on bit for bit.
+
+    Every epoch ends with the file replaced at a stroke, so there is always a whole one.
+    """
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_train_begin(self, net, **kwargs):
+        if not os.path.exists(self.path):
+            return
+        state = torch.load(self.path, map_location=net.device, weights_only=True)
+        net.module_.load_state_dict(state["module"])
+        net.optimizer_.load_state_dict(state["optimizer"])
+        net.history.extend({**row, "batches": []} for row in state["history"])
+        torch.set_rng_state(state["rng"].cpu())
+        net.iterator_train__generator.set_state(state["generator"].cpu())
+        stopper = stopper_of(net)
+        if stopper is not None:
+            vars(stopper).update(state["stopper"])
+
+    def on_epoch_end(self, net, **kwargs):
+        stopper = stopper_of(net)
+        kept = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
+        state = {
+            "module": net.module_.state_dict(),
+            "optimizer": net.optimizer_.state_dict(),
+            "history": plain_history(net.history),
+            "rng": torch.get_rng_state(),
+            "generator": net.iterator_train__generator.get_state(),
+            "stopper": {k: _plain(getattr(stopper, k, None)) for k in kept}
+            if stopper
+            else {},
+        }
+        folder = os.path.dirname(self.path)
+        os.makedirs(folder, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=folder, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            torch.save(state, file)
+        os.replace(partial, self.path)
+
+    def epochs_done(self, max_epochs, patience):
+        """Epochs that need not run again: all of them after an early stop."""
+        if not os.path.exists(self.path):
+            return 0
+        state = torch.load(self.path, map_location="cpu", weights_only=True)
+        stopped = (
+            patience is not None and state["stopper"].get("misses_", 0) >= patience
+        )
+        return max_epochs if stopped else len(state["history"])
+
+
+def build_net(
+    module,
+    *,
+    loss,
+    lr,
+    weight_decay,
+    batch_size,
+    device,
+    seed,
+    valid=None,
+    patience=None,
+    callbacks=(),
+    verbose=0,
+    **net_params,
+):
+    """A MassNet around an initialised module, ready to train.
+
+    Keras' ``l2(λ)`` on kernels adds 2λw to the gradient, so torch's coupled weight
+    decay is 2 λ; biases and the output layer have none.
+    """
+    callbacks = list(callbacks)
+    if valid is not None and patience is not None:
+        stopper = EarlyStopping(
+            "valid_loss",
+            patience=patience,
+            threshold=0.0,
+            threshold_mode="abs",
+            load_best=True,
+            sink=noop,
+        )
+        callbacks.insert(0, ("early_stopping", stopper))
+    if verbose < 2:
+        net_params["callbacks__print_log"] = None
+    return MassNet(
+        module,
+        criterion=LOSSES[loss],
+        optimizer=torch.optim.Adam,
+        optimizer__weight_decay=2 * weight_decay,
+        optimizer__param_groups=[(name, {"weight_decay": 0.0}) for name in UNDECAYED],
+        lr=lr,
+        batch_size=batch_size,
+        iterator_train__shuffle=True,
+        iterator_train__generator=torch.Generator().manual_seed(seed),
+        iterator_train__collate_fn=already_batched,
+        iterator_valid__collate_fn=already_batched,
+        train_split=None if valid is None else predefined_split(valid),
+        callbacks=callbacks,
+        device=device,
+        verbose=verbose,
+        **net_params,
+    ).initialize()
+
+
+@contextlib.contextmanager
+def torch_session(seed=None, device="cpu", n_threads=None):
+    """Seed torch and set its threads, and put everything back afterwards.
+
+    torch's generator and thread count belong to the whole process, so only one session
+    runs at a time: in a pool of threads, two fits would draw from each other's stream.
+    """
+    with _SESSION:
+        n_threads_before = torch.get_num_threads()
+        devices = [torch.device(device)] if str(device).startswith("cuda") else []
+        with (
+            torch.random.fork_rng(devices=devices),
+            torch.backends.cudnn.flags(deterministic=True, benchmark=False),
+        ):
+            if seed is not None:
+                torch.manual_seed(seed)
+            if n_threads is not None:
+                torch.set_num_threads(n_threads)
+            try:
+                yield
+            finally:
+                torch.set_num_threads(n_threads_before)
+
+
+def resolve_device(device):
+    """The device to use: "auto" is a GPU if there is one."""
+    has_gpu = torch.cuda.is_available()
+    if device == "auto":
+        return "cuda" if has_gpu else "cpu"
+    if str(device).startswith("cuda") and not has_gpu:
+        raise ValueError(
+            f"device={device!r}, but torch finds no GPU here. Give device='auto' or 'cpu', "
+            "or install a build of torch with CUDA."
+        )
+    return device
+
+
+def stopper_of(net):
+    """The early-stopping callback of a net, or None."""
+    return dict(net.callbacks_).get("early_stopping")
+
+
+def has_converged(net):
+    """Whether training ended because the validation loss stopped falling."""
+    stopper = stopper_of(net)
+    return stopper is not None and stopper.misses_ >= stopper.patience
+
+
+def plain_history(history):
+    """Rows of a skorch history as dicts of Python numbers, without the batches."""
+    return [
+        {name: _plain(value) for name, value in row.items() if name != "batches"}
+        for row in history
+    ]
+
+
+def _plain(value):
+    # skorch keeps NumPy scalars, which torch.load(weights_only=True) refuses.
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,274 @@
+"""A torch network as a scikit-learn regressor of log10 M: all but its inputs."""
+
+import copy
+import os
+
+import joblib
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .checks import check_parameters, checked_target
+from .mass_net import (
+    Progress,
+    Resume,
+    build_net,
+    plain_history,
+    resolve_device,
+    torch_session,
+)
+from .memory import kept_memory
+
+MIN_CLUSTERS_TO_VALIDATE = 10
+
+
+class NeuralMassRegressor(RegressorMixin, BaseEstimator):
+    """Base of the networks' regressors: training, members, prediction and state.
+
+    A subclass says what its inputs are: `_read` takes them from X, as something whose
+    rows can be selected; `_learn_scaling` learns their shape and moments; `_check_shape`
+    compares them with those of training; `_batches` makes them a torch dataset;
+    `_arrays` lists them for a fingerprint; `_module` builds the network.
+    """
+
+    def __init__(
+        self,
+        *,
+        architecture="ho2023",
+        loss="mse",
+        dropout=0.0,
+        weight_decay=1e-4,
+        lr=1e-3,
+        batch_size=50,
+        max_epochs=200,
+        patience=20,
+        validation_fraction=0.1,
+        augment=False,
+        n_members=1,
+        device="auto",
+        checkpoint_dir=None,
+        n_threads=None,
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+        precision="float32",
+        keep_memory=True,
+    ):
+        self.architecture = architecture
+        self.loss = loss
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.augment = augment
+        self.n_members = n_members
+        self.device = device
+        self.checkpoint_dir = checkpoint_dir
+        self.n_threads = n_threads
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+        self.precision = precision
+        self.keep_memory = keep_memory
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+    def __sklearn_is_fitted__(self):
+        return "nets_" in vars(self)
+
+    def fit(self, X, y):
+        """Train on X and y, log10 M500c."""
+        check_parameters(self)
+        vars(self).pop("nets_", None)
+        inputs = self._read(X)
+        y = checked_target(y, len(inputs))
+        self._learn_scaling(inputs)
+        self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
+        rng = check_random_state(self.random_state)
+        seeds = rng.randint(2**31 - 1, size=self.n_members).tolist()
+        position = getattr(X, "position", None)
+        nets, self.history_, squares = [], [], []
+        for member, seed in enumerate(seeds):
+            net, residual = self._fit_member(inputs, y, position, member, seed)
+            nets.append(net)
+            rows = plain_history(net.history)
+            self.history_ += [{"member": member, **row} for row in rows]
+            squares.append(np.mean(residual**2) if len(residual) else np.nan)
+        self.nets_ = nets
+        self.n_iter_ = max(row["epoch"] for row in self.history_)
+        self.residual_std_ = float(np.sqrt(np.mean(squares)))
+        return self
+
+    def predict(self, X, return_std=False):
+        """Predict log10 M500c.
+
+        Parameters
+        ----------
+        X : as in `fit`
+        return_std : bool, default=False
+            Also return σ [dex], the root of the sum of squares of the members'
+            standard deviation and of `residual_std_`.
+
+        Returns
+        -------
+        log_mass : ndarray of shape (n,)
+        std : ndarray of shape (n,), if `return_std`
+        """
+        check_is_fitted(self)
+        inputs = self._read(X)
+        self._check_shape(inputs)
+        members = np.array([self._predict_member(net, inputs) for net in self.nets_])
+        log_mass = members.mean(axis=0)
+        if not return_std:
+            return log_mass
+        if np.isnan(self.residual_std_):
+            raise ValueError(
+                "return_std needs clusters held out in training, and none were: give "
+                f"validation_fraction (it is {self.validation_fraction}) and at least "
+                f"{MIN_CLUSTERS_TO_VALIDATE} clusters."
+            )
+        return log_mass, np.hypot(members.std(axis=0), self.residual_std_)
+
+    @property
+    def net_(self):
+        if "nets_" not in vars(self):
+            raise AttributeError("net_ is there after fit.")
+        return self.nets_[0]
+
+    def _fit_member(self, inputs, y, position, member, seed):
+        target = (y - self.target_mean_) / self.target_scale_
+        train, held_out = self._split(len(y), position, seed)
+        device = resolve_device(self.device)
+        label = f"{type(self).__name__} {member + 1}/{self.n_members}"
+        callbacks = copy.deepcopy(self.callbacks or [])
+        resume = self._resume(inputs, y, position, member, seed)
+        if resume is not None:
+            callbacks.append(("resume", resume))
+        if self.verbose == 1:
+            callbacks.append(("progress", Progress(label, self.max_epochs)))
+        with torch_session(seed, device, self.n_threads):
+            valid = self._batches(inputs[held_out], target[held_out])
+            net = self._build_net(
+                seed, device, valid if len(held_out) else None, callbacks
+            )
+            done = resume.epochs_done(self.max_epochs, self.patience) if resume else 0
+            batches = self._batches(inputs[train], target[train])
+            with kept_memory(self.keep_memory):
+                net.partial_fit(batches, epochs=self.max_epochs - done)
+        if net.interrupted_:
+            # skorch swallows Ctrl-C, and a half-trained network must not look fitted.
+            raise KeyboardInterrupt
+        residual = self._predict_member(net, inputs[held_out]) - y[held_out]
+        return net, residual
+
+    def _build_net(self, seed, device, valid=None, callbacks=()):
+        return build_net(
+            self._module(),
+            loss=self.loss,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            device=device,
+            seed=seed,
+            valid=valid,
+            patience=self.patience,
+            callbacks=callbacks,
+            augment=self.augment,
+            precision=self.precision,
+            verbose=self.verbose,
+        )
+
+    def _predict_member(self, net, inputs):
+        if len(inputs) == 0:
+            return np.zeros(0)
+        # The last bits of float32 depend on the shape of the batch, and a cluster's
+        # mass must not depend on its neighbours: fill the last batch up.
+        n_filled = -len(inputs) % self.batch_size + len(inputs)
+        rows = np.minimum(np.arange(n_filled), len(inputs) - 1)
+        with torch_session(device=net.device, n_threads=self.n_threads):
+            scaled = net.predict(self._batches(inputs[rows]))[: len(inputs)]
+        return scaled.astype(float) * self.target_scale_ + self.target_mean_
+
+    def _split(self, n_clusters, position, seed):
+        everyone = np.arange(n_clusters)
+        if self.validation_fraction is None or n_clusters < MIN_CLUSTERS_TO_VALIDATE:
+            return everyone, everyone[:0]
+        octant = None if position is None else _octants_spanned(position)
+        n_octants = 1 if octant is None else len(np.unique(octant))
+        if n_octants == 1:
+            splitter = ShuffleSplit(1, test_size=self.validation_fraction)
+        else:
+            held_out = min(
+                max(1, round(self.validation_fraction * n_octants)), n_octants - 1
+            )
+            splitter = GroupShuffleSplit(1, test_size=held_out)
+        splitter.random_state = seed
+        return next(splitter.split(everyone, groups=octant))
+
+    def _resume(self, inputs, y, position, member, seed):
+        if self.checkpoint_dir is None:
+            return None
+        ignored = (
+            "callbacks",
+            "checkpoint_dir",
+            "verbose",
+            "device",
+            "n_threads",
+            "keep_memory",
+        )
+        parameters = {k: v for k, v in self.get_params().items() if k not in ignored}
+        data = (*self._arrays(inputs), y, position)
+        key = joblib.hash((parameters, data, member, seed))
+        return Resume(
+            os.path.join(self.checkpoint_dir, f"{type(self).__name__}-{key}.pt")
+        )
+
+    # A skorch net pickles as a pickle inside, with devices and private attributes. The
+    # state holds arrays and numbers only, so that pickle, joblib and skops all work.
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        nets = state.pop("nets_", None)
+        if nets is not None:
+            state["weights_"] = [
+                {
+                    name: weight.detach().cpu().numpy().copy()
+                    for name, weight in net.module_.state_dict().items()
+                }
+                for net in nets
+            ]
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        weights = state.pop("weights_", None)
+        super().__setstate__(state)
+        if weights is not None:
+            self.nets_ = [self._rebuild(member) for member in weights]
+
+    def _rebuild(self, weights):
+        try:
+            device = resolve_device(self.device)
+        except ValueError:
+            device = "cpu"
+        with torch_session(0, device):
+            net = self._build_net(0, device)
+        net.module_.load_state_dict(
+            {name: torch.tensor(weight) for name, weight in weights.items()}
+        )
+        return net
+
+
+def _octants_spanned(position):
+    """Octant of the box that the positions span, one label a cluster."""
+    middle = (position.min(axis=0) + position.max(axis=0)) / 2
+    return (position >= middle) @ [4, 2, 1]

@@ -1,0 +1,133 @@
+"""XrayCNNRegressor: the paper's network on photon maps, behind scikit-learn."""
+
+from ..networks import ARCHITECTURES
+from ..sample import ClusterSample, SparseMaps, require
+from .batches import MapBatches, pixel_moments
+from .neural import NeuralMassRegressor
+
+
+class XrayCNNRegressor(NeuralMassRegressor):
+    r"""Convolutional network from X-ray maps to log10 M500c.
+
+    The network of `architecture` sees maps and targets standardised with the training
+    clusters' moments, and is trained by Adam on the mean squared (or absolute) error,
+    until the loss on held-out training clusters has not improved for `patience`
+    epochs; the best weights are restored.
+
+    Parameters
+    ----------
+    architecture : {"ho2023"}, default="ho2023"
+        See `skcluster.networks`.
+    loss : {"mse", "mae"}, default="mse"
+    dropout : float, default=0.0
+        After each hidden dense layer. The paper uses 0.1 with several bands.
+    weight_decay : float, default=1e-4
+        :math:`\lambda` of the penalty :math:`\lambda \sum w^2` on kernels.
+    lr : float, default=1e-3
+        Learning rate of Adam.
+    batch_size : int, default=50
+    max_epochs : int, default=200
+    patience : int or None, default=20
+        Epochs without a better validation loss before training stops. None trains to
+        the end and keeps the last weights.
+    validation_fraction : float or None, default=0.1
+        Part of the training clusters that is held out for early stopping. With
+        positions in the sample it is whole octants of the space that the training
+        clusters span (at least one), so no halo is on both sides. None, or fewer
+        than 10 clusters: nothing is held out.
+    augment : bool, default=False
+        Show each training map under a random rotation or flip of the square.
+    n_members : int, default=1
+        Networks with their own seeds, whose mean is the prediction.
+    device : str, default="auto"
+        A torch device; "auto" is a GPU if there is one.
+    checkpoint_dir : str or None, default=None
+        Folder for one file per fit, from which the same fit goes on after Ctrl-C or
+        a crash, bit for bit. Needs an int `random_state`.
+    n_threads : int or None, default=None
+        Threads of torch on the CPU; 1 makes results equal to the last bit whatever the
+        machine's load, None leaves torch's own choice.
+    callbacks : list of skorch callbacks or None, default=None
+        Copied before use.
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        1 shows a line of progress, 2 a table of epochs.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Of the arithmetic of training. bfloat16 is faster on CPUs and GPUs that have
+        it; predictions are always made in float32.
+    keep_memory : bool, default=True
+        While training on Linux with glibc, let the process keep the memory that it frees
+        and use it again, which is faster (see `skcluster.regressors.memory`).
+
+    Attributes
+    ----------
+    net_ : skorch net
+        The first member; its torch module is ``net_.module_``.
+    nets_ : list of skorch nets
+    n_iter_ : int
+        Epochs trained, of the member that took most.
+    history_ : list of dict
+        One row per epoch and member: losses and seconds.
+    map_shape_ : tuple of 3 int
+        ``(n_bands, n_pixels, n_pixels)`` of the training maps.
+    pixel_mean_, pixel_scale_ : float
+        Moments of the training pixels.
+    target_mean_, target_scale_ : float
+        Moments of the training log10 M.
+    residual_std_ : float
+        Root mean square error on the held-out training clusters [dex]; NaN if nothing
+        was held out.
+
+    References
+    ----------
+    Ho et al. (2023), sections 4.1 and 5.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster import XrayCNNRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> log_mass = rng.uniform(13.5, 15, 40)
+    >>> maps = rng.poisson(10 ** (log_mass - 13.5)[:, None, None, None] / 8, (40, 1, 8, 8))
+    >>> regressor = XrayCNNRegressor(max_epochs=3, random_state=0).fit(maps, log_mass)
+    >>> regressor.predict(maps).shape
+    (40,)
+    """
+
+    def _read(self, X):
+        if isinstance(X, ClusterSample):
+            return require(X, "maps", by=type(self).__name__).maps
+        maps = X if isinstance(X, SparseMaps) else SparseMaps.from_dense(X)
+        if len(maps) == 0:
+            raise ValueError(
+                f"Found 0 sample(s) while a minimum of 1 is required by "
+                f"{type(self).__name__}."
+            )
+        return maps
+
+    def _learn_scaling(self, maps):
+        self.map_shape_ = maps.shape[1:]
+        self.pixel_mean_, self.pixel_scale_ = pixel_moments(maps)
+        if self.pixel_scale_ == 0:
+            raise ValueError(
+                f"All pixels of the {len(maps)} maps hold the same value, so there is "
+                "nothing to learn from. Are there photons in the maps?"
+            )
+
+    def _check_shape(self, maps):
+        if maps.shape[1:] != self.map_shape_:
+            raise ValueError(
+                f"X holds maps of shape {maps.shape[1:]}, but {type(self).__name__} was "
+                f"fitted to maps of shape {self.map_shape_}."
+            )
+
+    def _module(self):
+        return ARCHITECTURES[self.architecture](self.map_shape_, self.dropout)
+
+    def _batches(self, maps, target=None):
+        return MapBatches(
+            maps, target, mean=self.pixel_mean_, deviation=self.pixel_scale_
+        )
+
+    def _arrays(self, maps):
+        return maps.rows.data, maps.rows.indices, maps.rows.indptr, maps.shape

@@ -1,0 +1,12 @@
+"""The one container: what was observed of n clusters, as scikit-learn's X.
+
+`ClusterSample` is a 1-d array-like of clusters. Lists of unequal length (photons,
+galaxies) are `Ragged`: flat columns and offsets; maps are `SparseMaps`. Indexing
+returns a new, smaller sample; nothing is ever changed in place.
+"""
+
+from .cluster_sample import ClusterSample, require
+from .ragged import Ragged
+from .sparse_maps import SparseMaps
+
+__all__ = ["ClusterSample", "Ragged", "SparseMaps", "require"]

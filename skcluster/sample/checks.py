@@ -1,0 +1,87 @@
+"""What may enter a sample: shapes, finite numbers, our units; or an error that helps."""
+
+import numpy as np
+
+from .ragged import Ragged
+
+
+def checked_redshift(redshift):
+    redshift = np.asarray(redshift, float)
+    if redshift.ndim != 1:
+        raise ValueError(f"redshift must be 1-d, got shape {redshift.shape}.")
+    wrong = np.flatnonzero(~(np.isfinite(redshift) & (redshift > 0)))
+    if len(wrong):
+        raise ValueError(
+            f"{len(wrong)} of {len(redshift)} redshifts are not positive numbers "
+            f"(first: cluster {wrong[0]}, redshift {redshift[wrong[0]]}), so they "
+            "have no distance. Correct or drop these clusters."
+        )
+    return redshift
+
+
+def checked_center(center, n_clusters):
+    center = dense("center", center, (n_clusters, 2))
+    if center is not None and (np.abs(center[:, 1]) > 90).any():
+        wrong = np.flatnonzero(np.abs(center[:, 1]) > 90)
+        raise ValueError(
+            f"{len(wrong)} of {n_clusters} centres have a declination beyond 90 deg "
+            f"(first: cluster {wrong[0]}, {center[wrong[0]]}). center is (RA, Dec)."
+        )
+    return center
+
+
+def dense(name, value, shape):
+    if value is None:
+        return None
+    value = np.asarray(value, float)
+    # Another number of clusters is told apart from a wrong shape, later.
+    if value.ndim != len(shape) or value.shape[1:] != shape[1:]:
+        raise ValueError(f"{name} must have shape {shape}, got {value.shape}.")
+    if not np.isfinite(value).all():
+        wrong = np.flatnonzero(~np.isfinite(value.reshape(len(value), -1)).all(axis=1))
+        raise ValueError(
+            f"{len(wrong)} of {len(value)} values of {name} are NaN or infinite "
+            f"(first: cluster {wrong[0]})."
+        )
+    return value
+
+
+def checked_photons(photons):
+    photons = _checked_list(photons, "photons", ("ra", "dec", "energy"))
+    if photons is None or photons.offsets[-1] == 0:
+        return photons
+    typical = np.median(photons["energy"])
+    if not 0.01 < typical < 100:
+        unit, cure = ("eV", "divide") if typical > 1 else ("MeV", "multiply")
+        raise ValueError(
+            f"Photon energies have a median of {typical:.4g}, so they look like {unit}, "
+            f"but photons are in keV. Please {cure} by 1000, or read the list with "
+            f"read_photons(..., energy_unit={unit!r})."
+        )
+    return photons
+
+
+def checked_galaxies(galaxies):
+    return _checked_list(galaxies, "galaxies", ("x", "y", "v"))
+
+
+def _checked_list(tables, field, names):
+    if tables is None:
+        return None
+    ragged = tables if isinstance(tables, Ragged) else Ragged.from_tables(tables)
+    missing = [name for name in names if name not in ragged]
+    if missing:
+        raise ValueError(
+            f"{field} lack the columns {missing}; they have {list(ragged.columns)}. "
+            f"The names must be {list(names)}."
+        )
+    for name in names:
+        wrong = np.flatnonzero(~np.isfinite(ragged[name]))
+        if len(wrong):
+            cluster = np.searchsorted(ragged.offsets, wrong[0], side="right") - 1
+            raise ValueError(
+                f"{len(wrong)} of {len(ragged[name])} {field} have a NaN or infinite "
+                f"{name} (first: row {wrong[0] - ragged.offsets[cluster]} of cluster "
+                f"{cluster}). Drop them."
+            )
+    return ragged

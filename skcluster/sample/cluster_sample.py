@@ -1,0 +1,354 @@
+"""ClusterSample: the X of every estimator."""
+
+import html
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from .checks import (
+    checked_center,
+    checked_galaxies,
+    checked_photons,
+    checked_redshift,
+    dense,
+)
+from .ragged import Ragged, column_names, plain_column, row_indices
+from .sparse_maps import SparseMaps
+
+HOW_TO_GET = {
+    "photons": "give ClusterSample(photons=...): one table a cluster with ra, dec, "
+    "energy (or read them with read_sample)",
+    "galaxies": "give ClusterSample(galaxies=...): one table a cluster with x, y, v",
+    "center": "give ClusterSample(center=...) of shape (n, 2): RA and Dec in degrees",
+    "position": "give ClusterSample(position=...) of shape (n, 3): comoving box "
+    "coordinates in Mpc/h",
+    "r500c": "give ClusterSample(r500c=...): comoving R500c in Mpc/h",
+    "maps": "put PhotonMapper before this step",
+    "cubes": "give ClusterSample(cubes=...): phase-space cubes in (y, x, v)",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClusterSample:
+    """What was observed of n clusters: photons, galaxies, redshifts and maps.
+
+    It is a 1-d array-like of clusters, made to be scikit-learn's ``X``: indexing with
+    integers, slices, lists or masks gives a new sample, ``len`` counts clusters, and
+    it goes through pipelines, cross-validation, searches, pickle and joblib.
+
+    Parameters
+    ----------
+    redshift : array-like of shape (n_clusters,)
+        Greater than 0.
+    photons : Ragged or list of tables, default=None
+        One table a cluster with the columns ``ra``, ``dec`` [deg], ``energy`` [keV]
+        and, if known, ``origin`` (0 ICM, 1 AGN, 2 background). A table is a dict, a
+        structured array, an astropy Table or a pandas DataFrame.
+    galaxies : Ragged or list of tables, default=None
+        One table a cluster with ``x`` (West), ``y`` (North) [comoving Mpc/h] and
+        ``v`` [km/s] about the cluster's centre; more columns are kept.
+    center : array-like of shape (n_clusters, 2), default=None
+        RA and Dec of the cluster [deg].
+    position : array-like of shape (n_clusters, 3), default=None
+        Comoving position in a simulation box [Mpc/h], for `QuadrantGroupKFold`.
+    r500c : array-like of shape (n_clusters,), default=None
+        Comoving R500c [Mpc/h].
+    name : array-like of shape (n_clusters,), default=None
+    maps : SparseMaps or array-like of shape (n, n_bands, n_pixels, n_pixels), \
+default=None
+        Photon maps; an array is stored sparse.
+    cubes : array-like of shape (n, n_bins, n_bins, n_bins), default=None
+        Phase-space cubes in (y, x, v).
+    field_radius : float or array-like of shape (n_clusters,), default=None
+        Radius of a circular field of view about the centre [deg], if there is one.
+    coverage : array-like of shape (n_clusters,), default=None
+        Fraction of the map inside the field of view; `PhotonMapper` sets it.
+
+    Examples
+    --------
+    >>> sample = ClusterSample(
+    ...     [0.1, 0.2],
+    ...     center=[[150.0, 2.0], [151.0, 2.5]],
+    ...     photons=[
+    ...         {"ra": [150.0, 150.1], "dec": [2.0, 2.0], "energy": [1.0, 3.0]},
+    ...         {"ra": [151.0], "dec": [2.5], "energy": [0.7]},
+    ...     ],
+    ... )
+    >>> sample.shape, sample[sample.photons.lengths > 1].redshift
+    ((2,), array([0.1]))
+    >>> sample
+    <ClusterSample of 2 clusters, 0.0 MiB
+      redshift  0.100 to 0.200
+      photons   ra, dec, energy: 1 / 2 / 2 a cluster (min / median / max)
+      center    (2, 2) float64>
+    """
+
+    redshift: Any
+    photons: Any = None
+    galaxies: Any = None
+    center: Any = None
+    position: Any = None
+    r500c: Any = None
+    name: Any = None
+    maps: Any = None
+    cubes: Any = None
+    field_radius: Any = None
+    coverage: Any = None
+
+    def __init__(
+        self,
+        redshift,
+        *,
+        photons=None,
+        galaxies=None,
+        center=None,
+        position=None,
+        r500c=None,
+        name=None,
+        maps=None,
+        cubes=None,
+        field_radius=None,
+        coverage=None,
+    ):
+        redshift = checked_redshift(redshift)
+        n = len(redshift)
+        if field_radius is not None and np.ndim(field_radius) == 0:
+            field_radius = np.full(n, field_radius, float)
+        values = {
+            "redshift": redshift,
+            "photons": checked_photons(photons),
+            "galaxies": checked_galaxies(galaxies),
+            "center": checked_center(center, n),
+            "position": dense("position", position, (n, 3)),
+            "r500c": dense("r500c", r500c, (n,)),
+            "name": None if name is None else np.atleast_1d(np.asarray(name, str)),
+            "maps": None if maps is None else SparseMaps.from_dense(maps),
+            "cubes": None if cubes is None else np.asarray(cubes),
+            "field_radius": dense("field_radius", field_radius, (n,)),
+            "coverage": dense("coverage", coverage, (n,)),
+        }
+        for field, value in values.items():
+            if value is not None and len(value) != n:
+                raise ValueError(
+                    f"{field} holds {len(value)} clusters, but redshift holds {n}."
+                )
+            object.__setattr__(self, field, value)
+
+    @classmethod
+    def _trusted(cls, values):
+        sample = object.__new__(cls)
+        for field in fields(cls):
+            object.__setattr__(sample, field.name, values.get(field.name))
+        return sample
+
+    @classmethod
+    def from_dicts(cls, clusters):
+        """A sample from a list with one dict per cluster.
+
+        The keys are those of ClusterSample: ``redshift`` and any of ``photons``,
+        ``center``, ``r500c`` and the rest; every dict must have the same ones.
+
+        Examples
+        --------
+        >>> photons = {"ra": [10.0], "dec": [0.0], "energy": [1.0]}
+        >>> cluster = {"redshift": 0.1, "center": (10.0, 0.0), "photons": photons}
+        >>> len(ClusterSample.from_dicts([cluster, cluster]))
+        2
+        """
+        clusters = list(clusters)
+        if not clusters:
+            raise ValueError("No cluster was given: a sample needs at least 1.")
+        for i, cluster in enumerate(clusters):
+            if set(cluster) != set(clusters[0]):
+                raise ValueError(
+                    f"Cluster {i} has the keys {sorted(cluster)}, cluster 0 has "
+                    f"{sorted(clusters[0])}: every cluster needs the same ones."
+                )
+        if "redshift" not in clusters[0]:
+            raise ValueError(f"The clusters lack 'redshift'; have {list(clusters[0])}.")
+        columns = {key: [cluster[key] for cluster in clusters] for key in clusters[0]}
+        return cls(columns.pop("redshift"), **columns)
+
+    @classmethod
+    def from_table(cls, catalog, *, photons=None, galaxies=None):
+        """A sample from a catalogue with one row per cluster, and its lists.
+
+        Parameters
+        ----------
+        catalog : dict of columns, structured array, astropy Table or DataFrame
+            The column ``redshift`` and any of ``ra`` and ``dec`` (the centre [deg]),
+            ``x``, ``y`` and ``z`` (the box position [Mpc/h]), ``r500c`` [Mpc/h],
+            ``field_radius`` [deg] and ``name``. Other columns are left out.
+        photons, galaxies : list of tables, or one table, default=None
+            One table a cluster; or all rows in one table whose column ``cluster``
+            holds the row number of the catalogue, from 0.
+
+        Examples
+        --------
+        >>> catalog = {"redshift": [0.1, 0.3], "ra": [10.0, 20.0], "dec": [0.0, 5.0]}
+        >>> photons = {"cluster": [1, 1], "ra": [20.0, 20.01], "dec": [5.0, 5.0],
+        ...            "energy": [0.8, 1.1]}
+        >>> ClusterSample.from_table(catalog, photons=photons).photons.lengths
+        array([0, 2])
+        """
+        names = column_names(catalog)
+        if "redshift" not in names:
+            raise ValueError(f"The catalogue lacks the column 'redshift'; has {names}.")
+        redshift = plain_column(catalog["redshift"], "redshift")
+        values = {
+            key: plain_column(catalog[key], key)
+            for key in ("r500c", "field_radius", "name")
+            if key in names
+        }
+        for field, columns in (
+            ("center", ("ra", "dec")),
+            ("position", ("x", "y", "z")),
+        ):
+            if set(columns) <= set(names):
+                values[field] = np.column_stack(
+                    [plain_column(catalog[column], column) for column in columns]
+                )
+        for field, tables in (("photons", photons), ("galaxies", galaxies)):
+            if hasattr(tables, "keys") or hasattr(tables, "dtype"):
+                tables = Ragged.from_long_table(tables, len(redshift))
+            values[field] = tables
+        return cls(redshift, **values)
+
+    @classmethod
+    def concatenate(cls, samples):
+        """Join samples, keeping the fields that all of them have.
+
+        Examples
+        --------
+        >>> ClusterSample.concatenate([ClusterSample([0.1]), ClusterSample([0.2])]).shape
+        (2,)
+        """
+        samples = list(samples)
+        if not samples:
+            raise ValueError("No sample was given: there is nothing to join.")
+        values = {}
+        for field in samples[0].fields:
+            parts = [getattr(sample, field) for sample in samples]
+            if all(part is not None for part in parts):
+                join = getattr(type(parts[0]), "concatenate", np.concatenate)
+                values[field] = join(parts)
+        return cls._trusted(values)
+
+    @property
+    def fields(self):
+        """Names of the fields that this sample has."""
+        return tuple(
+            field.name
+            for field in fields(self)
+            if getattr(self, field.name) is not None
+        )
+
+    @property
+    def shape(self):
+        # scikit-learn slices X[rows] only when X has a shape; otherwise it quietly
+        # falls back to a list of single clusters.
+        return (len(self),)
+
+    @property
+    def nbytes(self):
+        return sum(getattr(self, field).nbytes for field in self.fields)
+
+    def __len__(self):
+        return len(self.redshift)
+
+    def __getitem__(self, key):
+        rows = row_indices(key, len(self))
+        return self._trusted({name: getattr(self, name)[rows] for name in self.fields})
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            "A ClusterSample is not a table of numbers. Start the pipeline with "
+            "PhotonMapper or ProxyMeasurer, or take a field: np.asarray(sample.maps)."
+        )
+
+    def __sizeof__(self):
+        # Dask sends an argument to its workers once only if it knows it to be large.
+        return object.__sizeof__(self) + self.nbytes
+
+    def assign(self, **values):
+        """A new sample with fields added or replaced (None removes one)."""
+        redshift = values.pop("redshift", self.redshift)
+        new = type(self)(redshift, **values)
+        if len(new) != len(self):
+            raise ValueError(
+                f"redshift holds {len(new)} clusters, but the sample holds {len(self)}."
+            )
+        kept = {name: getattr(self, name) for name in self.fields if name not in values}
+        added = {name: getattr(new, name) for name in ("redshift", *values)}
+        return self._trusted({**kept, **added})
+
+    def drop(self, *names):
+        """A new sample without the named fields."""
+        known = {field.name for field in fields(self)} - {"redshift"}
+        if set(names) - known:
+            raise ValueError(
+                f"Cannot drop {sorted(set(names) - known)}; the fields are {sorted(known)}."
+            )
+        return self._trusted(
+            {name: getattr(self, name) for name in self.fields if name not in names}
+        )
+
+    def __repr__(self):
+        width = max(map(len, self.fields)) + 2
+        lines = "".join(f"\n  {name:{width}}{text}" for name, text in self._summary())
+        plural = "" if len(self) == 1 else "s"
+        size = f"{self.nbytes / 2**20:.1f} MiB"
+        return f"<ClusterSample of {len(self)} cluster{plural}, {size}{lines}>"
+
+    def _repr_html_(self):
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
+            for name, text in self._summary()
+        )
+        size = f"{self.nbytes / 2**20:.1f} MiB"
+        caption = f"ClusterSample: {len(self)} clusters, {size}"
+        return f"<table><caption>{caption}</caption>{rows}</table>"
+
+    def _summary(self):
+        for name in self.fields:
+            yield name, _described(name, getattr(self, name))
+
+
+def require(X, *names, by):
+    """The sample X, or an error that says which field `by` needs and how to get it."""
+    if not isinstance(X, ClusterSample):
+        raise TypeError(f"{by} takes a ClusterSample, got {type(X).__name__}.")
+    if len(X) == 0:
+        raise ValueError(
+            f"Found a ClusterSample with 0 sample(s) while a minimum of 1 is required "
+            f"by {by}."
+        )
+    for name in names:
+        if getattr(X, name) is None:
+            raise ValueError(
+                f"{by} needs sample.{name}, which this sample of {len(X)} clusters "
+                f"lacks (it has {', '.join(X.fields)}): {HOW_TO_GET[name]}."
+            )
+    return X
+
+
+def _described(name, value):
+    if isinstance(value, Ragged):
+        lengths = value.lengths if len(value) else np.zeros(1, int)
+        low, middle, high = lengths.min(), np.median(lengths), lengths.max()
+        return (
+            f"{', '.join(value.columns)}: {low} / {middle:.0f} / {high} a cluster "
+            "(min / median / max)"
+        )
+    if isinstance(value, SparseMaps):
+        bands, rows, columns = value.shape[1:]
+        return (
+            f"{bands} band(s) of {rows} x {columns}, {100 * value.filled:.1f} % filled"
+        )
+    if name in ("redshift", "coverage", "r500c", "field_radius") and len(value):
+        return f"{value.min():.3f} to {value.max():.3f}"
+    return f"{value.shape} {value.dtype}"

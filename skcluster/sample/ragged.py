@@ -1,0 +1,335 @@
+"""Tables of unequal length, one a cluster, stored as flat columns and offsets."""
+
+from numbers import Integral
+
+import numpy as np
+
+ROWS_PER_BLOCK = 200_000
+UNITS = {
+    "ra": "deg",
+    "dec": "deg",
+    "field_radius": "deg",
+    "energy": "keV",
+    "v": "km / s",
+}
+IN_MPC_H = ("x", "y", "z", "r500c")
+
+
+def row_indices(key, n_rows):
+    """Row numbers that an index selects, as a slice or as non-negative integers.
+
+    Takes what scikit-learn indexes with: an integer, a slice, a list, an integer or
+    boolean array, and the pair ``(key, Ellipsis)``.
+    """
+    if isinstance(key, tuple):
+        # scikit-learn's _safe_indexing asks for array[key, ...].
+        if len(key) != 2 or key[1] is not Ellipsis:
+            raise IndexError(f"A sample has one axis, got the index {key!r}.")
+        key = key[0]
+    if isinstance(key, Integral):
+        if not -n_rows <= key < n_rows:
+            raise IndexError(f"Index {key} is out of range for {n_rows} clusters.")
+        return slice(key % n_rows, key % n_rows + 1)
+    if isinstance(key, slice):
+        return key
+    key = np.asarray(key)
+    if key.dtype == bool:
+        if key.shape != (n_rows,):
+            raise IndexError(
+                f"A boolean index of shape {key.shape} does not fit {n_rows} clusters."
+            )
+        return np.flatnonzero(key)
+    if key.size == 0:
+        return np.zeros(0, np.intp)
+    if key.dtype.kind not in "iu" or key.ndim != 1:
+        raise IndexError(
+            f"Clusters are selected by integers, slices or booleans, got {key!r}."
+        )
+    if key.min() < -n_rows or key.max() >= n_rows:
+        raise IndexError(f"An index is out of range for {n_rows} clusters.")
+    # In a narrow integer type, key + n_rows would overflow.
+    key = key.astype(np.intp)
+    return np.where(key < 0, key + n_rows, key)
+
+
+class Ragged:
+    """One table per cluster, each with its own number of rows.
+
+    Parameters
+    ----------
+    columns : dict of str to array-like of shape (n_rows,)
+        Rows of all clusters, one cluster after the other.
+    offsets : array-like of shape (n_clusters + 1,)
+        Cluster i owns the rows ``offsets[i]`` to ``offsets[i + 1]``.
+
+    Attributes
+    ----------
+    columns : dict of str to ndarray
+    offsets : ndarray of int64
+    lengths : ndarray of shape (n_clusters,)
+        Rows of each cluster.
+    cluster : ndarray of shape (n_rows,)
+        Cluster number of each row: the key to reductions without a loop.
+
+    Examples
+    --------
+    >>> photons = Ragged({"energy": [1.0, 2.0, 0.7]}, offsets=[0, 2, 2, 3])
+    >>> photons.lengths
+    array([2, 0, 1])
+    >>> photons["energy"]
+    array([1. , 2. , 0.7])
+    >>> photons[[2, 0]]["energy"]
+    array([0.7, 1. , 2. ])
+    >>> photons.sum(photons["energy"] > 0.9)
+    array([2., 0., 0.])
+    """
+
+    def __init__(self, columns, offsets):
+        self.columns = {name: np.asarray(column) for name, column in columns.items()}
+        self.offsets = np.asarray(offsets, np.int64)
+        if (
+            self.offsets.ndim != 1
+            or len(self.offsets) == 0
+            or self.offsets[0] != 0
+            or (np.diff(self.offsets) < 0).any()
+        ):
+            raise ValueError("Offsets must be 1-d, start at 0 and never decrease.")
+        for name, column in self.columns.items():
+            if column.shape != (self.offsets[-1],):
+                raise ValueError(
+                    f"Column {name!r} has shape {column.shape}, but the offsets end "
+                    f"at {self.offsets[-1]}."
+                )
+
+    @classmethod
+    def _trusted(cls, columns, offsets):
+        ragged = object.__new__(cls)
+        ragged.columns, ragged.offsets = columns, offsets
+        return ragged
+
+    @classmethod
+    def from_tables(cls, tables):
+        """Join one table per cluster: dicts, structured arrays, astropy Tables or
+        pandas DataFrames. Columns with an astropy unit are converted.
+
+        Examples
+        --------
+        >>> Ragged.from_tables([{"v": [1.0, 2.0]}, {"v": [3.0]}]).lengths
+        array([2, 1])
+        """
+        if hasattr(tables, "keys") or getattr(tables, "dtype", np.dtype(float)).names:
+            raise TypeError(
+                "Give a list with one table a cluster, got one table "
+                f"({type(tables).__name__}). If it holds the rows of all clusters, give "
+                "it to ClusterSample.from_table."
+            )
+        tables = list(tables)
+        if not tables:
+            raise ValueError("No table was given: a sample needs at least 1 cluster.")
+        names = column_names(tables[0])
+        parts = [
+            _columns(table, names, f"cluster {i}") for i, table in enumerate(tables)
+        ]
+        columns = {
+            name: np.concatenate([part[name] for part in parts]) for name in names
+        }
+        lengths = [len(part[names[0]]) for part in parts]
+        return cls(columns, np.concatenate([[0], np.cumsum(lengths)]))
+
+    @classmethod
+    def from_long_table(cls, table, n_clusters, key="cluster"):
+        """Split one table by a column of cluster numbers 0 … n_clusters - 1.
+
+        Examples
+        --------
+        >>> table = {"cluster": [1, 0, 1], "v": [30.0, 10.0, 20.0]}
+        >>> Ragged.from_long_table(table, 2)["v"]
+        array([10., 30., 20.])
+        """
+        names = [name for name in column_names(table) if name != key]
+        columns = _columns(table, [key, *names], "all clusters")
+        cluster = columns.pop(key)
+        if cluster.dtype.kind not in "iu" and len(cluster):
+            raise ValueError(f"The column {key!r} must hold integers, got {cluster}.")
+        if len(cluster) and not 0 <= cluster.min() <= cluster.max() < n_clusters:
+            raise ValueError(
+                f"The column {key!r} runs from {cluster.min()} to {cluster.max()}, but "
+                f"there are {n_clusters} clusters, counted from 0."
+            )
+        order = np.argsort(cluster, kind="stable")
+        columns = {name: column[order] for name, column in columns.items()}
+        lengths = np.bincount(cluster.astype(np.intp), minlength=n_clusters)
+        return cls(columns, np.concatenate([[0], np.cumsum(lengths)]))
+
+    @classmethod
+    def concatenate(cls, parts):
+        """Join the clusters of several Ragged; all must have the same columns."""
+        parts = list(parts)
+        names = set(parts[0].columns)
+        for part in parts:
+            if set(part.columns) != names:
+                raise ValueError(
+                    f"Cannot join tables with columns {sorted(names)} and "
+                    f"{sorted(part.columns)}."
+                )
+        columns = {
+            name: np.concatenate([part.columns[name] for part in parts])
+            for name in parts[0].columns
+        }
+        lengths = np.concatenate([part.lengths for part in parts])
+        return cls._trusted(columns, np.concatenate([[0], np.cumsum(lengths)]))
+
+    def __len__(self):
+        return len(self.offsets) - 1
+
+    def __contains__(self, name):
+        return name in self.columns
+
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            if key not in self.columns:
+                raise KeyError(f"No column {key!r}; there are {list(self.columns)}.")
+            return self.columns[key]
+        rows = row_indices(key, len(self))
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if step == 1:
+                return self._view(start, max(start, stop))
+            rows = np.arange(start, stop, step)
+        return self._gather(rows)
+
+    def _view(self, start, stop):
+        low, high = self.offsets[start], self.offsets[stop]
+        columns = {name: column[low:high] for name, column in self.columns.items()}
+        return self._trusted(columns, self.offsets[start : stop + 1] - low)
+
+    def _gather(self, clusters):
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[clusters])])
+        if len(clusters) == 0:
+            return self._trusted({k: v[:0] for k, v in self.columns.items()}, offsets)
+        # Neighbours in, neighbours out: copying runs is faster than picking rows.
+        breaks = np.flatnonzero(np.diff(clusters) != 1) + 1
+        first = clusters[np.concatenate([[0], breaks])]
+        last = clusters[np.concatenate([breaks - 1, [-1]])]
+        low, high = self.offsets[first].tolist(), self.offsets[last + 1].tolist()
+        runs = [slice(*run) for run in zip(low, high, strict=True)]
+        columns = {
+            name: np.concatenate([column[run] for run in runs])
+            for name, column in self.columns.items()
+        }
+        return self._trusted(columns, offsets)
+
+    @property
+    def lengths(self):
+        return np.diff(self.offsets)
+
+    @property
+    def cluster(self):
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def nbytes(self):
+        columns = sum(column.nbytes for column in self.columns.values())
+        return columns + self.offsets.nbytes
+
+    def sum(self, weights):
+        """Sum over each cluster's rows of one value a row.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_rows,)
+
+        Returns
+        -------
+        total : ndarray of shape (n_clusters,)
+        """
+        return np.bincount(self.cluster, weights, minlength=len(self))
+
+    def table(self, i):
+        """Columns of cluster i, as a dict of arrays."""
+        return self[int(i)].columns
+
+    def blocks(self, n_rows=None):
+        """Slices of consecutive clusters with about 200,000 (or `n_rows`) rows together.
+
+        Work on one block at a time stays in the processor's cache, and its memory does
+        not grow with the survey.
+
+        Examples
+        --------
+        >>> list(Ragged({"v": [1.0, 2.0, 3.0]}, [0, 2, 2, 3]).blocks(2))
+        [slice(0, 2, None), slice(2, 3, None)]
+        """
+        start = 0
+        while start < len(self):
+            limit = self.offsets[start] + (n_rows or ROWS_PER_BLOCK)
+            stop = int(np.searchsorted(self.offsets, limit, side="right")) - 1
+            yield slice(start, max(stop, start + 1))
+            start = max(stop, start + 1)
+
+    def select(self, rows):
+        """Ragged with only the rows where a boolean array is true."""
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        kept = np.concatenate([[0], np.cumsum(rows)])
+        return self._trusted(columns, kept[self.offsets])
+
+    def assign(self, **columns):
+        """Ragged with columns added or replaced."""
+        return Ragged({**self.columns, **columns}, self.offsets)
+
+
+def column_names(table):
+    """Names of the columns of a dict, structured array, Table or DataFrame."""
+    names = getattr(getattr(table, "dtype", None), "names", None)
+    if names is None:
+        names = table if hasattr(table, "keys") else None
+    if names is None:
+        raise TypeError(
+            "A table must be a dict of columns, a structured array, an astropy Table "
+            f"or a pandas DataFrame, got {type(table).__name__}."
+        )
+    return [str(name) for name in names]
+
+
+def _columns(table, names, whose):
+    """The named columns of one table, all of the same length."""
+    missing = [name for name in names if name not in column_names(table)]
+    if missing or not names:
+        raise ValueError(
+            f"The table of {whose} lacks the columns {missing}; it has "
+            f"{column_names(table)}."
+        )
+    columns = {name: plain_column(table[name], name) for name in names}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"The columns of the table of {whose} differ in length: {lengths}."
+        )
+    return columns
+
+
+def plain_column(column, name):
+    """A column as a plain 1-d array, in our unit if it carries one of its own."""
+    unit = getattr(column, "unit", None)
+    text = "".join(str(unit).split())
+    if name in IN_MPC_H and "pc" in text and text not in ("Mpc/h", "Mpc/littleh"):
+        raise ValueError(
+            f"Column {name!r} has the unit {text!r}, but it is taken in comoving Mpc/h. "
+            "Convert it and remove the unit."
+        )
+    if np.ma.is_masked(column):
+        is_gap = np.ma.getmaskarray(column)
+        raise ValueError(
+            f"Column {name!r} has no value in {is_gap.sum()} of {len(column)} rows "
+            f"(first: row {np.argmax(is_gap)}). Fill it or drop these rows."
+        )
+    if unit is not None and name in UNITS:
+        from astropy import units
+
+        column = units.Quantity(column).to_value(units.Unit(UNITS[name]))
+    column = np.asarray(column)
+    if column.ndim != 1:
+        raise ValueError(f"Column {name!r} must be 1-d, got shape {column.shape}.")
+    if column.dtype.kind in "fiub" and not column.dtype.isnative:
+        column = column.astype(column.dtype.newbyteorder("="))
+    return column

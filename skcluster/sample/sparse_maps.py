@@ -1,0 +1,116 @@
+"""Photon maps of n clusters, of which only the pixels that hold something are kept."""
+
+import numpy as np
+from scipy import sparse
+
+from .ragged import row_indices
+
+
+class SparseMaps:
+    """Maps of shape (n_clusters, n_bands, n_pixels, n_pixels), stored sparse.
+
+    A map at X-ray count rates is about 2 % full. Pixels are ``[y, x]``: rows grow to
+    the North, columns to the West, so ``imshow(map, origin="lower")`` shows the sky.
+    Slicing selects clusters; ``np.asarray(maps)`` is dense.
+
+    Parameters
+    ----------
+    rows : scipy.sparse array of shape (n_clusters, n_bands * n_pixels * n_pixels)
+        One flattened map a row.
+    map_shape : tuple of 3 int
+        ``(n_bands, n_pixels, n_pixels)``
+
+    Attributes
+    ----------
+    rows : scipy.sparse.csr_array
+    shape : tuple of 4 int
+
+    Examples
+    --------
+    >>> maps = SparseMaps.from_dense([[[[0, 3], [1, 0]]]])
+    >>> maps.shape, maps.total()
+    ((1, 1, 2, 2), array([4.]))
+    >>> np.asarray(maps.apply(np.sqrt).scaled([10.0]))
+    array([[[[ 0.      , 17.320507],
+             [10.      ,  0.      ]]]], dtype=float32)
+    """
+
+    def __init__(self, rows, map_shape):
+        self.rows = sparse.csr_array(rows)
+        self.shape = (self.rows.shape[0], *(int(size) for size in map_shape))
+        if len(self.shape) != 4 or np.prod(self.shape[1:]) != self.rows.shape[1]:
+            raise ValueError(
+                f"Rows of {self.rows.shape[1]} pixels do not fit maps of shape "
+                f"{tuple(map_shape)}; it must be (n_bands, n_pixels, n_pixels)."
+            )
+
+    @classmethod
+    def from_dense(cls, maps):
+        """Maps from an array of shape (n_clusters, n_bands, n_pixels, n_pixels)."""
+        if isinstance(maps, cls):
+            return maps
+        maps = np.asarray(maps)
+        if maps.ndim != 4:
+            raise ValueError(
+                "Maps must have shape (n_clusters, n_bands, n_pixels, n_pixels), got "
+                f"{maps.shape}."
+            )
+        if not np.isfinite(maps).all():
+            broken = np.flatnonzero(~np.isfinite(maps).all(axis=(1, 2, 3)))
+            raise ValueError(
+                f"{len(broken)} of {len(maps)} maps hold NaN or infinite pixels "
+                f"(first: cluster {broken[0]})."
+            )
+        rows = maps.reshape(len(maps), np.prod(maps.shape[1:])).astype(
+            np.float32, copy=False
+        )
+        return cls(sparse.csr_array(rows), maps.shape[1:])
+
+    @classmethod
+    def concatenate(cls, parts):
+        """Join the clusters of several SparseMaps of one map shape."""
+        parts = list(parts)
+        shapes = {part.shape[1:] for part in parts}
+        if len(shapes) != 1:
+            raise ValueError(f"Cannot join maps of the shapes {sorted(shapes)}.")
+        rows = sparse.vstack([part.rows for part in parts], format="csr")
+        return cls(rows, parts[0].shape[1:])
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, key):
+        return SparseMaps(self.rows[row_indices(key, len(self))], self.shape[1:])
+
+    def __array__(self, dtype=None, copy=None):
+        dense = self.rows.toarray().reshape(self.shape)
+        return dense if dtype is None else dense.astype(dtype, copy=False)
+
+    @property
+    def nbytes(self):
+        rows = self.rows
+        return rows.data.nbytes + rows.indices.nbytes + rows.indptr.nbytes
+
+    @property
+    def filled(self):
+        """Fraction of the pixels that are stored."""
+        return self.rows.nnz / max(np.prod(self.shape), 1)
+
+    def total(self):
+        """Sum over bands and pixels of each map, ndarray of shape (n_clusters,)."""
+        return np.asarray(self.rows.sum(axis=1, dtype=np.float64))
+
+    def scaled(self, factor):
+        """Maps times one factor per cluster."""
+        factor = np.repeat(np.asarray(factor), np.diff(self.rows.indptr))
+        return self._with_data((self.rows.data * factor).astype(np.float32))
+
+    def apply(self, function):
+        """Maps under an element-wise function that leaves zero at zero."""
+        return self._with_data(function(self.rows.data))
+
+    def _with_data(self, data):
+        rows = sparse.csr_array(
+            (data, self.rows.indices, self.rows.indptr), shape=self.rows.shape
+        )
+        return SparseMaps(rows, self.shape[1:])

@@ -1,0 +1,92 @@
+"""A small made-up survey that the tests share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.cosmology import WMAP7
+from hypothesis import settings
+from numpy.testing import assert_array_equal
+
+from skcluster import ClusterSample, Ragged
+
+settings.register_profile("skcluster", deadline=None, derandomize=True)
+settings.load_profile("skcluster")
+
+
+def _photons(rng, center, distance, log_mass):
+    """A round source of 0.3 Mpc/h on a flat background out to 0.5 deg."""
+    n_source = 20 + rng.poisson(100 * 10 ** (log_mass - 14))
+    offset = np.degrees(rng.normal(0, 0.3, (n_source, 2)) / distance)
+    offset = np.concatenate([offset, rng.uniform(-0.35, 0.35, (40, 2))])
+    x, y = rng.permutation(offset).T
+    return {
+        "ra": (center[0] - x / np.cos(np.radians(center[1]))) % 360,
+        "dec": center[1] + y,
+        "energy": 0.4 + rng.exponential(2.0, len(x)),
+        "origin": rng.integers(0, 3, len(x)),
+    }
+
+
+def _galaxies(rng, log_mass):
+    n = 12 + rng.poisson(20 * 10 ** (log_mass - 14))
+    x, y = rng.normal(0, 0.6, (2, n))
+    return {"x": x, "y": y, "v": rng.normal(0, 500 * 10 ** ((log_mass - 14) / 3), n)}
+
+
+@pytest.fixture(scope="session")
+def log_mass():
+    """log10 M500c of the sixty clusters of `sample`."""
+    return np.random.default_rng(60).uniform(13.5, 15.0, 60)
+
+
+@pytest.fixture(scope="session")
+def sample(log_mass):
+    """Sixty clusters at five redshifts with every field an observer may have."""
+    rng = np.random.default_rng(0)
+    n = len(log_mass)
+    redshift = rng.permutation(np.tile([0.1, 0.15, 0.2, 0.3, 0.4], n // 5))
+    distance = WMAP7.comoving_distance(redshift).value * WMAP7.h
+    center = np.column_stack([rng.uniform(0, 360, n), rng.uniform(-60, 60, n)])
+    center[:2, 0] = 0.05, 359.95
+    return ClusterSample(
+        redshift,
+        photons=list(map(_photons, [rng] * n, center, distance, log_mass)),
+        galaxies=[_galaxies(rng, mass) for mass in log_mass],
+        center=center,
+        position=rng.uniform(0, 352, (n, 3)),
+        r500c=0.63 * 10 ** ((log_mass - 14) / 3),
+        name=[f"toy {i}" for i in range(n)],
+        field_radius=0.5,
+    )
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """Folder of real data made by others, if it is on this machine."""
+    default = Path(__file__).parents[1].parent / "shared" / "data"
+    folder = Path(os.environ.get("SKCLUSTER_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"There is no folder {folder}: set SKCLUSTER_DATA to real data.")
+    return folder
+
+
+def _assert_same(one, other):
+    assert one.fields == other.fields
+    for name in one.fields:
+        mine, theirs = getattr(one, name), getattr(other, name)
+        assert len(mine) == len(theirs) == len(one)
+        if isinstance(mine, Ragged):
+            assert_array_equal(mine.offsets, theirs.offsets)
+            assert list(mine.columns) == list(theirs.columns)
+            for column in mine.columns:
+                assert_array_equal(mine[column], theirs[column])
+        else:
+            assert_array_equal(np.asarray(mine), np.asarray(theirs))
+
+
+@pytest.fixture(scope="session")
+def assert_same():
+    """A function that fails unless two samples hold the same."""
+    return _assert_same

@@ -1,0 +1,212 @@
+"""The layout holds: arrows run one way, rooms stay small, torch waits to be asked for."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent / "skcluster"
+FILES = sorted(ROOT.rglob("*.py"))
+
+# Module (a package counts as one) -> modules of ours that it may import. A room that is
+# still to be built stands here too.
+ARROWS = {
+    "cosmology": set(),
+    "sample": set(),
+    "metrics": set(),
+    "evrard": {"cosmology"},
+    "networks": set(),
+    "persistence": set(),
+    "io": {"sample", "cosmology"},
+    "datasets": {"sample", "cosmology"},
+    "maps": {"sample", "cosmology"},
+    "phase_space": {"sample", "cosmology"},
+    "proxies": {"sample", "cosmology"},
+    "model_selection": {"sample", "cosmology"},
+    "regressors": {"sample", "networks"},
+    "comparison": {"metrics"},
+    "explain": {"sample", "regressors"},
+    "plotting": {"sample", "metrics", "explain"},
+}
+# These stand above the river and may look at all of it.
+ARROWS |= {top: {*ARROWS, "__init__"} for top in ("__init__", "__main__", "cli")}
+ARROWS["__main__"].add("cli")
+
+FORMS = {"utils", "util", "core", "base", "common", "helpers", "misc"}
+MAX_MODULE_LINES = 400
+MAX_BODY_LINES = 50
+# Functions outside of the command that print, all to stderr and only if verbose.
+PROGRESS = {
+    "regressors/mass_net.py": {"on_epoch_end", "on_train_end"},
+    "io/samples.py": {"_read_rows"},
+}
+SEEDED = {"default_rng", "Generator", "RandomState", "SeedSequence"}
+
+
+def relative(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def module_of(path):
+    """The room that a file belongs to: its own name, or that of its package."""
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def absolute_imports(path):
+    """Full names of all that a file imports, wherever in it."""
+    package = ["skcluster", *path.relative_to(ROOT).parent.parts]
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            start = [*above, *([node.module] if node.module else [])]
+            yield from (".".join([*start, alias.name]) for alias in node.names)
+
+
+def our_modules(path):
+    """Modules of ours that a file imports; names of `skcluster` itself are __init__."""
+    for name in absolute_imports(path):
+        package, *parts = name.split(".")
+        if package == "skcluster":
+            yield parts[0] if parts and parts[0] in ARROWS else "__init__"
+
+
+def functions(tree):
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def body_lines(function):
+    """Lines of a function without its signature and docstring."""
+    body = function.body
+    if ast.get_docstring(function) is not None:
+        body = body[1:]
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def calls(tree, dotted):
+    """Calls of a name such as pytest.raises."""
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == dotted
+    ]
+
+
+def test_this_test_sees_the_imports():
+    found = set(absolute_imports(ROOT / "regressors" / "xray.py"))
+    assert {
+        "skcluster.networks.ARCHITECTURES",
+        "skcluster.regressors.batches.MapBatches",
+        "skcluster.sample.require",
+    } <= found
+    assert {"time", "sklearn.base.clone"} <= set(
+        absolute_imports(ROOT / "comparison.py")
+    )
+    assert set(our_modules(ROOT / "comparison.py")) == {"metrics"}
+    assert "sample" in set(our_modules(ROOT / "maps.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_arrows_run_one_way(path):
+    module = module_of(path)
+    assert module in ARROWS, f"{module} has no place in the layout"
+    assert set(our_modules(path)) <= ARROWS[module] | {module}
+
+
+def test_the_table_of_arrows_has_no_circle():
+    done, left = set(), dict(ARROWS)
+    del left["__init__"], left["__main__"], left["cli"]
+    while left:
+        free = {module for module, needs in left.items() if needs <= done}
+        assert free, f"a circle among {sorted(left)}"
+        done |= free
+        left = {module: needs for module, needs in left.items() if module not in free}
+
+
+def test_modules_are_named_for_their_subject():
+    names = {part for path in FILES for part in path.with_suffix("").parts}
+    assert not names & FORMS
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_no_module_is_longer_than_400_lines(path):
+    n_lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert n_lines <= MAX_MODULE_LINES
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_no_function_body_is_longer_than_50_lines(path):
+    long = {f.name: body_lines(f) for f in functions(tree_of(path))}
+    assert {name: n for name, n in long.items() if n > MAX_BODY_LINES} == {}
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_scikit_learn_is_used_by_its_public_names(path):
+    names = [name for name in absolute_imports(path) if name.startswith("sklearn")]
+    assert [name for name in names if "._" in name] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_randomness_is_never_global(path):
+    used = {
+        node.attr
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node.value) in ("np.random", "numpy.random")
+    }
+    assert used <= SEEDED
+    assert not any(name.startswith("random") for name in absolute_imports(path))
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_only_the_command_and_progress_lines_print(path):
+    if module_of(path) == "cli":
+        return
+    tree, allowed = tree_of(path), PROGRESS.get(relative(path), set())
+    prints = calls(tree, "print")
+    progress = [
+        call
+        for function in functions(tree)
+        if function.name in allowed
+        for call in calls(function, "print")
+        if "sys.stderr" in [ast.unparse(keyword.value) for keyword in call.keywords]
+    ]
+    assert len(prints) == len(progress)
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.glob("*.py")), ids=lambda path: path.name)
+def test_every_expected_error_is_known_by_its_words(path):
+    wordless = [
+        f"line {call.lineno}: {ast.unparse(call)}"
+        for call in calls(tree_of(path), "pytest.raises")
+        if "match" not in [keyword.arg for keyword in call.keywords]
+        and ast.unparse(call.args[0]) not in ("KeyboardInterrupt", "SystemExit")
+    ]
+    assert wordless == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import skcluster",
+        "from skcluster import PhotonMapper, datasets, save_model",
+        "import skcluster.metrics, skcluster.comparison, skcluster.plotting",
+        "import skcluster.cli",
+    ],
+)
+def test_torch_and_matplotlib_wait_until_they_are_needed(statement):
+    heavy = "{'torch', 'skorch', 'matplotlib', 'skops'}"
+    code = f"import sys; {statement}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,387 @@
+"""The `skcluster` command, from simulated lists to masses, and its exit codes."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from astropy.cosmology import WMAP7
+from astropy.io import fits
+from astropy.table import Table
+from astropy.wcs import WCS
+from numpy.testing import assert_allclose, assert_array_equal
+
+import skcluster.datasets
+from skcluster import EvrardProxyRegressor, __version__, read_sample, save_model
+from skcluster.cli import main
+
+TINY = ["--pixels", "16", "--epochs", "1", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    # The command has no option for torch's threads, which crawl when cores are shared.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def survey(folder):
+    """Table of a small simulated survey."""
+    assert main(["simulate", str(folder / "survey"), "--clusters", "16"]) == 0
+    return folder / "survey" / "clusters.ecsv"
+
+
+@pytest.fixture(scope="module")
+def model(folder, survey):
+    """A network trained for one epoch on the whole survey."""
+    path = folder / "models" / "tiny.skops"
+    command = ["train", str(survey), "-o", str(path), "--bands", "0.3-2.2", *TINY]
+    assert main(command) == 0
+    return path
+
+
+def outcome(capsys, *arguments):
+    """Exit code, standard output and standard error of a command."""
+    capsys.readouterr()
+    code = main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+def refused(capsys, *arguments):
+    """The one line that a command refuses with."""
+    code, out, err = outcome(capsys, *arguments)
+    lines = [line for line in err.splitlines() if line.startswith("skcluster: ")]
+    assert (code, out, len(lines)) == (1, "", 1)
+    assert err.endswith(lines[0] + "\n")
+    assert "Traceback" not in err
+    return lines[0]
+
+
+def usage_error(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def one_event_list(survey, row):
+    """Options for a cluster of the table, as for an event list of its own."""
+    cluster = Table.read(survey)[row]
+    about = [f"--{name}={cluster[name]}" for name in ("redshift", "ra", "dec")]
+    return [survey.parent / cluster["photons"], *about]
+
+
+def test_simulate_writes_what_read_sample_reads(survey):
+    sample, others = read_sample(survey)
+    expected = skcluster.datasets.make_mock_survey(16, random_state=0)
+    assert_array_equal(others.log_mass, expected.log_mass)
+    assert_array_equal(sample.photons.lengths, expected.sample.photons.lengths)
+    assert_allclose(sample.center, expected.sample.center)
+    assert_allclose(sample.photons["energy"], expected.sample.photons["energy"])
+
+
+def test_simulate_prints_the_path_of_the_table(tmp_path, capsys):
+    code, out, err = outcome(capsys, "simulate", tmp_path / "new", "--clusters=2")
+    assert (code, out) == (0, f"{tmp_path / 'new' / 'clusters.ecsv'}\n")
+    assert err.startswith("Wrote 2 mock clusters, ")
+
+
+def test_simulate_replaces_old_files_only_if_told(tmp_path, capsys):
+    command = ["simulate", tmp_path, "--clusters=2", "--no-agn", "--background=0"]
+    assert outcome(capsys, *command)[0] == 0
+    line = refused(capsys, *command)
+    assert line.endswith("clusters.ecsv. Give another folder, or --overwrite.")
+    assert outcome(capsys, *command, "--overwrite")[0] == 0
+    sample, _ = read_sample(tmp_path / "clusters.ecsv")
+    assert set(sample.photons["origin"]) == {0}
+
+
+def test_train_says_how_good_the_model_is_and_prints_its_path(survey, tmp_path, capsys):
+    path = tmp_path / "new" / "model.skops"
+    code, out, err = outcome(capsys, "train", survey, "-o", path, *TINY)
+    assert (code, out) == (0, f"{path}\n")
+    assert path.is_file()
+    assert "epoch   1/1" in err
+    assert "Trained on 16 clusters for 1 epochs; held-out clusters scatter by" in err
+
+
+def test_train_on_clusters_too_few_to_hold_any_out(survey, tmp_path, capsys):
+    few = tmp_path / "few.ecsv"
+    table = Table.read(survey)[:5]
+    table["photons"] = [str(survey.parent / path) for path in table["photons"]]
+    table.remove_column("galaxies")
+    table.write(few)
+    model = tmp_path / "model.skops"
+    code, _, err = outcome(capsys, "train", few, "-o", model, *TINY)
+    assert code == 0
+    assert "too few to hold any out" in err
+    code, out, _ = outcome(capsys, "predict", model, few, "--json")
+    assert code == 0
+    assert [row["std_dex"] for row in json.loads(out)] == [None] * 5
+
+
+def test_predict_a_table(survey, model, capsys):
+    code, out, _ = outcome(capsys, "predict", model, survey)
+    assert code == 0
+    header, _, *rows = out.splitlines()
+    assert header.split() == [
+        "name",
+        "redshift",
+        "n_photons",
+        "log_mass",
+        "std_dex",
+        "mass",
+    ]
+    assert [row.split()[0] for row in rows] == list(Table.read(survey)["name"])
+
+
+def test_predict_as_json(survey, model, capsys):
+    code, out, _ = outcome(capsys, "predict", model, survey, "--json")
+    rows, table = json.loads(out), Table.read(survey)
+    assert (code, len(rows)) == (0, 16)
+    assert_allclose([row["redshift"] for row in rows], table["redshift"])
+    assert all(13 < row["log_mass"] < 16 for row in rows)
+    assert all(row["std_dex"] > 0 for row in rows)
+    for row in rows:
+        assert_allclose(np.log10(row["mass"]), row["log_mass"])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "ecsv", "fits"])
+def test_predict_writes_a_table_as_well(survey, model, tmp_path, capsys, suffix):
+    path = tmp_path / "new" / f"masses.{suffix}"
+    code, out, _ = outcome(capsys, "predict", model, survey, "--json", "-o", path)
+    assert code == 0
+    written = Table.read(path)["log_mass"]
+    assert_allclose(written, [row["log_mass"] for row in json.loads(out)], atol=6e-4)
+
+
+def test_predict_one_event_list_as_in_its_table(survey, model, capsys):
+    _, table, _ = outcome(capsys, "predict", model, survey, "--json")
+    command = ["predict", model, *one_event_list(survey, 3), "--json"]
+    code, out, _ = outcome(capsys, *command, "--energy=ENERGY", "--energy-unit=keV")
+    (row,), expected = json.loads(out), json.loads(table)[3]
+    assert code == 0
+    assert row["name"].endswith(".fits")
+    assert {**row, "name": expected["name"]} == expected
+
+
+def test_a_cluster_without_a_photon_in_the_map_gets_no_mass(
+    survey, model, tmp_path, capsys
+):
+    table = Table.read(survey)
+    table["photons"] = [str(survey.parent / path) for path in table["photons"]]
+    table.remove_column("galaxies")
+    table["dec"][1] -= np.sign(table["dec"][1]) * 20
+    table.write(tmp_path / "moved.ecsv")
+    code, out, err = outcome(
+        capsys, "predict", model, tmp_path / "moved.ecsv", "--json"
+    )
+    rows = json.loads(out)
+    lost = [i for i, row in enumerate(rows) if row["log_mass"] is None]
+    assert (code, lost) == (3, [1])
+    assert (rows[1]["n_photons"], rows[1]["mass"], rows[1]["std_dex"]) == (
+        0,
+        None,
+        None,
+    )
+    assert "1 of 16 clusters have no photon in the map, so no mass. Check" in err
+
+
+def test_an_event_list_that_misses_the_map_gets_no_mass(survey, model, capsys):
+    path, *_ = one_event_list(survey, 0)
+    command = ["predict", model, path, "--redshift=0.2", "--ra=0", "--dec=89"]
+    code, out, _ = outcome(capsys, *command, "--json")
+    assert code == 3
+    assert json.loads(out)[0]["log_mass"] is None
+
+
+def test_a_missing_file_is_named(survey, model, capsys):
+    assert "nowhere.skops" in refused(capsys, "predict", "nowhere.skops", survey)
+    assert "nowhere.ecsv" in refused(capsys, "predict", model, "nowhere.ecsv")
+    assert "nowhere.csv" in refused(capsys, "train", "nowhere.csv", "-o", model)
+    command = ["predict", model, "nowhere.fits", "--redshift=1", "--ra=1", "--dec=1"]
+    assert "nowhere.fits" in refused(capsys, *command)
+
+
+def test_a_missing_target_is_named_with_those_that_are_there(survey, tmp_path, capsys):
+    command = ["train", survey, "-o", tmp_path / "model.skops", "--target=logM"]
+    line = refused(capsys, *command)
+    assert "has no column 'logM' of true log10 M500c" in line
+    assert "it has ['log_mass']. Name it with --target." in line
+
+
+@pytest.mark.parametrize(
+    ("bands", "message"),
+    [
+        ("soft", "--bands must look like \"0.5-1.2,1.2-2,2-7\" (keV), got 'soft'."),
+        ("0.5-1.2-3", "--bands must look like"),
+        ("0.5-1.2,", "--bands must look like"),
+        ("2-0.5", "bands must be pairs (low, high) in keV with low < high"),
+        ("2", "bands must be pairs (low, high) in keV with low < high"),
+    ],
+)
+def test_wrong_bands_are_shown_how_to_look(survey, tmp_path, capsys, bands, message):
+    path = tmp_path / "model.skops"
+    line = refused(capsys, "train", survey, "-o", path, f"--bands={bands}", *TINY)
+    assert message in line
+    assert not path.exists()
+
+
+def test_a_device_that_is_not_there_is_one_line(survey, tmp_path, capsys):
+    command = ["train", survey, "-o", tmp_path / "model.skops", "--pixels=16"]
+    assert "gpu" in refused(capsys, *command, "--device=gpu")
+
+
+def test_half_an_event_list_is_an_error(survey, model, capsys):
+    path, redshift, ra, dec = one_event_list(survey, 0)
+    line = refused(capsys, "predict", model, path, redshift)
+    assert (
+        "needs --redshift, --ra and --dec, but there is no --ra and no --dec." in line
+    )
+    line = refused(capsys, "predict", model, path, ra, dec)
+    assert "but there is no --redshift." in line
+
+
+def test_a_model_without_a_mapper_is_refused(survey, tmp_path, capsys):
+    path = tmp_path / "evrard.skops"
+    save_model(EvrardProxyRegressor(), path)
+    line = refused(capsys, "predict", path, survey)
+    assert "holds a EvrardProxyRegressor" in line
+    assert "photon lists need PhotonMapper first" in line
+
+
+def test_a_table_of_no_known_format_is_refused_before_the_work(survey, model, capsys):
+    line = refused(capsys, "predict", model, survey, "-o", "masses.txt")
+    assert "masses.txt is no table of a known format; its name must end in .csv" in line
+
+
+def test_traceback_on_request(model):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.ecsv"):
+        main(["predict", str(model), "nowhere.ecsv", "--traceback"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["predict"],
+        ["train", "table.csv"],
+        ["simulate", "folder", "--clusters=many"],
+    ],
+)
+def test_wrong_usage_exits_with_2(capsys, arguments):
+    assert usage_error(capsys, *arguments).startswith("usage: skcluster")
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["demo"], ["simulate"], ["train"], ["predict"]]
+)
+def test_help_is_there(capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    assert " ".join(["usage: skcluster", *command]) in capsys.readouterr().out
+
+
+def test_version_and_python_minus_m():
+    command = [sys.executable, "-m", "skcluster", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == __version__
+
+
+@pytest.mark.parametrize("command", [["demo", "--output"], ["simulate"]])
+def test_ctrl_c_exits_with_130(command, tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(skcluster.datasets, "make_mock_survey", interrupted)
+    code, out, err = outcome(capsys, *command, tmp_path)
+    assert (code, out) == (130, "")
+    assert err.endswith("skcluster: interrupted.\n")
+
+
+LADDER = [
+    "N_phot",
+    "N_phot,500c",
+    "four proxies",
+    "network, one band",
+    "network, three bands",
+]
+
+
+@pytest.mark.filterwarnings(
+    # 120 clusters leave some of the eleven redshifts too poor for a bin of their own.
+    "ignore:.*were merged into their nearest neighbors:UserWarning"
+)
+def test_demo_prints_five_rows_and_writes_table_and_figures(tmp_path, capsys):
+    command = ["demo", "--clusters=120", *TINY, "--output", tmp_path / "demo"]
+    code, out, err = outcome(capsys, *command)
+    assert code == 0
+    header, _, *rows = out.splitlines()
+    assert "std [%]" in header
+    assert [row.startswith(name) for row, name in zip(rows, LADDER, strict=True)]
+    table = Table.read(tmp_path / "demo" / "table.csv")
+    assert list(table["estimator"]) == LADDER
+    assert set(table["n_clusters"]) == {120}
+    for name in ("maps.png", "masses.png"):
+        picture = (tmp_path / "demo" / name).read_bytes()
+        assert picture.startswith(b"\x89PNG\r\n")
+    assert not (tmp_path / "demo" / "checkpoints").exists()
+    assert err.startswith("Mock survey: 120 clusters, ")
+    assert err.count("fold 8/8") == 5
+
+
+def test_an_interrupted_demo_says_that_it_goes_on(tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(skcluster.comparison, "compare_estimators", interrupted)
+    command = ["demo", "--clusters=2", *TINY, "--output", tmp_path / "demo"]
+    code, _, err = outcome(capsys, *command)
+    assert code == 130
+    assert "The same command goes on from here." in err
+
+
+def test_demo_without_matplotlib_says_so_before_the_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    command = ["demo", "--clusters=2", *TINY, "--output", tmp_path / "demo"]
+    line = refused(capsys, *command)
+    assert 'pip install "skcluster[plot]"' in line
+    assert not (tmp_path / "demo").exists()
+
+
+def photons_in_the_map(path, center, redshift, band):
+    """Photons in the band within 2.3 Mpc/h of the centre along both axes."""
+    events = fits.getdata(path, 1)
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval = ["RA---TAN", "DEC--TAN"], center
+    offset = np.column_stack(wcs.wcs_world2pix(events["RA"], events["DEC"], 1))
+    distance = WMAP7.comoving_distance(redshift).value * WMAP7.h
+    inside = np.abs(np.radians(offset) * distance).max(axis=1) < 2.3
+    energy = events["PI"] / 1000
+    return np.sum(inside & (energy >= band[0]) & (energy < band[1]))
+
+
+def test_predict_real_photons_of_erosita(model, data_folder, capsys):
+    path = data_folder / "efeds" / "efeds_example_events.fits"
+    if not path.is_file():
+        pytest.skip(f"There is no file {path}.")
+    about = ["--redshift=0.333", "--ra=140.3385", "--dec=3.2906"]
+    code, out, _ = outcome(capsys, "predict", model, path, *about, "--json")
+    (row,) = json.loads(out)
+    assert code == 0
+    expected = photons_in_the_map(path, (140.3385, 3.2906), 0.333, (0.3, 2.2))
+    assert expected > 1933  # those inside R500 alone
+    assert abs(row["n_photons"] - expected) <= 0.002 * expected
+    assert np.isfinite(row["log_mass"])

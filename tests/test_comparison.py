@@ -1,0 +1,186 @@
+"""Side by side means: the same folds, the same clusters, both scatters."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import (
+    KFold,
+    LeaveOneGroupOut,
+    PredefinedSplit,
+    ShuffleSplit,
+    cross_val_predict,
+)
+
+from skcluster import QuadrantGroupKFold
+from skcluster.comparison import compare_estimators
+
+LN_10 = np.log(10)
+
+
+class FirstColumn(RegressorMixin, BaseEstimator):
+    """Predicts the first column of X; the second holds the number of the row."""
+
+    def fit(self, X, y):
+        self.rows_ = X[:, 1].astype(int)
+        return self
+
+    def predict(self, X):
+        SEEN.append((self.rows_.tolist(), X[:, 1].astype(int).tolist()))
+        return X[:, 0]
+
+
+SEEN = []
+
+
+@pytest.fixture
+def seen():
+    """Training and test rows of every fold that FirstColumn predicts."""
+    SEEN.clear()
+    return SEEN
+
+
+@pytest.fixture
+def y():
+    return np.random.default_rng(0).uniform(13.5, 15, 40)
+
+
+def shifted(y, residual):
+    return np.column_stack([y + residual, np.arange(len(y))])
+
+
+def test_residuals_of_plus_and_minus_a_tenth_have_known_scatters(y):
+    signs = np.resize([1.0, -1.0], len(y))
+    X = shifted(y, 0.02 + 0.1 * signs)
+    row = compare_estimators({"even": (FirstColumn(), X)}, y, cv=KFold(4)).table[0]
+    assert row["n_clusters"] == 40
+    for kind in ("std", "robust"):
+        assert_allclose(row[f"{kind}_dex"], 0.1)
+        assert_allclose(row[f"{kind}_percent"], 10 * LN_10)
+    assert_allclose(row["mean_bias_dex"], 0.02)
+    assert_allclose(row["median_bias_dex"], 0.02)
+
+
+def test_all_contestants_have_the_same_folds_even_if_drawn_at_random(y, seen):
+    contestants = {name: (FirstColumn(), shifted(y, 0.1)) for name in "ab"}
+    contestants["a"][1][0, 0] += 1
+    compare_estimators(contestants, y, cv=ShuffleSplit(5, test_size=0.3))
+    assert len(seen) == 10
+    assert seen[:5] == seen[5:]
+    assert len({str(fold) for fold in seen}) == 5
+
+
+def test_no_cluster_is_predicted_by_a_model_that_saw_it(y, seen):
+    compare_estimators({"a": (FirstColumn(), shifted(y, 0.1))}, y, cv=KFold(4))
+    everyone = list(range(40))
+    assert sorted(row for _, test in seen for row in test) == everyone
+    for train, test in seen:
+        assert sorted(train + test) == everyone
+
+
+def test_predictions_are_those_of_cross_val_predict(y):
+    rng = np.random.default_rng(1)
+    tables = {
+        "one": y[:, None] + rng.normal(0, 0.2, (40, 1)),
+        "two": rng.random((40, 2)),
+    }
+    contestants = {name: (LinearRegression(), X) for name, X in tables.items()}
+    comparison = compare_estimators(contestants, y, cv=KFold(5))
+    for name, X in tables.items():
+        expected = cross_val_predict(LinearRegression(), X, y, cv=KFold(5))
+        assert_array_equal(comparison.predictions[name], expected)
+
+
+def test_given_estimators_stay_unfitted(y):
+    model = FirstColumn()
+    compare_estimators({"a": (model, shifted(y, 0.1))}, y, cv=KFold(2))
+    assert vars(model) == {}
+
+
+def test_clusters_in_no_fold_are_nan_and_do_not_count(y):
+    fold = np.resize([0, 1, -1, -1], 40)
+    residual = np.where(fold < 0, 5.0, np.resize([0.1, 0.1, 0.3, 0.3], 40))
+    comparison = compare_estimators(
+        {"a": (FirstColumn(), shifted(y, residual))}, y, cv=PredefinedSplit(fold)
+    )
+    predicted = comparison.predictions["a"]
+    assert_array_equal(np.isnan(predicted), fold < 0)
+    assert comparison.table["n_clusters"][0] == 20
+    assert_allclose(comparison.table["mean_bias_dex"][0], residual[fold >= 0].mean())
+
+
+def test_a_prediction_that_is_nan_is_an_error_and_not_left_out(y):
+    residual = np.where(np.arange(40) == 3, np.nan, 0.1)
+    with pytest.raises(ValueError, match=r"y_pred is NaN or infinite for 1 of 40"):
+        compare_estimators({"a": (FirstColumn(), shifted(y, residual))}, y, cv=KFold(4))
+
+
+def test_progress_is_told_after_every_fold(y):
+    told = []
+    X = shifted(y, 0.1)
+    compare_estimators(
+        {"a": (FirstColumn(), X), "b": (FirstColumn(), X)},
+        y,
+        cv=KFold(3),
+        on_progress=lambda *news: told.append(news),
+    )
+    expected = [(name, done, 3) for name in "ab" for done in (1, 2, 3)]
+    assert [news[:3] for news in told] == expected
+    for name in "ab":
+        seconds = [news[3] for news in told if news[0] == name]
+        assert seconds == sorted(seconds)
+        assert seconds[0] >= 0
+
+
+def test_columns_of_the_table(y):
+    X = shifted(y, np.resize([0.1, 0.2, -0.1], 40))
+    contestants = {"b": (FirstColumn(), X), "a": (FirstColumn(), X)}
+    table = compare_estimators(contestants, y, cv=KFold(4)).table
+    statistics = [
+        f"{name}_{unit}{suffix}"
+        for name in ("std", "robust", "mean_bias", "median_bias")
+        for unit in ("dex", "percent")
+        for suffix in ("", "_error")
+    ]
+    assert table.colnames == ["estimator", "n_clusters", *statistics, "seconds"]
+    assert list(table["estimator"]) == ["b", "a"]
+    assert (table["std_dex_error"] > 0).all()
+
+
+def test_the_same_random_state_gives_the_same_error_bars(y):
+    X = shifted(y, np.resize([0.1, 0.2, -0.1], 40))
+    errors = [
+        compare_estimators(
+            {"a": (FirstColumn(), X)}, y, cv=KFold(4), random_state=seed
+        ).table["std_dex_error"][0]
+        for seed in (0, 0, 1)
+    ]
+    assert errors[0] == errors[1] != errors[2]
+
+
+def test_groups_reach_the_splitter(y, seen):
+    groups = np.resize([0, 1, 2], 40)
+    compare_estimators(
+        {"a": (FirstColumn(), shifted(y, 0.1))},
+        y,
+        cv=LeaveOneGroupOut(),
+        groups=groups,
+    )
+    assert [set(groups[test]) for _, test in seen] == [{0}, {1}, {2}]
+
+
+def test_octants_come_from_the_first_sample(sample, log_mass):
+    class CountPhotons(RegressorMixin, BaseEstimator):
+        def fit(self, X, y):
+            assert len(X) == len(y)
+            return self
+
+        def predict(self, X):
+            return 13 + np.log10(X.photons.lengths)
+
+    comparison = compare_estimators(
+        {"count": (CountPhotons(), sample)}, log_mass, cv=QuadrantGroupKFold()
+    )
+    expected = 13 + np.log10(sample.photons.lengths)
+    assert_array_equal(comparison.predictions["count"], expected)

@@ -1,0 +1,341 @@
+"""Every estimator keeps scikit-learn's contract, also where scikit-learn cannot look.
+
+scikit-learn's own battery runs a single check on an estimator whose X is a sample. So its
+checks that need no data are called one by one, and those that do are restated here.
+"""
+
+import copy
+import inspect
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import estimator_checks, get_tags
+
+import skcluster
+from skcluster import (
+    ClusterSample,
+    EvrardProxyRegressor,
+    LogScaler,
+    PhotonMapper,
+    ProxyMeasurer,
+    QuadrantGroupKFold,
+    RedshiftNormalizer,
+    XrayCNNRegressor,
+)
+
+MAPPER = PhotonMapper(n_pixels=16)
+MEASURER = ProxyMeasurer(with_redshift=True)
+CNN = XrayCNNRegressor(
+    max_epochs=1, batch_size=20, device="cpu", n_threads=1, random_state=0
+)
+EVRARD = EvrardProxyRegressor(redshift_column=-1)
+STEPS = [MAPPER, RedshiftNormalizer(), LogScaler(), MEASURER, EVRARD, CNN]
+PIPELINES = [
+    make_pipeline(MAPPER, RedshiftNormalizer(), LogScaler(), CNN),
+    make_pipeline(MEASURER, EVRARD),
+]
+WITHOUT_DATA = [
+    estimator_checks.check_do_not_raise_errors_in_init_or_set_params,
+    estimator_checks.check_estimator_cloneable,
+    estimator_checks.check_estimator_repr,
+    estimator_checks.check_estimator_tags_renamed,
+    estimator_checks.check_get_params_invariance,
+    estimator_checks.check_mixin_order,
+    estimator_checks.check_no_attributes_set_in_init,
+    estimator_checks.check_parameters_default_constructible,
+    estimator_checks.check_set_params,
+    estimator_checks.check_valid_tag_types,
+]
+CONTRACT = {
+    "PhotonMapper": {
+        "bands": ((0.5, 10.0),),
+        "n_pixels": 128,
+        "half_width": 2.3,
+        "cosmology": "WMAP7",
+    },
+    "RedshiftNormalizer": {"pivot_count": 4000.0},
+    "LogScaler": {},
+    "ProxyMeasurer": {
+        "proxies": ("n_phot", "n_phot_500c", "n_gal", "sigma_v"),
+        "half_width": 2.3,
+        "radius_factor": 1.0,
+        "cosmology": "WMAP7",
+        "with_redshift": False,
+    },
+    "EvrardProxyRegressor": {
+        "redshift_column": None,
+        "redshift_bins": None,
+        "beta": 0.0,
+        "pivot_mass": 1e14,
+    },
+    "XrayCNNRegressor": {
+        "architecture": "ho2023",
+        "loss": "mse",
+        "dropout": 0.0,
+        "weight_decay": 1e-4,
+        "lr": 1e-3,
+        "batch_size": 50,
+        "max_epochs": 200,
+        "patience": 20,
+        "validation_fraction": 0.1,
+        "augment": False,
+        "n_members": 1,
+        "device": "auto",
+        "checkpoint_dir": None,
+        "n_threads": None,
+        "callbacks": None,
+        "random_state": None,
+        "verbose": 0,
+    },
+    "QuadrantGroupKFold": {"box_size": 352.0, "n_splits_per_axis": 2},
+}
+FIELDS = ("photons", "galaxies", "center", "position", "r500c", "name", "maps", "cubes")
+FUNCTIONS = {
+    skcluster.ClusterSample: (["redshift"], dict.fromkeys(FIELDS)),
+    skcluster.read_photons: (
+        ["path"],
+        {"ra": "RA", "dec": "DEC", "energy": None, "energy_unit": None},
+    ),
+    skcluster.read_sample: (["table"], {"directory": None}),
+    skcluster.datasets.make_mock_survey: (
+        ["n_clusters"],
+        {"random_state": None, "n_jobs": None},
+    ),
+    skcluster.datasets.fetch_magneticum: (
+        [],
+        {"data_home": None, "download_if_missing": True},
+    ),
+    skcluster.search_proxies: (
+        ["X", "log_mass"],
+        {"names": inspect.Parameter.empty, "redshift": None, "max_size": None},
+    ),
+    skcluster.save_model: (["model", "path"], {}),
+    skcluster.load_model: (["path"], {}),
+    XrayCNNRegressor.predict: (["self", "X", "return_std"], {}),
+    EvrardProxyRegressor.predict: (["self", "X", "return_std"], {}),
+}
+
+
+def name_of(estimator):
+    if isinstance(estimator, Pipeline):
+        return "-".join(type(step).__name__ for step in estimator)
+    return type(estimator).__name__
+
+
+each_step = pytest.mark.parametrize("estimator", STEPS, ids=name_of)
+each_estimator = pytest.mark.parametrize("estimator", STEPS + PIPELINES, ids=name_of)
+each_predictor = pytest.mark.parametrize(
+    "estimator", [EVRARD, CNN, *PIPELINES], ids=name_of
+)
+
+
+@pytest.fixture(scope="module")
+def mapped(sample):
+    """A sample with all that any step may need."""
+    return MAPPER.transform(sample)
+
+
+@pytest.fixture
+def X(estimator, mapped):
+    if isinstance(estimator, EvrardProxyRegressor):
+        return MEASURER.transform(mapped)
+    return mapped
+
+
+def result(estimator, X):
+    """What an estimator makes of X, as one array."""
+    if hasattr(estimator, "predict"):
+        return estimator.predict(X)
+    out = estimator.transform(X)
+    return np.asarray(out.maps if isinstance(out, ClusterSample) else out)
+
+
+def test_no_public_estimator_is_forgotten():
+    public = {
+        name
+        for name in skcluster.__all__
+        if inspect.isclass(cls := getattr(skcluster, name))
+        and issubclass(cls, BaseEstimator)
+    }
+    assert {name_of(step) for step in STEPS} == public
+    assert {*public, "QuadrantGroupKFold"} == set(CONTRACT)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_constructor_is_keyword_only_with_the_promised_defaults(name):
+    parameters = inspect.signature(getattr(skcluster, name)).parameters.values()
+    assert {p.kind for p in parameters} <= {inspect.Parameter.KEYWORD_ONLY}
+    promised = CONTRACT[name]
+    defaults = {p.name: p.default for p in parameters}
+    assert list(defaults.items())[: len(promised)] == list(promised.items())
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__qualname__)
+def test_function_takes_what_was_promised(function):
+    positional, keywords = FUNCTIONS[function]
+    parameters = inspect.signature(function).parameters
+    assert [
+        p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD
+    ] == positional
+    found = {name: parameters[name].default for name in keywords}
+    assert found == keywords
+
+
+def test_a_mock_survey_is_as_large_as_the_papers():
+    survey = inspect.signature(skcluster.datasets.make_mock_survey)
+    assert survey.parameters["n_clusters"].default == 3285
+
+
+@each_step
+@pytest.mark.parametrize("check", WITHOUT_DATA, ids=lambda check: check.__name__)
+def test_scikit_learn_check_without_data(estimator, check):
+    check(type(estimator).__name__, clone(estimator))
+
+
+@each_estimator
+def test_fit_returns_self_and_leaves_the_parameters(estimator, X, log_mass):
+    estimator = clone(estimator)
+    before = {k: repr(v) for k, v in estimator.get_params(deep=True).items()}
+    attributes = set(vars(estimator))
+    assert estimator.fit(X, log_mass) is estimator
+    assert {k: repr(v) for k, v in estimator.get_params(deep=True).items()} == before
+    assert all(name.endswith("_") for name in set(vars(estimator)) - attributes)
+
+
+@each_estimator
+def test_clone_is_unfitted_and_fits_to_the_same(estimator, X, log_mass):
+    fitted = clone(estimator).fit(X, log_mass)
+    again = clone(fitted)
+    if get_tags(estimator).requires_fit:
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            result(again, X)
+    assert_array_equal(result(again.fit(X, log_mass), X), result(fitted, X))
+
+
+@each_estimator
+def test_x_and_y_are_untouched(estimator, X, log_mass):
+    before = joblib.hash((X, log_mass))
+    result(clone(estimator).fit(X, log_mass), X)
+    assert joblib.hash((X, log_mass)) == before
+
+
+@each_estimator
+def test_using_an_estimator_does_not_change_it(estimator, X, log_mass):
+    fitted = clone(estimator).fit(X, log_mass)
+    before = joblib.hash(copy.deepcopy(fitted.__getstate__()))
+    result(fitted, X)
+    assert joblib.hash(copy.deepcopy(fitted.__getstate__())) == before
+
+
+@each_estimator
+def test_a_second_fit_forgets_the_first(estimator, X, log_mass):
+    expected = result(clone(estimator).fit(X, log_mass), X)
+    other = clone(estimator).fit(X[:40], log_mass[:40])
+    assert_array_equal(result(other.fit(X, log_mass), X), expected)
+
+
+@each_estimator
+def test_a_cluster_does_not_depend_on_its_neighbours(estimator, X, log_mass):
+    fitted = clone(estimator).fit(X, log_mass)
+    together = result(fitted, X)
+    parts = [result(fitted, X[rows]) for rows in np.array_split(np.arange(60), 13)]
+    assert_array_equal(np.concatenate(parts), together)
+    alone = [result(fitted, X[i : i + 1]) for i in (0, 17, 59)]
+    assert_array_equal(np.concatenate(alone), together[[0, 17, 59]])
+
+
+@each_estimator
+def test_clusters_in_another_order_give_that_order(estimator, X, log_mass):
+    fitted = clone(estimator).fit(X, log_mass)
+    order = np.random.default_rng(1).permutation(60)
+    assert_array_equal(result(fitted, X[order]), result(fitted, X)[order])
+
+
+@each_estimator
+def test_pickle_and_joblib(estimator, X, log_mass, tmp_path):
+    fitted = clone(estimator).fit(X, log_mass)
+    expected = result(fitted, X)
+    assert_array_equal(result(pickle.loads(pickle.dumps(fitted)), X), expected)
+    joblib.dump(fitted, tmp_path / "model")
+    assert_array_equal(result(joblib.load(tmp_path / "model"), X), expected)
+
+
+@each_predictor
+def test_two_processes_predict_the_bits_of_one(estimator, X, log_mass):
+    one, two = (
+        cross_val_predict(estimator, X, log_mass, cv=4, n_jobs=n_jobs)
+        for n_jobs in (1, 2)
+    )
+    assert_array_equal(two, one)
+
+
+@each_estimator
+def test_read_only_memory_maps_will_do(estimator, X, log_mass, tmp_path):
+    expected = result(clone(estimator).fit(X, log_mass), X)
+    joblib.dump((X, log_mass), tmp_path / "data")
+    X, y = joblib.load(tmp_path / "data", mmap_mode="r")
+    assert isinstance(y, np.memmap)
+    assert not y.flags.writeable
+    assert_array_equal(result(clone(estimator).fit(X, y), X), expected)
+
+
+@each_estimator
+def test_unfitted_is_an_error_unless_there_is_nothing_to_learn(estimator, X, log_mass):
+    if get_tags(estimator).requires_fit:
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            result(clone(estimator), X)
+    else:
+        fitted = result(clone(estimator).fit(X, log_mass), X)
+        assert_array_equal(result(clone(estimator), X), fitted)
+
+
+def test_only_mapping_logarithm_and_measuring_learn_nothing():
+    unlearned = {name_of(step) for step in STEPS if not get_tags(step).requires_fit}
+    assert unlearned == {"PhotonMapper", "LogScaler", "ProxyMeasurer"}
+
+
+@each_estimator
+def test_no_cluster_at_all_is_an_error(estimator, X, log_mass):
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        clone(estimator).fit(X[:0], log_mass[:0])
+    fitted = clone(estimator).fit(X, log_mass)
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        result(fitted, X[:0])
+
+
+WRONG_TYPE = "takes a ClusterSample, got float|Maps must have shape|got scalar array"
+
+
+@each_estimator
+def test_what_is_no_sample_is_an_error(estimator, X, log_mass):
+    with pytest.raises((TypeError, ValueError), match=WRONG_TYPE):
+        clone(estimator).fit(14.0, log_mass)
+    fitted = clone(estimator).fit(X, log_mass)
+    with pytest.raises((TypeError, ValueError), match=WRONG_TYPE):
+        result(fitted, 14.0)
+
+
+def test_a_search_reaches_every_step_by_name(sample, log_mass):
+    grid = {
+        "photonmapper__n_pixels": [8, 16],
+        "redshiftnormalizer__pivot_count": [1000.0],
+        "xraycnnregressor__lr": [1e-3],
+    }
+    search = GridSearchCV(PIPELINES[0], grid, cv=QuadrantGroupKFold(), refit=False)
+    search.fit(sample[:24], log_mass[:24])
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_tables_come_out_as_pandas_on_request(sample, log_mass):
+    pipeline = make_pipeline(clone(MAPPER), clone(MEASURER))
+    table = pipeline.set_output(transform="pandas").fit_transform(sample, log_mass)
+    names = ["n_phot", "n_phot_500c", "n_gal", "sigma_v", "redshift"]
+    assert list(table.columns) == names
+    assert_array_equal(table["redshift"], sample.redshift)

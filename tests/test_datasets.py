@@ -1,0 +1,307 @@
+"""The mock survey hits what it was tuned to, and each switch does one thing."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skcluster.cosmology import comoving_distance, sky_to_plane
+from skcluster.datasets import make_mock_survey
+
+PIXEL = np.radians(9.6 / 3600)
+SMALL = 30
+
+
+@pytest.fixture(scope="module")
+def survey():
+    return make_mock_survey(1100, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return make_mock_survey(SMALL, random_state=1)
+
+
+def plane(sample):
+    """Photon offsets from their cluster [rad]."""
+    cluster = sample.photons.cluster
+    center = sample.center[cluster].T
+    x, y = sky_to_plane(sample.photons["ra"], sample.photons["dec"], *center)
+    return x, y
+
+
+def plane_mpc(sample):
+    distance = comoving_distance(sample.redshift)[sample.photons.cluster]
+    x, y = plane(sample)
+    return x * distance, y * distance
+
+
+def clipped_velocity(x, y, v):
+    v = v[(np.hypot(x, y) < 1.25) & (np.abs(v) < 2000)]
+    for _ in range(5):
+        v = v[np.abs(v - np.median(v)) <= 3 * v.std()]
+    return v
+
+
+@pytest.fixture(scope="module")
+def observables(survey):
+    """What the paper's tables count, measured here without the package's proxies."""
+    sample, catalog = survey.sample, survey.catalog
+    photons = sample.photons
+    x, y = plane_mpc(sample)
+    box = (np.abs(x) < 2.3) & (np.abs(y) < 2.3)
+    within = np.hypot(x, y) < sample.r500c[photons.cluster]
+    lists = [sample.galaxies.table(i) for i in range(len(sample))]
+    velocity = [clipped_velocity(g["x"], g["y"], g["v"]) for g in lists]
+    return {
+        "n_phot": photons.sum(box),
+        "n_phot_500c": photons.sum(box & within),
+        "n_icm": photons.sum(box & (photons["origin"] == 0)),
+        "n_agn": photons.sum(box & (photons["origin"] == 1)),
+        "n_gal_cylinder": sample.galaxies.lengths,
+        "n_gal": np.array([len(v) for v in velocity]),
+        "sigma_v": np.array([v.std(ddof=1) for v in velocity]),
+        **{name: np.asarray(catalog[name]) for name in catalog.colnames[4:9]},
+    }
+
+
+def evrard_scatter(log_observables, log_mass, redshift):
+    """Per cent, root mean square over redshifts (Evrard et al. 2014, their Eq. 13)."""
+    variance = []
+    for z in np.unique(redshift):
+        mu = np.log(10) * (log_mass[redshift == z] - 14)
+        s = log_observables[redshift == z]
+        design = np.column_stack([mu, np.ones_like(mu)])
+        line = np.linalg.lstsq(design, s, rcond=None)[0]
+        residual = s - design @ line
+        inverse = np.linalg.inv(residual.T @ residual / (len(mu) - 2))
+        variance.append(1 / (line[0] @ inverse @ line[0]))
+    return 100 * np.sqrt(np.mean(variance))
+
+
+TABLE_1 = {"n_phot": 1072, "n_icm": 762, "n_agn": 225, "n_gal_cylinder": 112}
+
+
+@pytest.mark.parametrize(("name", "median"), TABLE_1.items())
+def test_median_counts_are_those_of_table_1(observables, name, median):
+    assert_allclose(np.median(observables[name]), median, rtol=0.20)
+
+
+def test_masses_and_redshifts_are_those_of_table_1(survey):
+    assert_allclose(np.median(survey.log_mass), 13.94, atol=0.05)
+    assert 13.5 <= survey.log_mass.min() < 13.52
+    assert 14.8 < survey.log_mass.max() < 15.2
+    assert_allclose(np.median(survey.sample.redshift), 0.21, atol=0.05)
+    assert len(np.unique(survey.sample.redshift)) == 11
+
+
+IDEAL = ["temperature", "luminosity", "gas_mass", "stellar_mass", "sigma_v_true"]
+TABLE_3 = dict(zip(IDEAL, (11.75, 26.33, 8.46, 12.56, 37.56), strict=True)) | {
+    "n_gal": 39.72,
+    "sigma_v": 70.39,
+    "n_phot": 40.02,
+    "n_phot_500c": 34.07,
+}
+COMBINATIONS = [
+    (("gas_mass", "stellar_mass"), 4.93),
+    (("temperature", "gas_mass"), 5.08),
+    (("temperature", "gas_mass", "stellar_mass"), 4.06),
+    (("temperature", "luminosity", "gas_mass", "stellar_mass"), 3.90),
+]
+
+
+@pytest.mark.parametrize(
+    ("names", "percent", "tolerance"),
+    [((name,), percent, 0.15) for name, percent in TABLE_3.items()]
+    + [(names, percent, 0.10) for names, percent in COMBINATIONS],
+)
+def test_mass_scatters_are_those_of_table_3(
+    survey, observables, names, percent, tolerance
+):
+    s = np.log(np.column_stack([observables[name] for name in names]))
+    scatter = evrard_scatter(s, survey.log_mass, survey.sample.redshift)
+    assert_allclose(scatter, percent, rtol=tolerance)
+
+
+def test_counts_fall_with_redshift_as_in_the_first_catalogue(survey, observables):
+    near = survey.sample.redshift < 0.3
+    counts = np.log10(observables["n_phot"][near])
+    slope = np.polyfit(survey.sample.redshift[near], counts, 1)[0]
+    assert -6.5 < slope < -4.8
+
+
+def same_lists(a, b):
+    for field in ("photons", "galaxies"):
+        assert_array_equal(getattr(a, field).offsets, getattr(b, field).offsets)
+        for name, column in getattr(a, field).columns.items():
+            assert column.tobytes() == getattr(b, field)[name].tobytes()
+
+
+def test_same_seed_gives_the_same_bytes(small):
+    again = make_mock_survey(SMALL, random_state=1)
+    same_lists(small.sample, again.sample)
+    assert small.DESCR == again.DESCR
+    other = make_mock_survey(SMALL, random_state=2)
+    assert not np.isin(other.log_mass, small.log_mass).any()
+
+
+def test_a_cluster_depends_neither_on_n_clusters_nor_on_n_jobs(small):
+    fewer = make_mock_survey(SMALL - 3, random_state=1, n_jobs=2)
+    same_lists(small.sample[: SMALL - 3], fewer.sample)
+    for field in ("redshift", "center", "position", "r500c", "name"):
+        kept = getattr(small.sample, field)[: SMALL - 3]
+        assert_array_equal(getattr(fewer.sample, field), kept)
+    for name in small.catalog.colnames:
+        assert_array_equal(fewer.catalog[name], small.catalog[name][: SMALL - 3])
+
+
+@pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
+def test_random_state_may_be_a_generator(make):
+    first, second = (make_mock_survey(2, random_state=make(5)) for _ in range(2))
+    same_lists(first.sample, second.sample)
+
+
+def test_a_survey_without_seed_can_be_made_again_from_its_description():
+    survey = make_mock_survey(1)
+    entropy = int(survey.DESCR.split("random_state=")[1].split(",")[0])
+    same_lists(survey.sample, make_mock_survey(1, random_state=entropy).sample)
+
+
+def test_origins_partition_the_photons(survey):
+    photons = survey.sample.photons
+    for origin, name in enumerate(("n_icm", "n_agn", "n_background")):
+        assert_array_equal(
+            photons.sum(photons["origin"] == origin), survey.catalog[name]
+        )
+    total = sum(survey.catalog[name] for name in ("n_icm", "n_agn", "n_background"))
+    assert_array_equal(photons.lengths, total)
+    types = {name: column.dtype for name, column in photons.columns.items()}
+    assert types == {"ra": "f8", "dec": "f8", "energy": "f4", "origin": "i1"}
+
+
+def test_photons_lie_in_the_field_and_in_the_energy_range(survey):
+    angle = np.degrees(np.hypot(*plane(survey.sample)))
+    assert 0.5 < angle.max() < 0.51 + np.degrees(PIXEL / np.sqrt(2))
+    assert_array_equal(survey.sample.field_radius, 0.51)
+    energy = survey.sample.photons["energy"]
+    assert energy.min() >= 0.5
+    assert energy.max() <= 10.0
+
+
+def test_photons_of_agn_lie_on_galaxies():
+    # Joins the two frames: the sky, through the projection, and the galaxies' plane.
+    sharp = make_mock_survey(10, random_state=3, psf_hew=0.0, pixelize=False).sample
+    x, y = plane_mpc(sharp)
+    near = (sharp.photons["origin"] == 1) & (np.hypot(x, y) < 2.2)
+    cluster, found = sharp.photons.cluster, []
+    for i in np.unique(cluster[near]):
+        rows, listed = near & (cluster == i), sharp.galaxies.table(i)
+        separation = np.hypot(
+            x[rows][:, None] - listed["x"], y[rows][:, None] - listed["y"]
+        )
+        found.extend(separation.min(axis=1) < 1e-6)
+    assert np.mean(found) > 0.99
+
+
+def icm(sample):
+    photons = sample.photons
+    return photons.select(photons["origin"] == 0)
+
+
+def test_without_agn_the_gas_photons_are_the_same(small):
+    calm = make_mock_survey(SMALL, random_state=1, agn=False)
+    assert not (calm.sample.photons["origin"] == 1).any()
+    a = SimpleNamespace(photons=icm(calm.sample), galaxies=calm.sample.galaxies)
+    b = SimpleNamespace(photons=icm(small.sample), galaxies=small.sample.galaxies)
+    same_lists(a, b)
+
+
+def test_without_core_scatter_the_luminosity_scatters_less(survey):
+    smooth = make_mock_survey(300, random_state=0, core_scatter=0)
+    log_mass, redshift = smooth.log_mass, smooth.sample.redshift
+    assert_array_equal(log_mass, survey.log_mass[:300])
+    with_cores, without = (
+        evrard_scatter(np.log(np.c_[luminosity]), log_mass, redshift)
+        for luminosity in (
+            survey.catalog["luminosity"][:300],
+            smooth.catalog["luminosity"],
+        )
+    )
+    assert without < 0.85 * with_cores
+    assert_array_equal(smooth.catalog["gas_mass"], survey.catalog["gas_mass"][:300])
+    assert_array_equal(smooth.catalog["n_agn"], survey.catalog["n_agn"][:300])
+
+
+@pytest.mark.parametrize("background", [0.0, 0.005, 1.0])
+def test_background_has_the_measured_rate(background):
+    survey = make_mock_survey(8, random_state=0, background=background)
+    expected = background * 5.52e-3 * 2000 * np.pi * (0.51 * 60) ** 2
+    total = survey.catalog["n_background"].sum()
+    assert_allclose(total, 8 * expected, atol=4 * np.sqrt(8 * expected))
+
+
+def test_field_agn_are_added_behind_the_cluster(small):
+    crowded = make_mock_survey(SMALL, random_state=1, field_agn=True)
+    assert (crowded.catalog["n_agn"] > small.catalog["n_agn"] + 1000).all()
+    assert_array_equal(crowded.catalog["n_icm"], small.catalog["n_icm"])
+
+
+def test_pixelized_photons_sit_at_pixel_centres(small):
+    x, y = plane(small.sample)
+    for offset in (x / PIXEL, y / PIXEL):
+        assert_allclose(offset % 1, 0.5, atol=1e-4)
+
+
+def test_dither_spreads_photons_over_their_own_pixels(small):
+    dithered = make_mock_survey(SMALL, random_state=1, dither=True).sample
+    for there, here in zip(plane(dithered), plane(small.sample), strict=True):
+        move = (there - here) / PIXEL
+        assert np.abs(move).max() < 0.5001
+        assert_allclose(move.mean(), 0, atol=0.01)
+        assert_allclose(move.std(), np.sqrt(1 / 12), rtol=0.01)
+
+
+def test_galaxy_lists_can_be_left_out(small):
+    lean = make_mock_survey(3, random_state=1, galaxies=False).sample
+    assert lean.galaxies is None
+    assert_array_equal(lean.photons["ra"], small.sample[:3].photons["ra"])
+
+
+def test_galaxies_keep_the_cuts_and_the_central_one_comes_first(survey):
+    galaxies = survey.sample.galaxies
+    assert np.hypot(galaxies["x"], galaxies["y"]).max() <= 2.3
+    assert np.abs(galaxies["v"]).max() <= 3785
+    assert galaxies["log_stellar_mass"].min() >= 9.5
+    first = galaxies.offsets[:-1]
+    assert galaxies["is_member"][first].all()
+    assert_allclose(galaxies["x"][first], 0)
+    central = 10 ** galaxies["log_stellar_mass"][first]
+    assert_allclose(central, 0.3 * survey.catalog["stellar_mass"])
+
+
+def test_description_tells_the_parameters_and_what_not_to_do(small):
+    for words in ("background=0.005", "random_state=1,", "NOT the", "do not apply"):
+        assert words in small.DESCR
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_clusters": 0}, r"n_clusters must be an integer >= 1, got 0\."),
+        ({"n_clusters": 2.5}, r"n_clusters must be an integer >= 1, got 2\.5\."),
+        ({"background": -1}, "background must be a finite number >= 0, got -1"),
+        ({"psf_hew": np.nan}, "psf_hew must be a finite number >= 0, got nan"),
+        ({"core_scatter": -0.1}, "core_scatter must be a finite number"),
+        ({"dither": True, "pixelize": False}, "leaves no pixels"),
+        ({"random_state": -3}, "non-negative integer, got -3"),
+    ],
+)
+def test_senseless_parameters_are_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        make_mock_survey(**{"n_clusters": 1, **parameters})
+
+
+def test_a_random_state_of_another_type_is_refused():
+    with pytest.raises(TypeError, match="or a RandomState, got str"):
+        make_mock_survey(1, random_state="seed")

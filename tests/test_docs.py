@@ -1,0 +1,234 @@
+"""The pages tell the truth: their examples run, and what they name is there."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import pydoc
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import skcluster
+from skcluster.cli import main
+from skcluster.datasets import make_mock_survey
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+MADE = ("_build", "generated")
+TEXTS = {
+    path.relative_to(DOCS).with_suffix("").as_posix(): path.read_text("utf-8")
+    for path in sorted(DOCS.rglob("*.rst"))
+    if path.relative_to(DOCS).parts[0] not in (*MADE, "_templates")
+}
+ALL_TEXT = "\n".join(TEXTS.values())
+MODULES = ("metrics", "comparison", "plotting", "cosmology", "model_selection")
+
+
+def section(page, title):
+    """Text of a page from one heading to the next."""
+    _, rest = re.split(rf"^{re.escape(title)}\n[-=]+\n", TEXTS[page], flags=re.M)
+    return re.split(r"^.+\n[-=]{3,}\n", rest, flags=re.M)[0]
+
+
+def words(text):
+    return " ".join(text.split())
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """An empty folder to run a page in, with one thread of torch."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield tmp_path
+    torch.set_num_threads(n_threads)
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+RUNNABLE = [page for page, text in TEXTS.items() if ">>> " in text]
+
+
+@pytest.mark.parametrize("page", RUNNABLE)
+def test_the_examples_of_a_page_run_and_its_commands_succeed(page, workplace):
+    if "save_model" in TEXTS[page]:
+        pytest.importorskip("skops")
+    if "plotting" in TEXTS[page]:
+        pytest.importorskip("matplotlib")
+    examples = doctest.DocTestParser().get_doctest(TEXTS[page], {}, page, page, 0)
+    runner = doctest.DocTestRunner(
+        optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    )
+    said = []
+    assert runner.run(examples, out=said.append).failed == 0, "".join(said)
+    for command in re.findall(r"^ +\$ skcluster (.+)$", TEXTS[page], flags=re.M):
+        assert main(shlex.split(command)) == 0, command
+
+
+def test_the_quickstart_shows_each_command_that_reads_or_writes_files():
+    shown = re.findall(r"\$ skcluster (\w+)", TEXTS["quickstart"])
+    assert {*shown} == {"simulate", "train", "predict"}
+
+
+def test_every_test_that_a_page_names_exists():
+    named = set(re.findall(r"(tests/\w+\.py)::(\w+)", ALL_TEXT))
+    functions = {
+        (file, node.name)
+        for file, _ in named
+        for node in ast.walk(ast.parse((ROOT / file).read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert len(named) > 30
+    assert named - functions == set()
+
+
+def test_every_object_that_a_page_names_exists():
+    named = set(re.findall(r"(?:`~?|autodata:: )(skcluster\.\w[\w.]*\w)", ALL_TEXT))
+    assert len(named) > 20
+    assert [name for name in sorted(named) if pydoc.locate(name) is None] == []
+
+
+def test_every_file_target_and_extra_that_a_page_names_exists():
+    scripts = re.findall(r"python (\S+\.py)", ALL_TEXT)
+    assert [script for script in scripts if not (ROOT / script).exists()] == []
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"\$ make (\w+)", ALL_TEXT):
+        assert re.search(rf"^{target}:", makefile, flags=re.M), target
+    for variable in re.findall(r"\$ make \w+ (\w+)=", ALL_TEXT):
+        assert f"$({variable})" in makefile
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = ",".join(re.findall(r"(?:skcluster|\.)\[([\w,]+)\]", ALL_TEXT))
+    assert {*extras.split(",")} == {"plot", "io"}
+    assert {*extras.split(",")} <= set(project["optional-dependencies"])
+
+
+def test_the_diagram_is_made_of_public_names():
+    diagram = section("index", "What flows").split(".. code-block:: none")[1]
+    names = re.findall(r"[A-Z]\w+[a-z][A-Z]\w+|[A-Z][a-z]+[A-Z]\w+", diagram)
+    assert len(names) > 4
+    assert {*names} - {*skcluster.__all__, "GridSearchCV"} == set()
+
+
+def test_what_is_said_to_be_missing_is_missing():
+    names = re.findall(r"``(\w+)``", section("index", "Not in this version"))
+    assert [name for name in names if hasattr(skcluster, name)] == []
+
+
+def public_names():
+    """Names that users import, relative to the package."""
+    names = {name for name in skcluster.__all__ if name != "datasets"}
+    names |= {f"datasets.{name}" for name in skcluster.datasets.__all__}
+    for short in MODULES:
+        module = importlib.import_module(f"skcluster.{short}")
+        made_here = {
+            name
+            for name, value in vars(module).items()
+            if getattr(value, "__module__", None) == module.__name__
+            or name.startswith("neg_")
+        }
+        public = {name for name in made_here - names if not name.startswith("_")}
+        names |= {f"{short}.{name}" for name in public}
+    architectures = importlib.import_module("skcluster.networks").ARCHITECTURES
+    return names | {f"networks.{cls.__name__}" for cls in architectures.values()}
+
+
+def test_the_reference_lists_all_public_names_and_no_private_ones():
+    summaries = re.findall(r"^   ([A-Za-z]\w*(?:\.\w+)?)$", TEXTS["api"], flags=re.M)
+    scorers = re.findall(r"autodata:: skcluster\.(\S+)", TEXTS["api"])
+    listed = [*summaries, *scorers]
+    assert public_names() - {*listed} == set()
+    assert len({*listed}) == len(listed)
+    found = {name: pydoc.locate(f"skcluster.{name}") for name in listed}
+    assert [name for name, value in found.items() if value is None] == []
+
+
+def identifiers_of_the_package():
+    """Names, attributes, arguments and texts that occur in the code."""
+    for path in (ROOT / "skcluster").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for field in ("id", "attr", "arg", "name", "value"):
+                if isinstance(text := getattr(node, field, None), str):
+                    yield text
+
+
+def test_every_name_in_the_vocabulary_is_used_in_the_code():
+    rows = section("vocabulary", "Quantities").split("\n   * - ")[2:]
+    cells = [re.split(r"\n     -", row)[2] for row in rows]
+    named = {name for cell in cells for name in re.findall(r"``(\w+)``", cell)}
+    assert len(named) > 25
+    assert named - {*identifiers_of_the_package()} == set()
+
+
+def test_the_paper_page_has_every_equation():
+    pattern = r"Eqs?\.\s(\d+)(?:\s(to|and)\s(\d+))?"
+    found = set()
+    for first, joint, last in re.findall(pattern, TEXTS["paper"]):
+        last = int(last or first)
+        found |= {*range(int(first), last + 1)} if joint == "to" else {int(first), last}
+    assert found == {*range(1, 15)}
+
+
+def test_dex_and_percent_of_table_3_are_the_same_numbers():
+    rows = re.findall(r'^   "(.+)", (0\.\d+), (\d+\.\d+)$', TEXTS["paper"], flags=re.M)
+    dex, percent = np.array([row[1:] for row in rows], float).T
+    assert len(rows) == 19
+    assert_allclose(percent, 100 * np.log(10) * dex, atol=0.00005 * 230.3 + 0.005)
+
+
+def test_the_mock_page_says_what_the_mock_says_of_itself():
+    _, *paragraphs, _ = make_mock_survey(1, random_state=0).DESCR.split("\n\n")
+    assert len(paragraphs) == 3
+    page = words(TEXTS["mock"])
+    assert [text for text in map(words, paragraphs) if text not in page] == []
+
+
+def test_the_mock_page_has_every_switch_with_its_default():
+    rows = re.findall(
+        r"\* - ``(\w+)``\n +- ``(.+)``", section("mock", "Switches"), flags=re.M
+    )
+    parameters = inspect.signature(make_mock_survey).parameters
+    others = {"n_clusters", "random_state", "n_jobs", "verbose"}
+    switches = {n: repr(p.default) for n, p in parameters.items() if n not in others}
+    assert dict(rows) == switches
+
+
+DECISIONS = [page for page in TEXTS if page.startswith("decisions/0")]
+
+
+@pytest.mark.parametrize("page", DECISIONS)
+def test_a_decision_is_half_a_page_of_context_choice_and_cost(page):
+    headings = re.findall(r"^(.+)\n-{3,}$", TEXTS[page], flags=re.M)
+    assert headings == ["Context", "Choice", "What we gave up"]
+    assert len(TEXTS[page].split()) < 350
+
+
+def test_decisions_are_numbered_in_a_row():
+    numbers = [int(re.search(r"\d{4}", page)[0]) for page in DECISIONS]
+    assert numbers == [*range(1, len(DECISIONS) + 1)]
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    for package in ("sphinx", "furo", "numpydoc"):
+        pytest.importorskip(package)
+    source = tmp_path / "docs"
+    shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns(*MADE))
+    options = ["-W", "--keep-going", "-q", "-b", "html"]
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", *options, source, tmp_path / "html"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    assert skcluster.__version__ in (tmp_path / "html" / "index.html").read_text()

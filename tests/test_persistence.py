@@ -1,0 +1,298 @@
+"""Model files: what goes in comes out, no code is inside, and none is run."""
+
+import inspect
+import json
+import os
+import pickle
+import re
+import sys
+import zipfile
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from astropy.cosmology import Planck18
+from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import BaseCrossValidator
+from sklearn.pipeline import make_pipeline
+from skorch import NeuralNetRegressor
+
+import skcluster
+from skcluster import (
+    EvrardProxyRegressor,
+    LogScaler,
+    PhotonMapper,
+    ProxyMeasurer,
+    RedshiftNormalizer,
+    XrayCNNRegressor,
+    load_model,
+    save_model,
+)
+from skcluster.persistence import FORMAT, OUR_TYPES, PACKAGES, _versions
+
+skops_io = pytest.importorskip("skops.io")
+
+# The parts of a skops file that hold data. Others call functions or hold raw bytes.
+HARMLESS = {
+    "CachedNode",
+    "DictNode",
+    "JsonNode",
+    "ListNode",
+    "NdArrayNode",
+    "ObjectNode",
+    "TupleNode",
+    "TypeNode",
+}
+RAN = []
+
+
+class Evil:
+    """Runs code when it is unpickled, and when skops restores its state."""
+
+    def __init__(self):
+        self.payload = 1
+
+    def __setstate__(self, state):
+        RAN.append("state")
+
+    def __reduce__(self):
+        return RAN.append, ("reduced",)
+
+
+def proxies_and_masses():
+    rng = np.random.default_rng(0)
+    log_mass = rng.uniform(13.5, 15, 60)
+    ln_s = 2.3 * log_mass[:, None] + rng.normal(0, 0.3, (60, 2))
+    return np.column_stack([ln_s, np.resize([0.1, 0.2, 0.3], 60)]), log_mass
+
+
+@pytest.fixture(scope="module")
+def evrard():
+    return EvrardProxyRegressor(redshift_column=-1).fit(*proxies_and_masses())
+
+
+@pytest.fixture(scope="module")
+def network(sample, log_mass):
+    regressor = XrayCNNRegressor(
+        max_epochs=1, n_members=2, device="cpu", n_threads=1, random_state=0
+    )
+    steps = PhotonMapper(n_pixels=16), RedshiftNormalizer(), LogScaler(), regressor
+    return make_pipeline(*steps).fit(sample, log_mass)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.skops"
+
+
+def write_foreign(path, *, model="text", format=FORMAT, **versions):
+    """A file as save_model writes it, with another header."""
+    header = {"format": format, "versions": {**_versions(), **versions}}
+    skops_io.dump({"header": header, "model": model}, path)
+
+
+def loaders(node):
+    """Kinds of all the parts in the schema of a skops file."""
+    if isinstance(node, dict):
+        if "__loader__" in node:
+            yield node["__loader__"]
+        for child in node.values():
+            yield from loaders(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from loaders(child)
+
+
+def test_a_network_predicts_the_same_after_a_round_trip(network, sample, path):
+    save_model(network, path)
+    loaded = load_model(path)
+    assert_array_equal(loaded.predict(sample), network.predict(sample))
+    for again, before in zip(
+        loaded.predict(sample, return_std=True),
+        network.predict(sample, return_std=True),
+        strict=True,
+    ):
+        assert_array_equal(again, before)
+    assert repr(loaded) == repr(network)
+
+
+def test_a_covariance_model_predicts_the_same_after_a_round_trip(evrard, path):
+    X, _ = proxies_and_masses()
+    save_model(evrard, path)
+    loaded = load_model(path)
+    for again, before in zip(
+        loaded.predict(X, return_std=True),
+        evrard.predict(X, return_std=True),
+        strict=True,
+    ):
+        assert_array_equal(again, before)
+    assert_array_equal(loaded.covariance_, evrard.covariance_)
+    assert loaded.get_params() == evrard.get_params()
+
+
+def test_measured_proxies_come_back_with_their_model(sample, log_mass, path):
+    measurer = ProxyMeasurer(proxies=["n_phot", "n_gal"], with_redshift=True)
+    model = make_pipeline(measurer, EvrardProxyRegressor(redshift_column=-1))
+    save_model(model.fit(sample, log_mass), str(path))
+    assert_array_equal(load_model(str(path)).predict(sample), model.predict(sample))
+
+
+def test_no_pickle_and_no_call_is_inside(network, path):
+    save_model(network, path)
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        arrays = [name for name in names if name != "schema.json"]
+        assert len(arrays) == len(names) - 1 > 10
+        for name in arrays:
+            assert name.endswith(".npy")
+            with archive.open(name) as file:
+                assert np.load(file, allow_pickle=False).dtype.kind in "fiu"
+        schema = json.loads(archive.read("schema.json"))
+    assert set(loaders(schema)) <= HARMLESS
+
+
+def test_this_test_would_see_a_call(path):
+    skops_io.dump({"model": np.sum, "state": b"bytes"}, path)
+    with zipfile.ZipFile(path) as archive:
+        found = set(loaders(json.loads(archive.read("schema.json"))))
+    assert found & {"FunctionNode", "BytesNode"}
+    assert not found <= HARMLESS
+
+
+def test_types_that_we_do_not_vouch_for_are_refused_by_name(path):
+    write_foreign(path, model={"a": Evil(), "b": os.system})
+    RAN.clear()
+    names = sorted([f"{__name__}.Evil", f"{os.name}.system"])
+    with pytest.raises(ValueError, match=f"holds 2 types .*{re.escape(str(names))}"):
+        load_model(path)
+    with pytest.raises(ValueError, match=rf"holds 1 types .*{__name__}\.Evil"):
+        load_model(path, trusted=[f"{os.name}.system"])
+    assert RAN == []
+
+
+def test_a_trusted_type_is_loaded(path):
+    write_foreign(path, model=Evil())
+    RAN.clear()
+    assert isinstance(load_model(path, trusted=[f"{__name__}.Evil"]), Evil)
+    assert RAN == ["state"]
+
+
+def test_a_skorch_net_with_its_pickle_inside_is_refused(path):
+    size = {"module__in_features": 1, "module__out_features": 1}
+    net = NeuralNetRegressor(torch.nn.Linear, **size).initialize()
+    write_foreign(path, model=net)
+    with pytest.raises(ValueError, match=r"skorch\.regressor\.NeuralNetRegressor"):
+        load_model(path)
+
+
+def test_torch_tensors_cannot_be_stored(path):
+    model = XrayCNNRegressor(callbacks=[torch.zeros(1)])
+    with pytest.raises(TypeError, match=r"take callbacks off with set_params"):
+        save_model(model, path)
+
+
+@pytest.mark.parametrize("dump", [joblib.dump, lambda x, path: path.write_bytes(x)])
+def test_a_pickle_is_refused_with_advice_and_not_run(dump, path):
+    dump(Evil() if dump is joblib.dump else pickle.dumps(Evil()), path)
+    RAN.clear()
+    with pytest.raises(ValueError, match=r"not a model .* joblib.load, which runs"):
+        load_model(path)
+    assert RAN == []
+
+
+def test_a_skops_file_of_somebody_else_is_an_error(path):
+    skops_io.dump(LinearRegression(), path)
+    with pytest.raises(ValueError, match=r"holds LinearRegression.*skops\.io\.load"):
+        load_model(path)
+    skops_io.dump({"model": 1}, path)
+    with pytest.raises(ValueError, match="not one that save_model wrote"):
+        load_model(path)
+
+
+def test_a_file_cut_off_in_the_middle_is_an_error(evrard, path):
+    save_model(evrard, path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="not a model that save_model wrote"):
+        load_model(path)
+
+
+def test_a_missing_file_is_a_file_not_found(path):
+    with pytest.raises(FileNotFoundError, match=r"model\.skops"):
+        load_model(path)
+
+
+def test_a_newer_format_is_refused(path):
+    write_foreign(path, format=FORMAT + 1, skcluster="9.0.0")
+    with pytest.raises(
+        ValueError, match=r"skcluster 9\.0\.0, in a newer format.*Upgrade"
+    ):
+        load_model(path)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_another_minor_version_warns(package, path):
+    write_foreign(path, **{package: "0.0.7"})
+    with pytest.warns(
+        UserWarning, match=rf"stored with {package} 0\.0\.7, and this is"
+    ):
+        assert load_model(path) == "text"
+
+
+def test_another_patch_version_does_not_warn(path):
+    major, minor, *_ = np.__version__.split(".")
+    write_foreign(path, numpy=f"{major}.{minor}.999")
+    assert load_model(path) == "text"
+
+
+def test_an_interrupted_save_leaves_the_old_file(evrard, path, monkeypatch):
+    save_model(evrard, path)
+    before = path.read_bytes()
+
+    def dump_half(content, file):
+        with open(file, "wb") as part:
+            part.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(skops_io, "dump", dump_half)
+    with pytest.raises(KeyboardInterrupt):
+        save_model(evrard, path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_second_save_replaces_the_first(evrard, path):
+    save_model(EvrardProxyRegressor(), path)
+    save_model(evrard, path)
+    assert load_model(path).scatter_ == evrard.scatter_
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_others_may_read_the_file(evrard, path):
+    save_model(evrard, path)
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_what_skops_cannot_store_is_an_error_with_a_cure(path):
+    model = PhotonMapper(cosmology=Planck18)
+    with pytest.raises(TypeError, match=r'cannot store.*by name, such as "WMAP7"'):
+        save_model(model, path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_without_skops_the_error_says_what_to_install(evrard, path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+    with pytest.raises(ImportError, match=r'pip install "skcluster\[io\]"'):
+        save_model(evrard, path)
+
+
+def test_every_public_estimator_is_one_that_we_vouch_for():
+    estimators = {
+        f"{cls.__module__}.{cls.__name__}"
+        for name in skcluster.__all__
+        if inspect.isclass(cls := getattr(skcluster, name))
+        and issubclass(cls, BaseEstimator | BaseCrossValidator)
+    }
+    assert estimators == set(OUR_TYPES)

@@ -1,0 +1,256 @@
+"""Displays: asserted on their artists, not on pictures."""
+
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib import colors
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skcluster import ClusterSample, PhotonMapper
+from skcluster.plotting import OKABE_ITO, MassPredictionDisplay, PhotonMapDisplay
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def masses():
+    """True masses, and predictions that are 0.1 too high with a known spread."""
+    log_mass = np.linspace(13.5, 15.0, 241)
+    return log_mass, log_mass + 0.1 + np.resize([-0.3, 0.0, 0.3], 241)
+
+
+def drawn(figure):
+    """Render, so that whatever is wrong with an artist comes out."""
+    figure.canvas.draw()
+    return figure
+
+
+def test_a_source_in_the_north_west_is_seen_there():
+    """0.06 deg are 0.31 Mpc/h at redshift 0.1; West is to the right of the map."""
+    dec = 40.0
+    photons = {
+        "ra": np.full(5, 30.0 - 0.06 / np.cos(np.radians(dec))),
+        "dec": np.full(5, dec + 0.12),
+        "energy": np.ones(5),
+    }
+    sample = ClusterSample([0.1], center=[[30.0, dec]], photons=[photons])
+    mapper = PhotonMapper(n_pixels=23, half_width=1.15)
+    display = PhotonMapDisplay.from_sample(
+        mapper.transform(sample), [0], half_width=1.15
+    ).plot()
+    (image,), (ax,) = display.images_, display.axes_.flat[:1]
+    assert image.origin == "lower"
+    assert_allclose(image.get_extent(), [-1.15, 1.15, -1.15, 1.15])
+    assert ax.get_xlim()[0] < ax.get_xlim()[1]
+    assert ax.get_ylim()[0] < ax.get_ylim()[1]
+    assert_array_equal(np.argwhere(image.get_array().filled(0)), [[17, 14]])
+    west, north = (np.array([14, 17]) + 0.5) * 0.1 - 1.15
+    assert_allclose([west, north], [0.31, 0.62], atol=0.05)
+    assert display.figure_.get_supxlabel() == "West [comoving Mpc/h]"
+    assert display.figure_.get_supylabel() == "North [comoving Mpc/h]"
+
+
+def test_circles_have_the_radii_of_their_clusters(sample):
+    mapped = PhotonMapper(n_pixels=16).transform(sample)
+    display = PhotonMapDisplay.from_sample(mapped, [7, 3]).plot()
+    radii = [circle.radius for circle in display.circles_]
+    assert_array_equal(radii, sample.r500c[[7, 3]])
+    assert {circle.center for circle in display.circles_} == {(0, 0)}
+    owners = [circle.axes for circle in display.circles_]
+    assert owners == [image.axes for image in display.images_]
+
+
+def test_bands_are_summed_and_empty_pixels_are_blank(sample):
+    bands = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
+    mapped = PhotonMapper(bands=bands, n_pixels=16).transform(sample)
+    display = PhotonMapDisplay.from_sample(mapped, [5]).plot()
+    shown = display.images_[0].get_array()
+    expected = np.asarray(mapped.maps)[5].sum(axis=0)
+    assert_array_equal(shown.filled(0), expected)
+    assert_array_equal(np.ma.getmaskarray(shown), expected == 0)
+
+
+def test_panels_share_one_scale_that_reaches_the_brightest_pixel():
+    maps = np.ones((4, 8, 8)) * np.array([1, 7, 40, 2])[:, None, None]
+    display = PhotonMapDisplay(maps, half_width=2.3).plot()
+    norms = [image.norm for image in display.images_]
+    assert {(norm.vmin, norm.vmax) for norm in norms} == {(0.5, 40.0)}
+    assert all(isinstance(norm, colors.LogNorm) for norm in norms)
+    (bar,) = [ax for ax in drawn(display.figure_).axes if ax not in display.axes_]
+    assert bar.get_ylabel() == "photons per pixel"
+
+
+def test_titles_tell_redshift_and_mass(sample, log_mass):
+    mapped = PhotonMapper(n_pixels=16).transform(sample)
+    plain = PhotonMapDisplay.from_sample(mapped, [2]).plot()
+    assert plain.axes_[0, 0].get_title() == f"z = {sample.redshift[2]:.2f}"
+    told = PhotonMapDisplay.from_sample(mapped, [2], log_mass=log_mass).plot()
+    assert f"= {log_mass[2]:.2f}, z = " in told.axes_[0, 0].get_title()
+
+
+def test_columns_and_panels_that_are_left_over():
+    display = PhotonMapDisplay(np.ones((5, 4, 4)), half_width=1).plot(n_columns=2)
+    assert display.axes_.shape == (3, 2)
+    assert len(display.images_) == 5
+    assert [ax.axison for ax in display.axes_.flat] == [True] * 5 + [False]
+    assert display.circles_ == []
+
+
+def test_image_options_reach_the_images():
+    display = PhotonMapDisplay(np.ones((1, 4, 4)), half_width=1).plot(cmap="viridis")
+    assert display.images_[0].get_cmap().name == "viridis"
+
+
+def test_maps_without_a_photon_can_be_drawn():
+    drawn(PhotonMapDisplay(np.zeros((1, 4, 4)), half_width=1).plot().figure_)
+
+
+def test_a_sample_without_maps_is_an_error(sample):
+    with pytest.raises(ValueError, match=r"PhotonMapDisplay needs sample\.maps"):
+        PhotonMapDisplay.from_sample(sample, [0])
+
+
+def test_lines_are_medians_in_bins_of_true_mass(masses):
+    log_mass, predicted = masses
+    display = MassPredictionDisplay.from_predictions(log_mass, predicted)
+    assert_allclose(display.residual_line_.get_ydata(), 0.1, atol=1e-9)
+    x, y = display.line_.get_data()
+    assert_allclose(np.diff(x), 1.5 / 12, rtol=0.03)
+    assert_allclose(y - x, 0.1, atol=0.01)
+    assert len(x) == 12
+
+
+def test_bands_are_the_16th_to_84th_percentile():
+    log_mass = np.linspace(13.5, 15.0, 101)
+    residual = np.random.default_rng(0).permutation(np.linspace(-1, 1, 101))
+    display = MassPredictionDisplay(
+        log_mass=log_mass, predicted=log_mass + residual, n_bins=1
+    ).plot()
+    (path,) = display.residual_band_.get_paths()
+    drawn = path.vertices[:, 1]
+    assert_allclose([drawn.min(), drawn.max()], [-0.68, 0.68], atol=1e-9)
+
+
+def test_a_bin_is_drawn_from_five_clusters_on():
+    log_mass = np.repeat([13.5, 14.0, 14.5, 15.0], [5, 4, 6, 5])
+    display = MassPredictionDisplay(
+        log_mass=log_mass, predicted=log_mass + 0.1, n_bins=4
+    ).plot()
+    assert_array_equal(display.line_.get_xdata(), [13.5, 14.5, 15.0])
+
+
+def test_few_clusters_give_an_empty_line_and_no_error():
+    log_mass = np.array([13.5, 14.0, 15.0])
+    display = MassPredictionDisplay.from_predictions(log_mass, log_mass)
+    assert len(display.line_.get_xdata()) == 0
+    drawn(display.figure_)
+
+
+def test_histogram_counts_every_cluster_once(masses):
+    counts, edges, _ = MassPredictionDisplay.from_predictions(*masses).histogram_
+    assert counts.sum() == 241
+    assert_allclose(edges[[0, -1]], [13.5, 15.0])
+
+
+def test_guides_are_equality_and_zero(masses):
+    display = MassPredictionDisplay.from_predictions(*masses)
+    equality, zero = (ax.get_lines()[0] for ax in display.axes_[:2])
+    assert_array_equal(equality.get_xdata(), equality.get_ydata())
+    assert_array_equal(zero.get_ydata(), [0, 0])
+
+
+def test_axes_say_what_they_show(masses):
+    display = MassPredictionDisplay.from_predictions(*masses)
+    labels = [ax.get_ylabel() for ax in display.axes_]
+    assert r"M_{\rm pred}" in labels[0]
+    assert r"M_{\rm pred} / M_{\rm true}" in labels[1]
+    assert labels[2] == "clusters"
+    assert "M_{500c}" in display.axes_[2].get_xlabel()
+    assert display.axes_[0].get_legend() is None
+    drawn(display.figure_)
+
+
+def test_two_estimators_in_one_figure(masses):
+    log_mass, predicted = masses
+    first = MassPredictionDisplay.from_predictions(log_mass, predicted, name="a")
+    second = MassPredictionDisplay.from_predictions(
+        log_mass, predicted - 0.2, name="b", ax=first.axes_
+    )
+    assert second.figure_ is first.figure_
+    assert plt.get_fignums() == [first.figure_.number]
+    used = [colors.to_hex(d.line_.get_color()) for d in (first, second)]
+    assert used == [color.lower() for color in OKABE_ITO[:2]]
+    legend = second.axes_[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
+    assert_allclose(second.residual_line_.get_ydata(), -0.1, atol=1e-9)
+    assert len(first.axes_[2].patches) == 30
+
+
+def test_a_line_and_its_bands_have_one_color(masses):
+    display = MassPredictionDisplay.from_predictions(*masses, color="#009E73")
+    for line, band in (
+        (display.line_, display.band_),
+        (display.residual_line_, display.residual_band_),
+    ):
+        assert colors.to_hex(line.get_color()) == "#009e73"
+        assert colors.to_hex(band.get_facecolor()[0]) == "#009e73"
+
+
+def test_line_options_reach_the_lines(masses):
+    display = MassPredictionDisplay.from_predictions(*masses, linestyle=":")
+    assert display.line_.get_linestyle() == ":"
+
+
+def test_an_estimator_is_asked_and_named(masses):
+    class AddATenth:
+        def predict(self, X):
+            return X + 0.1
+
+    log_mass, _ = masses
+    display = MassPredictionDisplay.from_estimator(AddATenth(), log_mass, log_mass)
+    assert_allclose(display.residual_line_.get_ydata(), 0.1)
+    assert display.line_.get_label() == "AddATenth"
+    named = MassPredictionDisplay.from_estimator(
+        AddATenth(), log_mass, log_mass, name="plus"
+    )
+    assert named.line_.get_label() == "plus"
+
+
+def seen_by_a_deuteranope(color):
+    """Linear RGB as seen without green cones (Viénot, Brettel & Mollon 1999)."""
+    rgb = np.array(colors.to_rgb(color)) ** 2.2
+    to_lms = np.array(
+        [
+            [17.8824, 43.5161, 4.11935],
+            [3.45565, 27.1554, 3.86714],
+            [0.0299566, 0.184309, 1.46709],
+        ]
+    )
+    without_green = np.array([[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]])
+    return np.linalg.solve(to_lms, without_green @ to_lms @ rgb)
+
+
+def test_colors_differ_for_the_color_blind():
+    seen = np.array([seen_by_a_deuteranope(color) for color in OKABE_ITO])
+    distance = np.linalg.norm(seen[:, None] - seen, axis=-1)
+    assert distance[~np.eye(len(seen), dtype=bool)].min() > 0.1
+    red_and_green = [seen_by_a_deuteranope(color) for color in ("#D62728", "#7A6F00")]
+    assert np.linalg.norm(np.subtract(*red_and_green)) < 0.1
+
+
+def test_plotting_loads_matplotlib_only_to_draw():
+    code = "import sys, skcluster.plotting; print('matplotlib' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,450 @@
+"""XrayCNNRegressor: it learns, repeats itself, restores its best, and travels."""
+
+import copy
+import pickle
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from skorch.callbacks import Callback
+
+from skcluster import ClusterSample, XrayCNNRegressor
+from skcluster.regressors.batches import (
+    MapBatches,
+    pixel_moments,
+    randomly_turned,
+    square_symmetry,
+)
+from skcluster.regressors.mass_net import build_net, torch_session
+from skcluster.regressors.memory import _glibc, kept_memory
+from skcluster.sample import SparseMaps
+
+
+def blobs(n=48, n_pixels=16, n_bands=1, seed=0):
+    """Maps of a round source whose brightness is the mass."""
+    rng = np.random.default_rng(seed)
+    log_mass = rng.uniform(13.5, 15.0, n)
+    y, x = np.mgrid[:n_pixels, :n_pixels] - (n_pixels - 1) / 2
+    profile = np.exp(-(x**2 + y**2) / (2 * (n_pixels / 6) ** 2))
+    rate = 10 ** (log_mass - 13.5)[:, None, None, None] * profile
+    maps = rng.poisson(np.repeat(rate, n_bands, axis=1))
+    return np.log10(maps + 1.0), log_mass
+
+
+def quick(**changes):
+    settings = {"max_epochs": 3, "random_state": 0, "device": "cpu", "n_threads": 1}
+    return XrayCNNRegressor(**(settings | changes))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return blobs()
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    return quick().fit(*data)
+
+
+def test_it_overfits_eight_clusters():
+    maps, log_mass = blobs(n=8)
+    regressor = quick(
+        max_epochs=150, lr=3e-3, weight_decay=0.0, validation_fraction=None
+    )
+    predicted = regressor.fit(maps, log_mass).predict(maps)
+    assert np.abs(predicted - log_mass).max() < 0.05
+
+
+def test_it_learns_the_brightness_of_new_clusters():
+    maps, log_mass = blobs(n=300)
+    regressor = quick(max_epochs=25).fit(maps[:200], log_mass[:200])
+    residual = regressor.predict(maps[200:]) - log_mass[200:]
+    assert residual.std() < 0.3 * log_mass.std()
+
+
+def test_maps_may_be_dense_sparse_or_in_a_sample(data, fitted):
+    maps, _ = data
+    sample = ClusterSample(np.full(len(maps), 0.2), maps=maps)
+    expected = fitted.predict(maps)
+    assert_array_equal(fitted.predict(SparseMaps.from_dense(maps)), expected)
+    assert_array_equal(fitted.predict(sample), expected)
+
+
+def test_the_same_seed_gives_the_same_network(data, fitted):
+    assert_array_equal(quick().fit(*data).predict(data[0]), fitted.predict(data[0]))
+
+
+def test_another_seed_gives_another_network(data, fitted):
+    other = quick(random_state=1).fit(*data)
+    assert np.abs(other.predict(data[0]) - fitted.predict(data[0])).max() > 1e-4
+
+
+def test_callers_torch_and_numpy_generators_are_left_alone(data):
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    before, state, threads = (
+        torch.get_rng_state(),
+        np.random.get_state()[1].copy(),  # noqa: NPY002
+        torch.get_num_threads(),
+    )
+    quick().fit(*data).predict(data[0])
+    assert_array_equal(torch.get_rng_state(), before)
+    assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    assert torch.get_num_threads() == threads
+
+
+def test_fits_in_a_pool_of_threads_equal_fits_one_by_one(data):
+    one = cross_val_predict(quick(), *data, cv=3)
+    with joblib.parallel_backend("threading", n_jobs=2):
+        pooled = cross_val_predict(quick(), *data, cv=3, n_jobs=2)
+    assert_array_equal(pooled, one)
+
+
+def test_grid_search_in_two_processes_equals_one(data):
+    grid = {"lr": [1e-3, 3e-3], "dropout": [0.0, 0.1]}
+    searches = [
+        GridSearchCV(quick(max_epochs=2), grid, cv=2, n_jobs=n_jobs).fit(*data)
+        for n_jobs in (1, 2)
+    ]
+    scores = [search.cv_results_["mean_test_score"] for search in searches]
+    assert_array_equal(*scores)
+    assert len(set(scores[0])) == 4
+
+
+def test_a_mass_does_not_depend_on_the_neighbours(data, fitted):
+    maps, _ = data
+    together = fitted.predict(maps)
+    assert_array_equal(fitted.predict(maps[:7]), together[:7])
+    assert_array_equal(fitted.predict(maps[5:6]), together[5:6])
+    order = np.random.default_rng(0).permutation(len(maps))
+    assert_array_equal(fitted.predict(maps[order]), together[order])
+
+
+def test_pickle_joblib_and_clone(data, fitted, tmp_path):
+    expected = fitted.predict(data[0])
+    assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(data[0]), expected)
+    joblib.dump(fitted, tmp_path / "model.joblib")
+    loaded = joblib.load(tmp_path / "model.joblib")
+    assert_array_equal(loaded.predict(data[0]), expected)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        clone(fitted).predict(data[0])
+
+
+def test_a_model_fitted_on_a_gpu_predicts_without_one(data, fitted):
+    state = copy.deepcopy(fitted.__getstate__())
+    state["device"] = "cuda:0"
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    elsewhere = XrayCNNRegressor()
+    elsewhere.__setstate__(state)
+    assert_array_equal(elsewhere.predict(data[0]), fitted.predict(data[0]))
+
+
+def test_the_state_holds_parameters_arrays_and_numbers_only(fitted):
+    def plain(value):
+        if isinstance(value, dict):
+            return all(map(plain, value.values()))
+        if isinstance(value, list | tuple):
+            return all(map(plain, value))
+        return value is None or isinstance(value, np.ndarray | int | float | str)
+
+    assert all(map(plain, fitted.__getstate__().values()))
+
+
+def test_early_stopping_restores_the_best_weights(data):
+    maps, log_mass = data
+    regressor = quick(max_epochs=60, lr=2e-2, patience=4).fit(maps, log_mass)
+    losses = [row["valid_loss"] for row in regressor.history_]
+    assert regressor.n_iter_ == len(losses) == int(np.argmin(losses)) + 1 + 4
+    assert_allclose(
+        regressor.residual_std_, np.sqrt(min(losses)) * log_mass.std(), rtol=1e-4
+    )
+
+
+def test_mae_is_the_mean_absolute_error_of_the_last_epoch(data):
+    regressor = quick(loss="mae").fit(*data)
+    assert regressor.net_.criterion is torch.nn.L1Loss
+
+
+def test_weight_decay_is_keras_l2_on_kernels_but_the_last():
+    module = torch.nn.ModuleDict(
+        {"body": torch.nn.Linear(2, 2), "output": torch.nn.Linear(2, 1)}
+    )
+    net = build_net(
+        module,
+        loss="mse",
+        lr=1e-3,
+        weight_decay=1e-4,
+        batch_size=5,
+        device="cpu",
+        seed=0,
+    )
+    decay = {
+        id(parameter): group["weight_decay"]
+        for group in net.optimizer_.param_groups
+        for parameter in group["params"]
+    }
+    assert {
+        name: decay[id(parameter)] for name, parameter in module.named_parameters()
+    } == {"body.weight": 2e-4, "body.bias": 0, "output.weight": 0, "output.bias": 0}
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_batch(data):
+    maps, log_mass = data
+    batch = MapBatches(SparseMaps.from_dense(maps[:23]), log_mass[:23]).__getitems__(
+        range(23)
+    )
+    gradients = []
+    for part_size in (23, 10):
+        with torch_session(0):
+            net = quick().fit(*data).net_
+        net.part_size = part_size
+        net.module_.zero_grad()
+        net.train_step_single(batch)
+        gradients.append(torch.cat([p.grad.ravel() for p in net.module_.parameters()]))
+    assert_allclose(*gradients, rtol=1e-3, atol=1e-5)
+
+
+def test_held_out_clusters_are_whole_octants_when_positions_are_known():
+    position = np.random.default_rng(1).uniform(0, 352, (64, 3))
+    train, held_out = quick()._split(64, position, seed=0)
+    octant = (position > 176) @ [4, 2, 1]
+    assert len(set(octant[held_out])) == 1
+    assert not set(octant[held_out]) & set(octant[train])
+    assert sorted([*train, *held_out]) == list(range(64))
+
+
+def test_scalings_are_the_training_clusters_moments(data):
+    maps, log_mass = data
+    regressor = quick(max_epochs=1).fit(maps[:30], log_mass[:30])
+    assert_allclose(regressor.pixel_mean_, maps[:30].mean(), rtol=1e-6)
+    assert_allclose(regressor.pixel_scale_, maps[:30].std(), rtol=1e-6)
+    assert_allclose(regressor.target_mean_, log_mass[:30].mean())
+    assert_allclose(regressor.target_scale_, log_mass[:30].std())
+
+
+def test_members_are_averaged_and_their_spread_is_in_the_std(data):
+    regressor = quick(n_members=3).fit(*data)
+    each = np.array(
+        [
+            regressor._predict_member(net, regressor._read(data[0]))
+            for net in regressor.nets_
+        ]
+    )
+    predicted, std = regressor.predict(data[0], return_std=True)
+    assert_allclose(predicted, each.mean(axis=0))
+    assert_allclose(std**2, each.var(axis=0) + regressor.residual_std_**2)
+    assert each.std(axis=0).min() > 0
+    assert [row["member"] for row in regressor.history_] == [0] * 3 + [1] * 3 + [2] * 3
+
+
+def test_std_without_held_out_clusters_is_an_error(data):
+    regressor = quick(validation_fraction=None).fit(*data)
+    with pytest.raises(ValueError, match="return_std needs clusters held out"):
+        regressor.predict(data[0], return_std=True)
+
+
+def test_the_eight_symmetries_are_different_and_keep_every_photon():
+    maps = torch.arange(9.0).reshape(3, 3)
+    turned = {tuple(square_symmetry(maps, k).ravel().tolist()) for k in range(8)}
+    assert len(turned) == 8
+    assert all(sorted(t) == list(range(9)) for t in turned)
+
+
+def test_augmented_maps_are_symmetries_of_the_maps():
+    torch.manual_seed(0)
+    maps = torch.rand(40, 2, 5, 5)
+    turned = randomly_turned(maps)
+    found = {
+        k
+        for before, after in zip(maps, turned, strict=True)
+        for k in range(8)
+        if torch.equal(square_symmetry(before, k), after)
+    }
+    assert found == set(range(8))
+    assert all(
+        any(torch.equal(square_symmetry(before, k), after) for k in range(8))
+        for before, after in zip(maps, turned, strict=True)
+    )
+
+
+def test_keeping_memory_changes_time_but_not_numbers(data, fitted):
+    plain = quick(keep_memory=False).fit(*data)
+    assert_array_equal(plain.predict(data[0]), fitted.predict(data[0]))
+
+
+def test_kept_memory_is_used_again_and_then_returned():
+    if _glibc() is None:
+        pytest.skip("only glibc is asked to keep memory")
+
+    def pages_cleared_by_ten_arrays():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(10):
+            torch.ones(2**24)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    usual = pages_cleared_by_ten_arrays()
+    with kept_memory():
+        kept = pages_cleared_by_ten_arrays()
+    assert kept < 0.3 * usual
+    assert pages_cleared_by_ten_arrays() > 0.7 * usual
+
+
+def test_augmentation_teaches_directions_that_were_never_seen():
+    maps, log_mass = blobs(n=200, n_pixels=8)
+    corner = np.zeros((200, 1, 16, 16))
+    corner[:, :, :8, :8] = maps
+    scatter = {}
+    for augment in (False, True):
+        regressor = quick(max_epochs=30, augment=augment).fit(corner, log_mass)
+        opposite = regressor.predict(corner[:, :, ::-1, ::-1])
+        scatter[augment] = np.sqrt(np.mean((opposite - log_mass) ** 2))
+    assert scatter[True] < 0.5 * scatter[False]
+
+
+def test_bfloat16_trains_to_nearly_the_same_network(data):
+    maps, log_mass = data
+    exact, rounded = (
+        quick(max_epochs=10, precision=precision).fit(maps, log_mass).predict(maps)
+        for precision in ("float32", "bfloat16")
+    )
+    difference = np.std(exact - rounded)
+    assert 0 < difference < 0.1 * log_mass.std()
+
+
+def test_moments_of_sparse_maps_are_those_of_the_dense():
+    maps = np.random.default_rng(0).poisson(0.1, (7, 2, 9, 9)).astype(np.float32)
+    mean, deviation = pixel_moments(SparseMaps.from_dense(maps))
+    assert_allclose([mean, deviation], [maps.mean(), maps.std()], rtol=1e-6)
+
+
+class PressCtrlC(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_passed_on_and_leaves_nothing_half_fitted(data):
+    regressor = quick(callbacks=[PressCtrlC()])
+    with pytest.raises(KeyboardInterrupt):
+        regressor.fit(*data)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        regressor.predict(data[0])
+
+
+def test_an_interrupted_fit_goes_on_where_it_stopped(data, tmp_path):
+    whole = quick(max_epochs=5).fit(*data)
+    settings = {"max_epochs": 5, "checkpoint_dir": str(tmp_path)}
+    with pytest.raises(KeyboardInterrupt):
+        quick(**settings, callbacks=[PressCtrlC()]).fit(*data)
+    assert len(list(tmp_path.iterdir())) == 1
+    resumed = quick(**settings).fit(*data)
+    assert_array_equal(resumed.predict(data[0]), whole.predict(data[0]))
+    assert [row["epoch"] for row in resumed.history_] == [1, 2, 3, 4, 5]
+    again = quick(**settings).fit(*data)
+    assert_array_equal(again.predict(data[0]), whole.predict(data[0]))
+
+
+def test_other_data_or_parameters_do_not_share_a_checkpoint(data, tmp_path):
+    maps, log_mass = data
+    settings = {"max_epochs": 1, "checkpoint_dir": str(tmp_path)}
+    quick(**settings).fit(maps, log_mass)
+    quick(**settings).fit(maps[1:], log_mass[1:])
+    quick(**settings, lr=1e-2).fit(maps, log_mass)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_checkpoint_needs_a_seed(data, tmp_path):
+    with pytest.raises(ValueError, match="checkpoint_dir needs an int random_state"):
+        quick(checkpoint_dir=str(tmp_path), random_state=None).fit(*data)
+
+
+def test_progress_is_shown_when_verbose(data, capsys):
+    quick(verbose=1, max_epochs=2).fit(*data)
+    assert "epoch   2/2  loss: train" in capsys.readouterr().err
+    quick(max_epochs=2).fit(*data)
+    captured = capsys.readouterr()
+    assert captured.err == captured.out == ""
+
+
+def test_callbacks_are_not_touched(data):
+    callback = PressCtrlC()
+    regressor = quick(callbacks=[callback], max_epochs=1).fit(*data)
+    assert regressor.callbacks == [callback]
+    assert vars(callback) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("architecture", "vgg", r"architecture must be one of \['ho2023'\], got 'vgg'"),
+        ("loss", "hinge", r"loss must be one of \['mse', 'mae'\], got 'hinge'"),
+        ("precision", "half", "precision must be one of"),
+        ("batch_size", 0, "batch_size must be a positive int, got 0"),
+        ("max_epochs", 2.5, "max_epochs must be a positive int, got 2.5"),
+        ("n_members", 0, "n_members must be a positive int, got 0"),
+        ("patience", 0, "patience must be a positive int or None, got 0"),
+        ("lr", 0, "lr must be positive"),
+        ("weight_decay", -1, "weight_decay not negative"),
+        ("dropout", 1.0, r"dropout must be in \[0, 1\), got 1.0"),
+        ("validation_fraction", 1.0, r"must be in \(0, 1\) or None, got 1.0"),
+    ],
+)
+def test_wrong_parameters_are_named(data, name, value, message):
+    with pytest.raises(ValueError, match=message):
+        quick(**{name: value}).fit(*data)
+
+
+def test_wrong_data_is_named(data, fitted):
+    maps, log_mass = data
+    holes = np.where(np.arange(48) == 3, np.nan, log_mass)
+    with pytest.raises(ValueError, match=r"1 of 48 masses are NaN.*first: cluster 3"):
+        quick().fit(maps, holes)
+    with pytest.raises(ValueError, match=r"All 48 masses are equal \(log10 M = 14\)"):
+        quick().fit(maps, np.full(48, 14.0))
+    with pytest.raises(ValueError, match="X holds 48 clusters, but y holds 47 masses"):
+        quick().fit(maps, log_mass[:-1])
+    with pytest.raises(
+        ValueError, match="All pixels of the 48 maps hold the same value"
+    ):
+        quick().fit(np.zeros_like(maps), log_mass)
+    with pytest.raises(ValueError, match=r"maps of shape \(1, 8, 8\), but .* fitted"):
+        fitted.predict(maps[:, :, :8, :8])
+    with pytest.raises(ValueError, match="0 sample"):
+        fitted.predict(maps[:0])
+    with pytest.raises(ValueError, match=r"needs sample.maps.*put PhotonMapper before"):
+        fitted.predict(ClusterSample([0.1]))
+    with pytest.raises(ValueError, match=r"Maps must have shape"):
+        fitted.predict([[1.0, 2.0]])
+
+
+KILLED = """
+import sys
+from test_regressors import blobs, quick
+quick(max_epochs=200, patience=None, checkpoint_dir=sys.argv[1]).fit(*blobs())
+"""
+
+
+def test_a_killed_process_goes_on_bit_for_bit(data, tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    process = subprocess.Popen(command, cwd=Path(__file__).parent)
+    while not list(tmp_path.glob("*.pt")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    settings = {"max_epochs": 200, "patience": None}
+    resumed = quick(**settings, checkpoint_dir=str(tmp_path)).fit(*data)
+    whole = quick(**settings).fit(*data)
+    assert_array_equal(resumed.predict(data[0]), whole.predict(data[0]))
+    assert len(resumed.history_) == 200

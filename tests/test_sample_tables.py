@@ -1,0 +1,328 @@
+"""What may enter a sample, in which form, and how the rest is refused."""
+
+import numpy as np
+import pytest
+from astropy import units
+from astropy.table import MaskedColumn, QTable, Table
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+
+from skcluster import (
+    ClusterSample,
+)
+
+PHOTONS = [
+    {"ra": [10.0, 10.5], "dec": [1.0, 2.0], "energy": [0.7, 3.0]},
+    {"ra": [20.0], "dec": [-3.0], "energy": [1.5]},
+]
+
+
+def as_structured(table):
+    columns = [np.asarray(column) for column in table.values()]
+    # Big-endian, as FITS has it.
+    return np.rec.fromarrays(columns, dtype=[(name, ">f8") for name in table])
+
+
+def as_data_frame(table):
+    return pytest.importorskip("pandas").DataFrame(
+        table, index=range(5, 5 + len(table["ra"]))
+    )
+
+
+def in_other_units(table):
+    return QTable(
+        {
+            "ra": np.radians(table["ra"]) * units.rad,
+            "dec": np.multiply(table["dec"], 60) * units.arcmin,
+            "energy": np.multiply(table["energy"], 1000) * units.eV,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", [dict, as_structured, Table, QTable, in_other_units, as_data_frame]
+)
+def test_a_table_of_any_kind_makes_the_same_sample(kind):
+    expected = ClusterSample([0.1, 0.2], photons=PHOTONS).photons
+    photons = ClusterSample([0.1, 0.2], photons=list(map(kind, PHOTONS))).photons
+    assert_array_equal(photons.offsets, [0, 2, 3])
+    for name in ("ra", "dec", "energy"):
+        assert type(photons[name]) is np.ndarray
+        assert photons[name].dtype.isnative
+        assert_allclose(photons[name], expected[name], rtol=1e-14)
+
+
+def test_speeds_are_converted_and_lengths_refused():
+    galaxies = Table({"x": [0.1], "y": [0.2], "v": [5e5] * units.m / units.s})
+    assert_allclose(ClusterSample([0.1], galaxies=[galaxies]).galaxies["v"], [500])
+    galaxies["x"].unit = "kpc"
+    with pytest.raises(
+        ValueError, match=r"'x' has the unit 'kpc', but .* in comoving Mpc/h"
+    ):
+        ClusterSample([0.1], galaxies=[galaxies])
+
+
+def test_from_dicts_is_the_sample_of_the_columns(sample, assert_same):
+    dicts = [
+        {
+            "redshift": sample.redshift[i],
+            "photons": sample.photons.table(i),
+            "galaxies": sample.galaxies.table(i),
+            "center": sample.center[i],
+            "position": sample.position[i],
+            "r500c": sample.r500c[i],
+            "name": sample.name[i],
+            "field_radius": 0.5,
+        }
+        for i in range(10)
+    ]
+    assert_same(ClusterSample.from_dicts(dicts), sample[:10])
+    assert_same(ClusterSample.from_dicts(iter(dicts)), sample[:10])
+
+
+@pytest.mark.parametrize(
+    ("clusters", "message"),
+    [
+        ([], "No cluster was given"),
+        ([{"center": (1, 2)}], r"lack 'redshift'; have \['center'\]"),
+        (
+            [{"redshift": 0.1}, {"redshift": 0.1, "name": "b"}],
+            r"Cluster 1 has the keys \['name', 'redshift'\], cluster 0 has \['redshift'\]",
+        ),
+    ],
+)
+def test_from_dicts_names_the_odd_cluster(clusters, message):
+    with pytest.raises(ValueError, match=message):
+        ClusterSample.from_dicts(clusters)
+
+
+def catalog_of(sample):
+    x, y, z = sample.position.T
+    ra, dec = sample.center.T
+    columns = {
+        "redshift": sample.redshift,
+        "ra": ra,
+        "dec": dec,
+        "x": x,
+        "y": y,
+        "z": z,
+    }
+    scalars = {
+        name: getattr(sample, name) for name in ("r500c", "name", "field_radius")
+    }
+    return {**columns, **scalars, "not_ours": ra}
+
+
+def long_table(ragged, order):
+    columns = {"cluster": ragged.cluster, **ragged.columns}
+    return {name: column[order] for name, column in columns.items()}
+
+
+@pytest.mark.parametrize("kind", [dict, Table, as_data_frame])
+def test_from_table_with_a_list_or_a_long_table(sample, kind, assert_same):
+    catalog = kind(catalog_of(sample))
+    photons, galaxies = (
+        [ragged.table(i) for i in range(60)]
+        for ragged in (sample.photons, sample.galaxies)
+    )
+    from_lists = ClusterSample.from_table(catalog, photons=photons, galaxies=galaxies)
+    assert_same(from_lists, sample)
+    # In any order of the clusters, as long as each keeps its own.
+    of_cluster = sample.photons.cluster
+    order = np.argsort((7 * of_cluster) % 60, kind="stable")
+    long = kind(long_table(sample.photons, order))
+    assert_same(
+        ClusterSample.from_table(catalog, photons=long, galaxies=sample.galaxies),
+        sample,
+    )
+
+
+def test_from_table_converts_units_and_leaves_no_gap():
+    catalog = Table({"redshift": [0.1], "ra": [np.pi], "dec": [30.0]})
+    catalog["ra"].unit, catalog["dec"].unit = "rad", "arcmin"
+    catalog["field_radius"] = [30.0] * units.arcmin
+    sample = ClusterSample.from_table(catalog)
+    assert_allclose(sample.center, [[180.0, 0.5]])
+    assert_allclose(sample.field_radius, [0.5])
+    catalog["r500c"] = [700.0] * units.kpc
+    with pytest.raises(ValueError, match=r"'r500c' has the unit 'kpc'.*comoving Mpc/h"):
+        ClusterSample.from_table(catalog)
+    catalog["r500c"] = MaskedColumn([0.7], mask=[True])
+    with pytest.raises(
+        ValueError, match=r"'r500c' has no value in 1 of 1 rows .*row 0"
+    ):
+        ClusterSample.from_table(catalog)
+
+
+def test_from_table_takes_a_survey_without_a_photon():
+    photons = {"cluster": [], "ra": [], "dec": [], "energy": []}
+    sample = ClusterSample.from_table({"redshift": [0.1, 0.2]}, photons=photons)
+    assert_array_equal(sample.photons.lengths, [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("catalog", "photons", "message"),
+    [
+        ({"z": [0.1]}, None, r"lacks the column 'redshift'; has \['z'\]"),
+        ({"redshift": [0.1]}, PHOTONS[0], r"lacks the columns \['cluster'\]; it has"),
+        (
+            {"redshift": [0.1]},
+            PHOTONS[1] | {"cluster": [1]},
+            "runs from 1 to 1, .* 1 clu",
+        ),
+        ({"redshift": [0.1]}, PHOTONS[1] | {"cluster": [0.0]}, "must hold integers"),
+        (
+            {"redshift": [0.1]},
+            PHOTONS[0] | {"cluster": [0]},
+            "differ in length: .*'ra': 2",
+        ),
+    ],
+)
+def test_from_table_names_the_wrong_column(catalog, photons, message):
+    with pytest.raises(ValueError, match=message):
+        ClusterSample.from_table(catalog, photons=photons)
+
+
+def changed(**columns):
+    """One cluster's photons with some columns replaced, or removed by None."""
+    table = PHOTONS[0] | columns
+    return {name: column for name, column in table.items() if column is not None}
+
+
+@pytest.mark.parametrize(
+    ("photons", "message"),
+    [
+        (changed(energy=None), r"photons lack the columns \['energy'\]; they have"),
+        (
+            changed(ra=None, RA=[1, 2]),
+            r"lack the columns \['ra'\].*'RA'\].* must be \['ra'",
+        ),
+        (
+            changed(ra=[1.0, np.nan]),
+            "1 of 2 photons have a NaN .* ra .*row 1 of cluster 0",
+        ),
+        (changed(dec=[np.inf, 1]), "1 of 2 photons have a NaN or infinite dec"),
+        (changed(energy=[np.nan] * 2), "2 of 2 photons have a NaN or infinite energy"),
+        (
+            changed(energy=[700, 3000]),
+            "median of 1850, .* look like eV, .*divide by 1000",
+        ),
+        (changed(energy=[7e-4, 3e-3]), "look like MeV, .*multiply by 1000"),
+        (
+            changed(dec=[1.0]),
+            r"columns of the table of cluster 0 differ in length: .*: 1",
+        ),
+        (changed(ra=[[1.0], [2.0]]), r"'ra' must be 1-d, got shape \(2, 1\)"),
+        ({}, r"The table of cluster 0 lacks .*it has \[\]"),
+    ],
+)
+def test_photons_that_cannot_be_right_are_refused(photons, message):
+    with pytest.raises(ValueError, match=message):
+        ClusterSample([0.1], photons=[photons])
+
+
+def test_the_cluster_of_a_wrong_row_or_table_is_named():
+    nan = {"ra": [1.0, 2.0, 3.0], "dec": [0.0] * 3, "energy": [1.0, 1.0, np.nan]}
+    with pytest.raises(ValueError, match=r"1 of 6 photons .*row 2 of cluster 2"):
+        ClusterSample([0.1] * 3, photons=[*PHOTONS, nan])
+    with pytest.raises(ValueError, match=r"cluster 1 lacks the columns \['dec'\]"):
+        ClusterSample([0.1] * 2, photons=[PHOTONS[0], {"ra": [1.0], "energy": [1.0]}])
+    # Two errors that cancel in the total would shift one cluster's rows into another.
+    short, long = changed(dec=[1.0]), changed(dec=[1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="cluster 0 differ in length"):
+        ClusterSample([0.1] * 2, photons=[short, long])
+
+
+@pytest.mark.parametrize(
+    ("galaxies", "message"),
+    [
+        ({"x": [1], "y": [1]}, r"galaxies lack the columns \['v'\]"),
+        (
+            {"x": [1], "y": [np.inf], "v": [3]},
+            "1 of 1 galaxies have a NaN or infinite y",
+        ),
+    ],
+)
+def test_galaxies_that_cannot_be_right_are_refused(galaxies, message):
+    with pytest.raises(ValueError, match=message):
+        ClusterSample([0.1], galaxies=[galaxies])
+
+
+@pytest.mark.parametrize(
+    ("redshift", "message"),
+    [
+        ([0.1, -0.2], "1 of 2 redshifts are not positive .*cluster 1, redshift -0.2"),
+        ([0.0, 0.1], "cluster 0, redshift 0.0.* no distance"),
+        ([0.1, np.nan, np.inf], "2 of 3 redshifts .*cluster 1, redshift nan"),
+        (0.1, r"redshift must be 1-d, got shape \(\)"),
+        ([[0.1]], r"redshift must be 1-d, got shape \(1, 1\)"),
+        (None, "redshift must be 1-d"),
+    ],
+)
+def test_a_redshift_must_have_a_distance(redshift, message):
+    with pytest.raises(ValueError, match=message):
+        ClusterSample(redshift)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"photons": PHOTONS}, "photons holds 2 clusters, but redshift holds 1"),
+        ({"center": [(1, 2), (3, 4)]}, "center holds 2 clusters, but redshift holds 1"),
+        ({"field_radius": [0.5, 0.5]}, "field_radius holds 2 clusters"),
+        ({"name": ["a", "b"]}, "name holds 2 clusters"),
+        ({"maps": np.ones((2, 1, 3, 3))}, "maps holds 2 clusters"),
+        ({"center": (150.0, 2.0)}, r"center must have shape \(1, 2\), got \(2,\)"),
+        ({"center": [(1, 2, 3)]}, r"center must have shape \(1, 2\), got \(1, 3\)"),
+        ({"center": [(1, 95)]}, r"1 of 1 centres .* beyond 90 deg .*\(RA, Dec\)"),
+        ({"center": [(np.nan, 1)]}, "1 of 1 values of center are NaN .*cluster 0"),
+        ({"position": [(1, np.inf, 1)]}, "values of position are NaN or infinite"),
+        ({"r500c": 0.7}, r"r500c must have shape \(1,\), got \(\)"),
+        ({"r500c": [np.nan]}, "1 of 1 values of r500c are NaN"),
+        ({"maps": np.ones((1, 3, 3))}, r"Maps must have shape .* got \(1, 3, 3\)"),
+        ({"maps": [[[[np.nan]]]]}, "1 of 1 maps hold NaN .*cluster 0"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(fields, message):
+    with pytest.raises(ValueError, match=message):
+        ClusterSample([0.1], **fields)
+
+
+@pytest.mark.parametrize(
+    ("photons", "message"),
+    [
+        (
+            PHOTONS[0],
+            r"list with one table a cluster, got one table \(dict\).*from_table",
+        ),
+        (Table(PHOTONS[0]), r"got one table \(Table\)"),
+        (as_structured(PHOTONS[0]), r"got one table \(recarray\)"),
+        ([np.zeros((3, 2))], "must be a dict of columns, .*DataFrame, got ndarray"),
+        (["list.fits"], "got str"),
+    ],
+)
+def test_photons_of_a_wrong_type_are_refused(photons, message):
+    with pytest.raises(TypeError, match=message):
+        ClusterSample([0.1], photons=photons)
+
+
+def test_no_table_is_no_sample():
+    with pytest.raises(ValueError, match="No table was given"):
+        ClusterSample([], photons=[])
+
+
+def test_one_cluster_with_one_galaxy_and_no_photon_is_a_sample():
+    sample = ClusterSample(
+        [0.1],
+        photons=[{"ra": [], "dec": [], "energy": []}],
+        galaxies=[{"x": [0], "y": [0], "v": [0]}],
+        name="Coma",
+    )
+    assert sample.shape == (1,)
+    assert_array_equal(sample.photons.lengths, [0])
+    assert_array_equal(sample.name, ["Coma"])
+    assert "ra, dec, energy: 0 / 0 / 0 a cluster" in repr(sample)
+
+
+def test_one_field_radius_serves_all_clusters():
+    assert_array_equal(ClusterSample([0.1, 0.2], field_radius=0.5).field_radius, 0.5)
