@@ -1,0 +1,298 @@
+"""PhaseSpaceKDE: scipy's density, wherever scipy has one, and never NaN elsewhere."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import gaussian_kde
+from sklearn.base import clone
+
+from skcluster import ClusterSample, PhaseSpaceKDE
+from skcluster.datasets import make_mock_survey
+from skcluster.phase_space import density
+from skcluster.phase_space.density import _closest_cell
+from skcluster.sample import Ragged
+
+HALF_SIDES = np.array([2.3, 2.3, 3785.0])
+
+
+def galaxies_of(n, rng, *, correlation=0.0, scale=(0.6, 0.6, 700.0)):
+    """A table of n galaxies, all inside the cuts."""
+    covariance = np.full((3, 3), correlation) + (1 - correlation) * np.eye(3)
+    x, y, v = rng.multivariate_normal(np.zeros(3), covariance, 4 * n + 50).T
+    x, y, v = x * scale[0], y * scale[1], v * scale[2]
+    inside = np.flatnonzero((np.hypot(x, y) <= 2.3) & (np.abs(v) <= 3785))[:n]
+    return {"x": x[inside], "y": y[inside], "v": v[inside]}
+
+
+def centres(n_bins):
+    axes = [(np.arange(n_bins) + 0.5) / n_bins * 2 - 1] * 3
+    grid = np.array(np.meshgrid(*axes, indexing="ij")).reshape(3, -1)
+    return grid * HALF_SIDES[:, None]
+
+
+def scipys(table, n_bins, bandwidth=0.15):
+    """The same cube by scipy: its evaluation at the centres, made to sum to 1."""
+    data = np.array([table["y"], table["x"], table["v"]])
+    values = gaussian_kde(data, bandwidth)(centres(n_bins))
+    return (values / values.sum()).reshape(3 * [n_bins])
+
+
+def by_logarithms(table, n_bins, bandwidth=0.15):
+    """The same, cell by cell in logarithms, so that nothing underflows."""
+    data = np.array([table["y"], table["x"], table["v"]])
+    inverse = np.linalg.inv(np.cov(data) * bandwidth**2)
+    offset = centres(n_bins)[:, :, None] - data[:, None, :]
+    exponent = -0.5 * np.einsum("icn,ij,jcn->cn", offset, inverse, offset)
+    values = np.exp(exponent - exponent.max()).sum(axis=1)
+    return (values / values.sum()).reshape(3 * [n_bins])
+
+
+def cube_of(table, **parameters):
+    sample = ClusterSample([0.1], galaxies=[table])
+    return PhaseSpaceKDE(**parameters).transform(sample).cubes[0]
+
+
+def assert_close(cube, expected):
+    assert np.abs(cube - expected).max() < 1e-6 * expected.max()
+    assert float(cube.sum(dtype=float)) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("n", [4, 5, 30, 112, 500])
+@pytest.mark.parametrize("correlation", [0.0, 0.9, -0.45, 0.999])
+def test_it_is_scipys_density(n, correlation):
+    rng = np.random.default_rng(n)
+    table = galaxies_of(n, rng, correlation=correlation)
+    expected = by_logarithms(table, 20)
+    assert_close(cube_of(table, n_bins=20), expected)
+    if n >= 30:
+        assert_allclose(expected, scipys(table, 20), rtol=1e-6, atol=1e-12)
+
+
+def test_it_is_scipys_density_at_the_papers_size():
+    table = galaxies_of(60, np.random.default_rng(0), correlation=0.3)
+    assert_close(cube_of(table), scipys(table, 64))
+
+
+@given(
+    n=st.integers(4, 40),
+    seed=st.integers(0, 2**32 - 1),
+    correlation=st.floats(-0.49, 0.9999),
+    scale=st.tuples(*[st.floats(-2.5, 0.5)] * 3),
+    n_bins=st.integers(1, 24),
+    bandwidth=st.floats(0.02, 2.0),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_galaxies_that_have_a_kernel(
+    n, seed, correlation, scale, n_bins, bandwidth
+):
+    scale = 10 ** np.array(scale) * HALF_SIDES / 2
+    table = galaxies_of(
+        n, np.random.default_rng(seed), correlation=correlation, scale=scale
+    )
+    assume(len(table["x"]) >= 4)
+    cube = cube_of(table, n_bins=n_bins, bandwidth=bandwidth)
+    assert np.isfinite(cube).all()
+    assert float(cube.sum(dtype=float)) == pytest.approx(1, abs=1e-5)
+    data = np.array([table["y"], table["x"], table["v"]])
+    inverse = np.linalg.inv(np.cov(data) * bandwidth**2)
+    offset = centres(n_bins)[:, :, None] - data[:, None, :]
+    closest = np.einsum("icn,ij,jcn->cn", offset, inverse, offset).min()
+    if closest < 900:
+        assert_close(cube, by_logarithms(table, n_bins, bandwidth))
+    elif closest > 1100:
+        assert cube.max() == 1
+
+
+def test_a_clump_stands_where_it_is_north_west_and_fast():
+    rng = np.random.default_rng(0)
+    table = {
+        "x": rng.normal(1.6, 0.1, 80),
+        "y": rng.normal(-0.7, 0.1, 80),
+        "v": rng.normal(2000, 100, 80),
+    }
+    cube = cube_of(table, n_bins=23)
+    place = np.array(np.unravel_index(cube.argmax(), cube.shape))
+    expected = (np.array([-0.7, 1.6, 2000]) / HALF_SIDES + 1) / 2 * 23
+    assert_allclose(place + 0.5, expected, atol=1)
+
+
+def test_a_batch_is_its_clusters_one_by_one_in_any_order():
+    sample = make_mock_survey(n_clusters=12, random_state=0).sample
+    kde = PhaseSpaceKDE(n_bins=16)
+    cubes = kde.transform(sample).cubes
+    assert cubes.dtype == np.float32
+    order = np.random.default_rng(0).permutation(12)
+    assert_array_equal(kde.transform(sample[order]).cubes, cubes[order])
+    for i in (0, 7):
+        assert_array_equal(kde.cubes_of(sample.galaxies[i])[0], cubes[i])
+    shuffled = sample.galaxies.table(3)
+    turn = np.random.default_rng(1).permutation(len(shuffled["x"]))
+    again = cube_of({k: column[turn] for k, column in shuffled.items()}, n_bins=16)
+    assert_allclose(again, cubes[3], atol=1e-6 * cubes[3].max())
+
+
+def test_threads_change_nothing():
+    sample = make_mock_survey(n_clusters=9, random_state=0).sample
+    one, two = (
+        PhaseSpaceKDE(n_bins=16, n_jobs=n).transform(sample).cubes for n in (None, 2)
+    )
+    assert_array_equal(one, two)
+
+
+def test_the_sample_stays_as_it_was_and_the_step_travels():
+    sample = make_mock_survey(n_clusters=3, random_state=0).sample
+    before = {name: c.copy() for name, c in sample.galaxies.columns.items()}
+    kde = PhaseSpaceKDE(n_bins=8, sampling_fraction=0.5, random_state=0)
+    expected = kde.fit_transform(sample).cubes
+    for name, column in before.items():
+        assert_array_equal(sample.galaxies[name], column)
+    assert sample.cubes is None
+    for other in (clone(kde), pickle.loads(pickle.dumps(kde))):
+        assert_array_equal(other.transform(sample).cubes, expected)
+
+
+def test_cuts_on_radius_velocity_and_stellar_mass():
+    rng = np.random.default_rng(0)
+    inner = galaxies_of(50, rng, scale=(0.3, 0.3, 400.0))
+    outer = {"x": [1.7, 2.2, 0.0], "y": [1.7, 0.9, 0.0], "v": [0.0, 0.0, 3786.0]}
+    both = {k: np.concatenate([inner[k], outer[k]]) for k in inner}
+    assert_array_equal(cube_of(both, n_bins=16), cube_of(inner, n_bins=16))
+    heavy = np.arange(50) % 2 == 0
+    masses = np.where(heavy, 9.5, 9.49)
+    masses[1] = np.nan
+    chosen = {k: column[heavy] for k, column in inner.items()}
+    with_masses = {**inner, "log_stellar_mass": masses}
+    assert_array_equal(
+        cube_of(with_masses, n_bins=16, log_stellar_mass_min=9.5),
+        cube_of(chosen, n_bins=16),
+    )
+    with pytest.raises(ValueError, match="needs a column 'log_stellar_mass'"):
+        cube_of(inner, n_bins=16, log_stellar_mass_min=9.5)
+
+
+def test_a_random_part_of_the_galaxies_belongs_to_the_cluster_alone():
+    sample = make_mock_survey(n_clusters=8, random_state=0).sample
+    half = PhaseSpaceKDE(n_bins=16, sampling_fraction=0.5, random_state=0)
+    members = half._members(sample.galaxies)
+    full = PhaseSpaceKDE(n_bins=16)._members(sample.galaxies)
+    assert_array_equal(members.lengths, np.round(0.5 * full.lengths))
+    for i in range(8):
+        assert set(members.table(i)["v"]) < set(full.table(i)["v"])
+    cubes = half.transform(sample).cubes
+    assert_array_equal(half.transform(sample[[5, 2]]).cubes, cubes[[5, 2]])
+    assert_array_equal(half.transform(sample).cubes, cubes)
+    other = clone(half).set_params(random_state=1).transform(sample).cubes
+    assert not np.array_equal(other, cubes)
+    tenth = clone(half).set_params(sampling_fraction=0.1)._members(sample.galaxies)
+    for i in range(8):
+        assert set(tenth.table(i)["v"]) < set(members.table(i)["v"])
+
+
+def test_a_drawn_part_is_unbiased():
+    rng = np.random.default_rng(0)
+    tables = [galaxies_of(40, rng) for _ in range(200)]
+    kde = PhaseSpaceKDE(sampling_fraction=0.25, random_state=0)
+    drawn = kde._members(Ragged.from_tables(tables))
+    first = np.array([table["v"] for table in tables])
+    rank = [np.isin(row, drawn["v"]) for row in first]
+    often = np.mean(rank, axis=0)
+    assert_allclose(often, 0.25, atol=5 * np.sqrt(0.25 * 0.75 / 200))
+
+
+NO_KERNEL = {
+    "three galaxies": {"x": [0.1, 0.2, 0.4], "y": [0.0, 0.3, 0.1], "v": [0, 90, 300]},
+    "none": {"x": [], "y": [], "v": []},
+    "identical": {k: [0.5] * 9 for k in "xyv"},
+    "one velocity": {
+        "x": np.linspace(-1, 1, 9),
+        "y": np.linspace(-1, 1, 9) ** 2,
+        "v": [100.0] * 9,
+    },
+    "a slanted plane": {
+        "x": np.linspace(-1, 1, 9),
+        "y": np.linspace(-1, 1, 9) ** 2,
+        "v": 300 * np.linspace(-1, 1, 9) + 200 * np.linspace(-1, 1, 9) ** 2,
+    },
+    "a line": {k: np.linspace(-1, 1, 9) for k in "xyv"},
+}
+
+
+@pytest.mark.parametrize("name", NO_KERNEL)
+def test_clusters_without_a_kernel_have_an_empty_cube_or_are_named(name):
+    good = galaxies_of(30, np.random.default_rng(0))
+    bad = {k: np.asarray(v, float) for k, v in NO_KERNEL[name].items()}
+    sample = ClusterSample([0.1] * 3, galaxies=[good, bad, good])
+    cubes = PhaseSpaceKDE(n_bins=12).transform(sample).cubes
+    assert not cubes[1].any()
+    assert_array_equal(cubes[0], cubes[2])
+    assert_close(cubes[0], scipys(good, 12))
+    strict = PhaseSpaceKDE(n_bins=12, on_few="error")
+    text = rf"1 of 3 clusters have no kernel \(first: cluster 1, with {len(bad['x'])} "
+    with pytest.raises(ValueError, match=text):
+        strict.transform(sample)
+
+
+def test_a_kernel_much_narrower_than_a_cell_leaves_the_nearest_cell():
+    rng = np.random.default_rng(0)
+    table = galaxies_of(30, rng, scale=(1e-3, 1e-3, 1.0))
+    table = {"x": table["x"] + 0.43, "y": table["y"] - 1.0, "v": table["v"] + 710}
+    cube = cube_of(table, n_bins=16)
+    place = np.unravel_index(cube.argmax(), cube.shape)
+    expected = np.floor((np.array([-1.0, 0.43, 710]) / HALF_SIDES + 1) / 2 * 16)
+    assert cube[place] == 1
+    assert_array_equal(place, expected.astype(int))
+    scipys = gaussian_kde(np.array([table["y"], table["x"], table["v"]]), 0.15)
+    assert not scipys(centres(16)).any()  # where scipy has no answer
+
+
+def test_the_closest_cell_of_a_slanted_kernel_is_found_by_looking_at_all():
+    rng = np.random.default_rng(0)
+    slanted = np.array([[4, 3.9, 0], [3.9, 4, 0.1], [0, 0.1, 0.1]]) / 30
+    precision = np.linalg.inv(slanted)
+    galaxies = rng.uniform(2, 6, (3, 5))
+    cell, closest = _closest_cell(galaxies, precision, 8)
+    grid = np.array(np.meshgrid(*[np.arange(8)] * 3, indexing="ij")).reshape(3, -1)
+    offset = grid[:, :, None] - galaxies[:, None, :]
+    squared = np.einsum("icn,ij,jcn->cn", offset, precision, offset)
+    assert closest == pytest.approx(squared.min())
+    assert_array_equal(cell, grid[:, squared.min(axis=1).argmin()])
+
+
+def test_a_peak_too_high_is_computed_again(monkeypatch):
+    # As if the closest cell that was found were far from the closest of all.
+    table = galaxies_of(20, np.random.default_rng(0))
+    expected = by_logarithms(table, 12)
+    far = 300.0
+    monkeypatch.setattr(density, "_closest_cell", lambda *args: ((0, 0, 0), far))
+    assert_close(cube_of(table, n_bins=12), expected)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text"),
+    [
+        ({"n_bins": 0}, "n_bins must be a positive int, got 0"),
+        ({"n_bins": 8.0}, "n_bins must be a positive int"),
+        ({"bandwidth": 0}, "bandwidth must be a positive number"),
+        ({"half_width": -1.0}, "half_width must be a positive number"),
+        ({"velocity_max": np.inf}, "velocity_max must be a positive number"),
+        ({"sampling_fraction": 0.0}, r"sampling_fraction must be in \(0, 1\]"),
+        ({"sampling_fraction": 1.5}, r"sampling_fraction must be in \(0, 1\]"),
+        ({"on_few": "skip"}, "on_few must be 'zeros' or 'error'"),
+    ],
+)
+def test_senseless_parameters_are_refused_by_name(parameters, text):
+    table = galaxies_of(10, np.random.default_rng(0))
+    sample = ClusterSample([0.1], galaxies=[table])
+    with pytest.raises(ValueError, match=text):
+        PhaseSpaceKDE(**parameters).fit(sample)
+    with pytest.raises(ValueError, match=text):
+        PhaseSpaceKDE(**parameters).transform(sample)
+
+
+def test_a_sample_without_galaxies_is_told_how_to_get_them():
+    with pytest.raises(ValueError, match=r"PhaseSpaceKDE needs sample\.galaxies"):
+        PhaseSpaceKDE().transform(ClusterSample([0.1]))
