@@ -1,7 +1,10 @@
 """The networks, as torch modules: standardised maps in, one number a cluster out."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
+from torch.nn import functional
 
 
 class Ho2023Network(nn.Module):
@@ -37,7 +40,8 @@ class Ho2023Network(nn.Module):
                 f"got {height} x {width}."
             )
         self.extractor = map_extractor(n_bands)
-        self.head = dense_layers(10 * (height // 8) * (width // 8), dropout)
+        n_features = 10 * (height // 8) * (width // 8)
+        self.head = dense_layers((n_features, 128, 128, 64), dropout)
         self.output = nn.Linear(64, 1)
         self.apply(_start_like_keras)
 
@@ -45,6 +49,96 @@ class Ho2023Network(nn.Module):
         maps = maps.contiguous(memory_format=torch.channels_last)
         # (n,), never (n, 1): a loss would broadcast the latter against (n,) masses.
         return self.output(self.head(self.extractor(maps))).squeeze(-1)
+
+
+class Ho2023JointNetwork(nn.Module):
+    """Joint X-ray and phase-space network of the paper (Fig. 5, section 5.2).
+
+    Maps go through the extractor of `Ho2023Network`. Cubes go, together with the maps
+    pooled to the cubes' sky grid and repeated along v, through conv 24@5³ – max-pool 2 –
+    conv 16@3³ – max-pool 2 – conv 8@1³ – max-pool 2 ('valid') – flatten – dense 128.
+    The features of both are joined – dense 128 – 64 – 1. ReLU, and dropout after each
+    hidden dense layer.
+
+    Parameters
+    ----------
+    map_shape : tuple of 3 int
+        ``(n_bands, n_pixels, n_pixels)``.
+    n_bins : int
+        Cells a side of the cubes, at least 16; n_pixels must be a multiple of it.
+    dropout : float, default=0.1
+    with_indicator : bool, default=False
+        Let the dense layers see whether a cluster has a cube.
+
+    Examples
+    --------
+    >>> network = Ho2023JointNetwork((3, 32, 32), 16)
+    >>> network(torch.zeros(2, 3, 32, 32), torch.zeros(2, 16, 16, 16)).shape
+    torch.Size([2])
+    """
+
+    def __init__(self, map_shape, n_bins, dropout=0.1, with_indicator=False):
+        super().__init__()
+        n_bands, height, width = map_shape
+        if n_bins < 16 or height % n_bins or height != width:
+            raise ValueError(
+                "The joint network needs cubes of at least 16 bins a side, and square "
+                "maps whose pixels are a multiple of the bins, so that both lie on one "
+                f"sky grid; got {n_bins} bins and maps of {height} x {width} pixels."
+            )
+        self.with_indicator = with_indicator
+        self.map_branch = map_extractor(n_bands)
+        self.to_cells = nn.AvgPool2d(height // n_bins)
+        self.first = nn.Conv3d(n_bands + 1, 24, 5)
+        self.cube_branch = cube_extractor()
+        n_cells = 8 * (((n_bins - 4) // 2 - 2) // 4) ** 3
+        self.cube_head = dense_layers((n_cells, 128), dropout)
+        n_features = 10 * (height // 8) ** 2 + 128 + with_indicator
+        self.head = dense_layers((n_features, 128, 64), dropout)
+        self.output = nn.Linear(64, 1)
+        self.apply(_start_like_keras)
+
+    def forward(self, maps, cubes, has_cube=None):
+        maps = maps.contiguous(memory_format=torch.channels_last)
+        features = [
+            self.map_branch(maps),
+            self.cube_head(self.cube_branch(self.on_the_sky(maps, cubes))),
+        ]
+        if self.with_indicator:
+            features.append(has_cube[:, None])
+        return self.output(self.head(torch.cat(features, 1))).squeeze(-1)
+
+    def on_the_sky(self, maps, cubes):
+        """The first 3-D convolution, of the cubes and the maps repeated along v.
+
+        Over something that does not change along v, a convolution is the 2-D one with
+        the kernel summed over v: the same function without the repeated maps.
+        """
+        n_bands = maps.shape[1]
+        kernel = self.first.weight
+        flat = functional.conv2d(
+            self.to_cells(maps), kernel[:, :n_bands].sum(-1), self.first.bias
+        )
+        deep = functional.conv3d(
+            cubes[:, None].contiguous(memory_format=torch.channels_last_3d),
+            kernel[:, n_bands:].contiguous(memory_format=torch.channels_last_3d),
+        )
+        return deep.add_(flat[..., None])
+
+
+def cube_extractor():
+    """Rest of the 3-D convolutions, from the first one to a flat vector of features."""
+    return nn.Sequential(
+        nn.MaxPool3d(2),
+        nn.ReLU(inplace=True),
+        nn.Conv3d(24, 16, 3),
+        nn.MaxPool3d(2),
+        nn.ReLU(inplace=True),
+        nn.Conv3d(16, 8, 1),
+        nn.MaxPool3d(2),
+        nn.ReLU(inplace=True),
+        nn.Flatten(),
+    ).to(memory_format=torch.channels_last_3d)
 
 
 def map_extractor(n_bands):
@@ -68,18 +162,26 @@ def map_extractor(n_bands):
     ).to(memory_format=torch.channels_last)
 
 
-def dense_layers(n_features, dropout):
-    """Dense 128 – 128 – 64, each with a ReLU and dropout."""
+def dense_layers(widths, dropout):
+    """Dense layers of these widths, each with a ReLU and dropout.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Features that come in, then the width of each layer.
+    dropout : float
+    """
     layers = []
-    for n_in, n_out in ((n_features, 128), (128, 128), (128, 64)):
+    for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), nn.ReLU(inplace=True), nn.Dropout(dropout)]
     return nn.Sequential(*layers)
 
 
 def _start_like_keras(layer):
-    if isinstance(layer, nn.Conv2d | nn.Linear):
+    if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.Linear):
         nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(layer.bias)
 
 
 ARCHITECTURES = {"ho2023": Ho2023Network}
+JOINT_ARCHITECTURES = {"ho2023": Ho2023JointNetwork}

@@ -14,7 +14,10 @@ OUR_TYPES = (
     "skcluster.model_selection.QuadrantGroupKFold",
     "skcluster.proxies.ProxyMeasurer",
     "skcluster.evrard.regressor.EvrardProxyRegressor",
+    "skcluster.phase_space.kde.PhaseSpaceKDE",
+    "skcluster.regressors.joint.JointCNNRegressor",
     "skcluster.regressors.xray.XrayCNNRegressor",
+    "skcluster.rotation.RotationAugmentedRegressor",
 )
 
 

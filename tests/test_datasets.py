@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcluster.cosmology import comoving_distance, sky_to_plane
-from skcluster.datasets import make_mock_survey
+from skcluster.datasets import make_mock_survey, shuffle_galaxies
 
 PIXEL = np.radians(9.6 / 3600)
 SMALL = 30
@@ -305,3 +305,29 @@ def test_senseless_parameters_are_refused(parameters, message):
 def test_a_random_state_of_another_type_is_refused():
     with pytest.raises(TypeError, match="or a RandomState, got str"):
         make_mock_survey(1, random_state="seed")
+
+
+def test_shuffled_galaxies_are_those_of_another_cluster_of_that_redshift(survey):
+    sample = survey.sample
+    shuffled = shuffle_galaxies(sample, random_state=0)
+    old, new = sample.galaxies, shuffled.galaxies
+    # The sum of velocities tells whose galaxies they are.
+    whose = {total: i for i, total in enumerate(old.sum(old["v"]))}
+    giver = np.array([whose[total] for total in new.sum(new["v"])])
+    assert_array_equal(np.sort(giver), np.arange(len(sample)))
+    assert (giver != np.arange(len(sample))).all()
+    assert_array_equal(sample.redshift[giver], sample.redshift)
+    assert_array_equal(new["x"][: new.lengths[0]], old.table(giver[0])["x"])
+    assert shuffled.photons is sample.photons
+
+
+def test_a_shuffle_is_fixed_by_its_seed_and_drops_the_old_cubes(small):
+    sample = small.sample.assign(cubes=np.ones((SMALL, 2, 2, 2)))
+    first, again, other = (
+        shuffle_galaxies(sample, random_state=seed).galaxies["v"] for seed in (0, 0, 1)
+    )
+    assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert shuffle_galaxies(sample, random_state=0).cubes is None
+    with pytest.raises(ValueError, match=r"shuffle_galaxies needs sample\.galaxies"):
+        shuffle_galaxies(sample.drop("galaxies"))

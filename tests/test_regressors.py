@@ -185,6 +185,7 @@ def test_weight_decay_is_keras_l2_on_kernels_but_the_last():
         lr=1e-3,
         weight_decay=1e-4,
         batch_size=5,
+        part_size=5,
         device="cpu",
         seed=0,
     )

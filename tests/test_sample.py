@@ -239,7 +239,7 @@ def test_pickle_keeps_everything(sample, assert_same):
 
 def test_the_advice_of_a_step_is_where_the_field_comes_from(sample):
     with pytest.raises(
-        ValueError, match=r"Net needs sample.cubes.*give ClusterSample\(cubes="
+        ValueError, match=r"Net needs sample\.cubes.*put PhaseSpaceKDE before"
     ):
         require(sample, "photons", "cubes", by="Net")
     message = r"of 60 clusters lacks \(it has redshift, .*field_radius\).*PhotonMapper"

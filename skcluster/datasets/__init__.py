@@ -5,5 +5,6 @@
 
 from .magneticum import fetch_magneticum
 from .mock_survey import make_mock_survey
+from .null import shuffle_galaxies
 
-__all__ = ["fetch_magneticum", "make_mock_survey"]
+__all__ = ["fetch_magneticum", "make_mock_survey", "shuffle_galaxies"]

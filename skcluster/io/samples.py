@@ -18,6 +18,7 @@ from .tables import column_with_gaps, complete_column, find_column, read_table
 SCALARS = ("redshift", "ra", "dec", "r500c", "field_radius", "name")
 BOX = ("x", "y", "z")
 LISTS = ("photons", "galaxies")
+MAY_BE_EMPTY = {"name", "galaxies"}
 UNIT_OF = {"ra": "deg", "dec": "deg", "field_radius": "deg"}
 
 
@@ -34,7 +35,8 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
         redshift         or ``z``, if there are no ``x`` and ``y`` with it
         ra, dec          the cluster's centre [deg]
         photons          path of the photon list, see `read_photons`
-        galaxies         path of the galaxy list, see `read_galaxies`
+        galaxies         path of the galaxy list, see `read_galaxies`; empty if there
+                         is no spectroscopy
         r500c            comoving [Mpc/h]
         x, y, z          position in a simulation box [comoving Mpc/h]
         field_radius     of a circular field of view [deg]
@@ -77,10 +79,10 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
     catalog = {
         name: complete_column(table, column, name)
         for name, column in columns.items()
-        if name != "name"
+        if name not in MAY_BE_EMPTY
     }
-    if "name" in columns:
-        catalog["name"] = column_with_gaps(table, columns["name"])
+    for name in MAY_BE_EMPTY & columns.keys():
+        catalog[name] = column_with_gaps(table, columns[name])
     lists = _read_lists(catalog, folder, cosmology, verbose)
     others = [name for name in table.colnames if name not in columns.values()]
     return (
@@ -142,6 +144,9 @@ def _read_rows(field, catalog, folder, read, verbose):
     names = catalog.get("name", np.full(n_clusters, "without a name"))
     tables = []
     for i, path in enumerate(catalog[field]):
+        if not str(path):
+            tables.append(None)
+            continue
         path = folder / str(path)
         try:
             tables.append(read(i, path))
@@ -159,8 +164,16 @@ def _read_rows(field, catalog, folder, read, verbose):
 
 
 def _with_common_columns(tables):
-    common = set.intersection(*map(set, tables)) if tables else set()
-    return [{name: t[name] for name in tables[0] if name in common} for t in tables]
+    """The tables with the columns that all have; None becomes a table without rows."""
+    read = [table for table in tables if table is not None]
+    if not read:
+        return None
+    common = set.intersection(*map(set, read))
+    rows = [slice(0) if table is None else slice(None) for table in tables]
+    return [
+        {name: (table or read[0])[name][r] for name in read[0] if name in common}
+        for table, r in zip(tables, rows, strict=True)
+    ]
 
 
 def write_sample(directory, sample, *, overwrite=False, **columns):
@@ -201,7 +214,7 @@ def write_sample(directory, sample, *, overwrite=False, **columns):
     if path.exists() and not overwrite:
         raise FileExistsError(f"There is already a {path}. Give overwrite=True.")
     table = _catalog_of(sample)
-    stems = _file_stems(sample)
+    stems = file_stems(sample)
     for field in LISTS:
         if getattr(sample, field) is not None:
             table[field] = [f"{field}/{stem}.fits" for stem in stems]
@@ -241,7 +254,7 @@ def _add_column(table, name, column, n_clusters):
     table[name] = np.asarray(column)
 
 
-def _file_stems(sample):
+def file_stems(sample):
     """One file name per cluster: its name made safe, numbered if not unique."""
     if sample.name is None:
         return [f"cluster_{i:05d}" for i in range(len(sample))]

@@ -1,5 +1,6 @@
-"""Neural networks as scikit-learn regressors: maps in, log10 M500c out."""
+"""Neural networks as scikit-learn regressors: maps (and galaxies) in, log10 M500c out."""
 
+from .joint import JointCNNRegressor
 from .xray import XrayCNNRegressor
 
-__all__ = ["XrayCNNRegressor"]
+__all__ = ["JointCNNRegressor", "XrayCNNRegressor"]

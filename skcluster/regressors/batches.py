@@ -4,6 +4,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+SKY_AXES = {"maps": (-2, -1), "cubes": (-3, -2)}
+"""Axes that point North and West, of each input that lies on the sky."""
+
 
 class MapBatches(Dataset):
     """Maps and targets as a torch dataset that is read in whole batches.
@@ -59,10 +62,17 @@ def pixel_moments(maps):
     return float(mean), float(np.sqrt(max(variance, 0)))
 
 
-def square_symmetry(maps, k):
-    """Maps under the k-th of the eight rotations and flips of the square.
+def square_symmetry(images, k, axes=(-2, -1)):
+    """Images under the k-th of the eight rotations and flips of the square.
 
     0 to 3 turn by 0, 90, 180, 270 degrees; 4 to 7 flip East and West before.
+
+    Parameters
+    ----------
+    images : Tensor
+    k : int
+    axes : tuple of 2 int, default=(-2, -1)
+        Where North and West are.
 
     Examples
     --------
@@ -71,15 +81,34 @@ def square_symmetry(maps, k):
             [4, 3]])
     """
     if k >= 4:
-        maps = maps.flip(-1)
-    return torch.rot90(maps, k % 4, (-2, -1))
+        images = images.flip(axes[1])
+    return torch.rot90(images, k % 4, axes)
 
 
-def randomly_turned(maps):
-    """Each map of a batch under a symmetry of the square of its own."""
-    turned = torch.empty_like(maps)
-    symmetry = torch.randint(8, (len(maps),))
-    for k in range(8):
-        chosen = (symmetry == k).nonzero().squeeze(-1).to(maps.device)
-        turned[chosen] = square_symmetry(maps[chosen], k)
+def randomly_turned(batch):
+    """Each cluster of a batch under a symmetry of the square of its own.
+
+    Parameters
+    ----------
+    batch : Tensor, or dict of Tensor
+        Maps; or several inputs, of which ``maps`` and ``cubes`` turn together.
+    """
+    if isinstance(batch, torch.Tensor):
+        return randomly_turned({"maps": batch})["maps"]
+    turned = dict(batch)
+    symmetry = torch.randint(8, (len(batch["maps"]),))
+    for name in SKY_AXES.keys() & batch.keys():
+        turned[name] = torch.empty_like(batch[name])
+        for k in range(8):
+            chosen = (symmetry == k).nonzero().squeeze(-1).to(batch[name].device)
+            images = batch[name][chosen]
+            turned[name][chosen] = square_symmetry(images, k, SKY_AXES[name])
     return turned
+
+
+def in_parts(batch, size):
+    """A batch, of one or several inputs, split into parts of `size` clusters."""
+    if isinstance(batch, torch.Tensor):
+        return batch.split(size)
+    split = zip(*(inputs.split(size) for inputs in batch.values()), strict=True)
+    return [dict(zip(batch, part, strict=True)) for part in split]

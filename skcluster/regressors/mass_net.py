@@ -14,10 +14,13 @@ from skorch.dataset import unpack_data
 from skorch.helper import predefined_split
 from skorch.utils import noop
 
-from .batches import already_batched, randomly_turned
+from .batches import already_batched, in_parts, randomly_turned
 
 LOSSES = {"mse": torch.nn.MSELoss, "mae": torch.nn.L1Loss}
 PRECISIONS = ("float32", "bfloat16")
+PREDICTED_AT_ONCE = 16
+"""A multiple of the registers' width: in a batch of 25, the last row of a matrix product is
+computed by another loop than the others, and comes out different in its last bits."""
 UNDECAYED = ("output.*", "*.bias")
 """Parameters without weight decay."""
 
@@ -30,10 +33,10 @@ class MassNet(NeuralNetRegressor):
     Parameters
     ----------
     part_size : int, default=25
-        Maps whose activations are held at a time on a CPU: the gradient of a batch is
-        summed over such parts, which gives the same step with less memory traffic.
+        Clusters whose activations are held at a time: the gradient of a batch is summed
+        over such parts, which on a CPU gives the same step with less memory traffic.
     augment : bool, default=False
-        Turn each training map by a random symmetry of the square.
+        Turn each training cluster by a random symmetry of the square.
     precision : {"float32", "bfloat16"}, default="float32"
         Of the convolutions in training; predictions are always float32.
     """
@@ -58,13 +61,13 @@ class MassNet(NeuralNetRegressor):
 
     def train_step_single(self, batch, **fit_params):
         self._set_training(True)
-        maps, target = unpack_data(batch)
+        inputs, target = unpack_data(batch)
         if self.augment:
-            maps = randomly_turned(maps)
+            inputs = randomly_turned(inputs)
         predictions, loss = [], 0.0
-        is_cpu = torch.device(self.device).type == "cpu"
-        size = self.part_size if is_cpu else len(maps)
-        parts = zip(maps.split(size), target.split(size), strict=True)
+        parts = zip(
+            in_parts(inputs, self.part_size), target.split(self.part_size), strict=True
+        )
         for part, part_target in parts:
             with torch.autocast(
                 torch.device(self.device).type,
@@ -73,7 +76,7 @@ class MassNet(NeuralNetRegressor):
             ):
                 predicted = self.infer(part, **fit_params)
             part_loss = self.get_loss(predicted.float(), part_target, X=part)
-            part_loss = part_loss * (len(part) / len(maps))
+            part_loss = part_loss * (len(part_target) / len(target))
             part_loss.backward()
             loss = loss + part_loss.detach()
             predictions.append(predicted.detach())
@@ -174,6 +177,7 @@ def build_net(
     lr,
     weight_decay,
     batch_size,
+    part_size,
     device,
     seed,
     valid=None,
@@ -212,6 +216,8 @@ def build_net(
         iterator_train__generator=torch.Generator().manual_seed(seed),
         iterator_train__collate_fn=already_batched,
         iterator_valid__collate_fn=already_batched,
+        iterator_valid__batch_size=PREDICTED_AT_ONCE,
+        part_size=part_size,
         train_split=None if valid is None else predefined_split(valid),
         callbacks=callbacks,
         device=device,

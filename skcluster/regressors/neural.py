@@ -11,8 +11,11 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..sample import ClusterSample, SparseMaps, require
+from .batches import pixel_moments
 from .checks import check_parameters, checked_target
 from .mass_net import (
+    PREDICTED_AT_ONCE,
     Progress,
     Resume,
     build_net,
@@ -185,15 +188,47 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
             callbacks=callbacks,
             augment=self.augment,
             precision=self.precision,
+            part_size=self._part_size() if str(device) == "cpu" else self.batch_size,
             verbose=self.verbose,
         )
+
+    def _part_size(self):
+        """Clusters whose activations are held at a time on a CPU."""
+        return 25
+
+    def _read_maps(self, X):
+        if isinstance(X, ClusterSample):
+            return require(X, "maps", by=type(self).__name__).maps
+        maps = X if isinstance(X, SparseMaps) else SparseMaps.from_dense(X)
+        if len(maps) == 0:
+            raise ValueError(
+                f"Found 0 sample(s) while a minimum of 1 is required by "
+                f"{type(self).__name__}."
+            )
+        return maps
+
+    def _learn_map_scaling(self, maps):
+        self.map_shape_ = maps.shape[1:]
+        self.pixel_mean_, self.pixel_scale_ = pixel_moments(maps)
+        if self.pixel_scale_ == 0:
+            raise ValueError(
+                f"All pixels of the {len(maps)} maps hold the same value, so there is "
+                "nothing to learn from. Are there photons in the maps?"
+            )
+
+    def _check_map_shape(self, maps):
+        if maps.shape[1:] != self.map_shape_:
+            raise ValueError(
+                f"X holds maps of shape {maps.shape[1:]}, but {type(self).__name__} was "
+                f"fitted to maps of shape {self.map_shape_}."
+            )
 
     def _predict_member(self, net, inputs):
         if len(inputs) == 0:
             return np.zeros(0)
         # The last bits of float32 depend on the shape of the batch, and a cluster's
         # mass must not depend on its neighbours: fill the last batch up.
-        n_filled = -len(inputs) % self.batch_size + len(inputs)
+        n_filled = -len(inputs) % PREDICTED_AT_ONCE + len(inputs)
         rows = np.minimum(np.arange(n_filled), len(inputs) - 1)
         with torch_session(device=net.device, n_threads=self.n_threads):
             scaled = net.predict(self._batches(inputs[rows]))[: len(inputs)]

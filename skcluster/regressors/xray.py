@@ -1,8 +1,7 @@
 """XrayCNNRegressor: the paper's network on photon maps, behind scikit-learn."""
 
 from ..networks import ARCHITECTURES
-from ..sample import ClusterSample, SparseMaps, require
-from .batches import MapBatches, pixel_moments
+from .batches import MapBatches
 from .neural import NeuralMassRegressor
 
 
@@ -95,31 +94,13 @@ class XrayCNNRegressor(NeuralMassRegressor):
     """
 
     def _read(self, X):
-        if isinstance(X, ClusterSample):
-            return require(X, "maps", by=type(self).__name__).maps
-        maps = X if isinstance(X, SparseMaps) else SparseMaps.from_dense(X)
-        if len(maps) == 0:
-            raise ValueError(
-                f"Found 0 sample(s) while a minimum of 1 is required by "
-                f"{type(self).__name__}."
-            )
-        return maps
+        return self._read_maps(X)
 
     def _learn_scaling(self, maps):
-        self.map_shape_ = maps.shape[1:]
-        self.pixel_mean_, self.pixel_scale_ = pixel_moments(maps)
-        if self.pixel_scale_ == 0:
-            raise ValueError(
-                f"All pixels of the {len(maps)} maps hold the same value, so there is "
-                "nothing to learn from. Are there photons in the maps?"
-            )
+        self._learn_map_scaling(maps)
 
     def _check_shape(self, maps):
-        if maps.shape[1:] != self.map_shape_:
-            raise ValueError(
-                f"X holds maps of shape {maps.shape[1:]}, but {type(self).__name__} was "
-                f"fitted to maps of shape {self.map_shape_}."
-            )
+        self._check_map_shape(maps)
 
     def _module(self):
         return ARCHITECTURES[self.architecture](self.map_shape_, self.dropout)

@@ -25,7 +25,7 @@ HOW_TO_GET = {
     "coordinates in Mpc/h",
     "r500c": "give ClusterSample(r500c=...): comoving R500c in Mpc/h",
     "maps": "put PhotonMapper before this step",
-    "cubes": "give ClusterSample(cubes=...): phase-space cubes in (y, x, v)",
+    "cubes": "put PhaseSpaceKDE before this step",
 }
 
 

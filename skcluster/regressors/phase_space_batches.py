@@ -1,0 +1,131 @@
+"""Maps and phase-space cubes, made ready one batch at a time."""
+
+import numpy as np
+import torch
+
+from .batches import MapBatches
+
+CLUSTERS_PER_BLOCK = 50
+
+
+class JointInputs:
+    """Maps, and the cubes that lie behind them, of clusters that can be selected.
+
+    Cubes are looked up, or made of the galaxies, when a batch asks for them: a selection
+    copies none, so memory does not grow with the survey.
+
+    Parameters
+    ----------
+    maps : SparseMaps
+    cubes : ndarray of shape (n_all, n_bins, n_bins, n_bins), default=None
+    galaxies : Ragged of n_all clusters, default=None
+        In place of cubes.
+    phase_space : PhaseSpaceKDE
+        Makes cubes of galaxies.
+    rows : ndarray of int, default=None
+        Clusters of `cubes` or `galaxies` that the maps belong to; None means all.
+    """
+
+    def __init__(self, maps, *, cubes=None, galaxies=None, phase_space=None, rows=None):
+        self.maps, self.cubes, self.galaxies = maps, cubes, galaxies
+        self.phase_space = phase_space
+        self.rows = np.arange(len(maps)) if rows is None else rows
+
+    def __len__(self):
+        return len(self.maps)
+
+    def __getitem__(self, rows):
+        rows = np.arange(len(self))[rows]
+        return JointInputs(
+            self.maps[rows],
+            cubes=self.cubes,
+            galaxies=self.galaxies,
+            phase_space=self.phase_space,
+            rows=self.rows[rows],
+        )
+
+    @property
+    def n_bins(self):
+        """Cells a side of the cubes; None if there are no cubes and no galaxies."""
+        if self.cubes is not None:
+            return self.cubes.shape[-1]
+        return None if self.galaxies is None else self.phase_space.n_bins
+
+    def cubes_of(self, rows, n_bins):
+        """Cubes of these clusters as float32; zeros where there is none."""
+        rows = self.rows[rows]
+        if self.cubes is not None:
+            return np.asarray(self.cubes[rows], np.float32)
+        if self.galaxies is not None:
+            return self.phase_space.cubes_of(self.galaxies[rows])
+        return np.zeros((len(rows), *3 * [n_bins]), np.float32)
+
+    def blocks_of_cubes(self):
+        """Row numbers and cubes of all clusters, block by block."""
+        for start in range(0, len(self), CLUSTERS_PER_BLOCK):
+            rows = np.arange(start, min(start + CLUSTERS_PER_BLOCK, len(self)))
+            yield rows, self.cubes_of(rows, self.n_bins)
+
+
+class JointBatches(MapBatches):
+    """Standardised maps and cubes, and targets, as a torch dataset of whole batches.
+
+    Parameters
+    ----------
+    inputs : JointInputs
+    target : ndarray of shape (n,), default=None
+    mean, deviation : float
+        Of the training pixels.
+    n_bins : int
+    cube_mean, cube_deviation : float
+        Of the training cells. A missing cube stands at the mean.
+    """
+
+    def __init__(self, inputs, target=None, *, n_bins, cube_mean, cube_deviation, **map):
+        super().__init__(inputs.maps, target, **map)
+        self.inputs, self.n_bins = inputs, n_bins
+        self.cube_mean, self.cube_deviation = cube_mean, cube_deviation
+
+    def __getitem__(self, row):
+        batch, target = self.__getitems__([row])
+        return {name: values[0] for name, values in batch.items()}, target[0]
+
+    def __getitems__(self, rows):
+        """The batch of these rows: torch's loader asks for it in one call."""
+        maps, target = super().__getitems__(rows)
+        cubes = torch.from_numpy(self.inputs.cubes_of(np.asarray(rows), self.n_bins))
+        has_cube = cubes.flatten(1).any(1)
+        cubes = cubes.sub(self.cube_mean).div_(self.cube_deviation)
+        cubes[~has_cube] = 0
+        return {"maps": maps, "cubes": cubes, "has_cube": has_cube.float()}, target
+
+
+def cube_moments(blocks):
+    """Mean and standard deviation of all cells of the cubes that are there.
+
+    Parameters
+    ----------
+    blocks : iterable of (rows, cubes)
+        See `JointInputs.blocks_of_cubes`.
+
+    Returns
+    -------
+    mean, deviation : float
+        NaN if no cluster has a cube.
+    missing : ndarray of int
+        Clusters without a cube.
+    """
+    total = squares = n_cells = 0
+    missing = []
+    for rows, cubes in blocks:
+        cubes = cubes.reshape(len(cubes), -1)
+        has_cube = cubes.any(axis=1)
+        missing.append(rows[~has_cube])
+        n_cells += has_cube.sum() * cubes.shape[1]
+        total += cubes.sum(dtype=float)
+        squares += np.einsum("ij,ij->", cubes, cubes, dtype=float)
+    if n_cells == 0:
+        return np.nan, np.nan, np.concatenate(missing)
+    mean = total / n_cells
+    deviation = np.sqrt(max(squares / n_cells - mean**2, 0))
+    return float(mean), float(deviation), np.concatenate(missing)
