@@ -1,0 +1,147 @@
+"""Exact rotations: photons and galaxies turn about their cluster, not pixels."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .cosmology import plane_to_sky, sky_to_plane
+from .sample import ClusterSample, require
+
+MADE_OF_LISTS = ("maps", "cubes", "coverage")
+
+
+def rotate(sample, angle, *, mirror=False):
+    r"""Turn each cluster's photons and galaxies about its centre.
+
+    .. math::
+
+        x' = \pm x \cos\theta - y \sin\theta, \quad
+        y' = \pm x \sin\theta + y \cos\theta
+
+    with x to the West and y to the North; the lower sign mirrors East and West before.
+    Positions turn, not pixels, so any angle is exact.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        With photons (and `center`), galaxies, or both.
+    angle : float or array-like of shape (n_clusters,)
+        :math:`\theta` [deg].
+    mirror : bool or array-like of shape (n_clusters,), default=False
+
+    Returns
+    -------
+    rotated : ClusterSample
+        Without maps, cubes and coverage: those are to be made anew.
+
+    Raises
+    ------
+    ValueError
+        The sample has neither photons nor galaxies, or photons without `center`.
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample, rotate
+    >>> galaxies = [{"x": [1.0], "y": [0.0], "v": [300.0]}]
+    >>> turned = rotate(ClusterSample([0.1], galaxies=galaxies), 90)
+    >>> float(turned.galaxies["x"][0].round(9)), float(turned.galaxies["y"][0])
+    (0.0, 1.0)
+    """
+    require(sample, by="rotate")
+    if sample.photons is None and sample.galaxies is None:
+        require(sample, "photons", by="rotate")
+    angle = np.broadcast_to(np.radians(np.asarray(angle, float)), len(sample))
+    sign = np.broadcast_to(np.where(mirror, -1.0, 1.0), len(sample))
+    turned = {}
+    if sample.photons is not None:
+        require(sample, "center", by="rotate")
+        lengths = sample.photons.lengths
+        ra, dec = sample.photons["ra"], sample.photons["dec"]
+        x, y = sky_to_plane(ra, dec, *sample.center.T, repeats=lengths)
+        x, y = _turn(x, y, np.repeat(angle, lengths), np.repeat(sign, lengths))
+        ra, dec = plane_to_sky(x, y, *np.repeat(sample.center, lengths, axis=0).T)
+        turned["photons"] = sample.photons.assign(ra=ra, dec=dec)
+    if sample.galaxies is not None:
+        lengths = sample.galaxies.lengths
+        x, y = sample.galaxies["x"], sample.galaxies["y"]
+        x, y = _turn(x, y, np.repeat(angle, lengths), np.repeat(sign, lengths))
+        turned["galaxies"] = sample.galaxies.assign(x=x, y=y)
+    return sample.drop(*MADE_OF_LISTS).assign(**turned)
+
+
+def _turn(x, y, angle, sign):
+    cos, sin = np.cos(angle), np.sin(angle)
+    return sign * x * cos - y * sin, sign * x * sin + y * cos
+
+
+class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+    """Train a pipeline on the sample and on copies of it, turned by random angles.
+
+    The clusters of a copy are turned each by an angle of its own and half of them
+    mirrored, before their photons are binned (see `rotate`); predictions are those of
+    the pipeline. A network's own ``augment=True`` knows the square's eight symmetries
+    only, but takes no memory.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A pipeline that starts from photons, such as
+        ``make_pipeline(PhotonMapper(), RedshiftNormalizer(), LogScaler(),
+        XrayCNNRegressor())``.
+    n_rotations : int, default=3
+        Copies beside the sample itself.
+    random_state : int, RandomState instance or None, default=None
+        Of the angles.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted pipeline.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skcluster import ProxyMeasurer, RotationAugmentedRegressor
+    >>> from skcluster.datasets import make_mock_survey
+    >>> survey = make_mock_survey(n_clusters=20, random_state=0)
+    >>> pipeline = make_pipeline(ProxyMeasurer(proxies=("n_phot",)), LinearRegression())
+    >>> augmented = RotationAugmentedRegressor(pipeline, random_state=0)
+    >>> augmented.fit(survey.sample, survey.log_mass).predict(survey.sample).shape
+    (20,)
+    """
+
+    def __init__(self, estimator, *, n_rotations=3, random_state=None):
+        self.estimator = estimator
+        self.n_rotations = n_rotations
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+    def fit(self, X, y):
+        """Train on the sample and its turned copies."""
+        if not isinstance(self.n_rotations, Integral) or self.n_rotations < 0:
+            raise ValueError(
+                f"n_rotations must be a non-negative int, got {self.n_rotations!r}."
+            )
+        require(X, by=type(self).__name__)
+        rng = check_random_state(self.random_state)
+        copies = [X.drop(*MADE_OF_LISTS)]
+        for _ in range(self.n_rotations):
+            angle, mirror = rng.uniform(0, 360, len(X)), rng.random(len(X)) < 0.5
+            copies.append(rotate(X, angle, mirror=mirror))
+        sample = ClusterSample.concatenate(copies)
+        self.estimator_ = clone(self.estimator).fit(sample, np.tile(y, len(copies)))
+        return self
+
+    def predict(self, X, **params):
+        """Predictions of the fitted pipeline, with `params` handed on."""
+        check_is_fitted(self)
+        return self.estimator_.predict(X, **params)
