@@ -9,8 +9,15 @@ import pytest
 from matplotlib import colors
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skcluster import ClusterSample, PhotonMapper
-from skcluster.plotting import OKABE_ITO, MassPredictionDisplay, PhotonMapDisplay
+from skcluster import ClusterSample, EvrardProxyRegressor, PhotonMapper
+from skcluster.plotting import (
+    OKABE_ITO,
+    MassPredictionDisplay,
+    MultiwavelengthDisplay,
+    PhotonMapDisplay,
+    ProxyCorrelationDisplay,
+    TrainingCurveDisplay,
+)
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -84,7 +91,7 @@ def test_panels_share_one_scale_that_reaches_the_brightest_pixel():
     maps = np.ones((4, 8, 8)) * np.array([1, 7, 40, 2])[:, None, None]
     display = PhotonMapDisplay(maps, half_width=2.3).plot()
     norms = [image.norm for image in display.images_]
-    assert {(norm.vmin, norm.vmax) for norm in norms} == {(0.5, 40.0)}
+    assert {(norm.vmin, norm.vmax) for norm in norms} == {(1.0, 40.0)}
     assert all(isinstance(norm, colors.LogNorm) for norm in norms)
     (bar,) = [ax for ax in drawn(display.figure_).axes if ax not in display.axes_]
     assert bar.get_ylabel() == "photons per pixel"
@@ -109,6 +116,16 @@ def test_columns_and_panels_that_are_left_over():
 def test_image_options_reach_the_images():
     display = PhotonMapDisplay(np.ones((1, 4, 4)), half_width=1).plot(cmap="viridis")
     assert display.images_[0].get_cmap().name == "viridis"
+
+
+def test_a_single_photon_is_seen_against_black():
+    maps = np.zeros((1, 4, 4))
+    maps[0, 0, 0], maps[0, 3, 3] = 1, 10_000
+    (image,) = PhotonMapDisplay(maps, half_width=1).plot().images_
+    faintest = colors.to_rgb(image.cmap(image.norm(1)))
+    background = image.axes.get_facecolor()[:3]
+    assert background == (0, 0, 0)
+    assert np.dot(faintest, [0.2126, 0.7152, 0.0722]) > 0.1
 
 
 def test_maps_without_a_photon_can_be_drawn():
@@ -224,6 +241,179 @@ def test_an_estimator_is_asked_and_named(masses):
         AddATenth(), log_mass, log_mass, name="plus"
     )
     assert named.line_.get_label() == "plus"
+
+
+def test_columns_of_estimators_each_have_their_guides_and_histogram(masses):
+    log_mass, predicted = masses
+    figure, axes = plt.subplots(3, 2)
+    displays = [
+        MassPredictionDisplay.from_predictions(log_mass, predicted, ax=axes[:, i])
+        for i in range(2)
+    ]
+    assert [display.histogram_[0].sum() for display in displays] == [241, 241]
+    assert all(display.figure_ is figure for display in displays)
+    assert [len(ax.get_lines()) for ax in axes[1]] == [2, 2]
+    assert [bool(ax.get_ylabel()) for ax in axes.flat] == [True, False] * 3
+
+
+def bins_with_correlations(*values):
+    """A fitted regressor of two proxies in redshift bins about 0.1, 0.2 and so on."""
+    regressor = EvrardProxyRegressor(redshift_column=-1)
+    regressor.correlation_ = np.array([[[1, value], [value, 1]] for value in values])
+    regressor.redshift_centers_ = 0.1 * np.arange(1, len(values) + 1)
+    return regressor
+
+
+def test_correlations_are_the_mean_over_bins_or_those_of_one():
+    regressor = bins_with_correlations(0.2, 0.3, -0.8)
+    mean = ProxyCorrelationDisplay.from_estimator(regressor, ["n_phot", "mine"])
+    assert_allclose(mean.image_.get_array(), [[1, -0.1], [-0.1, 1]])
+    assert mean.texts_[1, 0].get_text() == "-0.10"
+    near = ProxyCorrelationDisplay.from_estimator(regressor, redshift=0.17)
+    assert_allclose(near.image_.get_array(), [[1, 0.3], [0.3, 1]])
+    assert mean.image_.get_clim() == near.image_.get_clim() == (-1, 1)
+
+
+def test_proxies_are_named_as_in_the_paper_and_divided():
+    regressor = bins_with_correlations(0.5)
+    display = ProxyCorrelationDisplay.from_estimator(
+        regressor, ["n_phot", "mine"], divide_after=1
+    )
+    drawn(display.figure_)
+    for axis in (display.ax_.xaxis, display.ax_.yaxis):
+        texts = [text.get_text() for text in axis.get_ticklabels()]
+        assert texts == [r"$N_{\rm phot}$", "mine"]
+    vertical, horizontal = display.lines_
+    assert vertical.get_xdata() == horizontal.get_ydata() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("column", ["z", 1])
+def test_names_come_from_the_columns_of_a_table(column):
+    regressor = bins_with_correlations(0.5).set_params(redshift_column=column)
+    regressor.feature_names_in_ = np.array(["a", "z", "b"], object)
+    display = ProxyCorrelationDisplay.from_estimator(regressor)
+    assert display.names == ["a", "b"]
+
+
+def test_names_that_do_not_fit_are_an_error():
+    with pytest.raises(ValueError, match="3 names are given for 2 proxies: name each"):
+        ProxyCorrelationDisplay.from_estimator(bins_with_correlations(0.5), "abc")
+
+
+HISTORY = [
+    {"member": member, "epoch": epoch, "train_loss": 1 / epoch, "valid_loss": loss}
+    for member, losses in enumerate([[0.9, 0.3, 0.3, 0.5], [0.8, 0.6, 0.4]])
+    for epoch, loss in enumerate(losses, start=1)
+]
+
+
+def test_losses_are_drawn_by_member_and_the_best_epoch_is_marked():
+    display = TrainingCurveDisplay(HISTORY).plot()
+    drawn(display.figure_)
+    assert_array_equal(display.valid_lines_[1].get_data(), [[1, 2, 3], [0.8, 0.6, 0.4]])
+    assert_array_equal(display.train_lines_[0].get_data()[1], [1, 1 / 2, 1 / 3, 1 / 4])
+    best = [line.get_xydata().tolist() for line in display.best_]
+    assert best == [[[2, 0.3]], [[3, 0.4]]]
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == ["training", "held out", "best epoch"]
+
+
+def test_without_clusters_held_out_there_is_no_best_epoch():
+    rows = [{k: v for k, v in row.items() if k != "valid_loss"} for row in HISTORY]
+    display = TrainingCurveDisplay(rows).plot()
+    assert (len(display.train_lines_), display.valid_lines_, display.best_) == (
+        2,
+        [],
+        [],
+    )
+
+
+def test_the_history_of_the_last_step_is_drawn():
+    class Network:
+        history_ = HISTORY
+
+    class Pipeline:
+        steps = [("first", object()), ("last", Network())]
+
+    _, ax = plt.subplots()
+    display = TrainingCurveDisplay.from_estimator(Pipeline(), ax=ax, lw=3)
+    assert display.ax_ is ax
+    assert display.train_lines_[0].get_linewidth() == 3
+    assert len(TrainingCurveDisplay.from_estimator(Network()).best_) == 2
+
+
+def test_an_estimator_without_a_history_is_an_error():
+    with pytest.raises(TypeError, match="A PhotonMapper has no history_ of losses"):
+        TrainingCurveDisplay.from_estimator(PhotonMapper())
+
+
+BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
+
+
+@pytest.fixture(scope="module")
+def in_bands(sample):
+    """Maps of six clusters in three bands, and cubes with one cell filled each."""
+    mapped = PhotonMapper(bands=BANDS, n_pixels=16).transform(sample[:6])
+    cubes = np.zeros((6, 8, 8, 8))
+    cubes[np.arange(6), 1, 6, np.arange(6)] = 1
+    return mapped.assign(cubes=cubes)
+
+
+def test_x_rays_and_galaxies_lie_on_one_sky(in_bands, log_mass):
+    display = MultiwavelengthDisplay.from_sample(
+        in_bands, 4, bands=BANDS, log_mass=log_mass[:6]
+    ).plot()
+    drawn(display.figure_)
+    panels = ["map 0", "map 1", "map 2", "galaxies", "cube", "velocity"]
+    assert list(display.axes_) == panels
+    *maps, cube = display.images_
+    for image, pixels in zip(maps, np.asarray(in_bands.maps)[4], strict=True):
+        assert_array_equal(image.get_array().filled(0), pixels)
+    galaxies = in_bands.galaxies[4]
+    offsets = np.column_stack([galaxies["x"], galaxies["y"]])
+    assert_array_equal(display.galaxies_.get_offsets(), offsets)
+    assert_array_equal(display.galaxies_.get_array(), galaxies["v"])
+    # Row 1 of 8 is South, column 6 is West.
+    assert_array_equal(np.argwhere(cube.get_array().filled(0)), [[1, 6]])
+    for panel in panels[:5]:
+        assert display.axes_[panel].get_xlim() == (-2.3, 2.3)
+        assert display.axes_[panel].get_ylim() == (-2.3, 2.3)
+    radii = [circle.radius for circle in display.circles_]
+    assert radii == [in_bands.r500c[4]] * 5
+    (shown,) = [text.get_text() for text in display.axes_["map 1"].texts]
+    assert shown == "1.2–2 keV"
+    assert f"z = {in_bands.redshift[4]:.2f}" in display.figure_.get_suptitle()
+
+
+def test_velocities_of_galaxies_and_cube_have_one_scale(in_bands):
+    display = MultiwavelengthDisplay.from_sample(in_bands, 2, velocity_max=4000).plot()
+    counts, edges, _ = display.histogram_
+    v = in_bands.galaxies[2]["v"]
+    assert_array_equal(counts, np.histogram(v, edges)[0])
+    assert_allclose(edges[[0, -1]], [-4000, 4000])
+    x, y = display.velocity_line_.get_data()
+    assert_allclose(x[np.argmax(y)], -1500)
+    # Under both lie as many galaxies.
+    assert_allclose(y.sum() * np.diff(x)[0], counts.sum() * np.diff(edges)[0])
+    low, high = display.galaxies_.get_clim()
+    assert low == -high < 0
+
+
+@pytest.mark.parametrize(
+    ("n_bands", "fields", "panels"),
+    [
+        (1, ("galaxies",), ["map 0", "galaxies", "velocity"]),
+        (1, ("cubes",), ["map 0", "cube", "velocity"]),
+        (2, (), ["map 0", "map 1"]),
+    ],
+)
+def test_what_is_not_known_has_no_panel(in_bands, n_bands, fields, panels):
+    kept = in_bands.drop("maps", "galaxies", "cubes", "r500c")
+    kept = kept.assign(maps=np.asarray(in_bands.maps)[:, :n_bands])
+    kept = kept.assign(**{field: getattr(in_bands, field) for field in fields})
+    display = MultiwavelengthDisplay.from_sample(kept, 0).plot()
+    assert list(display.axes_) == panels
+    assert display.circles_ == []
 
 
 def seen_by_a_deuteranope(color):

@@ -1,0 +1,185 @@
+"""Maps of one cluster as FITS images that lie on the sky."""
+
+import contextlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from ..cosmology import comoving_distance
+
+
+def write_maps(
+    path,
+    maps,
+    *,
+    center,
+    redshift,
+    half_width=2.3,
+    cosmology="WMAP7",
+    bands=None,
+    name=None,
+    units=None,
+    header=None,
+    overwrite=False,
+    **more_images,
+):
+    r"""Write the maps of one cluster as FITS images with celestial coordinates.
+
+    Every band of every image is an HDU of its own: of the name ``MAP``, or that of the
+    keyword in upper case, and with the band's number from 1 as ``EXTVER``. All lie on
+    one tangent plane about the cluster's centre, so that any viewer puts them on the
+    sky: a map of :math:`n` pixels a side has its centre at pixel :math:`(n + 1) / 2`
+    (counted from 1), and in degrees
+
+    .. math::
+
+        \mathrm{CDELT}_2 = -\mathrm{CDELT}_1 =
+            \frac{180}{\pi} \, \frac{2 w}{n D_C}
+
+    with :math:`w` the half-width and :math:`D_C` the comoving distance: right ascension
+    falls along a row, which runs to the West.
+
+    Parameters
+    ----------
+    path : str or Path
+        Compressed if it ends in ``.gz``. Written at a stroke: after an error there is
+        no file, or the old one.
+    maps : array-like of shape (n_pixels, n_pixels) or (n_bands, n_pixels, n_pixels)
+        Rows to the North, columns to the West. The maps of one cluster of a sample,
+        ``sample.maps[i]``, will do.
+    center : pair of float
+        RA and Dec of the cluster [deg].
+    redshift : float
+    half_width : float, default=2.3
+        Half the side of the maps, that of the `PhotonMapper` [comoving Mpc/h].
+    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+        That of the `PhotonMapper`.
+    bands : sequence of (low, high), default=None
+        Energy bands [keV], kept as ``E_MIN`` and ``E_MAX`` of each image that has as
+        many bands.
+    name : str, default=None
+        Kept as ``OBJECT``.
+    units : dict of str to str, default=None
+        Unit of an image, ``{"map": "count"}``, kept as ``BUNIT``.
+    header : dict, default=None
+        More cards of the primary header: keyword to value, or to (value, comment).
+    overwrite : bool, default=False
+    **more_images : array-like, shaped as `maps`
+        Further images of the same square of the sky, such as ``saliency=``. They may
+        have other numbers of pixels and bands.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from astropy.wcs import WCS
+    >>> counts = np.zeros((3, 3))
+    >>> counts[1, 2] = 7  # one pixel to the West of the centre
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.fits")
+    ...     write_maps(path, counts, center=(10.0, 0.0), redshift=0.2, half_width=0.3)
+    ...     ra, dec = WCS(fits.getheader(path, "MAP")).pixel_to_world_values(2, 1)
+    >>> float(ra.round(4)), float(dec.round(4))
+    (9.98, 0.0)
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"There is already a {path}. Give overwrite=True.")
+    images = {"map": maps} | more_images
+    images = {key: _checked_bands(key, image) for key, image in images.items()}
+    if bands is not None and len(bands) != len(images["map"]):
+        raise ValueError(
+            f"bands names {len(bands)} energy bands, but maps has {len(images['map'])}."
+        )
+    unknown = sorted({*(units or {})} - {*images})
+    if unknown:
+        raise ValueError(f"units are given for {unknown}, but images are {[*images]}.")
+    (distance,) = comoving_distance([redshift], cosmology)
+    side = np.degrees(2 * half_width / distance)
+    about = _primary_cards(center, redshift, half_width, name) | (header or {})
+    hdus = fits.HDUList([fits.PrimaryHDU(header=_header(about))])
+    for key, image in images.items():
+        energies = bands if bands is not None and len(bands) == len(image) else None
+        for band, pixels in enumerate(image):
+            cards = _sky_cards(center, side, len(pixels))
+            if units and key in units:
+                cards["BUNIT"] = units[key]
+            if energies is not None:
+                cards["E_MIN"] = (float(energies[band][0]), "[keV]")
+                cards["E_MAX"] = (float(energies[band][1]), "[keV]")
+            hdus.append(fits.ImageHDU(pixels, _header(cards), key, ver=band + 1))
+    _write_at_a_stroke(hdus, path)
+
+
+def _checked_bands(key, image):
+    """The image as (n_bands, n_pixels, n_pixels), in a type that FITS can hold."""
+    image = np.asarray(image)
+    shape = image.shape
+    if image.ndim == 4 and len(image) == 1:
+        image = image[0]
+    if image.ndim == 2:
+        image = image[None]
+    if image.ndim != 3 or not image.size or image.shape[1] != image.shape[2]:
+        raise ValueError(
+            f"{'maps' if key == 'map' else key} must be square maps of one cluster, of "
+            f"shape (n_pixels, n_pixels) or (n_bands, n_pixels, n_pixels), got {shape}."
+        )
+    if image.dtype.kind == "b":
+        return image.astype(np.uint8)
+    return image.astype(np.float32) if image.dtype == np.float16 else image
+
+
+def _primary_cards(center, redshift, half_width, name):
+    cards = {"CREATOR": "skcluster"}
+    if name is not None:
+        # A FITS header holds nothing but printable ASCII.
+        cards["OBJECT"] = re.sub(r"[^ -~]", "?", str(name))
+    cards["RA_OBJ"], cards["DEC_OBJ"] = (float(angle) for angle in center)
+    cards["REDSHIFT"] = float(redshift)
+    cards["HALFWID"] = (float(half_width), "half the side [comoving Mpc/h]")
+    return cards
+
+
+def _sky_cards(center, side, n_pixels):
+    """World coordinates of a square of that side [deg] about the centre."""
+    ra, dec = (float(angle) for angle in center)
+    middle, pixel = (n_pixels + 1) / 2, float(side) / n_pixels
+    return {
+        "CTYPE1": "RA---TAN",
+        "CTYPE2": "DEC--TAN",
+        "CUNIT1": "deg",
+        "CUNIT2": "deg",
+        "CRPIX1": middle,
+        "CRPIX2": middle,
+        "CRVAL1": ra,
+        "CRVAL2": dec,
+        "CDELT1": -pixel,
+        "CDELT2": pixel,
+        "RADESYS": "ICRS",
+    }
+
+
+def _header(cards):
+    header = fits.Header()
+    for keyword, value in cards.items():
+        header[keyword] = value
+    return header
+
+
+def _write_at_a_stroke(hdus, path):
+    # The partial file keeps the name's end, by which astropy knows to compress.
+    handle, partial = tempfile.mkstemp(
+        dir=path.parent, prefix=".", suffix=f".{path.name}"
+    )
+    os.close(handle)
+    try:
+        hdus.writeto(partial, overwrite=True)
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        raise

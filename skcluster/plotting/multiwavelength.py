@@ -1,0 +1,244 @@
+"""All that is known of one cluster: its photons, and its galaxies in phase space."""
+
+import numpy as np
+
+from ..sample import require
+from .sky import (
+    NORTH,
+    WEST,
+    band_names,
+    cluster_titles,
+    count_norm,
+    draw_circle,
+    draw_pixels,
+    map_colors,
+)
+from .style import OKABE_ITO, PAGE_WIDTH
+
+N_VELOCITY_BINS = 24
+
+
+class MultiwavelengthDisplay:
+    """One cluster in X-rays and in galaxies, on one sky (paper Fig. 2).
+
+    Parameters
+    ----------
+    maps : ndarray of shape (n_bands, n_pixels, n_pixels)
+        Photon maps, rows to the North, columns to the West.
+    galaxies : dict of ndarray, default=None
+        Columns ``x`` (West), ``y`` (North) [comoving Mpc/h] and ``v`` [km/s].
+    cube : ndarray of shape (n_bins, n_bins, n_velocity_bins), default=None
+        The phase-space cube, in (y, x, v).
+    half_width : float, default=2.3
+        Half the side of the maps and of the cube [comoving Mpc/h].
+    velocity_max : float, default=3785.0
+        Half the depth of the cube [km/s].
+    r500c : float, default=None
+        [comoving Mpc/h]
+    bands : sequence of (low, high), default=None
+        The maps' energy bands [keV].
+    title : str, default=None
+
+    Attributes
+    ----------
+    axes_ : dict of str to matplotlib Axes
+        ``map 0`` and so on, ``galaxies``, ``cube`` and ``velocity``: those that there
+        is something for.
+    figure_ : matplotlib Figure
+    images_ : list of AxesImage
+        Of the maps, and of the cube summed along v.
+    galaxies_ : matplotlib PathCollection
+        Galaxies on the sky, coloured by their velocity.
+    histogram_ : tuple
+        Counts, edges [km/s] and artist of the galaxies' velocities.
+    velocity_line_ : matplotlib Line2D
+        The cube summed over the sky, scaled to the histogram if there is one.
+    circles_ : list of matplotlib Circle
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.plotting import MultiwavelengthDisplay
+    >>> galaxies = {"x": [0.5, -1.0], "y": [0.1, 0.2], "v": [-300.0, 700.0]}
+    >>> display = MultiwavelengthDisplay(np.ones((3, 8, 8)), galaxies=galaxies).plot()
+    >>> display.galaxies_.get_array().tolist()
+    [-300.0, 700.0]
+    """
+
+    def __init__(
+        self,
+        maps,
+        *,
+        galaxies=None,
+        cube=None,
+        half_width=2.3,
+        velocity_max=3785.0,
+        r500c=None,
+        bands=None,
+        title=None,
+    ):
+        self.maps, self.galaxies, self.cube = maps, galaxies, cube
+        self.half_width, self.velocity_max = half_width, velocity_max
+        self.r500c, self.bands, self.title = r500c, bands, title
+
+    @classmethod
+    def from_sample(
+        cls,
+        sample,
+        cluster,
+        *,
+        half_width=2.3,
+        velocity_max=3785.0,
+        bands=None,
+        log_mass=None,
+    ):
+        """One cluster of a sample with maps and, if there are any, galaxies and cubes.
+
+        Parameters
+        ----------
+        sample : ClusterSample with maps
+        cluster : int
+        half_width : float, default=2.3
+            That of the `PhotonMapper` [comoving Mpc/h].
+        velocity_max : float, default=3785.0
+            That of the cubes [km/s].
+        bands : sequence of (low, high), default=None
+            Those of the `PhotonMapper` [keV].
+        log_mass : array-like of shape (n_clusters,), default=None
+            Of the whole sample, for the title.
+        """
+        chosen = require(sample, "maps", by="MultiwavelengthDisplay")[cluster]
+        if log_mass is not None:
+            log_mass = np.asarray(log_mass)[[cluster]]
+        return cls(
+            np.asarray(chosen.maps)[0],
+            galaxies=None if chosen.galaxies is None else chosen.galaxies.columns,
+            cube=None if chosen.cubes is None else np.asarray(chosen.cubes)[0],
+            half_width=half_width,
+            velocity_max=velocity_max,
+            r500c=None if chosen.r500c is None else float(chosen.r500c[0]),
+            bands=bands,
+            title=cluster_titles(chosen, log_mass)[0],
+        )
+
+    def plot(self, **image_kwargs):
+        """Draw a panel for each band, the galaxies, the cube and the velocities."""
+        import matplotlib.pyplot as plt
+
+        layout = _mosaic(len(self.maps), self._other_panels())
+        panel = min(PAGE_WIDTH / len(layout[0]), 2.6)
+        size = (panel * len(layout[0]), (panel + 0.5) * len(layout))
+        self.figure_, self.axes_ = plt.subplot_mosaic(
+            layout, figsize=size, layout="constrained"
+        )
+        self.circles_ = []
+        self._draw_maps(image_kwargs)
+        draw = {
+            "galaxies": self._draw_galaxies,
+            "cube": self._draw_cube,
+            "velocity": self._draw_velocities,
+        }
+        for name in self._other_panels():
+            draw[name](self.axes_[name])
+        if self.title is not None:
+            self.figure_.suptitle(self.title, fontsize="medium")
+        return self
+
+    def _other_panels(self):
+        there = {"galaxies": self.galaxies is not None, "cube": self.cube is not None}
+        names = [name for name, is_there in there.items() if is_there]
+        return [*names, "velocity"] if names else []
+
+    def _draw_maps(self, image_kwargs):
+        style = {"cmap": map_colors(), "norm": count_norm(self.maps)} | image_kwargs
+        names = [""] * len(self.maps) if self.bands is None else band_names(self.bands)
+        axes = [self.axes_[f"map {i}"] for i in range(len(self.maps))]
+        self.images_ = []
+        for ax, pixels, name in zip(axes, self.maps, names, strict=True):
+            image = draw_pixels(ax, pixels, half_width=self.half_width, **style)
+            self.images_.append(image)
+            ax.text(0.04, 0.96, name, color="w", va="top", transform=ax.transAxes)
+            self._frame(ax, "w")
+        self._bar(self.images_[0], axes, "photons per pixel")
+
+    def _draw_galaxies(self, ax):
+        v = np.asarray(self.galaxies["v"], float)
+        fastest = np.percentile(np.abs(v), 95) if len(v) else 1.0
+        self.galaxies_ = ax.scatter(
+            self.galaxies["x"],
+            self.galaxies["y"],
+            c=v,
+            s=14,
+            cmap="RdBu_r",
+            vmin=-fastest,
+            vmax=fastest,
+            edgecolors="0.3",
+            linewidths=0.4,
+        )
+        limits = (-self.half_width, self.half_width)
+        ax.set(xlim=limits, ylim=limits, aspect="equal")
+        self._frame(ax, "k")
+        self._bar(self.galaxies_, ax, "velocity [km/s]", extend="both")
+
+    def _draw_cube(self, ax):
+        # A standardised cube is negative where it is empty.
+        on_sky = (self.cube - np.min(self.cube)).sum(axis=2)
+        image = draw_pixels(
+            ax,
+            on_sky / on_sky.max(),
+            half_width=self.half_width,
+            cmap="magma",
+            vmin=0,
+            vmax=1,
+        )
+        self.images_.append(image)
+        self._frame(ax, "w")
+        self._bar(image, ax, "galaxy density / maximum", ticks=[0, 0.5, 1])
+
+    def _draw_velocities(self, ax):
+        limits = (-self.velocity_max, self.velocity_max)
+        n_galaxies, width = 1.0, 1.0
+        if self.galaxies is not None:
+            self.histogram_ = ax.hist(
+                self.galaxies["v"], bins=N_VELOCITY_BINS, range=limits, color="0.7"
+            )
+            n_galaxies = self.histogram_[0].sum()
+            width = 2 * self.velocity_max / N_VELOCITY_BINS
+        if self.cube is not None:
+            along_v = (self.cube - np.min(self.cube)).sum(axis=(0, 1))
+            step = 2 * self.velocity_max / len(along_v)
+            v = (np.arange(len(along_v)) + 0.5) * step - self.velocity_max
+            density = along_v / along_v.sum() / step
+            (self.velocity_line_,) = ax.plot(
+                v, density * n_galaxies * width, color=OKABE_ITO[0]
+            )
+        label = "galaxies" if self.galaxies is not None else "density [s/km]"
+        ax.set(xlabel="velocity [km/s]", ylabel=label, xlim=limits)
+        # On the left the label would push the maps apart.
+        ax.yaxis.tick_right()
+        ax.yaxis.set_label_position("right")
+
+    def _frame(self, ax, color):
+        ax.set(xlabel=WEST, ylabel=NORTH)
+        ax.label_outer()
+        if self.r500c is not None:
+            self.circles_.append(draw_circle(ax, self.r500c, color=color))
+
+    def _bar(self, mappable, ax, label, **options):
+        aspect = 20 * np.size(ax)
+        self.figure_.colorbar(
+            mappable, ax=ax, location="top", label=label, aspect=aspect, **options
+        )
+
+
+def _mosaic(n_bands, others):
+    """Names of the panels in rows: a few in one row, else the maps on top."""
+    maps = [f"map {i}" for i in range(n_bands)]
+    if n_bands == 1:
+        panels = maps + others
+        return [panels[:2], panels[2:]] if len(panels) == 4 else [panels]
+    if not others:
+        return [maps]
+    width = max(n_bands, len(others))
+    top = maps + ["."] * (width - n_bands)
+    return [top, others + [others[-1]] * (width - len(others))]

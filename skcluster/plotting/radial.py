@@ -1,0 +1,170 @@
+"""Where, by distance from the centre, an estimator looks."""
+
+import numpy as np
+
+from ..sample import require
+from .explained import explained
+from .sky import saliency_label
+from .style import axes_or_new, color_after
+
+
+class RadialSaliencyDisplay:
+    """Saliency against radius, for one estimator or several (paper Fig. 7).
+
+    Parameters
+    ----------
+    radius : ndarray of shape (n_bins,)
+        In units of R500c.
+    median, low, high : ndarray of shape (n_bins,)
+        Of the saliency, with the 16th and 84th percentile; NaN where there is none.
+    name : str, default=None
+        Of the estimator, for the legend.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    line_ : matplotlib Line2D
+    band_ : artist
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.plotting import RadialSaliencyDisplay
+    >>> radius = np.array([0.1, 0.3, 1.0])
+    >>> network, proxy = np.full(3, 1e-3), 1e-3 / radius
+    >>> first = RadialSaliencyDisplay(
+    ...     radius, network, network / 2, network * 2, name="network"
+    ... ).plot()
+    >>> second = RadialSaliencyDisplay(radius, proxy, proxy / 2, proxy * 2, name="proxy")
+    >>> [text.get_text() for text in second.plot(first.ax_).ax_.get_legend().texts]
+    ['network', 'proxy']
+    """
+
+    def __init__(self, radius, median, low, high, *, name=None):
+        self.radius, self.median = np.asarray(radius), np.asarray(median)
+        self.low, self.high = np.asarray(low), np.asarray(high)
+        self.name = name
+
+    @classmethod
+    def from_profile(cls, profile, *, name=None, ax=None, **line_kwargs):
+        """Draw what `radial_saliency` returned."""
+        parts = [profile[key] for key in ("radius", "median", "low", "high")]
+        return cls(*parts, name=name).plot(ax, **line_kwargs)
+
+    @classmethod
+    def from_saliency(
+        cls,
+        saliency,
+        r500c,
+        *,
+        half_width=2.3,
+        bins=None,
+        band=None,
+        name=None,
+        ax=None,
+        **line_kwargs,
+    ):
+        """Draw the saliency of many clusters.
+
+        Parameters
+        ----------
+        saliency : ndarray of shape (n_clusters, n_bands, n_pixels, n_pixels)
+        r500c : array-like of shape (n_clusters,)
+            [comoving Mpc/h]
+        half_width : float, default=2.3
+            Half the side of the maps [comoving Mpc/h].
+        bins, band
+            See `radial_saliency`.
+        name : str, default=None
+        ax : matplotlib Axes, default=None
+            ``other.ax_`` puts two estimators into one figure.
+        **line_kwargs
+            For matplotlib's plot.
+        """
+        from ..explain import radial_saliency
+
+        profile = radial_saliency(
+            saliency, r500c, half_width=half_width, bins=bins, band=band
+        )
+        return cls.from_profile(profile, name=name, ax=ax, **line_kwargs)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        half_width=None,
+        bins=None,
+        name=None,
+        ax=None,
+        **line_kwargs,
+    ):
+        """Draw where a fitted network looks, on clusters that it has not seen.
+
+        Parameters
+        ----------
+        estimator : fitted network, or Pipeline that ends in one
+        X : ClusterSample with r500c
+        half_width : float, default=None
+            Half the side of the maps [comoving Mpc/h]; None is that of the pipeline's
+            `PhotonMapper`, or 2.3.
+        bins : int or array-like, default=None
+            See `radial_saliency`.
+        name : str, default=None
+            None is the name of the network's class.
+        ax : matplotlib Axes, default=None
+            ``other.ax_`` puts two estimators into one figure.
+        **line_kwargs
+            For matplotlib's plot.
+        """
+        require(X, "r500c", by="RadialSaliencyDisplay")
+        found = explained(estimator, X, half_width=half_width)
+        if name is None:
+            steps = getattr(estimator, "steps", [("", estimator)])
+            name = type(steps[-1][1]).__name__
+        return cls.from_saliency(
+            found.saliency,
+            found.r500c,
+            half_width=found.half_width,
+            bins=bins,
+            name=name,
+            ax=ax,
+            **line_kwargs,
+        )
+
+    def plot(self, ax=None, **line_kwargs):
+        """Draw the median and its band.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            ``other.ax_`` puts two estimators into one figure.
+        **line_kwargs
+            For matplotlib's plot.
+        """
+        is_new = ax is None
+        self.ax_ = axes_or_new(ax, height=2.8)
+        self.figure_ = self.ax_.figure
+        if not self.ax_.has_data():
+            self.ax_.axvline(1, color="0.5", lw=0.8, ls="--")
+        style = {"color": color_after(len(self.ax_.collections))} | line_kwargs
+        (self.line_,) = self.ax_.plot(
+            self.radius, self.median, label=self.name, **style
+        )
+        self.band_ = self.ax_.fill_between(
+            self.radius,
+            self.low,
+            self.high,
+            color=self.line_.get_color(),
+            alpha=0.25,
+            lw=0,
+        )
+        self.ax_.set(xlabel=r"$R / R_{500c}$", ylabel=saliency_label(), yscale="log")
+        if is_new:
+            self.ax_.set_xscale("log")
+            self.ax_.xaxis.set_major_formatter("{x:g}")
+        if self.name is not None:
+            self.ax_.legend(fontsize="small", frameon=False)
+        return self

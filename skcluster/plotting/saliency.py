@@ -1,0 +1,269 @@
+"""Where on the map an estimator looks."""
+
+import numpy as np
+
+from .explained import explained
+from .sky import (
+    band_names,
+    cluster_titles,
+    count_norm,
+    draw_circle,
+    draw_pixels,
+    label_sky,
+    map_colors,
+    saliency_label,
+    saliency_style,
+)
+from .style import COLUMN_WIDTH
+
+
+class SaliencyDisplay:
+    """Photon maps beside their saliency, a cluster a row (paper Fig. 6).
+
+    Parameters
+    ----------
+    maps : ndarray of shape (n_clusters, n_pixels, n_pixels)
+        Rows to the North, columns to the West.
+    saliency : ndarray of shape (n_clusters, n_pixels, n_pixels)
+        One with negative values is shown in two colours about 0, any other on a
+        logarithmic scale.
+    half_width : float, default=2.3
+        Half the side of the maps [comoving Mpc/h].
+    r500c : array-like of shape (n_clusters,), default=None
+        [comoving Mpc/h]
+    titles : sequence of str, default=None
+    label : str, default=None
+        What the saliency is; by default the gradient of log10 M.
+
+    Attributes
+    ----------
+    axes_ : ndarray of shape (n_clusters, 2) of matplotlib Axes
+    figure_ : matplotlib Figure
+    map_images_, saliency_images_ : list of AxesImage
+        Each on one scale.
+    circles_ : list of matplotlib Circle
+        Two a cluster.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.plotting import SaliencyDisplay
+    >>> maps, saliency = np.ones((2, 8, 8)), np.full((2, 8, 8), 1e-3)
+    >>> display = SaliencyDisplay(maps, saliency, r500c=[0.5, 0.8]).plot()
+    >>> [circle.radius for circle in display.circles_]
+    [0.5, 0.5, 0.8, 0.8]
+    """
+
+    def __init__(
+        self, maps, saliency, *, half_width=2.3, r500c=None, titles=None, label=None
+    ):
+        self.maps, self.saliency = np.asarray(maps), np.asarray(saliency)
+        self.half_width, self.r500c = half_width, r500c
+        self.titles, self.label = titles, label
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, *, half_width=None, log_mass=None, **explainer_params
+    ):
+        """Draw clusters as a network sees them: bands of maps summed, of saliency averaged.
+
+        Parameters
+        ----------
+        estimator : fitted network, or Pipeline that ends in one
+        X : ClusterSample
+            The clusters to show, best those that the network has not seen.
+        half_width : float, default=None
+            Half the side of the maps [comoving Mpc/h]; None is that of the pipeline's
+            `PhotonMapper`, or 2.3.
+        log_mass : array-like of shape (n_clusters,), default=None
+            For the titles.
+        **explainer_params
+            Of `SaliencyExplainer`: ``method``, ``signed`` and the others.
+        """
+        found = explained(estimator, X, half_width=half_width, **explainer_params)
+        return cls(
+            found.maps.sum(axis=1),
+            found.saliency.mean(axis=1),
+            half_width=found.half_width,
+            r500c=found.r500c,
+            titles=cluster_titles(X, log_mass),
+            label=found.label,
+        ).plot()
+
+    def plot(self, *, figsize=None, **image_kwargs):
+        """Draw a row of two panels per cluster.
+
+        Parameters
+        ----------
+        figsize : pair of float, default=None
+            [inch]; by default one column wide.
+        **image_kwargs
+            For matplotlib's imshow of the saliency.
+        """
+        import matplotlib.pyplot as plt
+
+        n_rows = len(self.maps)
+        self.figure_, self.axes_ = plt.subplots(
+            n_rows,
+            2,
+            figsize=figsize or (COLUMN_WIDTH, 1.6 * n_rows + 1.0),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+            layout="compressed",
+        )
+        counts = {"cmap": map_colors(), "norm": count_norm(self.maps)}
+        shades = saliency_style(self.saliency) | image_kwargs
+        signed = not shades["blank"]
+        self.map_images_, self.saliency_images_, self.circles_ = [], [], []
+        for row, axes in enumerate(self.axes_):
+            self.map_images_.append(self._draw(axes[0], self.maps[row], **counts))
+            self.saliency_images_.append(
+                self._draw(axes[1], self.saliency[row], **shades)
+            )
+            if self.r500c is not None:
+                self.circles_ += [
+                    draw_circle(ax, self.r500c[row], color=color)
+                    for ax, color in zip(axes, "wk" if signed else "ww", strict=True)
+                ]
+            if self.titles is not None:
+                axes[0].set_title(self.titles[row], fontsize="small", loc="left")
+        label_sky(self.figure_)
+        self._bar(self.map_images_[0], 0, "photons per pixel")
+        self._bar(
+            self.saliency_images_[0],
+            1,
+            saliency_label(signed=signed) if self.label is None else self.label,
+            extend="both" if signed else "neither",
+        )
+        return self
+
+    def _draw(self, ax, pixels, **style):
+        return draw_pixels(ax, pixels, half_width=self.half_width, **style)
+
+    def _bar(self, image, column, label, **options):
+        axes = self.axes_[:, column]
+        pad = 0.05 / len(axes)
+        self.figure_.colorbar(
+            image, ax=axes, location="top", label=label, pad=pad, **options
+        )
+
+
+class BandSaliencyDisplay:
+    """Maps and saliency of one cluster, an energy band a row (paper Fig. 9).
+
+    Parameters
+    ----------
+    maps, saliency : ndarray of shape (n_bands, n_pixels, n_pixels)
+        Rows to the North, columns to the West.
+    bands : sequence of (low, high), default=None
+        Energy bands [keV].
+    single : pair of ndarray of shape (n_pixels, n_pixels), default=None
+        Map and saliency of a network on a single band, for a row on top.
+    half_width : float, default=2.3
+        Half the side of the maps [comoving Mpc/h].
+    r500c : float, default=None
+        [comoving Mpc/h]
+    label : str, default=None
+        See `SaliencyDisplay`.
+
+    Attributes
+    ----------
+    axes_ : ndarray of shape (n_rows, 2) of matplotlib Axes
+    figure_ : matplotlib Figure
+    map_images_, saliency_images_ : list of AxesImage
+        All bands share a scale.
+    circles_ : list of matplotlib Circle
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.plotting import BandSaliencyDisplay
+    >>> maps, saliency = np.ones((2, 8, 8)), np.full((2, 8, 8), 1e-3)
+    >>> display = BandSaliencyDisplay(maps, saliency, bands=((0.5, 2), (2, 7))).plot()
+    >>> [axes[0].get_title(loc="left") for axes in display.axes_]
+    ['0.5–2 keV', '2–7 keV']
+    """
+
+    def __init__(
+        self,
+        maps,
+        saliency,
+        *,
+        bands=None,
+        single=None,
+        half_width=2.3,
+        r500c=None,
+        label=None,
+    ):
+        self.maps, self.saliency = np.asarray(maps), np.asarray(saliency)
+        self.bands, self.single = bands, single
+        self.half_width, self.r500c, self.label = half_width, r500c, label
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        cluster,
+        *,
+        single_band=None,
+        half_width=None,
+        **explainer_params,
+    ):
+        """Draw one cluster as a network on several bands sees it.
+
+        Parameters
+        ----------
+        estimator : fitted network, or Pipeline that ends in one
+        X : ClusterSample
+        cluster : int
+        single_band : fitted network or Pipeline, default=None
+            One on a single band, for a row on top.
+        half_width : float, default=None
+            Half the side of the maps [comoving Mpc/h]; None is that of the pipeline's
+            `PhotonMapper`, or 2.3.
+        **explainer_params
+            Of `SaliencyExplainer`.
+        """
+        X = X[[cluster]]
+        explainer_params["half_width"] = half_width
+        found, single = explained(estimator, X, **explainer_params), None
+        if single_band is not None:
+            other = explained(single_band, X, **explainer_params)
+            single = other.maps[0, 0], other.saliency[0, 0]
+        return cls(
+            found.maps[0],
+            found.saliency[0],
+            bands=found.bands,
+            single=single,
+            half_width=found.half_width,
+            r500c=None if found.r500c is None else float(found.r500c[0]),
+            label=found.label,
+        ).plot()
+
+    def plot(self, *, figsize=None, **image_kwargs):
+        """Draw a row of two panels per band; arguments as of `SaliencyDisplay.plot`."""
+        n_bands = len(self.maps)
+        maps, saliency = list(self.maps), list(self.saliency)
+        titles = [f"band {i + 1}" for i in range(n_bands)]
+        if self.bands is not None:
+            titles = band_names(self.bands)
+        if self.single is not None:
+            maps, saliency = [self.single[0], *maps], [self.single[1], *saliency]
+            titles = ["single band", *titles]
+        rows = SaliencyDisplay(
+            np.array(maps),
+            np.array(saliency),
+            half_width=self.half_width,
+            r500c=None if self.r500c is None else [self.r500c] * len(maps),
+            titles=titles,
+            label=self.label,
+        ).plot(figsize=figsize, **image_kwargs)
+        self.figure_, self.axes_ = rows.figure_, rows.axes_
+        self.map_images_, self.saliency_images_ = (
+            rows.map_images_,
+            rows.saliency_images_,
+        )
+        self.circles_ = rows.circles_
+        return self

@@ -1,0 +1,107 @@
+"""Pixels as the sky shows them: West to the right, North up."""
+
+import numpy as np
+
+WEST = "West [comoving Mpc/h]"
+NORTH = "North [comoving Mpc/h]"
+
+
+def draw_pixels(ax, pixels, *, half_width, blank=True, **image_kwargs):
+    """Draw ``pixels[y, x]`` about the origin.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    pixels : ndarray of shape (n_pixels, n_pixels)
+    half_width : float
+        Half the side [comoving Mpc/h].
+    blank : bool, default=True
+        Whether pixels that are not positive show nothing but the background, which has
+        the colour of what lies below the scale.
+    **image_kwargs
+        For matplotlib's imshow.
+    """
+    side = half_width * np.array([-1, 1, -1, 1])
+    style = {"origin": "lower", "extent": side, "interpolation": "nearest"}
+    shown = np.ma.masked_less_equal(pixels, 0) if blank else pixels
+    image = ax.imshow(shown, **style | image_kwargs)
+    ax.set_facecolor(image.get_cmap().get_under())
+    return image
+
+
+def map_colors():
+    """Colours for counts: black for none, and a single photon still to be seen on it."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    seen = ListedColormap(colormaps["magma"](np.linspace(0.25, 1, 256)), "magma")
+    return seen.with_extremes(under="black")
+
+
+def draw_circle(ax, radius, **circle_kwargs):
+    """A circle about the cluster's centre."""
+    import matplotlib.pyplot as plt
+
+    style = {"fill": False, "color": "w", "lw": 1.0}
+    return ax.add_patch(plt.Circle((0, 0), radius, **style | circle_kwargs))
+
+
+def label_sky(figure):
+    """Say once, for all maps of a figure, what their axes are."""
+    figure.supxlabel(WEST, fontsize="medium")
+    figure.supylabel(NORTH, fontsize="medium")
+
+
+def count_norm(maps):
+    """Logarithmic scale from the faintest pixel that is not empty to the brightest."""
+    from matplotlib.colors import LogNorm
+
+    maps = np.asarray(maps)
+    brightest = float(maps.max()) if maps.any() else 1.0
+    faintest = float(maps.min(where=maps > 0, initial=brightest))
+    return LogNorm(faintest, max(brightest, 2 * faintest))
+
+
+def saliency_style(saliency, n_decades=3):
+    """Colours and scale for saliency: logarithmic, or linear about 0 if it has a sign.
+
+    The logarithmic scale ends at the largest value and spans at most `n_decades`; the
+    linear one leaves the largest half per cent of the pixels to its ends.
+    """
+    from matplotlib.colors import LogNorm, Normalize
+
+    size = np.abs(saliency)
+    largest = float(size.max()) or 1.0
+    if np.min(saliency) < 0:
+        limit = float(np.percentile(size, 99.5)) or largest
+        return {"cmap": "RdBu_r", "norm": Normalize(-limit, limit), "blank": False}
+    smallest = float(size.min(where=size > 0, initial=largest))
+    smallest = min(max(smallest, largest / 10**n_decades), largest / 2)
+    return {"cmap": "viridis", "norm": LogNorm(smallest, largest), "blank": True}
+
+
+def saliency_label(method="gradient", *, signed=False, per_photon=False):
+    """What the numbers of a `SaliencyExplainer` with these parameters are."""
+    if method == "integrated_gradients":
+        return r"share of $\log_{10} M$ [dex]"
+    if method == "deep_dream":
+        return "change of $x$ that raises $M$"
+    over = "n" if per_photon else "x"
+    slope = rf"\partial \log_{{10}} M \,/\, \partial {over}"
+    return f"${slope}$" if signed else f"$|{slope}|$"
+
+
+def band_names(bands):
+    """Texts for energy bands [keV], such as "0.5-1.2 keV" with a dash."""
+    return [f"{low:g}–{high:g} keV" for low, high in bands]
+
+
+def cluster_titles(sample, log_mass=None):
+    """Redshift and, if it is known, mass of each cluster."""
+    titles = [f"z = {redshift:.2f}" for redshift in sample.redshift]
+    if log_mass is None:
+        return titles
+    return [
+        rf"$\log_{{10}} M$ = {mass:.2f}, {title}"
+        for mass, title in zip(log_mass, titles, strict=True)
+    ]

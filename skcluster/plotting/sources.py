@@ -1,0 +1,285 @@
+"""What an estimator looks at: gas, active nuclei, background; or energy bands."""
+
+import numpy as np
+
+from .sky import (
+    band_names,
+    count_norm,
+    draw_circle,
+    draw_pixels,
+    label_sky,
+    map_colors,
+    saliency_label,
+    saliency_style,
+)
+from .style import COLUMN_WIDTH, OKABE_ITO, PAGE_WIDTH, axes_or_new, color_after
+
+SOURCE_LABELS = {"icm": "ICM", "agn": "AGN", "background": "background"}
+SOURCE_COLORS = {"icm": OKABE_ITO[0], "agn": OKABE_ITO[1], "background": "0.75"}
+
+
+class SourceMaskDisplay:
+    """Emission of one cluster by source, its masks and its saliency (paper Fig. 8).
+
+    Parameters
+    ----------
+    masks : dict of str to ndarray of bool of shape (n_pixels, n_pixels)
+        ``icm``, ``agn`` and ``background``, or some of them: where each source shines
+        brightest.
+    emission : dict of str to ndarray of shape (n_pixels, n_pixels)
+        Photon maps of the sources, or ``{"all": map}``.
+    saliency : ndarray of shape (n_pixels, n_pixels), default=None
+    half_width : float, default=2.3
+        Half the side of the maps [comoving Mpc/h].
+    r500c : float, default=None
+        [comoving Mpc/h]
+
+    Attributes
+    ----------
+    axes_ : dict of str to matplotlib Axes
+        The names of `emission`, ``masks`` and ``saliency``.
+    figure_ : matplotlib Figure
+    map_images_ : dict of str to AxesImage
+        Emission, on one scale.
+    mask_image_ : AxesImage
+        Pixels of the first mask are 1, of the second 2, ...; those of none are blank.
+    saliency_image_ : AxesImage
+    circles_ : list of matplotlib Circle
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.plotting import SourceMaskDisplay
+    >>> icm, agn = np.zeros((2, 4, 4))
+    >>> icm[1:3, 1:3], agn[0, 3] = 9, 2
+    >>> display = SourceMaskDisplay(
+    ...     {"icm": icm > agn, "agn": agn > icm}, emission={"icm": icm, "agn": agn}
+    ... ).plot()
+    >>> list(display.axes_)
+    ['icm', 'agn', 'masks']
+    """
+
+    def __init__(self, masks, *, emission, saliency=None, half_width=2.3, r500c=None):
+        self.masks, self.emission, self.saliency = masks, emission, saliency
+        self.half_width, self.r500c = half_width, r500c
+
+    @classmethod
+    def from_sample(cls, sample, cluster, mapper, *, saliency=None):
+        """One cluster of a sample whose photons have an origin.
+
+        Parameters
+        ----------
+        sample : ClusterSample with photons
+        cluster : int
+        mapper : PhotonMapper
+        saliency : ndarray of shape (n_clusters, n_bands, n_pixels, n_pixels), \
+default=None
+            Of the whole sample; the mean over its bands is shown.
+        """
+        from ..explain import source_maps, source_masks
+
+        chosen = sample[[cluster]]
+        sources = source_maps(chosen, mapper)
+        emission = {
+            name: np.asarray(sources[name])[0].sum(axis=0) for name in ("icm", "agn")
+        }
+        masks = source_masks(sources)
+        return cls(
+            {name: masks[name][0] for name in SOURCE_LABELS},
+            emission=emission,
+            saliency=None if saliency is None else saliency[cluster].mean(axis=0),
+            half_width=mapper.half_width,
+            r500c=None if chosen.r500c is None else float(chosen.r500c[0]),
+        )
+
+    def plot(self, **image_kwargs):
+        """Draw the emission, the masks in one panel, and the saliency.
+
+        Parameters
+        ----------
+        **image_kwargs
+            For matplotlib's imshow of the saliency.
+        """
+        import matplotlib.pyplot as plt
+
+        names = [*self.emission, "masks"]
+        if self.saliency is not None:
+            names.append("saliency")
+        self.figure_, axes = plt.subplots(
+            1,
+            len(names),
+            figsize=((PAGE_WIDTH - 0.7) / 4 * len(names) + 0.7, 2.9),
+            sharex=True,
+            sharey=True,
+            layout="compressed",
+        )
+        self.axes_ = dict(zip(names, axes, strict=True))
+        self._draw_emission()
+        self._draw_masks(self.axes_["masks"])
+        if self.saliency is not None:
+            self._draw_saliency(self.axes_["saliency"], image_kwargs)
+        self.circles_ = []
+        if self.r500c is not None:
+            for name, ax in self.axes_.items():
+                color = "k" if name == "masks" else "w"
+                self.circles_.append(draw_circle(ax, self.r500c, color=color))
+        label_sky(self.figure_)
+        return self
+
+    def _draw_emission(self):
+        maps = list(self.emission.values())
+        style = {"cmap": map_colors(), "norm": count_norm(maps)}
+        self.map_images_ = {}
+        for name, pixels in self.emission.items():
+            self.map_images_[name] = self._draw(self.axes_[name], pixels, **style)
+            _write_inside(self.axes_[name], SOURCE_LABELS.get(name, name))
+        axes = [self.axes_[name] for name in self.emission]
+        self._bar(self.map_images_[name], axes, "photons per pixel")
+
+    def _draw_masks(self, ax):
+        from matplotlib.colors import ListedColormap
+
+        n = len(self.masks)
+        numbers = np.zeros(np.shape(next(iter(self.masks.values()))))
+        for i, mask in enumerate(self.masks.values()):
+            numbers[np.asarray(mask, bool)] = i + 1
+        colors = [SOURCE_COLORS.get(name, "k") for name in self.masks]
+        style = {"cmap": ListedColormap(colors), "vmin": 0.5, "vmax": n + 0.5}
+        self.mask_image_ = self._draw(ax, numbers, **style)
+        ax.set_facecolor("w")
+        bar = self._bar(self.mask_image_, ax, "brightest source")
+        labels = [SOURCE_LABELS.get(name, name) for name in self.masks]
+        bar.set_ticks(range(1, n + 1), labels=labels, fontsize="x-small")
+        bar.minorticks_off()
+
+    def _draw_saliency(self, ax, image_kwargs):
+        style = saliency_style(self.saliency) | image_kwargs
+        self.saliency_image_ = self._draw(ax, self.saliency, **style)
+        self._bar(self.saliency_image_, ax, saliency_label(signed=not style["blank"]))
+
+    def _draw(self, ax, pixels, **style):
+        return draw_pixels(ax, pixels, half_width=self.half_width, **style)
+
+    def _bar(self, image, axes, label):
+        options = {"location": "top", "pad": 0.05, "aspect": 15 * np.size(axes)}
+        return self.figure_.colorbar(image, ax=axes, label=label, **options)
+
+
+def _write_inside(ax, text):
+    ax.text(0.04, 0.96, text, color="w", va="top", transform=ax.transAxes)
+
+
+class AttentionDisplay:
+    """Distribution over clusters of the mean saliency of each source, or each band.
+
+    Clusters in which a source has no pixel have no attention (NaN) and are left out, as
+    are those with zero; the number that is drawn stands below.
+
+    Parameters
+    ----------
+    attention : dict of str to ndarray of shape (n_clusters,)
+        Mean saliency of each cluster.
+    median_error : dict of str to float, default=None
+        Standard error of the median of log10 of the attention.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    violins_ : list of artist
+        Distributions of log10 of the attention.
+    medians_ : list of ErrorbarContainer
+        Median, 16th and 84th percentile.
+    errors_ : list of ErrorbarContainer
+        Errors of the medians, thick; only if they are known.
+
+    References
+    ----------
+    Ho et al. (2023), section 6.2 and Eq. 14.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.plotting import AttentionDisplay
+    >>> attention = {"icm": np.array([1e-4, 1e-3, 1e-2]), "agn": np.full(3, 1e-4)}
+    >>> display = AttentionDisplay(attention).plot()
+    >>> float(display.medians_[0].lines[0].get_ydata()[0])
+    -3.0
+    """
+
+    def __init__(self, attention, *, median_error=None):
+        self.attention, self.median_error = attention, median_error
+
+    @classmethod
+    def from_sources(cls, result, *, ax=None, **violin_kwargs):
+        """Draw what `source_attention` returned."""
+        names = [name for name in result if "attention" in result[name]]
+        attention = {name: result[name].attention for name in names}
+        error = {name: result[name].log_median_error for name in names}
+        return cls(attention, median_error=error).plot(ax, **violin_kwargs)
+
+    @classmethod
+    def from_bands(cls, result, *, bands=None, ax=None, **violin_kwargs):
+        """Draw what `band_attention` returned.
+
+        Parameters
+        ----------
+        result : Bunch
+        bands : sequence of (low, high), default=None
+            Energy bands [keV].
+        ax : matplotlib Axes, default=None
+        **violin_kwargs
+            For matplotlib's violinplot.
+        """
+        n_bands = result.attention.shape[1]
+        names = [f"band {i + 1}" for i in range(n_bands)]
+        if bands is not None:
+            names = band_names(bands)
+        attention = dict(zip(names, result.attention.T, strict=True))
+        error = dict(zip(names, result.log_median_error, strict=True))
+        return cls(attention, median_error=error).plot(ax, **violin_kwargs)
+
+    def plot(self, ax=None, **violin_kwargs):
+        """Draw a violin with its median and 16th to 84th percentile for each name."""
+        width = max(COLUMN_WIDTH, 1.1 * len(self.attention))
+        self.ax_ = axes_or_new(ax, height=2.8, width=width)
+        self.figure_ = self.ax_.figure
+        self.violins_, self.medians_, self.errors_, labels = [], [], [], []
+        for i, (name, attention) in enumerate(self.attention.items()):
+            attention = np.asarray(attention, float)
+            log_attention = np.log10(attention[attention > 0])
+            label = SOURCE_LABELS.get(name, name)
+            labels.append(f"{label}\n{len(log_attention)} clusters")
+            if len(log_attention):
+                color = SOURCE_COLORS.get(name, color_after(i))
+                self._draw(i, name, log_attention, color, violin_kwargs)
+        self.ax_.margins(y=0.12)
+        self.ax_.set_xticks(range(len(labels)), labels, fontsize="small")
+        self.ax_.set_ylabel(r"$\log_{10}$ of the mean saliency")
+        return self
+
+    def _draw(self, place, name, values, color, violin_kwargs):
+        style = {"showextrema": False, "widths": 0.7} | violin_kwargs
+        parts = self.ax_.violinplot(values, [place], **style)
+        for body in parts["bodies"]:
+            body.set(facecolor=color, alpha=0.4)
+        self.violins_ += parts["bodies"]
+        low, median, high = np.percentile(values, [16, 50, 84])
+        error = [[median - low], [high - median]]
+        style = {"fmt": "o", "color": "k", "ms": 4, "mfc": "w", "capsize": 3, "lw": 1}
+        self.medians_.append(self.ax_.errorbar(place, median, error, **style))
+        if self.median_error is not None:
+            style = {"fmt": "none", "ecolor": "k", "elinewidth": 4, "zorder": 1.9}
+            of_median = self.ax_.errorbar(
+                place, median, self.median_error[name], **style
+            )
+            self.errors_.append(of_median)
+        text = rf"${median:.2f}_{{-{median - low:.2f}}}^{{+{high - median:.2f}}}$"
+        self.ax_.annotate(
+            text,
+            (place, values.max()),
+            (0, 3),
+            textcoords="offset points",
+            fontsize="small",
+            ha="center",
+        )

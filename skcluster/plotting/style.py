@@ -1,0 +1,29 @@
+"""Colours and sizes that all figures share."""
+
+OKABE_ITO = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)
+"""Colours that colour-blind readers can tell apart."""
+
+COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.1
+"""Of a journal's page of two columns [inch]."""
+
+
+def color_after(n_drawn):
+    """The colour of the next curve in axes that have some already."""
+    return OKABE_ITO[n_drawn % len(OKABE_ITO)]
+
+
+def axes_or_new(ax, height, width=COLUMN_WIDTH):
+    """The axes given, or those of a new figure of that size [inch]."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]

@@ -1,0 +1,79 @@
+"""How a network learned."""
+
+import numpy as np
+
+from .style import OKABE_ITO, axes_or_new
+
+
+class TrainingCurveDisplay:
+    """Loss by epoch, in training and on the clusters held out.
+
+    Parameters
+    ----------
+    history : list of dict
+        One row per member and epoch, with ``member``, ``epoch``, ``train_loss`` and, if
+        clusters were held out, ``valid_loss``: a regressor's ``history_``.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    train_lines_, valid_lines_ : list of matplotlib Line2D
+        One per member.
+    best_ : list of matplotlib Line2D
+        The epoch of each member's lowest loss on the clusters held out, whose weights
+        early stopping keeps.
+
+    Examples
+    --------
+    >>> from skcluster.plotting import TrainingCurveDisplay
+    >>> losses = [(1.0, 0.9), (0.5, 0.4), (0.3, 0.6)]
+    >>> history = [{"member": 0, "epoch": i + 1, "train_loss": a, "valid_loss": b}
+    ...            for i, (a, b) in enumerate(losses)]
+    >>> display = TrainingCurveDisplay(history).plot()
+    >>> display.best_[0].get_xdata().tolist()
+    [2]
+    """
+
+    def __init__(self, history):
+        self.history = history
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, **line_kwargs):
+        """Draw the history of a fitted network, or of a pipeline that ends in one."""
+        steps = getattr(estimator, "steps", None)
+        regressor = estimator if steps is None else steps[-1][1]
+        if not hasattr(regressor, "history_"):
+            raise TypeError(
+                f"A {type(regressor).__name__} has no history_ of losses: give a fitted "
+                "network, such as XrayCNNRegressor."
+            )
+        return cls(regressor.history_).plot(ax, **line_kwargs)
+
+    def plot(self, ax=None, **line_kwargs):
+        """Draw two lines per member and mark its best epoch."""
+        self.ax_ = axes_or_new(ax, height=2.6)
+        self.figure_ = self.ax_.figure
+        members = sorted({row["member"] for row in self.history})
+        thin = {"lw": 1.5 if len(members) == 1 else 0.8} | line_kwargs
+        self.train_lines_, self.valid_lines_, self.best_ = [], [], []
+        for member in members:
+            rows = [row for row in self.history if row["member"] == member]
+            first = member == members[0]
+            epoch = [row["epoch"] for row in rows]
+            train = [row["train_loss"] for row in rows]
+            style = {"color": OKABE_ITO[4], "label": "training" if first else None}
+            self.train_lines_ += self.ax_.plot(epoch, train, ls="--", **style | thin)
+            if "valid_loss" in rows[0]:
+                self._draw_held_out(epoch, rows, first, thin)
+        self.ax_.set(xlabel="epoch", ylabel="loss", yscale="log")
+        self.ax_.legend(fontsize="small", frameon=False)
+        return self
+
+    def _draw_held_out(self, epoch, rows, first, thin):
+        valid = np.array([row["valid_loss"] for row in rows])
+        best = int(np.argmin(valid))
+        style = {"color": OKABE_ITO[0], "label": "held out" if first else None}
+        self.valid_lines_ += self.ax_.plot(epoch, valid, **style | thin)
+        style = {"color": OKABE_ITO[0], "label": "best epoch" if first else None}
+        self.best_ += self.ax_.plot(epoch[best], valid[best], "o", ms=5, **style)

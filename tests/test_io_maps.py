@@ -1,0 +1,154 @@
+"""FITS images of maps: on the sky where their photons are, and whole or not there."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skcluster import ClusterSample, PhotonMapper, write_maps
+
+CENTER = (150.0, 60.0)
+BANDS = ((0.5, 1.2), (1.2, 2.0))
+
+
+def planted(redshift, ra, dec):
+    """A cluster at declination 60 degrees with a single photon."""
+    photons = {"ra": [ra], "dec": [dec], "energy": [1.0]}
+    return ClusterSample([redshift], center=[CENTER], photons=[photons])
+
+
+def written(folder, maps, **options):
+    path = folder / "cluster.fits"
+    write_maps(path, maps, **{"center": CENTER, "redshift": 0.1} | options)
+    return fits.open(path)
+
+
+@pytest.mark.parametrize("cosmology", ["WMAP7", "Planck18"])
+@pytest.mark.parametrize("redshift", [0.1, 0.4])
+@pytest.mark.parametrize(
+    ("east", "north"), [(-0.11, 0.05), (0.1, 0.12), (0.07, -0.115), (-0.02, -0.03)]
+)
+def test_a_photon_lies_in_the_pixel_that_counted_it(
+    tmp_path, redshift, east, north, cosmology
+):
+    """Off axis by up to 9 arcmin, where RA and Dec are no longer straight at Dec 60."""
+    ra, dec = CENTER[0] + east / np.cos(np.radians(60)), CENTER[1] + north
+    mapper = PhotonMapper(n_pixels=64, cosmology=cosmology)
+    maps = mapper.transform(planted(redshift, ra, dec)).maps
+    (_, _, row, column), *others = np.argwhere(np.asarray(maps))
+    assert others == []
+    with written(tmp_path, maps, redshift=redshift, cosmology=cosmology) as hdus:
+        found = WCS(hdus["MAP"].header).world_to_pixel_values(ra, dec)
+        assert hdus["MAP"].data[row, column] == 1
+    assert_array_equal(np.round(found), [column, row])
+
+
+def test_rows_run_to_the_west_and_columns_to_the_north(tmp_path):
+    with written(tmp_path, np.ones((4, 4))) as hdus:
+        wcs = WCS(hdus["MAP"].header)
+    (ra_0, ra_1), (dec_0, dec_1) = wcs.pixel_to_world_values([1, 2], [1, 2])
+    assert ra_1 < ra_0
+    assert dec_1 > dec_0
+    assert_allclose(wcs.pixel_to_world_values(1.5, 1.5), CENTER)
+
+
+def test_every_image_and_band_has_an_hdu_that_gives_it_back(tmp_path):
+    rng = np.random.default_rng(0)
+    maps = rng.poisson(2.0, (2, 8, 8))
+    saliency = rng.normal(size=(2, 8, 8)).astype(np.float32)
+    mask = rng.random((8, 8)) < 0.5
+    half = np.float16(rng.random((8, 8)))
+    options = {"saliency": saliency, "icm": mask, "half": half, "bands": BANDS}
+    with written(tmp_path, maps, units={"map": "count"}, **options) as hdus:
+        for band in range(2):
+            assert_array_equal(hdus["MAP", band + 1].data, maps[band])
+            assert_array_equal(hdus["SALIENCY", band + 1].data, saliency[band])
+            for key in ("MAP", "SALIENCY"):
+                energies = [
+                    hdus[key, band + 1].header[f"E_{end}"] for end in ("MIN", "MAX")
+                ]
+                assert tuple(energies) == BANDS[band]
+        assert_array_equal(hdus["ICM"].data, mask)
+        assert_array_equal(hdus["HALF"].data, half)
+        assert "E_MIN" not in hdus["ICM"].header
+        assert len(hdus) == 7
+        assert hdus["MAP", 2].header["BUNIT"] == "count"
+        assert "BUNIT" not in hdus["SALIENCY"].header
+        assert hdus["SALIENCY"].data.dtype == ">f4"
+
+
+def test_images_of_other_sizes_cover_the_same_sky(tmp_path):
+    with written(tmp_path, np.ones((8, 8)), cube=np.ones((5, 5))) as hdus:
+        corners = [
+            WCS(hdus[key].header).pixel_to_world_values(n - 0.5, -0.5)
+            for key, n in (("MAP", 8), ("CUBE", 5))
+        ]
+    assert_allclose(*corners, rtol=1e-12)
+
+
+def test_the_primary_header_tells_of_the_cluster(tmp_path):
+    extra = {"METHOD": "gradient", "LOGMASS": (14.5, "[dex]")}
+    with written(tmp_path, np.ones((2, 2)), name="A 1", header=extra) as hdus:
+        header = hdus[0].header
+    assert (header["OBJECT"], header["REDSHIFT"], header["HALFWID"]) == (
+        "A 1",
+        0.1,
+        2.3,
+    )
+    assert (header["RA_OBJ"], header["DEC_OBJ"]) == CENTER
+    assert (header["METHOD"], header["LOGMASS"]) == ("gradient", 14.5)
+    assert header.comments["LOGMASS"] == "[dex]"
+
+
+def test_a_name_in_gz_is_compressed(tmp_path):
+    path = tmp_path / "map.fits.gz"
+    write_maps(path, np.ones((2, 2)), center=CENTER, redshift=0.1)
+    assert path.read_bytes()[:2] == b"\x1f\x8b"
+    assert_array_equal(fits.getdata(path, "MAP"), np.ones((2, 2)))
+
+
+def test_an_old_file_is_replaced_only_if_told(tmp_path):
+    path, about = tmp_path / "map.fits", {"center": CENTER, "redshift": 0.1}
+    write_maps(path, np.ones((2, 2)), **about)
+    with pytest.raises(FileExistsError, match=r"already a .*map.fits. Give overwrite="):
+        write_maps(path, np.zeros((2, 2)), **about)
+    assert fits.getdata(path, "MAP").sum() == 4
+    write_maps(path, np.zeros((2, 2)), **about, overwrite=True)
+    assert fits.getdata(path, "MAP").sum() == 0
+
+
+@pytest.mark.parametrize("header", [{"STD": np.nan}, {"NOTE": object()}])
+def test_an_error_leaves_the_old_file_and_no_other(tmp_path, header, monkeypatch):
+    path, about = tmp_path / "map.fits", {"center": CENTER, "redshift": 0.1}
+    write_maps(path, np.ones((2, 2)), **about)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"are not allowed|Illegal value"):
+        write_maps(path, np.ones((2, 2)), **about, header=header, overwrite=True)
+
+    def full(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(fits.HDUList, "writeto", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_maps(path, np.ones((2, 2)), **about, overwrite=True)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"maps": np.ones((2, 3))}, r"maps must be square maps of .*, got \(2, 3\)"),
+        ({"maps": np.ones((2, 1, 3, 3))}, r"maps must be square maps of one cluster"),
+        ({"saliency": np.ones(4)}, r"saliency must be square maps .*, got \(4,\)"),
+        ({"bands": BANDS}, "bands names 2 energy bands, but maps has 1"),
+        ({"units": {"flux": "erg"}}, r"units are given for \['flux'\], but images are"),
+        ({"cosmology": "Newton"}, "Unknown cosmology 'Newton'"),
+    ],
+)
+def test_what_is_no_map_of_a_cluster_is_an_error(tmp_path, options, message):
+    about = {"maps": np.ones((2, 2)), "center": CENTER, "redshift": 0.1}
+    with pytest.raises(ValueError, match=message):
+        write_maps(tmp_path / "map.fits", **about | options)
+    assert list(tmp_path.iterdir()) == []
