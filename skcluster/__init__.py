@@ -3,6 +3,7 @@
 Photons travel through a `ClusterSample`, step by step, to a mass::
 
     photon lists - PhotonMapper - RedshiftNormalizer - LogScaler - XrayCNNRegressor
+          |                            galaxies - PhaseSpaceKDE - JointCNNRegressor
           `------- ProxyMeasurer - EvrardProxyRegressor
 
 Every step is a scikit-learn transformer or regressor that takes the sample as X, so
@@ -24,18 +25,39 @@ _NAMES_OF_MODULE = {
         "read_sample",
         "write_photons",
         "write_sample",
+        "write_maps",
     ),
     "maps": ("PhotonMapper", "RedshiftNormalizer", "LogScaler"),
+    "phase_space": ("PhaseSpaceKDE",),
     "proxies": ("ProxyMeasurer", "clip_velocities", "gapper_dispersion"),
     "evrard": ("EvrardProxyRegressor", "search_proxies"),
-    "regressors": ("XrayCNNRegressor",),
+    "regressors": ("XrayCNNRegressor", "JointCNNRegressor"),
+    "rotation": ("rotate", "RotationAugmentedRegressor"),
+    "explain": (
+        "SaliencyExplainer",
+        "cross_val_saliency",
+        "proxy_saliency",
+        "radial_saliency",
+        "source_maps",
+        "source_masks",
+        "source_attention",
+        "band_attention",
+    ),
     "model_selection": ("QuadrantGroupKFold",),
     "persistence": ("save_model", "load_model"),
 }
 _MODULE_OF_NAME = {
     name: module for module, names in _NAMES_OF_MODULE.items() for name in names
 }
-_MODULES = ("cosmology", "datasets", "networks", "metrics", "comparison", "plotting")
+_MODULES = (
+    "cosmology",
+    "datasets",
+    "networks",
+    "explain",
+    "metrics",
+    "comparison",
+    "plotting",
+)
 
 __all__ = [*_MODULE_OF_NAME, "datasets"]
 

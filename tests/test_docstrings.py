@@ -12,7 +12,7 @@ import skcluster
 
 docscrape = pytest.importorskip("numpydoc.docscrape")
 
-MODULES = ("metrics", "comparison", "plotting", "cosmology", "datasets")
+MODULES = ("explain", "metrics", "comparison", "plotting", "cosmology", "datasets")
 
 
 def is_documented_kind(value):

@@ -1,0 +1,38 @@
+"""Why an estimator gives the mass it gives: saliency of maps, and what it falls on.
+
+`SaliencyExplainer` differentiates a network's log10 M with respect to every pixel,
+`proxy_saliency` does it for a photon count; both are arrays like the sample's maps. They
+are summed up by radius (`radial_saliency`), by source (`source_attention`) and by band
+(`band_attention`). `check_planted_attention`, `randomized_weights` and
+`saliency_similarity` ask whether an explanation can be believed.
+"""
+
+import importlib
+
+_NAMES_OF_MODULE = {
+    "saliency": ("SaliencyExplainer", "cross_val_saliency"),
+    "proxy": ("proxy_saliency",),
+    "radial": ("radial_saliency",),
+    "sources": ("source_maps", "source_masks", "source_attention"),
+    "bands": ("band_attention",),
+    "over_clusters": ("binned",),
+    "self_test": ("check_planted_attention",),
+    "sanity": ("randomized_weights", "saliency_similarity"),
+}
+_MODULE_OF_NAME = {
+    name: module for module, names in _NAMES_OF_MODULE.items() for name in names
+}
+
+__all__ = [*_MODULE_OF_NAME]
+
+
+def __getattr__(name):
+    # Half of this needs no network: nobody waits for torch to read a profile.
+    if name not in _MODULE_OF_NAME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_MODULE_OF_NAME[name]}", __name__)
+    return getattr(module, name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

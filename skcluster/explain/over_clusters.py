@@ -1,0 +1,146 @@
+"""One number a cluster, summed up over clusters: median, percentiles, error."""
+
+from itertools import product
+from numbers import Integral
+
+import numpy as np
+from astropy.table import Table
+from sklearn.utils import check_random_state
+
+from ..metrics import bootstrap_error
+
+
+def binned(values, by, bins, *, groups=None, random_state=None):
+    """Median and spread of one number a cluster, in bins of redshift, mass or both.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_clusters,)
+        Such as ``source_attention(...).log_ratio.per_cluster``; NaN are left out.
+    by : dict of str to array-like of shape (n_clusters,)
+        What to bin by: ``{"redshift": z, "log_mass": y}``.
+    bins : dict of str to int or array-like
+        For each, rising edges, or a number of bins of equally many clusters. Half-open,
+        but the last one has both its edges.
+    groups : array-like of shape (n_clusters,), default=None
+        The halo of each cluster, see `skcluster.metrics.bootstrap_error`.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    table : astropy.table.Table
+        A row for each combination of bins: ``…_low`` and ``…_high``, the edges;
+        ``n_clusters``; ``median``, ``low``, ``high`` (16th and 84th percentile) and
+        ``median_error`` (bootstrap), NaN where there are too few clusters.
+
+    Examples
+    --------
+    >>> from skcluster.explain import binned
+    >>> by = {"redshift": [0.1, 0.1, 0.3, 0.4]}
+    >>> table = binned([1.0, 3.0, 5.0, 7.0], by, {"redshift": [0, 0.2, 1]})
+    >>> table["redshift_low", "n_clusters", "median"].as_array().tolist()
+    [(0.0, 2, 2.0), (0.2, 2, 6.0)]
+    """
+    values = np.asarray(values, float)
+    if values.ndim != 1 or set(by) != set(bins) or not by:
+        raise ValueError(
+            f"values must be 1-d, got shape {values.shape}; by and bins must have the same "
+            f"names, got {list(by)} and {list(bins)}."
+        )
+    groups = None if groups is None else np.asarray(groups)
+    seed = seed_of(random_state)
+    edges, numbers = {}, {}
+    for name, column in by.items():
+        column = np.asarray(column, float)
+        if column.shape != values.shape:
+            raise ValueError(
+                f"by[{name!r}] has the shape {column.shape}, values {values.shape}."
+            )
+        edges[name], numbers[name] = _numbered(column, bins[name], name)
+    rows = []
+    for which in product(*(range(len(edge) - 1) for edge in edges.values())):
+        inside = np.ones(len(values), bool)
+        row = {}
+        for name, i in zip(edges, which, strict=True):
+            inside &= numbers[name] == i
+            row |= {f"{name}_low": edges[name][i], f"{name}_high": edges[name][i + 1]}
+        own = None if groups is None else groups[inside]
+        rows.append(row | summary(values[inside], own, seed))
+    return Table(rows=rows)
+
+
+def _numbered(column, bins, name):
+    """Edges, and the bin of each cluster; -1 or beyond for those outside."""
+    if isinstance(bins, Integral) and not isinstance(bins, bool) and bins > 0:
+        bins = np.unique(np.quantile(column, np.linspace(0, 1, bins + 1)))
+    edges = np.asarray(bins, float)
+    if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
+        raise ValueError(
+            f"bins[{name!r}] must be a positive int or rising edges, got {bins!r}."
+        )
+    number = np.searchsorted(edges, column, side="right") - 1
+    return edges, np.where(column == edges[-1], len(edges) - 2, number)
+
+
+def summary(values, groups, seed):
+    """Median, 16-84 percentiles and bootstrap error of the finite values."""
+    if groups is not None and np.shape(groups) != values.shape:
+        raise ValueError(
+            f"groups has the shape {np.shape(groups)}, but there are {len(values)} "
+            "clusters. Give one label a cluster."
+        )
+    finite = np.isfinite(values)
+    low, median, high = percentiles(values[finite][:, None])[:, 0]
+    groups = None if groups is None else np.asarray(groups)[finite]
+    n_independent = finite.sum() if groups is None else len(np.unique(groups))
+    error = np.nan
+    if n_independent >= 2:
+        kept = values[finite]
+        error = bootstrap_error(_median, kept, kept, groups=groups, random_state=seed)
+    return {
+        "median": median,
+        "low": low,
+        "high": high,
+        "median_error": error,
+        "n_clusters": int(finite.sum()),
+    }
+
+
+def _median(values, _):
+    return np.median(values)
+
+
+def percentiles(values, q=(16, 50, 84)):
+    """Percentiles down the first axis, without NaN; NaN where nothing is left."""
+    values = np.asarray(values, float)
+    found = np.full((len(q), *values.shape[1:]), np.nan)
+    some = np.isfinite(values).any(axis=0)
+    if some.any():
+        found[:, some] = np.nanpercentile(values[:, some], q, axis=0)
+    return found
+
+
+def log_summary(values, groups, seed):
+    """`summary` of log10, the names of its numbers with a log_ before them."""
+    found = summary(log10_or_nan(values), groups, seed)
+    n_clusters = found.pop("n_clusters")
+    return {f"log_{key}": value for key, value in found.items()} | {
+        "n_clusters": n_clusters
+    }
+
+
+def seed_of(random_state):
+    """A number that fixes all random draws of a call."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def ratio(numerator, denominator):
+    """Their ratio, NaN where the denominator is not positive."""
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    nan = np.full(numerator.shape, np.nan)
+    return np.divide(numerator, denominator, out=nan, where=denominator > 0)
+
+
+def log10_or_nan(values):
+    """log10, NaN where there is none."""
+    return np.log10(values, out=np.full(np.shape(values), np.nan), where=values > 0)

@@ -1,0 +1,116 @@
+"""Saliency of the mass that a photon count gives, in closed form."""
+
+import numpy as np
+
+from ..sample import SparseMaps
+from .radial import checked_r500c, pixel_radius
+
+CLUSTERS_PER_BLOCK = 256
+
+
+def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=2.3):
+    r"""Saliency of the mass that follows from a photon count (paper Eq. 13).
+
+    With :math:`x = \log_{10}(n + 1)`, the count :math:`N = \sum_{ij} (10^{x_{ij}} - 1)`
+    and :math:`\ln N = \pi + \alpha \ln(M / M_p)`,
+
+    .. math::
+
+        \log_{10} M = \frac{\ln N - \pi}{\alpha \ln 10} + \log_{10} M_p, \qquad
+        S_{ij} = \frac{\partial \log_{10} M}{\partial x_{ij}}
+               = \frac{10^{x_{ij}}}{\alpha N}
+
+    for pixels that are counted; 0 for the others. A factor that is common to a cluster's
+    n, such as that of `RedshiftNormalizer`, cancels in dN / N, but the 1 of
+    :math:`\log_{10}(n + 1)` stays: give the maps that the network is given.
+
+    Parameters
+    ----------
+    maps : SparseMaps or array of shape (n_clusters, n_bands, n_pixels, n_pixels)
+        Log-scaled, x. All bands are counted.
+    slope : float or array-like of shape (n_clusters,)
+        :math:`\alpha`, as in ``EvrardProxyRegressor.slope_``.
+    inside : bool array, default=None
+        Pixels that are counted; its shape is broadcast to that of the maps. None counts
+        all.
+    r500c : array-like of shape (n_clusters,), default=None
+        Count the pixels whose centre lies within this radius [comoving Mpc/h], as for
+        N_phot,500c. Not together with `inside`.
+    half_width : float, default=2.3
+        Half the side of the maps [comoving Mpc/h].
+
+    Returns
+    -------
+    saliency : ndarray of shape (n_clusters, n_bands, n_pixels, n_pixels)
+        [dex per unit of x]; negative only if the slope is.
+
+    Notes
+    -----
+    Per photon, this mass has the same saliency in every counted pixel,
+    :math:`1 / (\alpha N \ln 10)`. In the paper, the sum before Eq. 13 lacks the -1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster import proxy_saliency
+    >>> counts = np.array([[[[0.0, 9.0], [0.0, 91.0]]]])
+    >>> proxy_saliency(np.log10(counts + 1), slope=2.0)
+    array([[[[0.005, 0.05 ],
+             [0.005, 0.46 ]]]])
+    """
+    if not isinstance(maps, SparseMaps):
+        maps = np.asarray(maps)
+    if len(maps.shape) != 4:
+        raise ValueError(
+            "Maps must have shape (n_clusters, n_bands, n_pixels, n_pixels), got "
+            f"{maps.shape}."
+        )
+    n = len(maps)
+    slope = _checked_slope(slope, n)
+    counted = _counted(maps.shape, inside, r500c, half_width)
+    is_single = getattr(maps, "dtype", np.float32) == np.float32
+    saliency = np.empty(maps.shape, np.float32 if is_single else np.float64)
+    for start in range(0, n, CLUSTERS_PER_BLOCK):
+        rows = slice(start, start + CLUSTERS_PER_BLOCK)
+        grown = 10 ** np.asarray(maps[rows], float)
+        count = ((grown - 1) * counted(rows)).sum(axis=(1, 2, 3))
+        _check_counts(count, start, n)
+        scale = 1 / (slope[rows] * count)
+        saliency[rows] = grown * counted(rows) * scale[:, None, None, None]
+    return saliency
+
+
+def _counted(shape, inside, r500c, half_width):
+    """Which pixels are counted, as a function of the rows."""
+    if inside is not None and r500c is not None:
+        raise ValueError("Give inside or r500c, not both: each says what is counted.")
+    if r500c is not None:
+        r500c = checked_r500c(r500c, shape[0])[:, None, None, None]
+        radius = pixel_radius(shape[-2:], half_width)
+        return lambda rows: radius <= r500c[rows]
+    inside = np.ones((1, 1, 1, 1), bool) if inside is None else inside
+    inside = np.broadcast_to(np.asarray(inside, bool), shape)
+    return lambda rows: inside[rows]
+
+
+def _checked_slope(slope, n_clusters):
+    slope = np.asarray(slope, float)
+    if slope.shape not in ((), (1,), (n_clusters,)):
+        raise ValueError(
+            f"slope must be one number or one a cluster, got shape {slope.shape} for "
+            f"{n_clusters} clusters. Of an EvrardProxyRegressor with one proxy and one "
+            "redshift bin it is slope_[0, 0]."
+        )
+    if not np.isfinite(slope).all() or (slope == 0).any():
+        raise ValueError(f"slope must be finite and not 0, got {slope}.")
+    return np.broadcast_to(slope, n_clusters)
+
+
+def _check_counts(count, start, n_clusters):
+    empty = np.flatnonzero(count <= 0)
+    if len(empty):
+        raise ValueError(
+            f"The map of cluster {start + empty[0]} (of {n_clusters}) holds no photon that "
+            "is counted, so the proxy gives no mass. Drop such clusters, or widen the "
+            "aperture."
+        )

@@ -1,0 +1,149 @@
+"""Saliency by distance from the cluster's centre."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from .over_clusters import percentiles
+
+CLUSTERS_PER_BLOCK = 128
+RADIUS_MAX, N_BINS = 3.0, 60
+"""Default bins: 0.05 R500c wide, about the pixel of a median cluster."""
+
+
+def radial_saliency(saliency, r500c, *, half_width=2.3, bins=None, band=None):
+    r"""Saliency against radius in units of R500c (paper Fig. 7).
+
+    The mean of a cluster's pixels whose centres lie in an annulus, then the median and
+    the 16th and 84th percentile over clusters.
+
+    Parameters
+    ----------
+    saliency : array-like of shape (n_clusters, n_bands, n_pixels, n_pixels)
+    r500c : array-like of shape (n_clusters,)
+        [comoving Mpc/h]
+    half_width : float, default=2.3
+        Half the side of the maps [comoving Mpc/h].
+    bins : int or array-like of shape (n_bins + 1,), default=None
+        Edges of the annuli in :math:`r / R_{500c}`, half-open; a number makes as many of
+        equal width between 0 and 3. None makes 60.
+    band : int, default=None
+        Take this band; None takes the mean over the bands.
+
+    Returns
+    -------
+    profile : Bunch
+        ``edges`` (n_bins + 1,); ``radius`` (n_bins,), the middles of the bins; ``median``,
+        ``low`` and ``high`` (n_bins,); ``n_clusters`` (n_bins,), those with a pixel in the
+        annulus; ``profiles`` (n_clusters, n_bins). NaN where no pixel's centre falls.
+
+    Notes
+    -----
+    The paper does not say whether its band is over pixels or over clusters. Over clusters,
+    each counts once, whatever the number of its pixels. The corners of the square beyond
+    `half_width` are part of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster import radial_saliency
+    >>> saliency = np.zeros((1, 1, 4, 4))
+    >>> saliency[:, :, 1:3, 1:3] = 7
+    >>> profile = radial_saliency(saliency, [1.0], half_width=1.0, bins=[0, 0.5, 1, 1.5])
+    >>> profile.median
+    array([7., 0., 0.])
+    """
+    saliency = checked_saliency(saliency)
+    n = len(saliency)
+    r500c = checked_r500c(r500c, n)
+    edges = _checked_edges(bins)
+    if band is not None and not -saliency.shape[1] <= band < saliency.shape[1]:
+        raise ValueError(
+            f"band={band!r} is not one of the {saliency.shape[1]} bands of the saliency."
+        )
+    radius = pixel_radius(saliency.shape[-2:], half_width).ravel()
+    order = np.argsort(radius, kind="stable")
+    profiles = np.empty((n, len(edges) - 1))
+    for start in range(0, n, CLUSTERS_PER_BLOCK):
+        rows = slice(start, start + CLUSTERS_PER_BLOCK)
+        part = saliency[rows].mean(1, float) if band is None else saliency[rows, band]
+        pixels = part.reshape(len(part), -1)[:, order]
+        profiles[rows] = _annulus_means(pixels, radius[order], edges, r500c[rows])
+    low, median, high = percentiles(profiles)
+    return Bunch(
+        edges=edges,
+        radius=(edges[1:] + edges[:-1]) / 2,
+        median=median,
+        low=low,
+        high=high,
+        n_clusters=np.isfinite(profiles).sum(axis=0),
+        profiles=profiles,
+    )
+
+
+def pixel_radius(shape, half_width):
+    """Distance of each pixel's centre from the centre of the map.
+
+    Examples
+    --------
+    >>> pixel_radius((2, 2), 2.0).round(3)
+    array([[1.414, 1.414],
+           [1.414, 1.414]])
+    """
+    y, x = ((np.arange(size) + 0.5) * (2 / size) - 1 for size in shape)
+    return half_width * np.hypot(y[:, None], x)
+
+
+def checked_saliency(saliency, *, without_sign=False):
+    """Saliency as an array of four axes."""
+    saliency = np.asarray(saliency)
+    if saliency.ndim != 4 or len(saliency) == 0:
+        raise ValueError(
+            "Saliency must have shape (n_clusters, n_bands, n_pixels, n_pixels) with at "
+            f"least 1 cluster, got {saliency.shape}."
+        )
+    if without_sign and not (saliency >= 0).all():
+        raise ValueError(
+            "Attention is a mean of saliency without sign, but some is negative or NaN. "
+            "Explain with signed=False, or take np.abs(saliency)."
+        )
+    return saliency
+
+
+def checked_r500c(r500c, n_clusters):
+    """Radii as positive numbers, one a cluster."""
+    r500c = np.asarray(r500c, float)
+    if r500c.shape != (n_clusters,):
+        raise ValueError(
+            f"r500c has the shape {r500c.shape}, but there are {n_clusters} clusters."
+        )
+    wrong = np.flatnonzero(~(np.isfinite(r500c) & (r500c > 0)))
+    if len(wrong):
+        raise ValueError(
+            f"{len(wrong)} of {n_clusters} r500c are not positive numbers (first: cluster "
+            f"{wrong[0]}, {r500c[wrong[0]]})."
+        )
+    return r500c
+
+
+def _annulus_means(pixels, radius, edges, r500c):
+    """Mean of each map's pixels, sorted by radius, between scaled edges."""
+    ends = np.searchsorted(radius, edges * r500c[:, None], side="left")
+    summed = np.zeros((len(pixels), pixels.shape[1] + 1))
+    np.cumsum(pixels, axis=1, dtype=float, out=summed[:, 1:])
+    total = np.diff(np.take_along_axis(summed, ends, axis=1), axis=1)
+    n = np.diff(ends, axis=1)
+    return np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
+
+
+def _checked_edges(bins):
+    bins = N_BINS if bins is None else bins
+    if isinstance(bins, Integral) and not isinstance(bins, bool) and bins > 0:
+        return np.linspace(0, RADIUS_MAX, bins + 1)
+    edges = np.asarray(bins, float)
+    if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
+        raise ValueError(
+            f"bins must be a positive int or rising edges in r/R500c, got {bins!r}."
+        )
+    return edges

@@ -1,0 +1,116 @@
+"""Does an explanation hang on what the network learned?"""
+
+import copy
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.utils import check_random_state
+
+from ..regressors.mass_net import torch_session
+from .radial import checked_saliency
+from .steps import split_network
+
+CLUSTERS_PER_BLOCK = 256
+
+
+def randomized_weights(estimator, n_layers, random_state=None):
+    """A copy of a fitted network whose last layers never were trained.
+
+    An explanation that stays the same when layer after layer, from the output on, forgets
+    what it learned does not explain the network (Adebayo+2018): compare by
+    `saliency_similarity`. The other half of that test is a network trained on masses in
+    random order, ``clone(estimator).fit(X, rng.permutation(y))``: saliency that shows the
+    same structure shows the data's.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A network of this package, or a Pipeline that ends in one.
+    n_layers : int
+        How many layers, counted from the output, get weights as before training. The
+        paper's network has 8.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    copy : estimator
+        With the same scalings; `estimator` stays as it is.
+
+    References
+    ----------
+    Adebayo et al. (2018), arXiv:1810.03292.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster import XrayCNNRegressor
+    >>> from skcluster.explain import randomized_weights
+    >>> rng = np.random.default_rng(0)
+    >>> maps, log_mass = rng.poisson(1, (12, 1, 8, 8)), rng.uniform(13.5, 15, 12)
+    >>> network = XrayCNNRegressor(max_epochs=1, random_state=0).fit(maps, log_mass)
+    >>> forgetful = randomized_weights(network, 1, random_state=0)
+    >>> bool((forgetful.predict(maps) == network.predict(maps)).any())
+    False
+    """
+    estimator = copy.deepcopy(estimator)
+    _, regressor = split_network(estimator)
+    rng = check_random_state(random_state)
+    for net in regressor.nets_:
+        with torch_session(int(rng.randint(2**31 - 1))):
+            fresh = regressor._module()
+        trained, untrained = layers(net.module_), layers(fresh)
+        if not 0 <= n_layers <= len(trained):
+            raise ValueError(
+                f"n_layers must be from 0 to {len(trained)}, the layers of the network, "
+                f"got {n_layers!r}."
+            )
+        for i in range(len(trained) - n_layers, len(trained)):
+            trained[i].load_state_dict(untrained[i].state_dict())
+    return estimator
+
+
+def layers(module):
+    """The parts of a torch module that have weights of their own, from input to output."""
+    return [part for part in module.modules() if any(True for _ in _own(part))]
+
+
+def _own(part):
+    return part.parameters(recurse=False)
+
+
+def saliency_similarity(a, b):
+    """Spearman's rank correlation of two saliencies, for each cluster.
+
+    Parameters
+    ----------
+    a, b : array-like of shape (n_clusters, n_bands, n_pixels, n_pixels)
+
+    Returns
+    -------
+    correlation : ndarray of shape (n_clusters,)
+        Over the pixels of all bands; NaN where one saliency is the same everywhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.explain import saliency_similarity
+    >>> saliency = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> saliency_similarity(saliency, saliency**2), saliency_similarity(saliency, -saliency)
+    (array([1.]), array([-1.]))
+    """
+    a, b = checked_saliency(a), checked_saliency(b)
+    if a.shape != b.shape:
+        raise ValueError(f"The saliencies have the shapes {a.shape} and {b.shape}.")
+    correlation = np.empty(len(a))
+    for start in range(0, len(a), CLUSTERS_PER_BLOCK):
+        rows = slice(start, start + CLUSTERS_PER_BLOCK)
+        correlation[rows] = _spearman(a[rows], b[rows])
+    return correlation
+
+
+def _spearman(a, b):
+    ranks = [rankdata(part.reshape(len(part), -1), axis=1) for part in (a, b)]
+    a, b = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
+    size = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    nan = np.full(len(a), np.nan)
+    return np.divide((a * b).sum(axis=1), size, out=nan, where=size > 0)

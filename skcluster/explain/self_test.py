@@ -1,0 +1,232 @@
+"""A test of explanations with known answers: estimators that look where we told them."""
+
+from itertools import product
+
+import numpy as np
+import torch
+from astropy.table import Table
+from sklearn.pipeline import make_pipeline
+from torch import nn
+
+from ..cosmology import comoving_distance, plane_to_sky
+from ..maps import LogScaler, PhotonMapper
+from ..regressors import XrayCNNRegressor
+from ..sample import ClusterSample
+from .radial import pixel_radius, radial_saliency
+from .saliency import SaliencyExplainer
+from .sources import source_attention, source_maps, source_masks
+
+N_PIXELS, HALF_WIDTH, REDSHIFT = 16, 2.3, 0.2
+N_PLANTED = 12
+RING = (0.5, 1.0)
+R500C = 1.5
+
+
+class WeighingRegressor(XrayCNNRegressor):
+    r"""A network whose saliency is known: log10 M is a weighed sum of pixels.
+
+    .. math::
+
+        \log_{10} M = 14 + \sum_{ij} w_{ij} x_{ij}
+
+    It has scalings like a network that was trained, and its module undoes them.
+
+    Parameters
+    ----------
+    weight : array-like of shape (n_bands, n_pixels, n_pixels)
+
+    Examples
+    --------
+    >>> maps = np.ones((1, 1, 8, 8))
+    >>> regressor = WeighingRegressor(np.full((1, 8, 8), 0.01)).fit(maps)
+    >>> float(regressor.predict(maps)[0].round(5))
+    14.64
+    """
+
+    def __init__(self, weight):
+        super().__init__(device="cpu", n_threads=1)
+        self.weight = weight
+
+    def fit(self, X, y=None):
+        """Set what training would have learned."""
+        self.map_shape_ = np.shape(self.weight)
+        self.pixel_mean_, self.pixel_scale_ = 0.05, 0.2
+        self.target_mean_, self.target_scale_ = 13.9, 0.3
+        self.residual_std_ = 0.1
+        self.nets_ = [self._build_net(0, "cpu")]
+        return self
+
+    def _module(self):
+        weight = torch.as_tensor(np.asarray(self.weight), dtype=torch.float32)
+        zero_point = 14.0 - self.target_mean_ + self.pixel_mean_ * float(weight.sum())
+        return _WeighedSum(
+            weight * (self.pixel_scale_ / self.target_scale_),
+            zero_point / self.target_scale_,
+        )
+
+
+class _WeighedSum(nn.Module):
+    def __init__(self, weight, bias):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(torch.tensor(bias))
+
+    def forward(self, maps):
+        return torch.einsum("nbyx,byx->n", maps, self.weight) + self.bias
+
+
+def check_planted_attention(
+    explain=None,
+    *,
+    factors=(0.1, 1, 10),
+    methods=("gradient", "smoothgrad", "deep_dream"),
+    planted=("agn", "ring"),
+    tolerance=1e-3,
+    random_state=0,
+):
+    """Ask an explainer where estimators look that look k times as hard at some pixels.
+
+    The estimators are pipelines whose log10 M is a weighed sum of the map. Their weight is
+    k in pixels with a photon of AGN, 1 in those with a photon of the gas, and 0 in empty
+    ones; so the ratio of the two attentions must be k. The photons lie in no symmetric
+    pattern, and the check is repeated with each of its eight rotations and flips: saliency
+    that is turned against the maps is found out. A second kind of estimator has the weight
+    k in a ring about the centre and 1 elsewhere.
+
+    Parameters
+    ----------
+    explain : callable, default=None
+        ``explain(estimator, sample)``, an array of shape (n_clusters, n_bands, n_pixels,
+        n_pixels) in any unit, for a fitted Pipeline and a sample with photons. None is
+        `SaliencyExplainer` with each of `methods`.
+    factors : sequence of float, default=(0.1, 1, 10)
+        k.
+    methods : sequence of str, default=("gradient", "smoothgrad", "deep_dream")
+    planted : sequence of str, default=("agn", "ring")
+        Which kinds of estimator. Methods that give nothing to empty pixels, such as
+        ``integrated_gradients``, can only pass the first.
+    tolerance : float, default=1e-3
+        Largest relative difference from k.
+    random_state : int, RandomState instance or None, default=0
+        Of the methods that draw.
+
+    Returns
+    -------
+    table : astropy.table.Table
+        ``method``, ``planted`` ("agn" or "ring"), ``orientation`` (0 to 7), ``factor`` and
+        ``measured``, a row per check.
+
+    Raises
+    ------
+    AssertionError
+        A measured factor is not the planted one.
+
+    Examples
+    --------
+    >>> from skcluster.explain import check_planted_attention
+    >>> table = check_planted_attention(factors=[10], methods=["gradient"])
+    >>> np.unique(table["measured"].round(3)).tolist()
+    [10.0]
+    """
+    explainers = {"explain": explain}
+    if explain is None:
+        explainers = {name: _explainer(name, random_state) for name in methods}
+    rows = []
+    for orientation in range(8):
+        sample, weights = _planted(orientation)
+        for name, explainer in explainers.items():
+            for kind, factor in product(planted, factors):
+                estimator = _fitted(weights(kind, factor), sample)
+                saliency = np.abs(explainer(estimator, sample))
+                measured = MEASURES[kind](saliency, sample)
+                rows.append((name, kind, orientation, factor, measured))
+    names = ("method", "planted", "orientation", "factor", "measured")
+    table = Table(rows=rows, names=names)
+    _compare(table, tolerance)
+    return table
+
+
+def _explainer(method, random_state):
+    def explain(estimator, sample):
+        explainer = SaliencyExplainer(
+            estimator, method=method, n_samples=4, random_state=random_state
+        )
+        return explainer.explain(sample)
+
+    return explain
+
+
+def _planted(orientation):
+    """Two clusters with photons at planted pixels, and the weights that look at them."""
+    is_planted = np.zeros((2, N_PIXELS, N_PIXELS), bool)
+    # Fixed places: a pattern without symmetry, which reaches from corner to centre.
+    places = np.random.default_rng(8).permutation(N_PIXELS**2)[: 2 * N_PLANTED]
+    is_planted.reshape(2, -1)[[0] * N_PLANTED + [1] * N_PLANTED, places] = True
+    if orientation >= 4:
+        is_planted = is_planted[..., ::-1]
+    is_planted = np.rot90(is_planted, orientation % 4, (1, 2))
+    icm, agn = is_planted
+    photons = [np.argwhere(icm), np.argwhere(agn)]
+    origin = np.repeat([0, 1], [len(part) for part in photons])
+    table = {**_sky(np.concatenate(photons)), "origin": origin}
+    sample = ClusterSample(
+        [REDSHIFT] * 2,
+        center=[[150.0, 2.0]] * 2,
+        photons=[table] * 2,
+        r500c=[R500C] * 2,
+    )
+
+    def weights(planted, factor):
+        if planted == "agn":
+            return icm + factor * agn
+        radius = pixel_radius(icm.shape, HALF_WIDTH) / R500C
+        return np.where((radius >= RING[0]) & (radius < RING[1]), factor, 1.0)
+
+    return sample, weights
+
+
+def _sky(pixels):
+    """Photons at the centres of pixels (row, column), on the sky."""
+    per_radian = comoving_distance([REDSHIFT])[0]
+    north, west = ((pixels.T + 0.5) * 2 / N_PIXELS - 1) * HALF_WIDTH / per_radian
+    ra, dec = plane_to_sky(west, north, 150.0, 2.0)
+    return {"ra": ra, "dec": dec, "energy": np.ones(len(pixels))}
+
+
+def _mapper():
+    return PhotonMapper(n_pixels=N_PIXELS, half_width=HALF_WIDTH)
+
+
+def _fitted(weight, sample):
+    regressor = WeighingRegressor(0.01 * weight[None])
+    return make_pipeline(_mapper(), LogScaler(), regressor).fit(sample)
+
+
+def _measured_agn(saliency, sample):
+    masks = source_masks(source_maps(sample, _mapper()))
+    return 10 ** source_attention(saliency, masks, random_state=0).log_ratio.median
+
+
+def _measured_ring(saliency, sample):
+    bins = [0, *RING, 2 * HALF_WIDTH]
+    profile = radial_saliency(
+        saliency, sample.r500c, half_width=HALF_WIDTH, bins=bins
+    ).median
+    inner, ring, outer = profile
+    return 2 * ring / (inner + outer)
+
+
+MEASURES = {"agn": _measured_agn, "ring": _measured_ring}
+
+
+def _compare(table, tolerance):
+    difference = np.abs(table["measured"] / table["factor"] - 1)
+    wrong = np.flatnonzero(~(difference <= tolerance))
+    if len(wrong):
+        first = table[wrong[0]]
+        raise AssertionError(
+            f"{len(wrong)} of {len(table)} checks failed. First: with {first['method']!r}, "
+            f"an estimator that looks {first['factor']:g} times as hard at the planted "
+            f"{first['planted']} scores {first['measured']:.4g} in orientation "
+            f"{first['orientation']}. Is the saliency turned against the maps, or wrong in "
+            "size?"
+        )

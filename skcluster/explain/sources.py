@@ -1,0 +1,208 @@
+"""Which sources a saliency falls on: the cluster's gas, or active nuclei."""
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from ..sample import require
+from .over_clusters import log10_or_nan, log_summary, ratio, seed_of, summary
+from .radial import checked_saliency
+
+ORIGINS = {"icm": 0, "agn": 1, "background": 2}
+CLUSTERS_PER_BLOCK = 256
+
+
+def source_maps(sample, mapper):
+    """Count maps of the photons of each origin.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        Whose photons have the column ``origin``: 0 ICM, 1 AGN, 2 background.
+    mapper : PhotonMapper
+        That of the explained pipeline, so that the maps have its bands and pixels.
+
+    Returns
+    -------
+    sources : Bunch
+        ``icm``, ``agn`` and ``background``: SparseMaps of shape (n_clusters, n_bands,
+        n_pixels, n_pixels), whose sum is the map of all photons.
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample, PhotonMapper, source_maps
+    >>> photons = {"ra": [10.0, 10.0, 9.99], "dec": [0.0, 0.0, 0.0],
+    ...            "energy": [1.0, 1.5, 3.0], "origin": [0, 0, 1]}
+    >>> sample = ClusterSample([0.2], center=[[10.0, 0.0]], photons=[photons])
+    >>> sources = source_maps(sample, PhotonMapper(n_pixels=4))
+    >>> [float(sources[name].total()[0]) for name in ("icm", "agn", "background")]
+    [2.0, 1.0, 0.0]
+    """
+    photons = require(sample, "photons", by="source_maps").photons
+    if "origin" not in photons:
+        raise ValueError(
+            f"source_maps needs the photons' origin; they have {list(photons.columns)}. "
+            "Simulations know it (0 ICM, 1 AGN, 2 background): give it as a column "
+            "of the photon tables."
+        )
+    origin = photons["origin"]
+    unknown = np.setdiff1d(origin, [*ORIGINS.values()])
+    if len(unknown):
+        raise ValueError(
+            f"The photons' origin must be 0 (ICM), 1 (AGN) or 2 (background); "
+            f"{np.isin(origin, unknown).sum()} of {len(origin)} have another (first: "
+            f"{unknown[0]})."
+        )
+    return Bunch(
+        **{
+            name: mapper.transform(
+                sample.assign(photons=photons.select(origin == code))
+            ).maps
+            for name, code in ORIGINS.items()
+        }
+    )
+
+
+def source_masks(sources):
+    """Pixels that each source dominates (paper section 6.2), bands summed.
+
+    Parameters
+    ----------
+    sources : Bunch or dict
+        Of `source_maps`.
+
+    Returns
+    -------
+    masks : Bunch
+        Boolean arrays of shape (n_clusters, n_pixels, n_pixels): ``icm``, with more
+        photons of the ICM than of AGN; ``agn``, with more of AGN; ``background``, with
+        photons of the background alone. Pixels with as many of ICM as of AGN belong to
+        neither, and pixels without photons to none.
+
+    Examples
+    --------
+    >>> from skcluster import SparseMaps, source_masks
+    >>> counts = {"icm": [[2, 1], [0, 0]], "agn": [[1, 1], [3, 0]],
+    ...           "background": [[1, 0], [0, 1]]}
+    >>> sources = {k: SparseMaps.from_dense([[v]]) for k, v in counts.items()}
+    >>> {name: mask[0].astype(int).tolist() for name, mask in source_masks(sources).items()}
+    {'icm': [[1, 0], [0, 0]], 'agn': [[0, 0], [1, 0]], 'background': [[0, 0], [0, 1]]}
+    """
+    shape = sources["icm"].shape
+    icm, agn, background = (_band_sum(sources[name]) for name in ORIGINS)
+    masks = {
+        "icm": (icm > agn).toarray(),
+        "agn": (agn > icm).toarray(),
+        "background": (background > 0).toarray() & ~(icm + agn > 0).toarray(),
+    }
+    pixels = (shape[0], *shape[2:])
+    return Bunch(**{name: mask.reshape(pixels) for name, mask in masks.items()})
+
+
+def source_attention(saliency, masks, *, counts=None, groups=None, random_state=None):
+    r"""Mean saliency of the pixels that each source dominates (paper Eq. 14).
+
+    .. math::
+
+        S_\mathrm{mask} = \frac{\sum_{ij} M_{ij} S_{ij}}{\sum_{ij} M_{ij}}
+
+    of each cluster, with S the mean over the bands.
+
+    Parameters
+    ----------
+    saliency : array-like of shape (n_clusters, n_bands, n_pixels, n_pixels)
+        Without sign.
+    masks : Bunch or dict of str to bool array of shape (n_clusters, n_pixels, n_pixels)
+        Of `source_masks`; any other masks may be added.
+    counts : Bunch or dict of str to SparseMaps, default=None
+        Of `source_maps`, for the attention per photon.
+    groups : array-like of shape (n_clusters,), default=None
+        The halo of each cluster, see `skcluster.metrics.bootstrap_error`.
+    random_state : int, RandomState instance or None, default=None
+        Of the bootstrap errors.
+
+    Returns
+    -------
+    result : Bunch
+        For each mask, by its name, a Bunch of arrays of shape (n_clusters,):
+        ``attention``, NaN where the mask is empty; ``share``, the part of the cluster's
+        summed saliency inside the mask; with `counts`, ``per_photon``, the summed saliency
+        in the mask per photon of that source in it; and of numbers over the clusters:
+        ``log_median``, ``log_low``, ``log_high`` (16th and 84th percentile) of
+        log10 attention, ``log_median_error`` (bootstrap), ``n_clusters``.
+        With masks ``icm`` and ``agn`` also ``log_ratio``, a Bunch of ``per_cluster``
+        (n_clusters,), :math:`\log_{10} (S_\mathrm{AGN} / S_\mathrm{ICM})`, ``median``,
+        ``low``, ``high``, ``median_error`` and ``n_clusters``.
+
+    Notes
+    -----
+    Pixels of zero saliency count. Clusters with an empty mask, or without any saliency in
+    it, have no logarithm, and ``n_clusters`` does not count them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster import source_attention
+    >>> saliency = np.array([[[[4.0, 2.0], [1.0, 0.0]]]])
+    >>> icm = np.array([[[True, True], [False, False]]])
+    >>> agn = np.array([[[False, False], [True, True]]])
+    >>> result = source_attention(saliency, {"icm": icm, "agn": agn})
+    >>> result.icm.attention, result.agn.attention, result.log_ratio.per_cluster.round(2)
+    (array([3.]), array([0.5]), array([-0.78]))
+    """
+    saliency = checked_saliency(saliency, without_sign=True)
+    masks = {name: _checked_mask(name, masks[name], saliency) for name in masks}
+    sums, total = _masked_sums(saliency, masks)
+    seed = seed_of(random_state)
+    result = Bunch()
+    for name, mask in masks.items():
+        attention = ratio(sums[name], mask.sum(axis=(1, 2)))
+        result[name] = Bunch(attention=attention, share=ratio(sums[name], total))
+        if counts is not None and name in counts:
+            n_photons = _photons_inside(counts[name], mask)
+            result[name]["per_photon"] = ratio(sums[name], n_photons)
+        result[name].update(log_summary(attention, groups, seed))
+    if {"icm", "agn"} <= set(masks):
+        log_ratio = log10_or_nan(ratio(result.agn.attention, result.icm.attention))
+        found = summary(log_ratio, groups, seed)
+        result["log_ratio"] = Bunch(per_cluster=log_ratio, **found)
+    return result
+
+
+def _masked_sums(saliency, masks):
+    """Sum of the band mean over each mask, and over all pixels, of each cluster."""
+    n = len(saliency)
+    sums, total = {name: np.empty(n) for name in masks}, np.empty(n)
+    for start in range(0, n, CLUSTERS_PER_BLOCK):
+        rows = slice(start, start + CLUSTERS_PER_BLOCK)
+        pixels = saliency[rows].mean(axis=1, dtype=float)
+        total[rows] = pixels.sum(axis=(1, 2))
+        for name, mask in masks.items():
+            sums[name][rows] = np.einsum("nyx,nyx->n", pixels, mask[rows])
+    return sums, total
+
+
+def _band_sum(maps):
+    """Bands summed, as a sparse array of shape (n_clusters, n_pixels²)."""
+    n_bands, height, width = maps.shape[1:]
+    size = height * width
+    return sum(maps.rows[:, i * size : (i + 1) * size] for i in range(n_bands))
+
+
+def _photons_inside(maps, mask):
+    if maps.shape[:1] + maps.shape[2:] != mask.shape:
+        raise ValueError(
+            f"Counts have the shape {maps.shape}, which does not fit masks of the shape "
+            f"{mask.shape}."
+        )
+    return _band_sum(maps).multiply(mask.reshape(len(mask), -1)).sum(axis=1)
+
+
+def _checked_mask(name, mask, saliency):
+    mask = np.asarray(mask, bool)
+    wanted = (len(saliency), *saliency.shape[2:])
+    if mask.shape != wanted:
+        raise ValueError(
+            f"The mask {name!r} has the shape {mask.shape}, but the saliency needs "
+            f"{wanted}."
+        )
+    return mask

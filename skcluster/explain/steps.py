@@ -1,0 +1,128 @@
+"""A fitted estimator taken apart: the steps before the network, and the network."""
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from ..maps import LogScaler, PhotonMapper, RedshiftNormalizer
+from ..regressors.neural import NeuralMassRegressor
+
+LN_10 = np.log(10)
+
+
+def split_network(estimator):
+    """The fitted steps before the network, in order, and the network's regressor.
+
+    A search, or another estimator that fits a copy of one, stands for its copy.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skcluster import LogScaler, XrayCNNRegressor
+    >>> split_network(make_pipeline(LogScaler(), XrayCNNRegressor()))
+    Traceback (most recent call last):
+    sklearn.exceptions.NotFittedError: This XrayCNNRegressor instance is not fitted yet...
+    """
+    steps, last = [], estimator
+    while not isinstance(last, NeuralMassRegressor):
+        if isinstance(last, Pipeline):
+            *before, last = (step for _, step in last.steps)
+            steps += before
+        else:
+            last = _fitted_copy(last)
+    check_is_fitted(last)
+    return [step for step in _flat(steps) if step not in (None, "passthrough")], last
+
+
+def _fitted_copy(estimator):
+    for name in ("best_estimator_", "estimator_"):
+        if hasattr(estimator, name):
+            return getattr(estimator, name)
+    is_class = isinstance(estimator, type)
+    kind = f"the class {estimator.__name__}" if is_class else type(estimator).__name__
+    advice = "Give a fitted XrayCNNRegressor, or a Pipeline that ends in one."
+    if kind == "EvrardProxyRegressor":
+        advice = "For the mass of a photon count, take proxy_saliency."
+    raise TypeError(f"SaliencyExplainer explains fitted networks, got {kind}. {advice}")
+
+
+def _flat(steps):
+    for step in steps:
+        if isinstance(step, Pipeline):
+            yield from _flat(step for _, step in step.steps)
+        else:
+            yield step
+
+
+def transformed(steps, X):
+    """What the steps make of X, and the functions whose product is ∂x/∂m.
+
+    Each function takes rows and returns the derivative of one step's maps with respect
+    to the maps that it was given; a step that leaves the maps alone has none. None stands
+    for a step whose derivative is not known.
+
+    Parameters
+    ----------
+    steps : list of fitted transformers
+    X : what the first of them takes
+
+    Returns
+    -------
+    X : what the last of them returns
+    derivatives : list of (step, callable or None)
+        From the counts to the last step.
+    """
+    derivatives = []
+    for step in steps:
+        before, X = X, step.transform(X)
+        if isinstance(step, PhotonMapper):
+            derivatives = []
+        elif isinstance(step, LogScaler):
+            derivatives.append((step, _of_log_scaler(X)))
+        elif isinstance(step, RedshiftNormalizer):
+            derivatives.append((step, _of_normalizer(step, before.redshift)))
+        elif _maps(before) is not _maps(X):
+            derivatives.append((step, None))
+    return X, derivatives
+
+
+def per_photon_factor(derivatives, rows):
+    """∂x/∂m of the pixels of some clusters, the product over the steps."""
+    factor = 1.0
+    for _, derivative in derivatives:
+        factor = factor * derivative(rows)
+    return factor
+
+
+def check_derivatives(derivatives):
+    """Refuse a saliency per photon where the way back to counts is not known."""
+    names = ", ".join(type(step).__name__ for step, _ in derivatives)
+    unknown = [type(step).__name__ for step, known in derivatives if known is None]
+    if unknown:
+        raise ValueError(
+            f"per_photon=True goes back from the network to counts, but the derivative of "
+            f"{unknown[0]} is not known (the steps are {names}). Give a Pipeline of "
+            "PhotonMapper, RedshiftNormalizer, LogScaler and steps that leave maps alone."
+        )
+    if not derivatives:
+        raise ValueError(
+            "per_photon=True goes back from the network to counts, but the estimator has "
+            "no step that makes its maps of counts. Give a fitted Pipeline with "
+            "RedshiftNormalizer and LogScaler before the network, and what it takes as X."
+        )
+
+
+def _of_log_scaler(after):
+    maps = _maps(after)
+    # x = log10(n + 1), so dx/dn = 1 / (ln 10 (n + 1)) = 10^-x / ln 10.
+    return lambda rows: 10.0 ** -np.asarray(maps[rows]) / LN_10
+
+
+def _of_normalizer(step, redshift):
+    expected = 10 ** (step.slope_ * redshift + step.intercept_)
+    factor = step.pivot_count / expected
+    return lambda rows: factor[rows, None, None, None]
+
+
+def _maps(X):
+    return getattr(X, "maps", X)
