@@ -27,6 +27,9 @@ docs: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_maps.py
 	$(BIN)/python benchmarks/bench_training.py
+	$(BIN)/python benchmarks/bench_phase_space.py
+	$(BIN)/python benchmarks/bench_joint.py
+	$(BIN)/python benchmarks/bench_saliency.py
 
 clean:
 	rm -rf $(VENV) docs/_build docs/generated

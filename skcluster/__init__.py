@@ -4,6 +4,7 @@ Photons travel through a `ClusterSample`, step by step, to a mass::
 
     photon lists - PhotonMapper - RedshiftNormalizer - LogScaler - XrayCNNRegressor
           |                            galaxies - PhaseSpaceKDE - JointCNNRegressor
+          |                                                    `- SaliencyExplainer
           `------- ProxyMeasurer - EvrardProxyRegressor
 
 Every step is a scikit-learn transformer or regressor that takes the sample as X, so
