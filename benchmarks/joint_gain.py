@@ -4,10 +4,10 @@
     python benchmarks/joint_gain.py --clusters 3285 --pixels 128 --bins 64 --epochs 200
 
 Both are cross-validated by octant on identical folds of the mock survey, with the same
-training (augmentation, epochs, early stopping inside the training folds). Then the galaxies
-are shuffled between clusters of equal redshift: they tell nothing any more, so what the joint
-network gains from them must go away. Ratios are paired: the same clusters are drawn again for
-both networks, 1000 times.
+training (augmentation, steps, early stopping inside the training folds). Then the galaxies
+are shuffled between clusters of equal redshift: they tell nothing any more, so what the
+joint network gains from them must go away. Ratios are paired: the same clusters are drawn
+again for both networks, 1000 times.
 """
 
 import argparse

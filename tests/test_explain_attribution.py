@@ -69,7 +69,7 @@ def slow_profiles(saliency, r500c, edges, half_width):
 
 
 def test_radial_saliency_is_the_mean_in_each_annulus(saliency):
-    few, r500c = saliency[:6, :, :8, :8], np.linspace(0.5, 1.7, 6)
+    few, r500c = saliency[:6, :, :8, :8].astype(float), np.linspace(0.5, 1.7, 6)
     edges = [0, 0.3, 0.5, 1.0, 2.0, 2.5, 9.0, 10.0]
     profile = radial_saliency(few, r500c, half_width=2.0, bins=edges)
     wanted = np.array(slow_profiles(few, r500c, edges, 2.0))
@@ -160,7 +160,7 @@ def test_sources_need_the_origin(sample):
     )
     with pytest.raises(ValueError, match=r"have another \(first: 3\)"):
         source_maps(wrong, TWO_BANDS)
-    with pytest.raises(ValueError, match="source_maps needs sample.photons"):
+    with pytest.raises(ValueError, match=r"source_maps needs sample\.photons"):
         source_maps(sample.drop("photons"), TWO_BANDS)
 
 
@@ -344,7 +344,9 @@ def test_integrated_gradients_measure_planted_sources():
         methods=["integrated_gradients"], planted=["agn"], factors=[0.1, 10]
     )
     assert_allclose(table["measured"], table["factor"], rtol=1e-3)
-    with pytest.raises(AssertionError, match="the planted ring scores nan"):
+    with pytest.raises(
+        AssertionError, match="with integrated_gradients, .* planted ring"
+    ):
         check_planted_attention(methods=["integrated_gradients"], factors=[10])
 
 
@@ -436,7 +438,7 @@ def test_last_layers_are_forgotten_one_after_the_other(network):
         assert kept == [True] * (8 - n_layers) + [False] * n_layers
         changed = SaliencyExplainer(other).explain(x)
         similarity = np.median(saliency_similarity(saliency, changed))
-        assert (similarity > 0.999) == (n_layers == 0)
+        assert (similarity == 1) == (n_layers == 0)
         again = randomized_weights(trained, n_layers, random_state=0)
         assert_array_equal(again.predict(x), other.predict(x))
     assert similarity < 0.5

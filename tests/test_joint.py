@@ -1,5 +1,6 @@
 """JointCNNRegressor: map and cube meet at one place on the sky, however cubes come."""
 
+import copy
 import pickle
 import tracemalloc
 
@@ -20,6 +21,7 @@ from skcluster import (
     PhaseSpaceKDE,
     PhotonMapper,
     RedshiftNormalizer,
+    SaliencyExplainer,
     XrayCNNRegressor,
     load_model,
     save_model,
@@ -398,3 +400,32 @@ def test_threads_of_folds_do_not_disturb_each_other(with_galaxies, survey):
         pooled = joblib.Parallel()(joblib.delayed(fit)(rows) for rows in folds)
     for one, many in zip(alone, pooled, strict=True):
         assert_array_equal(many.predict(with_galaxies), one)
+
+
+@pytest.mark.parametrize("method", ["gradient", "smoothgrad", "deep_dream"])
+def test_the_maps_of_the_joint_network_are_explained(fitted, with_galaxies, method):
+    few = with_galaxies[:3]
+    explainer = SaliencyExplainer(
+        fitted, method=method, signed=True, n_samples=2, random_state=0
+    )
+    saliency = explainer.explain(few)
+    assert saliency.shape == few.maps.shape
+    assert_array_equal(explainer.explain(few[1:2]), saliency[1:2])
+    if method != "gradient":
+        assert saliency.std() > 0
+        return
+    # The mass of a map that is a little brighter where the saliency is largest, exactly.
+    net, n = copy.deepcopy(fitted.net_.module_).double().eval(), 3
+    batch, _ = fitted._batches(fitted._read(few)).__getitems__(range(n))
+    batch = {name: value.double() for name, value in batch.items()}
+    place = np.abs(saliency).reshape(n, -1).argmax(axis=1)
+    step = 1e-6
+    masses = []
+    for sign in (-1, 1):
+        moved = batch["maps"].reshape(n, -1).clone()
+        moved[range(n), place] += sign * step / fitted.pixel_scale_
+        with torch.no_grad():
+            mass = net(**{**batch, "maps": moved.reshape(batch["maps"].shape)})
+        masses.append(mass.numpy() * fitted.target_scale_)
+    slope = (masses[1] - masses[0]) / (2 * step)
+    assert_allclose(saliency.reshape(n, -1)[range(n), place], slope, rtol=1e-3)
