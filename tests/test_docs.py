@@ -126,7 +126,8 @@ def public_names():
     names = {name for name in skcluster.__all__ if name != "datasets"}
     for package in PACKAGES:
         public = getattr(skcluster, package).__all__
-        names |= {f"{package}.{name}" for name in public if name not in names}
+        public = {name for name in public if name not in names and not name.isupper()}
+        names |= {f"{package}.{name}" for name in public}
     for short in MODULES:
         module = importlib.import_module(f"skcluster.{short}")
         made_here = {

@@ -19,7 +19,9 @@ from torch import nn
 from skcluster import (
     ClusterSample,
     EvrardProxyRegressor,
+    JointCNNRegressor,
     LogScaler,
+    PhaseSpaceKDE,
     PhotonMapper,
     ProxyMeasurer,
     QuadrantGroupKFold,
@@ -225,14 +227,70 @@ def test_threads_change_nothing_and_batches_only_last_bits(pipeline, sample, met
     assert_allclose(*of_size, atol=1e-5 * np.abs(of_size[0]).max())
 
 
-def test_members_are_averaged(regressor, full_maps):
-    mean = explain(regressor, full_maps)
+@pytest.mark.parametrize("method", ["gradient", "smoothgrad", "integrated_gradients"])
+def test_members_are_averaged(regressor, full_maps, method):
+    mean = explain(regressor, full_maps, method=method)
     alone = []
     for net in regressor.nets_:
         member = copy.copy(regressor)
         member.nets_ = [net]
-        alone.append(explain(member, full_maps))
-    assert_allclose(mean, np.mean(alone, axis=0), atol=1e-6)
+        alone.append(explain(member, full_maps, method=method))
+    assert_allclose(mean, np.mean(alone, axis=0), atol=1e-5 * mean.max())
+
+
+@pytest.fixture(scope="module")
+def joint(sample, log_mass):
+    """A pipeline that ends in the joint network, trained on galaxies too."""
+    network = JointCNNRegressor(
+        max_epochs=1, batch_size=20, device="cpu", n_threads=1, random_state=0
+    )
+    steps = PhotonMapper(n_pixels=16), RedshiftNormalizer(), LogScaler()
+    cubes = PhaseSpaceKDE(n_bins=16)
+    return make_pipeline(*steps, cubes, network).fit(sample[:24], log_mass[:24])
+
+
+def test_the_joint_network_is_explained_with_its_cubes_held_fixed(joint, sample):
+    made = joint[:-1].transform(sample[:9])
+    # Without empty pixels no pooling window has ties.
+    x = np.random.default_rng(0).uniform(0, 1, made.maps.shape).astype(np.float32)
+    network, made = joint[-1], made.assign(maps=x)
+    saliency = explain(network, made)
+    module = copy.deepcopy(network.net_.module_).double().eval()
+    row = 4
+    cubes = (made.cubes[row] - network.cube_mean_) / network.cube_scale_
+    cubes = torch.tensor(cubes, dtype=torch.double)[None]
+
+    def log_mass(x):
+        maps = torch.tensor((x - network.pixel_mean_) / network.pixel_scale_)
+        with torch.no_grad():
+            scaled = module(maps, cubes.expand(len(x), -1, -1, -1)).numpy()
+        return network.target_scale_ * scaled
+
+    wanted = numerical_gradient(log_mass, x[row].astype(float))
+    assert_allclose(saliency[row], wanted, atol=1e-4 * np.abs(wanted).max())
+    other = made.assign(cubes=made.cubes[::-1])
+    assert (explain(network, other)[row] == saliency[row]).all()
+    assert (explain(network, other)[0] != saliency[0]).any()
+
+
+@each_method
+def test_the_joint_networks_saliency_does_not_depend_on_the_neighbours(
+    joint, sample, method
+):
+    rows = np.array([7, 2, 5])
+    whole = explain(joint, sample[:9], method=method)
+    assert_array_equal(explain(joint, sample[rows], method=method), whole[rows])
+    assert whole.any(axis=(1, 2, 3)).all()
+
+
+def test_phase_space_leaves_the_way_back_to_photons(joint, sample):
+    found = explain(joint, sample[:3], per_photon=True)
+    made, normalizer = joint[:-1].transform(sample[:3]), joint[1]
+    expected = 10 ** (normalizer.slope_ * made.redshift + normalizer.intercept_)
+    factor = normalizer.pivot_count / expected[:, None, None, None]
+    x = np.asarray(made.maps, float)
+    wanted = explain(joint[-1], made) * factor / (np.log(10) * 10**x)
+    assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_a_pipeline_is_explained_from_any_step_on(pipeline, sample):
@@ -286,8 +344,10 @@ def test_gradients_work_where_the_caller_switched_them_off(regressor, full_maps)
 def test_dropout_is_off():
     maps = np.random.default_rng(0).uniform(0, 1, (12, 1, 8, 8))
     network = small_network(dropout=0.5).fit(maps, np.linspace(13.5, 15, 12))
+    network.net_.module_.eval()
+    wanted = explain(network, maps)
     network.net_.module_.train()
-    assert_array_equal(explain(network, maps), explain(network, maps))
+    assert_array_equal(explain(network, maps), wanted)
 
 
 def counts_to_log_mass(pipeline, redshift, m):

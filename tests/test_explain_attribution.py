@@ -345,7 +345,7 @@ def test_integrated_gradients_measure_planted_sources():
     )
     assert_allclose(table["measured"], table["factor"], rtol=1e-3)
     with pytest.raises(
-        AssertionError, match="with integrated_gradients, .* planted ring"
+        AssertionError, match=r"with integrated_gradients, .* planted ring"
     ):
         check_planted_attention(methods=["integrated_gradients"], factors=[10])
 
@@ -422,7 +422,7 @@ def test_structure_of_the_saliency_vanishes_with_masses_in_random_order(
     shuffled = np.random.default_rng(1).permutation(log_mass)
     ignorant = clone(trained).fit(x, shuffled)
     assert left_over_right(trained, x) > 1.5
-    assert abs(np.log(left_over_right(ignorant, x))) < np.log(1.25)
+    assert abs(np.log(left_over_right(ignorant, x))) < np.log(1.4)
 
 
 def test_last_layers_are_forgotten_one_after_the_other(network):

@@ -101,6 +101,11 @@ def test_the_primary_header_tells_of_the_cluster(tmp_path):
     assert header.comments["LOGMASS"] == "[dex]"
 
 
+def test_a_name_that_fits_cannot_spell_is_kept_as_far_as_it_can(tmp_path):
+    with written(tmp_path, np.ones((2, 2)), name="Persée 7") as hdus:
+        assert hdus[0].header["OBJECT"] == "Pers?e 7"
+
+
 def test_a_name_in_gz_is_compressed(tmp_path):
     path = tmp_path / "map.fits.gz"
     write_maps(path, np.ones((2, 2)), center=CENTER, redshift=0.1)

@@ -199,10 +199,10 @@ def test_the_band_reaches_from_low_to_high():
 def test_a_planted_ring_is_seen_at_its_radius(sample):
     """Saliency 7 beyond 0.8 R500c and 2 within, for clusters of any size."""
     center = (np.arange(64) + 0.5) / 32 - 1
-    radius = 2.3 * np.hypot(*np.meshgrid(center, center))
+    radius = 1.9 * np.hypot(*np.meshgrid(center, center))
     ring = np.where(radius > 0.8 * sample.r500c[:6, None, None], 7.0, 2.0)[:, None]
     display = RadialSaliencyDisplay.from_saliency(
-        ring, sample.r500c[:6], bins=[0, 0.4, 0.8, 1.2], lw=3
+        ring, sample.r500c[:6], half_width=1.9, bins=[0, 0.4, 0.8, 1.2], lw=3
     )
     assert_allclose(display.line_.get_xdata(), [0.2, 0.6, 1.0])
     assert_allclose(display.line_.get_ydata(), [2, 2, 7])

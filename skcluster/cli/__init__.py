@@ -1,4 +1,4 @@
-"""The `skcluster` command: demo, simulate, train and predict.
+"""The `skcluster` command: demo, simulate, train, predict and explain.
 
 Exit codes: 0 all done; 1 an error, told on one line; 2 wrong usage; 3 some clusters have
 no prediction; 130 interrupted.
@@ -9,6 +9,7 @@ import sys
 
 from .. import __version__
 from .demo import add_demo
+from .explain import add_explain
 from .models import add_predict, add_train
 from .simulate import add_simulate
 
@@ -41,7 +42,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_demo, add_simulate, add_train, add_predict):
+    for add in (add_demo, add_simulate, add_train, add_predict, add_explain):
         command = add(commands)
         command.add_argument(
             "--traceback", action="store_true", help="show where an error came from"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .output import print_table, say
+from .output import print_table, require_matplotlib, say
 
 THREE_BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
 
@@ -44,7 +44,7 @@ def demo(arguments):
     from ..comparison import compare_estimators
     from ..datasets import make_mock_survey
 
-    _require_matplotlib()
+    require_matplotlib(by="The demo")
     folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
@@ -139,17 +139,6 @@ def _show_fold(name, done, n_folds, seconds):
     end = "\r" if sys.stderr.isatty() and done < n_folds else "\n"
     text = f"{name:22s} fold {done}/{n_folds}  {seconds:6.1f} s"
     print(text, end=end, file=sys.stderr, flush=True)
-
-
-def _require_matplotlib():
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ImportError(
-            "The demo draws with matplotlib, which is not installed: "
-            'pip install "skcluster[plot]".'
-        ) from error
-    matplotlib.use("Agg")
 
 
 def _write(folder, comparison, survey):

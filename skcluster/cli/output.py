@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import numpy as np
 
@@ -9,6 +10,41 @@ import numpy as np
 def say(text):
     """One line of progress."""
     print(text, file=sys.stderr, flush=True)
+
+
+def counted(items, what, n_items, *, quiet_for=2.0):
+    """The items, counted on stderr as they are done.
+
+    Parameters
+    ----------
+    items : iterable
+    what : str
+        Before the count, as in "explained 3 / 20".
+    n_items : int
+    quiet_for : float, default=2.0
+        Say nothing before this many seconds.
+    """
+    started, has_spoken = time.perf_counter(), False
+    for done, item in enumerate(items, start=1):
+        yield item
+        if time.perf_counter() - started > quiet_for:
+            has_spoken = True
+            text = f"\r{what} {done} / {n_items}"
+            print(text, end="", file=sys.stderr, flush=True)
+    if has_spoken:
+        print(file=sys.stderr)
+
+
+def require_matplotlib(by):
+    """Make matplotlib draw into files, or say how to install it."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ImportError(
+            f"{by} draws with matplotlib, which is not installed: "
+            'pip install "skcluster[plot]".'
+        ) from error
+    matplotlib.use("Agg")
 
 
 def print_table(table, *, as_json):

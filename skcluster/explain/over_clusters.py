@@ -47,7 +47,7 @@ def binned(values, by, bins, *, groups=None, random_state=None):
             f"values must be 1-d, got shape {values.shape}; by and bins must have the same "
             f"names, got {list(by)} and {list(bins)}."
         )
-    groups = None if groups is None else np.asarray(groups)
+    groups = _checked_groups(groups, len(values))
     seed = seed_of(random_state)
     edges, numbers = {}, {}
     for name, column in by.items():
@@ -72,6 +72,7 @@ def binned(values, by, bins, *, groups=None, random_state=None):
 def _numbered(column, bins, name):
     """Edges, and the bin of each cluster; -1 or beyond for those outside."""
     if isinstance(bins, Integral) and not isinstance(bins, bool) and bins > 0:
+        _check_quantiles(column, name)
         bins = np.unique(np.quantile(column, np.linspace(0, 1, bins + 1)))
     edges = np.asarray(bins, float)
     if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
@@ -82,16 +83,35 @@ def _numbered(column, bins, name):
     return edges, np.where(column == edges[-1], len(edges) - 2, number)
 
 
-def summary(values, groups, seed):
-    """Median, 16-84 percentiles and bootstrap error of the finite values."""
-    if groups is not None and np.shape(groups) != values.shape:
+def _check_quantiles(column, name):
+    n_wrong = len(column) - np.isfinite(column).sum()
+    if n_wrong:
         raise ValueError(
-            f"groups has the shape {np.shape(groups)}, but there are {len(values)} "
+            f"{n_wrong} of {len(column)} by[{name!r}] are not finite; give edges instead "
+            "of a number of bins, and these clusters are left out."
+        )
+    if len(np.unique(column)) == 1:
+        raise ValueError(
+            f"by[{name!r}] takes one value only, {column[0]}; give edges instead of a "
+            "number of bins."
+        )
+
+
+def _checked_groups(groups, n_clusters):
+    if groups is not None and np.shape(groups) != (n_clusters,):
+        raise ValueError(
+            f"groups has the shape {np.shape(groups)}, but there are {n_clusters} "
             "clusters. Give one label a cluster."
         )
+    return None if groups is None else np.asarray(groups)
+
+
+def summary(values, groups, seed):
+    """Median, 16-84 percentiles and bootstrap error of the finite values."""
+    groups = _checked_groups(groups, len(values))
     finite = np.isfinite(values)
     low, median, high = percentiles(values[finite][:, None])[:, 0]
-    groups = None if groups is None else np.asarray(groups)[finite]
+    groups = None if groups is None else groups[finite]
     n_independent = finite.sum() if groups is None else len(np.unique(groups))
     error = np.nan
     if n_independent >= 2:

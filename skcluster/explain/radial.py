@@ -1,6 +1,6 @@
 """Saliency by distance from the cluster's centre."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -54,14 +54,16 @@ def radial_saliency(saliency, r500c, *, half_width=2.3, bins=None, band=None):
     >>> profile.median
     array([7., 0., 0.])
     """
-    saliency = checked_saliency(saliency)
+    saliency = _checked_finite(checked_saliency(saliency))
     n = len(saliency)
     r500c = checked_r500c(r500c, n)
     edges = _checked_edges(bins)
-    if band is not None and not -saliency.shape[1] <= band < saliency.shape[1]:
+    if band is not None and band not in range(-saliency.shape[1], saliency.shape[1]):
         raise ValueError(
             f"band={band!r} is not one of the {saliency.shape[1]} bands of the saliency."
         )
+    if not (isinstance(half_width, Real) and 0 < half_width < np.inf):
+        raise ValueError(f"half_width must be a positive number, got {half_width!r}.")
     radius = pixel_radius(saliency.shape[-2:], half_width).ravel()
     order = np.argsort(radius, kind="stable")
     profiles = np.empty((n, len(edges) - 1))
@@ -107,6 +109,17 @@ def checked_saliency(saliency, *, without_sign=False):
         raise ValueError(
             "Attention is a mean of saliency without sign, but some is negative or NaN. "
             "Explain with signed=False, or take np.abs(saliency)."
+        )
+    return saliency
+
+
+def _checked_finite(saliency):
+    # In a running sum one NaN would spoil all annuli beyond it.
+    wrong = np.flatnonzero(~np.isfinite(saliency).all(axis=(1, 2, 3)))
+    if len(wrong):
+        raise ValueError(
+            f"The saliency of {len(wrong)} of {len(saliency)} clusters has NaN or infinite "
+            f"pixels (first: cluster {wrong[0]}). Leave these clusters out."
         )
     return saliency
 

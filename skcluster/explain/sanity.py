@@ -1,6 +1,7 @@
 """Does an explanation hang on what the network learned?"""
 
 import copy
+from numbers import Integral
 
 import numpy as np
 from scipy.stats import rankdata
@@ -56,10 +57,11 @@ def randomized_weights(estimator, n_layers, random_state=None):
     _, regressor = split_network(estimator)
     rng = check_random_state(random_state)
     for net in regressor.nets_:
-        with torch_session(int(rng.randint(2**31 - 1))):
+        with torch_session(_seed(rng)):
             fresh = regressor._module()
         trained, untrained = layers(net.module_), layers(fresh)
-        if not 0 <= n_layers <= len(trained):
+        is_number = isinstance(n_layers, Integral) and not isinstance(n_layers, bool)
+        if not (is_number and 0 <= n_layers <= len(trained)):
             raise ValueError(
                 f"n_layers must be from 0 to {len(trained)}, the layers of the network, "
                 f"got {n_layers!r}."
@@ -67,6 +69,13 @@ def randomized_weights(estimator, n_layers, random_state=None):
         for i in range(len(trained) - n_layers, len(trained)):
             trained[i].load_state_dict(untrained[i].state_dict())
     return estimator
+
+
+def _seed(rng):
+    # The networks take their seeds from random_state in the same way, unmixed: a network
+    # of the same random_state would get back the very weights that it began with.
+    drawn = int(rng.randint(2**31 - 1))
+    return int(np.random.SeedSequence([drawn, 1]).generate_state(1)[0])
 
 
 def layers(module):

@@ -45,11 +45,11 @@ def source_maps(sample, mapper):
             "of the photon tables."
         )
     origin = photons["origin"]
-    unknown = np.setdiff1d(origin, [*ORIGINS.values()])
+    unknown = origin[~np.isin(origin, [*ORIGINS.values()])]
     if len(unknown):
         raise ValueError(
             f"The photons' origin must be 0 (ICM), 1 (AGN) or 2 (background); "
-            f"{np.isin(origin, unknown).sum()} of {len(origin)} have another (first: "
+            f"{len(unknown)} of {len(origin)} have another (first: "
             f"{unknown[0]})."
         )
     return Bunch(

@@ -4,14 +4,17 @@ matplotlib is imported when something is drawn, not before. Maps show the sky wi
 the right and North up, as they are stored.
 """
 
+from . import style
 from .maps import PhotonMapDisplay
 from .masses import MassPredictionDisplay, ProxyCorrelationDisplay
 from .multiwavelength import MultiwavelengthDisplay
 from .radial import RadialSaliencyDisplay
 from .saliency import BandSaliencyDisplay, SaliencyDisplay
 from .sources import AttentionDisplay, SourceMaskDisplay
-from .style import OKABE_ITO
 from .training import TrainingCurveDisplay
+
+OKABE_ITO = style.OKABE_ITO
+"""Colours that colour-blind readers can tell apart."""
 
 __all__ = [
     "OKABE_ITO",

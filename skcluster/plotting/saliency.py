@@ -11,6 +11,7 @@ from .sky import (
     draw_pixels,
     label_sky,
     map_colors,
+    saliency_bar,
     saliency_label,
     saliency_style,
 )
@@ -134,7 +135,7 @@ class SaliencyDisplay:
             self.saliency_images_[0],
             1,
             saliency_label(signed=signed) if self.label is None else self.label,
-            extend="both" if signed else "neither",
+            **saliency_bar(signed),
         )
         return self
 

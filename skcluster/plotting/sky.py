@@ -80,6 +80,15 @@ def saliency_style(saliency, n_decades=3):
     return {"cmap": "viridis", "norm": LogNorm(smallest, largest), "blank": True}
 
 
+def saliency_bar(signed):
+    """Options of a small colour bar for saliency, whose labels must not touch."""
+    if not signed:
+        return {}
+    from matplotlib.ticker import MaxNLocator
+
+    return {"extend": "both", "ticks": MaxNLocator(3)}
+
+
 def saliency_label(method="gradient", *, signed=False, per_photon=False):
     """What the numbers of a `SaliencyExplainer` with these parameters are."""
     if method == "integrated_gradients":

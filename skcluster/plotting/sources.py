@@ -9,6 +9,7 @@ from .sky import (
     draw_pixels,
     label_sky,
     map_colors,
+    saliency_bar,
     saliency_label,
     saliency_style,
 )
@@ -155,13 +156,15 @@ default=None
     def _draw_saliency(self, ax, image_kwargs):
         style = saliency_style(self.saliency) | image_kwargs
         self.saliency_image_ = self._draw(ax, self.saliency, **style)
-        self._bar(self.saliency_image_, ax, saliency_label(signed=not style["blank"]))
+        signed = not style["blank"]
+        label = saliency_label(signed=signed)
+        self._bar(self.saliency_image_, ax, label, **saliency_bar(signed))
 
     def _draw(self, ax, pixels, **style):
         return draw_pixels(ax, pixels, half_width=self.half_width, **style)
 
-    def _bar(self, image, axes, label):
-        options = {"location": "top", "pad": 0.05, "aspect": 15 * np.size(axes)}
+    def _bar(self, image, axes, label, **options):
+        options |= {"location": "top", "pad": 0.05, "aspect": 15 * np.size(axes)}
         return self.figure_.colorbar(image, ax=axes, label=label, **options)
 
 

@@ -1,0 +1,142 @@
+"""What `predict` and `explain` share: new clusters, and a table of their masses."""
+
+import numpy as np
+
+from .output import say
+
+NAMED = 10
+"""Clusters that a line names at most."""
+
+
+def add_cluster_options(parser):
+    """Add the options that tell the model and the clusters."""
+    parser.add_argument("model", help="stored by `skcluster train`")
+    parser.add_argument("photons", help="a table of clusters, or one FITS event list")
+    parser.add_argument(
+        "--redshift", type=float, help="of the cluster in an event list"
+    )
+    parser.add_argument("--ra", type=float, help="its centre [deg]")
+    parser.add_argument("--dec", type=float, help="its centre [deg]")
+    parser.add_argument("--galaxies", help="list of its galaxies: ra, dec, z")
+    parser.add_argument("--energy", help="name of the list's energy column")
+    parser.add_argument("--energy-unit", help="its unit: keV, eV, ...")
+
+
+def load_photon_model(path):
+    """A stored pipeline that starts with a PhotonMapper, or an error that says so."""
+    from ..persistence import load_model
+
+    return _check_takes_photons(load_model(path), path)
+
+
+def new_clusters(arguments, cosmology):
+    """The clusters of the command line: of a table, or one of an event list.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        Of a parser with `add_cluster_options`.
+    cosmology : str or astropy.cosmology.Cosmology
+        For galaxies given as ``ra``, ``dec``, ``z``.
+    """
+    from .. import ClusterSample
+    from ..io import read_galaxies, read_photons, read_sample
+
+    about = {name: getattr(arguments, name) for name in ("redshift", "ra", "dec")}
+    missing = [f"--{name}" for name, value in about.items() if value is None]
+    if len(missing) == len(about):
+        return read_sample(arguments.photons, cosmology=cosmology, verbose=1)[0]
+    if missing:
+        raise ValueError(
+            "One event list needs --redshift, --ra and --dec, but there is no "
+            f"{' and no '.join(missing)}."
+        )
+    photons = read_photons(
+        arguments.photons, energy=arguments.energy, energy_unit=arguments.energy_unit
+    )
+    center, galaxies = (arguments.ra, arguments.dec), None
+    if arguments.galaxies:
+        galaxies = read_galaxies(
+            arguments.galaxies,
+            center=center,
+            redshift=arguments.redshift,
+            cosmology=cosmology,
+        )
+    return ClusterSample(
+        [arguments.redshift],
+        photons=[photons],
+        galaxies=None if galaxies is None else [galaxies],
+        center=[center],
+        name=[str(arguments.photons)],
+    )
+
+
+def predicted_masses(model, sample):
+    """The `mass_table` of a sample with photons and a whole pipeline."""
+    return mass_table(model[1:], model[0].transform(sample))
+
+
+def mass_table(steps, mapped):
+    """Table of name, redshift, photons in the map, log10 M500c and its σ [dex], M500c.
+
+    Parameters
+    ----------
+    steps : Pipeline
+        What follows the PhotonMapper.
+    mapped : ClusterSample
+        With the PhotonMapper's maps; one without a photon gets NaN.
+    """
+    from astropy.table import Table
+
+    total = mapped.maps.total()
+    seen = total > 0
+    log_mass, std = np.full((2, len(mapped)), np.nan)
+    if seen.any():
+        log_mass[seen], std[seen] = _with_std(steps, mapped[seen])
+    names = np.arange(len(mapped)).astype(str) if mapped.name is None else mapped.name
+    table = Table(
+        {
+            "name": names,
+            "redshift": mapped.redshift,
+            "n_photons": total.astype(int),
+            "log_mass": log_mass,
+            "std_dex": std,
+            "mass": 10**log_mass,
+        }
+    )
+    for column, form in (("redshift", ".4f"), ("log_mass", ".3f"), ("std_dex", ".3f")):
+        table[column].format = form
+    table["mass"].format = ".3e"
+    return table
+
+
+def _with_std(steps, mapped):
+    if np.isnan(getattr(steps[-1], "residual_std_", 0.0)):
+        return steps.predict(mapped), np.nan
+    return steps.predict(mapped, return_std=True)
+
+
+def exit_code(table):
+    """0, or 3 with a line that says which clusters of the table have no mass."""
+    lost = table["name"][np.isnan(table["log_mass"])]
+    if not len(lost):
+        return 0
+    names = ", ".join([*lost[:NAMED], *(["..."] if len(lost) > NAMED else [])])
+    say(
+        f"{len(lost)} of {len(table)} clusters have no photon in the map, so no mass. "
+        f"Check their centres, redshifts and energies: {names}."
+    )
+    return 3
+
+
+def _check_takes_photons(model, path):
+    from .. import PhotonMapper
+
+    steps = getattr(model, "steps", [("", model)])
+    if not isinstance(steps[0][1], PhotonMapper):
+        raise ValueError(
+            f"{path} holds a {type(model).__name__} that starts with "
+            f"{type(steps[0][1]).__name__}, but photon lists need PhotonMapper first. "
+            "Give a model of `skcluster train`."
+        )
+    return model

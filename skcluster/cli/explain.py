@@ -1,0 +1,206 @@
+"""`skcluster explain`: where on the sky a stored model looks, as FITS and as pictures."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from .clusters import (
+    add_cluster_options,
+    exit_code,
+    load_photon_model,
+    mass_table,
+    new_clusters,
+)
+from .output import counted, print_table, require_matplotlib
+
+METHODS = ("gradient", "smoothgrad", "integrated_gradients", "deep_dream")
+KINDS = ("fits", "png")
+CLUSTERS_AT_A_TIME = 16
+
+
+def add_explain(commands):
+    """Add the parser of `explain`."""
+    parser = commands.add_parser(
+        "explain",
+        help="show where on the sky a stored model looks",
+        description="For each cluster, write FOLDER/NAME.fits with its photon maps, the "
+        "network's input and the saliency on the sky, and FOLDER/NAME.png with a picture. "
+        "Clusters are given as for `predict`.",
+    )
+    add_cluster_options(parser)
+    parser.add_argument("-o", "--output", required=True, help="folder for the files")
+    parser.add_argument(
+        "--method", default="gradient", choices=METHODS, help="default: gradient"
+    )
+    parser.add_argument(
+        "--signed", action="store_true", help="keep the sign of the saliency"
+    )
+    parser.add_argument(
+        "--per-photon",
+        action="store_true",
+        help="saliency per photon instead of per unit of the network's input",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of smoothgrad's noise; default: 0"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace old files")
+    parser.add_argument("--json", action="store_true", help="JSON on standard output")
+    parser.set_defaults(run=explain)
+    return parser
+
+
+def explain(arguments):
+    """Write two files for each cluster and print a table of them."""
+    from ..explain import SaliencyExplainer
+
+    require_matplotlib(by="`skcluster explain`")
+    model = load_photon_model(arguments.model)
+    steps, _ = _taken_apart(model, arguments.model)
+    explainer = SaliencyExplainer(
+        model[1:],
+        method=arguments.method,
+        signed=arguments.signed,
+        per_photon=arguments.per_photon,
+        random_state=arguments.seed,
+    )
+    explainer._check_parameters()
+    sample, stems = _clusters_and_stems(arguments, model[0].cosmology)
+    folder = Path(arguments.output)
+    _check_is_free(folder, stems, arguments.overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+    mapped = model[0].transform(sample)
+    table = mass_table(model[1:], mapped)
+    del table["mass"]
+    shown = np.flatnonzero(np.isfinite(table["log_mass"]))
+    files = np.full((2, len(sample)), "", dtype=object)
+    images = _images(explainer, steps, mapped, shown)
+    for i, found in zip(shown, counted(images, "explained", len(shown)), strict=True):
+        files[:, i] = paths = [f"{folder / stems[i]}.{kind}" for kind in KINDS]
+        cluster = mapped[[i]]
+        _write_fits(paths[0], table[i], cluster, found, model[0], arguments)
+        _write_png(paths[1], table[i], cluster, found[1], model[0], arguments)
+    for kind, names in zip(KINDS, files, strict=True):
+        table[kind] = names.astype(str)
+    print_table(table, as_json=arguments.json)
+    return exit_code(table)
+
+
+def _images(explainer, steps, mapped, rows):
+    """The network's input and the saliency of one cluster after the other."""
+    for start in range(0, len(rows), CLUSTERS_AT_A_TIME):
+        block = mapped[rows[start : start + CLUSTERS_AT_A_TIME]]
+        saliency = explainer.explain(block)
+        for step in steps:
+            block = step.transform(block)
+        yield from zip(np.asarray(block.maps), saliency, strict=True)
+
+
+def _write_fits(path, row, cluster, images, mapper, arguments):
+    from ..io import write_maps
+
+    cards = {
+        "MODEL": (_printable(Path(arguments.model).name), "that was explained"),
+        "METHOD": (arguments.method, "of the saliency"),
+        "SIGNED": (arguments.signed, "whether the saliency keeps its sign"),
+        "PERPHOT": (arguments.per_photon, "whether it is per photon"),
+        "SALUNIT": (_unit(arguments), "of the saliency"),
+        "NPHOT": (int(row["n_photons"]), "photons in the maps"),
+        "LOGMASS": (float(row["log_mass"]), "predicted log10 M500c [Msun/h]"),
+    }
+    if np.isfinite(row["std_dex"]):
+        cards["LOGM_STD"] = (float(row["std_dex"]), "its standard deviation [dex]")
+    write_maps(
+        path,
+        cluster.maps,
+        input=images[0],
+        saliency=images[1],
+        center=cluster.center[0],
+        redshift=cluster.redshift[0],
+        half_width=mapper.half_width,
+        cosmology=mapper.cosmology,
+        bands=mapper.bands,
+        name=row["name"],
+        units={"map": "count", "saliency": _unit(arguments)},
+        header=cards,
+        overwrite=arguments.overwrite,
+    )
+
+
+def _write_png(path, row, cluster, saliency, mapper, arguments):
+    from matplotlib import pyplot as plt
+
+    from ..cosmology import r500c_of_mass
+    from ..plotting import SaliencyDisplay
+    from ..plotting.sky import saliency_label
+
+    r500c = cluster.r500c
+    if r500c is None:
+        mass = [10 ** row["log_mass"]]
+        r500c = r500c_of_mass(mass, cluster.redshift, mapper.cosmology)
+    label = saliency_label(
+        arguments.method, signed=arguments.signed, per_photon=arguments.per_photon
+    )
+    display = SaliencyDisplay(
+        np.asarray(cluster.maps).sum(axis=1),
+        saliency.mean(axis=0, keepdims=True),
+        half_width=mapper.half_width,
+        r500c=r500c,
+        label=label,
+    ).plot(figsize=(7.1, 4.3))
+    try:
+        display.figure_.suptitle(_title(row), fontsize="medium")
+        display.figure_.savefig(path, dpi=150)
+    finally:
+        plt.close(display.figure_)
+
+
+def _title(row):
+    # A dollar would start a formula.
+    name = str(row["name"]).replace("$", r"\$")
+    std = f" ± {row['std_dex']:.2f}" if np.isfinite(row["std_dex"]) else ""
+    mass = rf"$\log_{{10}} M$ = {row['log_mass']:.2f}{std}"
+    return f"{name}: z = {row['redshift']:.3f}, {mass}"
+
+
+def _unit(arguments):
+    if arguments.method == "deep_dream":
+        return ""
+    return "dex/count" if arguments.per_photon else "dex"
+
+
+def _printable(text):
+    # A FITS header holds nothing but printable ASCII.
+    return re.sub(r"[^ -~]", "?", text)
+
+
+def _taken_apart(model, path):
+    """The steps between the mapper and the network, and the network."""
+    from ..explain.steps import split_network
+
+    try:
+        return split_network(model[1:])
+    except TypeError as error:
+        raise ValueError(f"The model in {path} cannot be explained. {error}") from error
+
+
+def _clusters_and_stems(arguments, cosmology):
+    """The clusters and their files' names; an event list has that of its file."""
+    from ..io.samples import file_stems
+
+    sample = new_clusters(arguments, cosmology)
+    if arguments.redshift is not None:
+        name = re.sub(r"\.(fits?|evt)(\.gz)?$", "", Path(arguments.photons).name)
+        sample = sample.assign(name=[name])
+    return sample, file_stems(sample)
+
+
+def _check_is_free(folder, stems, overwrite):
+    # Before the work, not behind it.
+    files = [folder / f"{stem}.{kind}" for stem in stems for kind in KINDS]
+    old = [file for file in files if file.exists()]
+    if old and not overwrite:
+        raise FileExistsError(
+            f"{len(old)} of {len(files)} files are there already (first: {old[0]}). "
+            "Give another folder, or --overwrite."
+        )

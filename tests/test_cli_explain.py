@@ -1,0 +1,379 @@
+"""`skcluster explain`: saliency of a stored model, on the sky and as a picture."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from astropy.io import fits
+from astropy.table import Table
+from astropy.wcs import WCS
+from matplotlib import pyplot as plt
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.pipeline import make_pipeline
+
+from skcluster import (
+    EvrardProxyRegressor,
+    PhotonMapper,
+    SaliencyExplainer,
+    load_model,
+    read_sample,
+    save_model,
+)
+from skcluster.cli import explain as command
+from skcluster.cli import main, output
+from skcluster.explain.methods import METHODS
+
+BANDS = ((0.5, 1.2), (1.2, 7.0))
+TINY = ["--pixels=16", "--epochs=1", "--device=cpu"]
+N_CLUSTERS = 14
+
+pytest.importorskip("skops")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explain")
+    assert main(["simulate", str(folder / "survey"), f"--clusters={N_CLUSTERS}"]) == 0
+    return folder / "survey" / "clusters.ecsv"
+
+
+@pytest.fixture(scope="module")
+def model(survey):
+    """A network on two bands, trained for one epoch."""
+    path = survey.parent / "tiny.skops"
+    options = ["-o", str(path), "--bands=0.5-1.2,1.2-7", *TINY]
+    assert main(["train", str(survey), *options]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def few(survey):
+    """Two clusters of the survey, with names that are no file names."""
+    return part_of(survey, [0, 1], "few", name=["A 1/x", "a 1:x"])
+
+
+def part_of(survey, rows, stem, **columns):
+    """Path of a table of some clusters, with columns replaced."""
+    table = Table.read(survey)[rows]
+    for name, column in columns.items():
+        table[name] = column
+    path = survey.parent / f"{stem}.ecsv"
+    table.write(path, overwrite=True)
+    return path
+
+
+def outcome(capsys, *arguments):
+    """Exit code, rows of the JSON, and standard error of `explain`."""
+    capsys.readouterr()
+    code = main(["explain", *map(str, arguments), "--json"])
+    out, err = capsys.readouterr()
+    return code, json.loads(out) if out else None, err
+
+
+def refused(capsys, *arguments):
+    code, rows, err = outcome(capsys, *arguments)
+    assert (code, rows) == (1, None)
+    (line,) = [line for line in err.splitlines() if line.startswith("skcluster: ")]
+    return line
+
+
+def images(path, key):
+    """All bands of an image."""
+    with fits.open(path) as hdus:
+        return np.array([hdu.data for hdu in hdus if hdu.name == key])
+
+
+@pytest.fixture(scope="module")
+def signed(model, few, tmp_path_factory):
+    """The folder that `explain --signed` made for two clusters."""
+    folder = tmp_path_factory.mktemp("signed") / "new" / "out"
+    assert main(["explain", str(model), str(few), "-o", str(folder), "--signed"]) == 0
+    return folder
+
+
+STEMS = ["00000_A_1_x", "00001_a_1_x"]
+
+
+def test_every_cluster_gets_two_files_of_a_safe_name(signed):
+    assert sorted(path.name for path in signed.iterdir()) == sorted(
+        f"{stem}.{kind}" for stem in STEMS for kind in ("fits", "png")
+    )
+    for stem in STEMS:
+        assert (signed / f"{stem}.png").read_bytes().startswith(b"\x89PNG\r\n")
+    assert plt.get_fignums() == []
+
+
+def test_the_images_are_counts_input_and_saliency(model, few, signed):
+    pipeline, (sample, _) = load_model(model), read_sample(few)
+    counts = PhotonMapper(bands=BANDS, n_pixels=16).transform(sample).maps
+    x = pipeline[:-1].transform(sample).maps
+    saliency = SaliencyExplainer(pipeline, signed=True).explain(sample)
+    assert (saliency < 0).any()
+    for i, stem in enumerate(STEMS):
+        path = signed / f"{stem}.fits"
+        assert_array_equal(images(path, "MAP"), np.asarray(counts[i])[0])
+        assert_allclose(images(path, "INPUT"), np.asarray(x[i])[0], rtol=1e-6)
+        assert_allclose(images(path, "SALIENCY"), saliency[i], rtol=1e-5)
+
+
+def test_the_table_has_the_masses_of_predict_and_the_files(
+    model, survey, tmp_path, capsys
+):
+    one = part_of(survey, [8], "one", name=["eight"])
+    _, (row,), _ = outcome(capsys, model, one, "-o", tmp_path)
+    assert main(["predict", str(model), str(one), "--json"]) == 0
+    (expected,) = json.loads(capsys.readouterr().out)
+    del expected["mass"]
+    files = {kind: str(tmp_path / f"eight.{kind}") for kind in ("fits", "png")}
+    assert row == expected | files
+    assert list(row) == [*expected, *files]
+    command = ["explain", str(model), str(one), "-o", str(tmp_path), "--overwrite"]
+    assert main(command) == 0
+    header, _, line = capsys.readouterr().out.splitlines()
+    assert header.split() == list(row)
+    assert line.split()[::5] == ["eight", files["fits"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "params", "unit"),
+    [
+        (
+            ["--method=smoothgrad", "--seed=3"],
+            {"method": "smoothgrad", "random_state": 3},
+            "dex",
+        ),
+        (["--method=deep_dream"], {"method": "deep_dream"}, ""),
+    ],
+)
+def test_the_saliency_is_that_of_the_explainer(
+    model, survey, tmp_path, capsys, options, params, unit
+):
+    one = part_of(survey, [4], "one")
+    code, (row,), _ = outcome(capsys, model, one, "-o", tmp_path, *options)
+    assert code == 0
+    expected = SaliencyExplainer(load_model(model), **params)
+    expected = expected.explain(read_sample(one)[0])[0]
+    assert_allclose(images(row["fits"], "SALIENCY"), expected, rtol=1e-5, atol=1e-12)
+    header = fits.getheader(row["fits"], "SALIENCY")
+    assert header["BUNIT"] == unit == fits.getheader(row["fits"])["SALUNIT"]
+
+
+def test_integrated_gradients_through_captum(model, survey, tmp_path, capsys):
+    pytest.importorskip("captum")
+    one = part_of(survey, [5], "one")
+    options = ["-o", tmp_path, "--method=integrated_gradients", "--signed"]
+    _, (row,), _ = outcome(capsys, model, one, *options)
+    found, x = images(row["fits"], "SALIENCY"), images(row["fits"], "INPUT")
+    assert found.any()
+    assert not found[x == 0].any()
+
+
+def test_cards_tell_of_cluster_model_and_method(model, survey, tmp_path, capsys):
+    one = part_of(survey, [6], "one", name=["Ωmega 6"])
+    options = ["-o", tmp_path, "--signed", "--per-photon"]
+    _, (row,), _ = outcome(capsys, model, one, *options)
+    with fits.open(row["fits"]) as hdus:
+        header, energies = hdus[0].header, hdus["SALIENCY", 2].header
+        assert hdus["MAP"].header["BUNIT"] == "count"
+    assert (header["OBJECT"], header["MODEL"]) == ("?mega 6", "tiny.skops")
+    assert (header["METHOD"], header["SIGNED"], header["PERPHOT"]) == (
+        "gradient",
+        True,
+        True,
+    )
+    assert header["NPHOT"] == row["n_photons"] == images(row["fits"], "MAP").sum()
+    for card, name in (
+        ("REDSHIFT", "redshift"),
+        ("LOGMASS", "log_mass"),
+        ("LOGM_STD", "std_dex"),
+    ):
+        assert_allclose(header[card], row[name], rtol=1e-12)
+    assert (energies["E_MIN"], energies["E_MAX"]) == BANDS[1]
+    assert header["SALUNIT"] == energies["BUNIT"] == "dex/count"
+    explainer = SaliencyExplainer(load_model(model), signed=True, per_photon=True)
+    expected = explainer.explain(read_sample(one)[0])[0]
+    assert_allclose(images(row["fits"], "SALIENCY"), expected, rtol=1e-5)
+
+
+def test_a_mass_without_an_error_has_no_such_card(survey, tmp_path, capsys):
+    # Five clusters are too few to hold any out.
+    five, path = part_of(survey, slice(5), "five"), tmp_path / "few.skops"
+    assert main(["train", str(five), "-o", str(path), *TINY]) == 0
+    one = part_of(survey, [0], "one")
+    code, (row,), _ = outcome(capsys, path, one, "-o", tmp_path)
+    header = fits.getheader(row["fits"])
+    assert (code, row["std_dex"]) == (0, None)
+    assert "LOGMASS" in header
+    assert "LOGM_STD" not in header
+
+
+def event_list(path, center, east, north, n_planted=500):
+    """A list with many photons at one place [deg], and one at the centre."""
+    ra = center[0] + np.append(np.full(n_planted, east), 0) / np.cos(
+        np.radians(center[1])
+    )
+    dec = center[1] + np.append(np.full(n_planted, north), 0)
+    Table({"RA": ra, "DEC": dec, "ENERGY": np.full(len(ra), 1.0)}).write(path)
+    return ra[0], dec[0]
+
+
+def test_a_planted_photon_lies_in_its_pixel_on_the_sky(model, tmp_path, capsys):
+    center, path = (359.99, 40.0), tmp_path / "planted.fits.gz"
+    ra, dec = event_list(path, center, east=0.11, north=-0.05)
+    about = ["--redshift=0.2", f"--ra={center[0]}", f"--dec={center[1]}"]
+    options = [*about, "--energy=ENERGY", "--energy-unit=keV"]
+    code, (row,), _ = outcome(capsys, model, path, *options, "-o", tmp_path / "out")
+    assert (code, row["name"]) == (0, "planted")
+    assert row["fits"] == str(tmp_path / "out" / "planted.fits")
+    headers = [fits.getheader(row["fits"], key) for key in ("MAP", "INPUT", "SALIENCY")]
+    for header in headers:
+        column, line = np.round(WCS(header).world_to_pixel_values(ra, dec)).astype(int)
+        assert images(row["fits"], "MAP")[0, line, column] == 500
+        assert images(row["fits"], "INPUT")[0, line, column] > 0
+        assert_allclose(WCS(header).wcs.cdelt, WCS(headers[0]).wcs.cdelt, rtol=1e-12)
+
+
+def test_clusters_without_a_photon_are_skipped_and_named(
+    model, survey, tmp_path, capsys
+):
+    table = Table.read(survey)[:2]
+    dec = table["dec"] - [20, 0] * np.sign(table["dec"])
+    lost = part_of(survey, [0, 1], "lost", name=["b", "c"], dec=dec)
+    code, rows, err = outcome(capsys, model, lost, "-o", tmp_path)
+    assert code == 3
+    assert [row["log_mass"] is None for row in rows] == [True, False]
+    assert (rows[0]["n_photons"], rows[0]["fits"], rows[0]["png"]) == (0, "", "")
+    assert "1 of 2 clusters have no photon in the map, so no mass." in err
+    assert "energies: b." in err
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["c.fits", "c.png"]
+    sample = read_sample(lost)[0][[1]]
+    expected = SaliencyExplainer(load_model(model)).explain(sample)[0]
+    assert_allclose(images(rows[1]["fits"], "SALIENCY"), expected, rtol=1e-5)
+
+
+def test_blocks_of_clusters_change_nothing(model, survey, monkeypatch):
+    pipeline, rows = load_model(model), np.array([2, 0, 1])
+    mapped = pipeline[0].transform(read_sample(survey)[0])
+    explainer = SaliencyExplainer(pipeline[1:], method="smoothgrad", random_state=0)
+    whole = list(command._images(explainer, pipeline[1:-1], mapped, rows))
+    monkeypatch.setattr(command, "CLUSTERS_AT_A_TIME", 2)
+    parts = list(command._images(explainer, pipeline[1:-1], mapped, rows))
+    assert len(parts) == 3
+    for one, other in zip(whole, parts, strict=True):
+        assert_array_equal(one[0], other[0])
+        assert_array_equal(one[1], other[1])
+
+
+def test_old_files_are_replaced_only_if_told(model, survey, tmp_path, capsys):
+    one = part_of(survey, [7], "one", name=["seven"])
+    (tmp_path / "seven.png").write_bytes(b"old")
+    line = refused(capsys, model, one, "-o", tmp_path)
+    assert "1 of 2 files are there already (first: " in line
+    assert line.endswith("seven.png). Give another folder, or --overwrite.")
+    assert [path.name for path in tmp_path.iterdir()] == ["seven.png"]
+    (tmp_path / "seven.fits").write_bytes(b"old")
+    assert outcome(capsys, model, one, "-o", tmp_path, "--overwrite")[0] == 0
+    assert images(tmp_path / "seven.fits", "MAP").any()
+    assert (tmp_path / "seven.png").read_bytes() != b"old"
+
+
+def test_a_joint_model_sees_the_galaxies(survey, tmp_path, capsys):
+    path = tmp_path / "joint.skops"
+    options = ["--joint", "--bins=16", "--allow-missing", *TINY]
+    assert main(["train", str(survey), "-o", str(path), *options]) == 0
+    one = part_of(survey, [3], "one")
+    code, (row,), _ = outcome(capsys, path, one, "-o", tmp_path)
+    assert code == 0
+    explainer = SaliencyExplainer(load_model(path))
+    sample, _ = read_sample(one)
+    expected = explainer.explain(sample)[0]
+    assert_allclose(images(row["fits"], "SALIENCY"), expected, rtol=1e-5)
+    bare = explainer.explain(sample.drop("galaxies"))[0]
+    assert not np.allclose(bare, expected, rtol=1e-4)
+
+
+def test_methods_are_those_of_the_explainer():
+    # The command does not import torch to print its help.
+    assert set(command.METHODS) == set(METHODS)
+
+
+@pytest.mark.parametrize("options", [["-o", "out", "--method=crystal_ball"], []])
+def test_wrong_usage_exits_with_2(model, few, options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["explain", str(model), str(few), *options])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("usage: skcluster explain")
+    assert "crystal_ball" in error or "-o/--output" in error
+
+
+def test_what_cannot_be_explained_is_refused_before_the_work(
+    model, few, tmp_path, capsys, monkeypatch
+):
+    folder = tmp_path / "out"
+    options = ["-o", folder, "--per-photon", "--method=deep_dream"]
+    # The clusters need not even be there.
+    assert "needs a derivative" in refused(capsys, model, "nowhere.ecsv", *options)
+    save_model(EvrardProxyRegressor(), tmp_path / "proxies.skops")
+    line = refused(capsys, tmp_path / "proxies.skops", few, "-o", folder)
+    assert "photon lists need PhotonMapper first" in line
+    line = refused(capsys, model, few, "-o", folder, "--redshift=0.2")
+    assert "needs --redshift, --ra and --dec" in line
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    line = refused(capsys, model, few, "-o", folder)
+    assert "`skcluster explain` draws with matplotlib, which is not installed" in line
+    assert 'pip install "skcluster[plot]"' in line
+    assert not folder.exists()
+
+
+def test_a_mass_from_another_estimator_is_no_network(few, tmp_path, capsys):
+    path = tmp_path / "proxy.skops"
+    save_model(make_pipeline(PhotonMapper(), EvrardProxyRegressor()), path)
+    line = refused(capsys, path, few, "-o", tmp_path / "out")
+    assert "proxy.skops cannot be explained. SaliencyExplainer explains" in line
+
+
+def test_progress_is_shown_only_if_it_takes_long(capsys):
+    assert list(output.counted("abc", "explained", 3)) == ["a", "b", "c"]
+    assert capsys.readouterr() == ("", "")
+    assert list(output.counted("abc", "explained", 3, quiet_for=-1)) == ["a", "b", "c"]
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "\rexplained 1 / 3\rexplained 2 / 3\rexplained 3 / 3\n"
+
+
+def test_real_photons_of_erosita_lie_on_the_sky(model, data_folder, tmp_path, capsys):
+    path = data_folder / "efeds" / "efeds_example_events.fits"
+    if not path.is_file():
+        pytest.skip(f"There is no file {path}.")
+    about = ["--redshift=0.333", "--ra=140.3385", "--dec=3.2906"]
+    code, (row,), _ = outcome(capsys, model, path, *about, "-o", tmp_path)
+    assert code == 0
+    saliency = images(row["fits"], "SALIENCY")
+    wcs = WCS(fits.getheader(row["fits"], "SALIENCY"))
+    # Between the four pixels in the middle of 16: the centre of the list.
+    found = wcs.world_to_pixel_values(140.3385, 3.2906)
+    assert_allclose(found, [7.5, 7.5], atol=1e-6)
+    assert saliency.shape == (2, 16, 16)
+    # The sky of the photons themselves, binned by astropy alone, is that of the counts.
+    events = fits.getdata(path, 1)
+    energy = events["PI"] / 1000
+    column, line = wcs.world_to_pixel_values(events["RA"], events["DEC"])
+    inside = (energy >= 0.5) & (energy < 1.2)
+    edges = np.arange(17) - 0.5
+    expected, *_ = np.histogram2d(line[inside], column[inside], bins=(edges, edges))
+    counts = images(row["fits"], "MAP")[0]
+    assert np.abs(counts - expected).sum() <= 0.01 * expected.sum()
+    peak = np.array(np.unravel_index(counts.argmax(), counts.shape))
+    assert (np.abs(peak - 7.5) <= 1.5).all()
