@@ -37,18 +37,18 @@ class SaliencyExplainer:
     with x the log-scaled map that the network is given: the scalings of the target and of
     the input are undone. Of several members, f is their mean.
 
-    ====================== ========================================================
-    ``gradient``           :math:`\partial f / \partial x` [dex per unit of x]
-    ``smoothgrad``         its mean over `n_samples` maps with Gaussian noise of
-                           standard deviation `noise` (Smilkov+2017)
+    ======================== ======================================================
+    ``gradient``             :math:`\partial f / \partial x` [dex per unit of x]
+    ``smoothgrad``           its mean over `n_samples` maps with Gaussian noise of
+                             standard deviation `noise` (Smilkov+2017)
     ``integrated_gradients`` :math:`x` times its mean between a map without photons and
-                           x, in `n_samples` steps (Sundararajan+2017): each pixel's
-                           part in :math:`f(x) - f(0)` [dex], and 0 where there is no
-                           photon. Needs captum: ``pip install "skcluster[explain]"``
-    ``deep_dream``         the change of x by two steps of gradient ascent on f, each of
-                           0.01 training standard deviations times the gradient over
-                           its mean size in the map (Yan+2020) [unit of x]
-    ====================== ========================================================
+                             x, in `n_samples` steps (Sundararajan+2017): each pixel's
+                             part in :math:`f(x) - f(0)` [dex], and 0 where there is no
+                             photon. Needs captum: ``pip install "skcluster[explain]"``
+    ``deep_dream``           the change of x by two steps of gradient ascent on f, each
+                             of 0.01 training standard deviations times the gradient
+                             over its mean size in the map (Yan+2020) [unit of x]
+    ======================== ======================================================
 
     Parameters
     ----------

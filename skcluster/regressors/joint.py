@@ -57,9 +57,6 @@ class JointCNNRegressor(NeuralMassRegressor):
 
     Attributes
     ----------
-    net_, nets_, n_iter_, history_, map_shape_, pixel_mean_, pixel_scale_, \
-target_mean_, target_scale_, residual_std_
-        As in `XrayCNNRegressor`.
     n_bins_ : int
         Cells a side of the training cubes.
     cube_mean_, cube_scale_ : float
@@ -67,6 +64,8 @@ target_mean_, target_scale_, residual_std_
 
     Notes
     -----
+    It has the attributes of `XrayCNNRegressor`, too.
+
     Galaxies take 24 bytes each and a cube of 64³ cells a megabyte: with galaxies the
     memory of training is bounded by the batch, with cubes by the survey. Both give the
     same numbers.

@@ -81,7 +81,9 @@ class JointBatches(MapBatches):
         Of the training cells. A missing cube stands at the mean.
     """
 
-    def __init__(self, inputs, target=None, *, n_bins, cube_mean, cube_deviation, **map):
+    def __init__(
+        self, inputs, target=None, *, n_bins, cube_mean, cube_deviation, **map
+    ):
         super().__init__(inputs.maps, target, **map)
         self.inputs, self.n_bins = inputs, n_bins
         self.cube_mean, self.cube_deviation = cube_mean, cube_deviation
