@@ -6,7 +6,8 @@
 Every cluster is explained by the network that did not see it (cross-validation by octant).
 
 1. Saliency against radius, of the one-band network and of N_phot (paper Fig. 7).
-2. Saliency of AGN pixels over that of ICM pixels, one band against three (paper 6.2, 6.3).
+2. Saliency of AGN pixels over that of ICM pixels, one band against three (paper 6.2, 6.3);
+   and at equal radius, because sources differ in where they lie.
 3. Nulls. Without core scatter in the survey, the network has less reason to distrust the
    core. A network trained on a survey without AGN cannot have learned to ignore them, so on
    the survey with AGN its contrast must be gone. A network trained on shuffled masses must
@@ -107,11 +108,39 @@ def core_over_outskirts(profile):
     return np.median(ratio), np.median(ratio[drawn], axis=1).std()
 
 
+def contrast_at_equal_radius(saliency, masks):
+    """log10 of the saliency of AGN pixels over that of ICM pixels equally far out.
+
+    Sources differ in where they lie, and saliency falls with radius whatever is there.
+    Median over clusters, and its bootstrap error.
+    """
+    pixels = saliency.mean(axis=1)
+    n, size, _ = pixels.shape
+    offset = np.arange(size) - (size - 1) / 2
+    ring = np.hypot(*np.meshgrid(offset, offset)).astype(int).ravel()
+    n_rings = ring.max() + 1
+    place = np.arange(n)[:, None] * n_rings + ring
+    icm, agn = (masks[name].reshape(n, -1) for name in ("icm", "agn"))
+    flat = pixels.reshape(n, -1)
+    total = np.bincount(place[icm], flat[icm], n * n_rings)
+    count = np.bincount(place[icm], minlength=n * n_rings)
+    mean = np.divide(total, count, out=np.full(n * n_rings, np.nan), where=count > 0)
+    expected = mean[place]
+    compared = agn & np.isfinite(expected)
+    sums = [np.where(compared, part, 0).sum(axis=1) for part in (flat, expected)]
+    seen = compared.any(axis=1) & (sums[0] > 0) & (sums[1] > 0)
+    contrast = np.log10(sums[0][seen] / sums[1][seen])
+    drawn = np.random.default_rng(0).integers(0, len(contrast), (1000, len(contrast)))
+    return np.median(contrast), np.median(contrast[drawn], axis=1).std()
+
+
 def report(name, survey, saliency, predicted, arguments):
     """Print what one network looks at; return its profile and attention."""
     profile = radial_saliency(saliency, survey.sample.r500c, bins=EDGES)
     sources = source_maps(survey.sample, PhotonMapper(n_pixels=arguments.pixels))
-    attention = source_attention(saliency, source_masks(sources), random_state=0)
+    masks = source_masks(sources)
+    attention = source_attention(saliency, masks, random_state=0)
+    matched, matched_error = contrast_at_equal_radius(saliency, masks)
     core, core_error = core_over_outskirts(profile)
     contrast = attention.log_ratio
     scatter = ""
@@ -122,7 +151,8 @@ def report(name, survey, saliency, predicted, arguments):
     print(
         f"{name}: {scatter}core / R500c {core:.3f} ± {core_error:.3f}, "
         f"log10 AGN / ICM {contrast['median']:+.3f} ± {contrast['median_error']:.3f} "
-        f"(16-84 %: {contrast['low']:+.3f} to {contrast['high']:+.3f})",
+        f"(16-84 %: {contrast['low']:+.3f} to {contrast['high']:+.3f}), at equal radius "
+        f"{matched:+.3f} ± {matched_error:.3f}",
         flush=True,
     )
     return profile, attention

@@ -96,6 +96,7 @@ def images(path, key):
 @pytest.fixture(scope="module")
 def signed(model, few, tmp_path_factory):
     """The folder that `explain --signed` made for two clusters."""
+    plt.close("all")  # what other tests left open
     folder = tmp_path_factory.mktemp("signed") / "new" / "out"
     assert main(["explain", str(model), str(few), "-o", str(folder), "--signed"]) == 0
     return folder

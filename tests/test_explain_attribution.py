@@ -86,6 +86,13 @@ def test_radial_saliency_is_the_mean_in_each_annulus(saliency):
     assert_allclose(profile.radius, (np.array(edges[1:]) + edges[:-1]) / 2)
 
 
+def test_annuli_are_half_open():
+    innermost = np.hypot(0.5, 0.5)
+    edges = [0, innermost, 3]
+    found = radial_saliency(np.ones((1, 1, 4, 4)), [1.0], half_width=2.0, bins=edges)
+    assert_array_equal(found.profiles, [[np.nan, 1.0]])
+
+
 def test_radial_saliency_of_one_band(saliency):
     r500c = np.ones(60)
     second = radial_saliency(saliency, r500c, band=1)

@@ -57,6 +57,22 @@ class JointCNNRegressor(NeuralMassRegressor):
 
     Attributes
     ----------
+    net_ : skorch net
+        The first member; its torch module is ``net_.module_``.
+    nets_ : list of skorch nets
+    n_iter_ : int
+        Epochs trained, of the member that took most.
+    history_ : list of dict
+        One row per epoch and member: losses and seconds.
+    map_shape_ : tuple of 3 int
+        ``(n_bands, n_pixels, n_pixels)`` of the training maps.
+    pixel_mean_, pixel_scale_ : float
+        Moments of the training pixels.
+    target_mean_, target_scale_ : float
+        Moments of the training log10 M.
+    residual_std_ : float
+        Root mean square error on the held-out training clusters [dex]; NaN if nothing
+        was held out.
     n_bins_ : int
         Cells a side of the training cubes.
     cube_mean_, cube_scale_ : float
@@ -64,8 +80,6 @@ class JointCNNRegressor(NeuralMassRegressor):
 
     Notes
     -----
-    It has the attributes of `XrayCNNRegressor`, too.
-
     Galaxies take 24 bytes each and a cube of 64³ cells a megabyte: with galaxies the
     memory of training is bounded by the batch, with cubes by the survey. Both give the
     same numbers.
