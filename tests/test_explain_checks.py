@@ -272,9 +272,9 @@ def test_attention_without_an_error_says_so_in_words(saliency, masks):
 
 def test_unknown_origins_are_counted(sample):
     origin = sample.photons["origin"].astype(float)
-    origin[[3, 8]] = 7, np.nan
+    origin[[3, 8, 9]] = 7, 7, np.nan
     photons = sample.photons.assign(origin=origin)
-    words = rf"AGN\) or 2 \(background\); 2 of {len(origin)} have another \(first: 7"
+    words = rf"AGN\) or 2 \(background\); 3 of {len(origin)} have another \(first: 7"
     with pytest.raises(ValueError, match=words):
         source_maps(sample.assign(photons=photons), PhotonMapper(n_pixels=4))
 
@@ -288,7 +288,7 @@ def test_percentiles_leave_out_what_is_no_number():
 
 
 def test_one_halo_drawn_again_and_again_has_no_error():
-    values, halos = np.array([1.0, 2.0, 4.0, np.nan]), np.array(["a", "a", "a", "b"])
+    values, halos = np.array([np.nan, 1.0, 2.0, 4.0]), np.array(["b", "a", "a", "a"])
     of_one = summary(values, halos, 0)
     assert of_one["n_clusters"] == 3
     assert np.isnan(of_one["median_error"])
@@ -303,6 +303,21 @@ def test_the_error_of_a_median_of_two_is_that_of_coin_tosses():
     halos, values = np.repeat([8, 3], 3), np.repeat([0.0, 1.0], 3)
     error = summary(values, halos, 0)["median_error"]
     assert_allclose(error, np.sqrt(1 / 8), rtol=0.06)
+
+
+def test_the_error_is_that_of_the_median():
+    # At least two of three draws are the third: 3 (1/3)^2 (2/3) + (1/3)^3 = 7/27.
+    error = summary(np.array([0.0, 0.0, 1.0]), None, 0)["median_error"]
+    assert_allclose(error, np.sqrt(7 * 20) / 27, rtol=0.06)
+
+
+def test_groups_reach_the_error_of_every_source_and_band(saliency, masks):
+    one_halo = {"groups": np.zeros(60), "random_state": 0}
+    result = source_attention(saliency, masks, **one_halo)
+    errors = [result[name].log_median_error for name in masks]
+    errors += [result.log_ratio.median_error]
+    errors += [*band_attention(saliency, **one_halo).log_median_error]
+    assert np.isnan(errors).all()
 
 
 def test_random_state_fixes_every_error(saliency, masks):
