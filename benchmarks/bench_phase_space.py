@@ -10,8 +10,8 @@ scipy    gaussian_kde(galaxies, 0.15) at the centres of the cells, made to sum t
 writing  a copy of a cube in float32
 
 All must agree to 1e-6 of the maximum. Then cubes per second of a mock survey with two
-threads. A profile of ours has most of its time in the loop over tiles: exponentials and products of
-tables, one matrix product and one sum for each.
+threads. A profile of ours has most of its time in the loop over tiles: exponentials and
+products of tables, one matrix product and one sum for each.
 """
 
 import os
