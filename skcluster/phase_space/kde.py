@@ -158,10 +158,14 @@ class PhaseSpaceKDE(SampleTransformer):
             for i in rows:
                 fill_cube(cubes[i], clusters[i], self.bandwidth**2 * covariances[i])
 
+        n_threads = effective_n_jobs(self.n_jobs)
+        if n_threads == 1:
+            fill(able)
+            return cubes
         # Processes would spend more time on sending the cubes back than on making them.
-        parts = 4 * effective_n_jobs(self.n_jobs)
-        Parallel(n_jobs=self.n_jobs, require="sharedmem")(
-            delayed(fill)(able[part::parts]) for part in range(min(parts, len(able)))
+        parts = min(4 * n_threads, len(able))
+        Parallel(n_jobs=n_threads, require="sharedmem")(
+            delayed(fill)(able[part::parts]) for part in range(parts)
         )
         return cubes
 
