@@ -33,6 +33,8 @@ _NAMES_OF_MODULE = {
     "proxies": ("ProxyMeasurer", "clip_velocities", "gapper_dispersion"),
     "evrard": ("EvrardProxyRegressor", "search_proxies"),
     "regressors": ("XrayCNNRegressor", "JointCNNRegressor"),
+    "posterior": ("predict_posterior", "reweight_prior"),
+    "calibration": ("cross_val_posterior",),
     "rotation": ("rotate", "RotationAugmentedRegressor"),
     "explain": (
         "SaliencyExplainer",
@@ -56,6 +58,7 @@ _MODULES = (
     "networks",
     "explain",
     "metrics",
+    "posterior",
     "comparison",
     "plotting",
 )

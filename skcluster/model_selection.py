@@ -3,7 +3,7 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.model_selection import BaseCrossValidator
+from sklearn.model_selection import BaseCrossValidator, KFold, check_cv
 
 
 class QuadrantGroupKFold(BaseCrossValidator):
@@ -113,3 +113,31 @@ def octants(position, box_size=352.0, n_splits_per_axis=2):
     # The modulo of a tiny negative number rounds up to box_size itself.
     cell = np.floor(position % box_size * (m / box_size)).astype(int) % m
     return cell @ [m**2, m, 1]
+
+
+def spatial_folds(cv, X, y):
+    """Train and test rows of every fold: octants unless told otherwise.
+
+    Parameters
+    ----------
+    cv : cross-validation splitter, int, iterable or None
+        None: octants of the box where X has positions, otherwise five folds.
+    X : ClusterSample or array-like
+    y : array-like of shape (n_clusters,)
+
+    Returns
+    -------
+    folds : list of (ndarray, ndarray)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.zeros((10, 1))
+    >>> [len(test) for _, test in spatial_folds(None, X, np.zeros(10))]
+    [2, 2, 2, 2, 2]
+    """
+    if cv is None and getattr(X, "position", None) is not None:
+        cv = QuadrantGroupKFold()
+    elif cv is None:
+        cv = KFold(5, shuffle=True, random_state=0)
+    return list(check_cv(cv, y).split(X, y))

@@ -12,7 +12,15 @@ import skcluster
 
 docscrape = pytest.importorskip("numpydoc.docscrape")
 
-MODULES = ("explain", "metrics", "comparison", "plotting", "cosmology", "datasets")
+MODULES = (
+    "explain",
+    "metrics",
+    "posterior",
+    "comparison",
+    "plotting",
+    "cosmology",
+    "datasets",
+)
 
 
 def is_documented_kind(value):

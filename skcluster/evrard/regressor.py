@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..cosmology import warn_far_redshifts
+from ..posterior import PosteriorMixin, log_prior, mass_density
 from .power_laws import correlation_of, fit_power_laws, invert_power_laws
 from .redshift_bins import (
     MASS_SPREAD,
@@ -19,7 +20,7 @@ from .redshift_bins import (
 LN_10 = np.log(10)
 
 
-class EvrardProxyRegressor(RegressorMixin, BaseEstimator):
+class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     r"""Mass from the logarithms of observables (paper Eqs. 3-7).
 
     In every redshift bin the vector :math:`s = \ln S` of observables follows
@@ -67,6 +68,9 @@ class EvrardProxyRegressor(RegressorMixin, BaseEstimator):
         Half-open bins; redshifts outside belong to the first and the last one.
     redshift_centers_ : ndarray of shape (n_bins,)
         Median redshift of the bins; NaN without `redshift_column`.
+    mass_density_ : ndarray of shape (2, 256)
+        The masses of the training set, smoothed (see `posterior.mass_density`). The
+        prior of the posteriors is not this, but :math:`e^{-\beta \mu}`.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Only if X has column names.
@@ -162,6 +166,7 @@ class EvrardProxyRegressor(RegressorMixin, BaseEstimator):
             )
         self.bin_scatter_ = np.sqrt(variance)
         self.scatter_ = float(np.sqrt(variance.mean()))
+        self.mass_density_ = mass_density(y)
         return self
 
     def predict(self, X, return_std=False):
@@ -192,6 +197,12 @@ class EvrardProxyRegressor(RegressorMixin, BaseEstimator):
         mu = (information - self.beta) * variance[b]
         log_mass = mu / LN_10 + np.log10(self.pivot_mass)
         return (log_mass, np.sqrt(variance[b]) / LN_10) if return_std else log_mass
+
+    def _components(self, X):
+        return self.predict(X, return_std=True)
+
+    def _log_prior(self):
+        return log_prior(self.beta)
 
     def _check_parameters(self):
         if not _is_number(self.beta):

@@ -1,0 +1,233 @@
+"""MassPosterior: the probability of log10 M, cluster by cluster."""
+
+import numpy as np
+from scipy.special import ndtr
+from sklearn.utils import check_random_state
+
+from .priors import log_prior
+
+N_CELLS = 512
+N_SIGMA = 8.0
+
+
+class MassPosterior:
+    r"""Probability of log10 M of n clusters, in narrow cells of mass.
+
+    Cells hold exact probabilities, so cumulative probabilities are exact at their edges,
+    whatever the width of the posterior.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_clusters, n_cells + 1)
+        log10 masses that bound the cells, in increasing order.
+    probability : ndarray of shape (n_clusters, n_cells)
+        Of each cell; rows are scaled to sum 1.
+    log_prior : ndarray of shape (n_clusters, n_cells), default=None
+        Natural logarithm, up to a constant, of the density of masses that the posterior
+        holds, at the middle of the cells. None: a flat one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> posterior = MassPosterior.from_gaussians([14.0, 14.5], [0.1, 0.2])
+    >>> posterior.mean(), posterior.std().round(3)
+    (array([14. , 14.5]), array([0.1, 0.2]))
+    >>> posterior.quantile([0.16, 0.5, 0.84]).round(3)
+    array([[13.901, 14.   , 14.099],
+           [14.301, 14.5  , 14.699]])
+    """
+
+    def __init__(self, edges, probability, log_prior=None):
+        self.edges = np.asarray(edges, float)
+        probability = np.asarray(probability, float)
+        total = probability.sum(axis=1, keepdims=True)
+        if not (total > 0).all():
+            lost = np.flatnonzero(~(total[:, 0] > 0))
+            raise ValueError(
+                f"The posteriors of {len(lost)} of {len(total)} clusters vanish (first: "
+                f"cluster {lost[0]}): the prior is zero where their masses are. Give one "
+                "that is positive there."
+            )
+        self.probability = probability / total
+        self.log_prior = np.zeros_like(probability) if log_prior is None else log_prior
+
+    @classmethod
+    def from_gaussians(cls, mean, std, *, log_prior=None):
+        """Posteriors that are Gaussian, or the mean of several Gaussians.
+
+        Parameters
+        ----------
+        mean, std : array-like of shape (n_clusters,) or (n_clusters, n_components)
+            Of log10 M [dex].
+        log_prior : callable, default=None
+            Of an array of log10 masses: the prior inside, see `log_prior`.
+        """
+        mean, std = np.broadcast_arrays(*np.asarray([mean, std], float))
+        if mean.ndim == 1:
+            mean, std = mean[:, None], std[:, None]
+        if not (std > 0).all() or not np.isfinite(mean + std).all():
+            wrong = np.flatnonzero(~(np.isfinite(mean + std) & (std > 0)).all(axis=1))
+            raise ValueError(
+                f"{len(wrong)} of {len(mean)} posteriors have no finite mean, or no "
+                f"positive standard deviation (first: cluster {wrong[0]})."
+            )
+        low = (mean - N_SIGMA * std).min(axis=1)
+        high = (mean + N_SIGMA * std).max(axis=1)
+        edges = np.linspace(low, high, N_CELLS + 1, axis=1)
+        below = np.zeros_like(edges)
+        for each, width in zip(mean.T, std.T, strict=True):
+            below += ndtr((edges - each[:, None]) / width[:, None])
+        middle = (edges[:, 1:] + edges[:, :-1]) / 2
+        prior = None if log_prior is None else log_prior(middle)
+        return cls(edges, np.diff(below, axis=1), prior)
+
+    @classmethod
+    def concatenate(cls, parts):
+        """The clusters of several posteriors, one after the other."""
+        names = ("edges", "probability", "log_prior")
+        parts = list(parts)
+        return cls(
+            *(np.concatenate([getattr(p, name) for p in parts]) for name in names)
+        )
+
+    def __len__(self):
+        return len(self.edges)
+
+    def __getitem__(self, rows):
+        rows = np.atleast_1d(np.arange(len(self))[rows])
+        return MassPosterior(
+            self.edges[rows], self.probability[rows], self.log_prior[rows]
+        )
+
+    def __repr__(self):
+        return f"<MassPosterior of {len(self)} clusters, {N_CELLS} cells of mass each>"
+
+    @property
+    def middle(self):
+        """log10 masses at the middle of the cells, of shape (n_clusters, n_cells)."""
+        return (self.edges[:, 1:] + self.edges[:, :-1]) / 2
+
+    @property
+    def density(self):
+        """Mean density of each cell [1/dex], of shape (n_clusters, n_cells)."""
+        return self.probability / np.diff(self.edges, axis=1)
+
+    def mean(self):
+        """Posterior mean of log10 M, of shape (n_clusters,)."""
+        return np.sum(self.probability * self.middle, axis=1)
+
+    def std(self):
+        """Posterior standard deviation of log10 M [dex], of shape (n_clusters,)."""
+        offset = self.middle - self.mean()[:, None]
+        return np.sqrt(np.sum(self.probability * offset**2, axis=1))
+
+    def cdf(self, log_mass):
+        """Probability below one mass a cluster: its PIT where the mass is the true one.
+
+        Parameters
+        ----------
+        log_mass : array-like of shape (n_clusters,)
+
+        Returns
+        -------
+        probability : ndarray of shape (n_clusters,)
+        """
+        log_mass = np.broadcast_to(np.asarray(log_mass, float), len(self))
+        return _interp_rows(log_mass[:, None], self.edges, self._below())[:, 0]
+
+    def quantile(self, q):
+        """Masses with probability q below them.
+
+        Parameters
+        ----------
+        q : float or array-like of shape (n_quantiles,)
+
+        Returns
+        -------
+        log_mass : ndarray of shape (n_clusters,) or (n_clusters, n_quantiles)
+        """
+        wanted = np.atleast_1d(np.asarray(q, float))
+        if not ((wanted >= 0) & (wanted <= 1)).all():
+            raise ValueError(f"Quantiles must be in [0, 1], got {q!r}.")
+        wanted = np.broadcast_to(wanted, (len(self), wanted.size))
+        log_mass = _interp_rows(wanted, self._below(), self.edges)
+        return log_mass if np.ndim(q) else log_mass[:, 0]
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Masses drawn from each posterior, of shape (n_clusters, n_samples).
+
+        Clusters are drawn for in their order, so a seed belongs to a sample as it is.
+        """
+        rng = check_random_state(random_state)
+        drawn = rng.uniform(size=(len(self), n_samples))
+        return _interp_rows(drawn, self._below(), self.edges)
+
+    def reweight_prior(self, prior):
+        """See `skcluster.reweight_prior`."""
+        return reweight_prior(self, prior)
+
+    def _below(self):
+        below = np.zeros_like(self.edges)
+        np.cumsum(self.probability, axis=1, out=below[:, 1:])
+        return below
+
+
+def reweight_prior(posterior, prior):
+    r"""Divide out the prior that posteriors hold, and put another one in.
+
+    .. math::
+
+        p_\mathrm{new}(\mu | x) \propto p(\mu | x) \,
+            \frac{n_\mathrm{new}(\mu)}{n_\mathrm{old}(\mu)}
+
+    A network has learned the masses of its training set as its prior, and
+    `EvrardProxyRegressor` holds :math:`e^{-\beta \mu}`. In a population with more small
+    clusters than large ones, masses come out lower (Eddington).
+
+    Parameters
+    ----------
+    posterior : MassPosterior
+        Of `predict_posterior`; it knows its prior.
+    prior : callable, float, table or None
+        The population's density of masses: a function of log10 M that returns densities
+        per dex; :math:`\beta` of :math:`e^{-\beta \mu}`, :math:`\mu = \ln M`; a table of
+        shape (2, n) of log10 masses and densities; None is flat in log M.
+
+    Returns
+    -------
+    posterior : MassPosterior
+        That holds the new prior.
+
+    Notes
+    -----
+    Nothing is known of masses beyond the training set's: there its density counts as
+    what it is at its end.
+
+    Examples
+    --------
+    >>> from skcluster import reweight_prior
+    >>> from skcluster.posterior import MassPosterior
+    >>> flat = MassPosterior.from_gaussians([14.0], [0.1])
+    >>> shift = reweight_prior(flat, 3.0).mean() - flat.mean()
+    >>> shift.round(3)  # -3 sigma_lnM**2 / ln 10
+    array([-0.069])
+    """
+    new = log_prior(prior)(posterior.middle)
+    weight = new - posterior.log_prior
+    with np.errstate(divide="ignore"):
+        log_probability = np.log(posterior.probability) + weight
+    top = log_probability.max(axis=1, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    return MassPosterior(posterior.edges, np.exp(log_probability - top), new)
+
+
+def _interp_rows(x, xp, fp):
+    """np.interp row by row: x (n, m), increasing xp and their fp (n, k)."""
+    if not len(xp):
+        return np.zeros(x.shape)
+    # All rows, scaled to [0, 1], as one long table: row i lies from 2i to 2i + 1.
+    low, span = xp[:, :1], xp[:, -1:] - xp[:, :1]
+    start = 2.0 * np.arange(len(xp))[:, None]
+    known = (xp - low) / span + start
+    wanted = np.clip((x - low) / span, 0, 1) + start
+    return np.interp(wanted.ravel(), known.ravel(), fp.ravel()).reshape(x.shape)

@@ -1,0 +1,127 @@
+"""Estimators that predict posteriors, and pipelines that end in one."""
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+
+from .mass_posterior import MassPosterior
+
+CLUSTERS_AT_ONCE = 4096
+
+
+class PosteriorMixin:
+    """Posteriors, quantiles and draws for a regressor that has Gaussian components.
+
+    A subclass gives `_components`, the means and standard deviations of log10 M, and
+    `_log_prior`, the prior inside them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class FromMassAndError(PosteriorMixin):
+    ...     def _components(self, X):
+    ...         return X[:, 0], X[:, 1]
+    ...     def _log_prior(self):
+    ...         return np.zeros_like
+    >>> FromMassAndError().predict_quantiles(np.array([[14.0, 0.1]])).round(3)
+    array([[13.901, 14.   , 14.099]])
+    """
+
+    def predict_posterior(self, X):
+        """Posterior of log10 M500c of each cluster.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        posterior : MassPosterior
+            It knows the prior that it holds, see `skcluster.reweight_prior`.
+        """
+        return self._posterior(*self._components(X))
+
+    def predict_quantiles(self, X, quantiles=(0.16, 0.5, 0.84)):
+        """Quantiles of the posterior of log10 M500c.
+
+        Parameters
+        ----------
+        X : as in `fit`
+        quantiles : float or array-like of shape (n_quantiles,)
+
+        Returns
+        -------
+        log_mass : ndarray of shape (n_clusters,) or (n_clusters, n_quantiles)
+        """
+        return self._by_blocks(X, lambda posterior: posterior.quantile(quantiles))
+
+    def sample_posterior(self, X, n_samples=100, *, random_state=None):
+        """Draws of log10 M500c, of shape (n_clusters, n_samples).
+
+        Parameters
+        ----------
+        X : as in `fit`
+        n_samples : int, default=100
+        random_state : int, RandomState instance or None, default=None
+        """
+        rng = check_random_state(random_state)
+        return self._by_blocks(
+            X, lambda posterior: posterior.sample(n_samples, random_state=rng)
+        )
+
+    def _posterior(self, mean, std):
+        return MassPosterior.from_gaussians(mean, std, log_prior=self._log_prior())
+
+    def _by_blocks(self, X, function):
+        mean, std = self._components(X)
+        starts = range(0, max(len(mean), 1), CLUSTERS_AT_ONCE)
+        blocks = [slice(start, start + CLUSTERS_AT_ONCE) for start in starts]
+        return np.concatenate(
+            [function(self._posterior(mean[rows], std[rows])) for rows in blocks]
+        )
+
+
+def predict_posterior(estimator, X):
+    """Posterior of log10 M500c by a fitted estimator, or a pipeline that ends in one.
+
+    Parameters
+    ----------
+    estimator : estimator
+        `XrayCNNRegressor`, `JointCNNRegressor`, `EvrardProxyRegressor`,
+        `CalibratedMassRegressor`; a Pipeline, search or other meta-estimator around it.
+    X : what it takes
+
+    Returns
+    -------
+    posterior : MassPosterior
+
+    Raises
+    ------
+    TypeError
+        The estimator has no posterior. `CalibratedMassRegressor` gives it one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from skcluster import EvrardProxyRegressor, predict_posterior
+    >>> log_mass = np.linspace(13.5, 15, 20)
+    >>> counts = 10 ** (log_mass + 0.1 * np.sin(np.arange(20.0)) - 11)
+    >>> model = make_pipeline(FunctionTransformer(np.log), EvrardProxyRegressor())
+    >>> model = model.fit(counts[:, None], log_mass)
+    >>> predict_posterior(model, counts[:3, None])
+    <MassPosterior of 3 clusters, 512 cells of mass each>
+    """
+    if hasattr(estimator, "predict_posterior"):
+        return estimator.predict_posterior(X)
+    if isinstance(estimator, Pipeline):
+        return predict_posterior(estimator[-1], estimator[:-1].transform(X))
+    # An ensemble of scikit-learn has estimator_, too: a template that is not fitted.
+    for name in ("best_estimator_", "estimator_"):
+        if hasattr(estimator, name) and not hasattr(estimator, "estimators_"):
+            return predict_posterior(getattr(estimator, name), X)
+    raise TypeError(
+        f"A {type(estimator).__name__} predicts no posterior. Wrap it before the fit: "
+        "CalibratedMassRegressor learns one from held-out clusters."
+    )

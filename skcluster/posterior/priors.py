@@ -1,0 +1,116 @@
+"""Distributions of masses: that of a training set, and those that users believe in."""
+
+from numbers import Real
+
+import numpy as np
+from scipy.special import ndtr
+
+LN_10 = np.log(10)
+N_TABLE = 256
+TINY = np.finfo(float).tiny
+
+
+def mass_density(log_mass):
+    r"""Smooth density of a set of masses, as a table.
+
+    A Gaussian kernel estimate with Scott's bandwidth, :math:`n^{-1/5}` standard
+    deviations, whose kernels are reflected at the least and the greatest mass, so that
+    a flat distribution stays flat up to its ends.
+
+    Parameters
+    ----------
+    log_mass : array-like of shape (n_clusters,)
+        log10 masses.
+
+    Returns
+    -------
+    table : ndarray of shape (2, 256)
+        log10 masses from the least to the greatest, and the mean density [1/dex] between
+        the middles of neighbors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_mass, density = mass_density(np.linspace(13.5, 15.0, 2000))
+    >>> bool(np.allclose(density, 1 / 1.5, rtol=0.01))
+    True
+    """
+    log_mass = np.sort(np.asarray(log_mass, float))
+    low, high = log_mass[0], log_mass[-1]
+    if not low < high:
+        raise ValueError(
+            f"All {len(log_mass)} masses are equal (log10 M = {low:.4g}): they have no "
+            "density. Give clusters of different masses."
+        )
+    width = log_mass.std() * len(log_mass) ** -0.2
+    edges = np.linspace(low, high, N_TABLE + 1)
+    share = np.zeros(N_TABLE)
+    for block in np.array_split(log_mass, -(-len(log_mass) // 4096)):
+        for mirrored in (block, 2 * low - block, 2 * high - block):
+            below = ndtr((edges[:, None] - mirrored) / width).sum(axis=1)
+            share += np.diff(below)
+    density = share / share.sum() / (edges[1] - edges[0])
+    return np.array([(edges[1:] + edges[:-1]) / 2, density])
+
+
+def log_prior(prior):
+    r"""A prior as a function: natural logarithm of its density, up to a constant.
+
+    Parameters
+    ----------
+    prior : callable, float, table or None
+        A callable takes log10 masses and returns densities per dex. A number is
+        :math:`\beta` of a power law :math:`e^{-\beta \mu}` with :math:`\mu = \ln M`. A
+        table, of shape (2, n), holds increasing log10 masses and their densities, which
+        are interpolated; beyond its ends they stay as they are there. None is flat in
+        log M.
+
+    Returns
+    -------
+    function : callable
+        Of an array of log10 masses; minus infinity where the density is zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mass = np.array([14.0, 15.0])
+    >>> log_prior(2.0)(mass) + 2 * np.log(10) * mass
+    array([0., 0.])
+    >>> log_prior([[13.0, 15.0], [1.0, 3.0]])(mass).round(3)  # ln 2, ln 3
+    array([0.693, 1.099])
+    """
+    if prior is None:
+        return np.zeros_like
+    if isinstance(prior, Real) and not isinstance(prior, bool):
+        if not np.isfinite(prior):
+            raise ValueError(f"The prior's beta must be finite, got {prior!r}.")
+        return lambda log_mass: -prior * LN_10 * log_mass
+    if callable(prior):
+        return lambda log_mass: _log_of(prior(log_mass), log_mass)
+    table = np.asarray(prior, float)
+    if table.ndim != 2 or len(table) != 2 or table.shape[1] < 2:
+        raise ValueError(
+            "A table of a prior must have shape (2, n): log10 masses and their "
+            f"densities, got {table.shape}."
+        )
+    if not (np.diff(table[0]) > 0).all():
+        raise ValueError("The log10 masses of a prior's table must increase.")
+    _log_of(table[1], table[0])
+    return lambda log_mass: _log_of(np.interp(log_mass, *table), log_mass)
+
+
+def _log_of(density, log_mass):
+    density = np.asarray(density, float)
+    if density.shape != np.shape(log_mass):
+        raise ValueError(
+            f"The prior gave densities of shape {density.shape} for masses of shape "
+            f"{np.shape(log_mass)}."
+        )
+    wrong = ~(np.isfinite(density) & (density >= 0))
+    if wrong.any():
+        raise ValueError(
+            f"{wrong.sum()} of {density.size} densities of the prior are negative, NaN or "
+            f"infinite (first: at log10 M = {np.asarray(log_mass)[wrong][0]:.4g})."
+        )
+    with np.errstate(divide="ignore"):
+        return np.log(density)

@@ -1,0 +1,286 @@
+"""Posteriors of masses: exact cells, quantiles, draws, and exchanged priors."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skcluster import (
+    EvrardProxyRegressor,
+    cross_val_posterior,
+    predict_posterior,
+    reweight_prior,
+)
+from skcluster.posterior import MassPosterior, log_prior, mass_density
+
+LN_10 = np.log(10)
+QUANTILES = [0.025, 0.16, 0.5, 0.84, 0.975]
+
+
+def proxies_and_masses(n=300, scatter=0.4, seed=0):
+    rng = np.random.default_rng(seed)
+    log_mass = rng.uniform(13.5, 15.0, n)
+    return LN_10 * log_mass[:, None] + rng.normal(0, scatter, (n, 1)), log_mass
+
+
+class TestCells:
+    def test_a_gaussian_has_its_closed_forms(self):
+        mean, std = np.array([13.7, 14.9]), np.array([0.05, 0.31])
+        posterior = MassPosterior.from_gaussians(mean, std)
+        assert_allclose(posterior.mean(), mean, atol=1e-12)
+        # Cells of width 16 sigma / 512 add a twelfth of their width squared.
+        assert_allclose(posterior.std(), std * np.sqrt(1 + (16 / 512) ** 2 / 12))
+        expected = stats.norm.ppf(QUANTILES, mean[:, None], std[:, None])
+        assert_allclose(posterior.quantile(QUANTILES), expected, atol=2e-4)
+        assert_allclose(posterior.cdf(mean + std), stats.norm.cdf(1), atol=2e-4)
+
+    def test_a_mixture_is_that_of_a_sum_over_its_components(self):
+        mean, std = np.array([[13.9, 14.0, 14.6]]), np.array([[0.05, 0.2, 0.1]])
+        posterior = MassPosterior.from_gaussians(mean, std)
+        middle, spread = mean.mean(), np.sqrt((std**2).mean() + mean.var())
+        assert_allclose(posterior.mean(), middle, atol=1e-9)
+        assert_allclose(posterior.std(), spread, rtol=1e-3)
+        for mass in (13.8, 14.0, 14.5):
+            expected = stats.norm.cdf(mass, mean, std).mean()
+            assert_allclose(posterior.cdf([mass]), expected, atol=1e-4)
+
+    def test_components_narrower_than_a_cell_lose_no_probability(self):
+        posterior = MassPosterior.from_gaussians([[13.0, 15.0]], [[1e-5, 0.2]])
+        assert_allclose(posterior.probability.sum(), 1, rtol=1e-12)
+        assert_allclose(posterior.cdf([13.1]), 0.5, atol=1e-3)
+
+    def test_density_integrates_to_one_and_is_the_gaussians(self):
+        posterior = MassPosterior.from_gaussians([14.0], [0.1])
+        cell = np.diff(posterior.edges)
+        assert_allclose((posterior.density * cell).sum(), 1)
+        expected = stats.norm.pdf(posterior.middle, 14.0, 0.1)
+        assert_allclose(posterior.density, expected, atol=1e-3)
+
+    @given(
+        st.lists(st.floats(10, 20), min_size=1, max_size=5),
+        st.floats(1e-3, 3),
+        st.floats(0.001, 0.999),
+    )
+    def test_quantile_undoes_cdf(self, mean, std, q):
+        posterior = MassPosterior.from_gaussians(mean, np.full(len(mean), std))
+        assert_allclose(posterior.cdf(posterior.quantile(q)), q, atol=1e-9)
+
+    def test_a_cluster_does_not_depend_on_its_neighbours(self):
+        rng = np.random.default_rng(0)
+        mean, std = rng.normal(14, 1, 50), rng.uniform(0.01, 1, 50)
+        posterior = MassPosterior.from_gaussians(mean, std)
+        rows = rng.permutation(50)[:7]
+        alone = MassPosterior.from_gaussians(mean[rows], std[rows])
+        assert_array_equal(posterior[rows].probability, alone.probability)
+        assert_allclose(
+            posterior.quantile(QUANTILES)[rows], alone.quantile(QUANTILES), rtol=1e-12
+        )
+        assert_allclose(posterior[3].mean(), posterior.mean()[3])
+
+    def test_draws_follow_the_posterior_and_the_seed(self):
+        posterior = MassPosterior.from_gaussians([14.0, 14.5], [0.1, 0.3])
+        drawn = posterior.sample(4000, random_state=1)
+        assert drawn.shape == (2, 4000)
+        assert_array_equal(drawn, posterior.sample(4000, random_state=1))
+        for row, (mean, std) in zip(drawn, [(14.0, 0.1), (14.5, 0.3)], strict=True):
+            assert stats.kstest(row, stats.norm(mean, std).cdf).pvalue > 0.01
+        assert abs(np.corrcoef(drawn)[0, 1]) < 0.05
+
+    def test_no_cluster_is_no_error(self):
+        posterior = MassPosterior.from_gaussians(np.zeros((0, 3)), np.zeros((0, 3)))
+        assert len(posterior) == 0
+        assert posterior.quantile([0.1, 0.5]).shape == (0, 2)
+        assert posterior.mean().shape == posterior.cdf(14.0).shape == (0,)
+
+    @pytest.mark.parametrize("std", [0.0, -1.0, np.nan, np.inf])
+    def test_a_width_that_is_none_is_an_error(self, std):
+        with pytest.raises(
+            ValueError, match=r"1 of 2 posteriors have no .* cluster 1\)"
+        ):
+            MassPosterior.from_gaussians([14.0, 14.0], [0.1, std])
+
+    def test_a_quantile_beyond_one_is_an_error(self):
+        posterior = MassPosterior.from_gaussians([14.0], [0.1])
+        with pytest.raises(ValueError, match=r"must be in \[0, 1\], got \[0.5, 68\]"):
+            posterior.quantile([0.5, 68])
+
+
+class TestPriors:
+    @pytest.mark.parametrize("beta", [0.5, 3.0, -1.0])
+    def test_a_power_law_shifts_a_gaussian_by_beta_sigma_squared(self, beta):
+        std = np.array([0.05, 0.15])
+        flat = MassPosterior.from_gaussians([14.0, 14.5], std)
+        steep = reweight_prior(flat, beta)
+        shift = -beta * (std * LN_10) ** 2 / LN_10
+        assert_allclose(steep.mean() - flat.mean(), shift, rtol=2e-3)
+        assert_allclose(steep.std(), flat.std(), rtol=1e-3)
+
+    def test_the_new_prior_is_remembered_and_can_be_taken_out_again(self):
+        flat = MassPosterior.from_gaussians([14.0], [0.15])
+        again = flat.reweight_prior(4.0).reweight_prior(None)
+        assert_allclose(again.probability, flat.probability, atol=1e-12)
+
+    def test_the_three_forms_of_one_prior_agree(self):
+        posterior = MassPosterior.from_gaussians([14.0], [0.15])
+        grid = np.linspace(12, 16, 4001)
+        forms = [
+            2.5,
+            lambda log_mass: 10 ** (-2.5 * (log_mass - 14)),
+            np.array([grid, 10 ** (-2.5 * (grid - 14))]),
+        ]
+        means = [reweight_prior(posterior, form).mean()[0] for form in forms]
+        assert_allclose(means, means[0], atol=1e-6)
+
+    def test_where_the_prior_is_zero_the_posterior_is(self):
+        def above_14(log_mass):
+            return (log_mass > 14).astype(float)
+
+        posterior = MassPosterior.from_gaussians([14.0], [0.1])
+        cut = reweight_prior(posterior, above_14)
+        assert_allclose(cut.cdf([14.0]), 0, atol=1e-12)
+        # The mean of a half-normal distribution.
+        assert_allclose(cut.mean(), 14 + 0.1 * np.sqrt(2 / np.pi), rtol=1e-4)
+
+    def test_a_prior_that_leaves_nothing_is_an_error(self):
+        posterior = MassPosterior.from_gaussians([14.0, 12.0], [0.01, 0.01])
+        with pytest.raises(
+            ValueError, match=r"1 of 2 clusters vanish \(first: cluster 1"
+        ):
+            reweight_prior(posterior, lambda log_mass: (log_mass > 13).astype(float))
+
+    @pytest.mark.parametrize(
+        ("prior", "words"),
+        [
+            (np.nan, "beta must be finite, got nan"),
+            ([[13.0, 14.0]], r"shape \(2, n\).* got \(1, 2\)"),
+            ([[14.0, 13.0], [1, 1]], "must increase"),
+            ([[13.0, 14.0], [1, -1]], r"1 of 2 densities .* log10 M = 14"),
+            (lambda log_mass: -log_mass, "densities of the prior are negative"),
+            (lambda log_mass: 1.0, r"densities of shape \(\) for masses"),
+        ],
+    )
+    def test_what_is_no_prior_is_refused(self, prior, words):
+        posterior = MassPosterior.from_gaussians([14.0], [0.1])
+        with pytest.raises(ValueError, match=words):
+            reweight_prior(posterior, prior)
+
+    def test_density_of_a_flat_set_is_flat_to_its_ends(self):
+        log_mass = np.random.default_rng(0).uniform(13.5, 15, 20_000)
+        table = mass_density(log_mass)
+        assert_allclose(table[1], 1 / 1.5, rtol=0.1)
+
+    def test_density_of_a_power_law_is_its_slope(self):
+        drawn = 13.5 + np.random.default_rng(1).exponential(0.3, 50_000)
+        middle, density = mass_density(drawn)
+        inner = (middle > 13.7) & (middle < 14.5)
+        slope = np.polyfit(middle[inner], np.log(density[inner]), 1)[0]
+        assert_allclose(slope, -1 / 0.3, rtol=0.05)
+        assert_allclose(density.sum() * (middle[1] - middle[0]), 1)
+
+    def test_density_is_scipys_away_from_the_ends(self):
+        log_mass = np.random.default_rng(2).normal(14, 0.2, 500)
+        middle, density = mass_density(log_mass)
+        kernel = stats.gaussian_kde(log_mass, bw_method=500**-0.2)
+        inner = np.abs(middle - 14) < 0.2
+        assert_allclose(density[inner], kernel(middle[inner]), rtol=0.01)
+
+    def test_equal_masses_have_no_density(self):
+        with pytest.raises(ValueError, match="All 3 masses are equal"):
+            mass_density([14.0, 14.0, 14.0])
+
+    def test_a_tables_prior_is_held_beyond_its_ends(self):
+        function = log_prior([[13.0, 14.0], [1.0, 4.0]])
+        assert_allclose(function(np.array([12.0, 15.0])), np.log([1.0, 4.0]))
+
+
+class TestOfEstimators:
+    def test_a_covariance_model_holds_its_power_law(self):
+        X, log_mass = proxies_and_masses()
+        flat = EvrardProxyRegressor().fit(X, log_mass)
+        steep = EvrardProxyRegressor(beta=3.0).fit(X, log_mass)
+        exchanged = reweight_prior(flat.predict_posterior(X), 3.0)
+        assert_allclose(exchanged.mean(), steep.predict(X), atol=1e-4)
+        taken_out = reweight_prior(steep.predict_posterior(X), None)
+        assert_allclose(taken_out.mean(), flat.predict(X), atol=1e-4)
+
+    def test_eddington_shift_is_that_of_brute_force(self):
+        """Clusters of a steep mass function, weighed by a model of flat masses."""
+        X, log_mass = proxies_and_masses(3000)
+        model = EvrardProxyRegressor().fit(X, log_mass)
+        rng = np.random.default_rng(5)
+        true = 13.8 + rng.exponential(1 / (3 * LN_10), 20_000)
+        s = LN_10 * true[:, None] + rng.normal(0, 0.4, (len(true), 1))
+        posterior = model.predict_posterior(s)
+        steep = reweight_prior(posterior, lambda m: np.exp(-3 * LN_10 * m) * (m > 13.8))
+        # All that were drawn near one observable: their mean mass needs no formula.
+        near = np.abs(s[:, 0] / LN_10 - 14.2) < 0.02
+        assert near.sum() > 300
+        error = true[near].std() / np.sqrt(near.sum())
+        brute = true[near].mean()
+        assert abs(steep[near].mean().mean() - brute) < 4 * error
+        assert posterior[near].mean().mean() - brute > 10 * error
+
+    def test_quantiles_and_draws_are_the_posteriors(self):
+        X, log_mass = proxies_and_masses()
+        model = EvrardProxyRegressor().fit(X, log_mass)
+        mean, std = model.predict(X, return_std=True)
+        low, middle, high = model.predict_quantiles(X).T
+        assert_allclose(middle, mean, atol=1e-9)
+        half = stats.norm.ppf(0.84) * std
+        assert_allclose([middle - low, high - middle], [half, half], rtol=2e-3)
+        assert model.predict_quantiles(X, 0.5).shape == mean.shape
+        drawn = model.sample_posterior(X, 500, random_state=0)
+        assert_allclose(drawn.mean(axis=1), mean, atol=5 * std[0] / np.sqrt(500))
+
+    def test_pipelines_and_searches_hand_on_to_their_regressor(self):
+        X, log_mass = proxies_and_masses()
+        model = EvrardProxyRegressor()
+        pipeline = make_pipeline(FunctionTransformer(np.log), model)
+        pipeline.fit(np.exp(X), log_mass)
+        expected = model.fit(X, log_mass).predict(X)
+        assert_allclose(predict_posterior(pipeline, np.exp(X)).mean(), expected)
+        search = GridSearchCV(pipeline, {"evrardproxyregressor__beta": [0.0]}, cv=3)
+        search.fit(np.exp(X), log_mass)
+        assert_allclose(predict_posterior(search, np.exp(X)).mean(), expected)
+
+    def test_a_model_without_a_posterior_is_told_the_way(self):
+        X, log_mass = proxies_and_masses(20)
+        forest = RandomForestRegressor(3).fit(X, log_mass)
+        with pytest.raises(
+            TypeError, match=r"RandomForestRegressor predicts no poster"
+        ):
+            predict_posterior(forest, X)
+
+    def test_cross_validated_posteriors_come_from_models_that_left_it_out(self):
+        X, log_mass = proxies_and_masses(60)
+        cv = KFold(3, shuffle=True, random_state=1)
+        posterior = cross_val_posterior(EvrardProxyRegressor(), X, log_mass, cv=cv)
+        for train, test in cv.split(X):
+            fold = EvrardProxyRegressor().fit(X[train], log_mass[train])
+            assert_allclose(posterior[test].mean(), fold.predict(X[test]), atol=1e-9)
+
+    def test_octants_are_the_folds_where_there_are_positions(self, sample, log_mass):
+        from skcluster import ProxyMeasurer, QuadrantGroupKFold
+
+        model = make_pipeline(
+            ProxyMeasurer(proxies=("n_phot",)), EvrardProxyRegressor()
+        )
+        by_default = cross_val_posterior(model, sample, log_mass, n_jobs=1)
+        octants = cross_val_posterior(
+            model, sample, log_mass, cv=QuadrantGroupKFold(), n_jobs=1
+        )
+        assert_array_equal(by_default.probability, octants.probability)
+
+    def test_folds_that_leave_clusters_out_are_an_error(self):
+        X, log_mass = proxies_and_masses(20)
+        half = [(np.arange(10), np.arange(10, 20))]
+        with pytest.raises(
+            ValueError, match=r"hold 10 clusters, 10 .*each of the 20 must"
+        ):
+            cross_val_posterior(EvrardProxyRegressor(), X, log_mass, cv=half)
