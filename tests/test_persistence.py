@@ -1,5 +1,6 @@
 """Model files: what goes in comes out, no code is inside, and none is run."""
 
+import gzip
 import inspect
 import json
 import os
@@ -7,13 +8,14 @@ import pickle
 import re
 import sys
 import zipfile
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
 import torch
 from astropy.cosmology import Planck18
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import BaseCrossValidator
@@ -22,10 +24,12 @@ from skorch import NeuralNetRegressor
 
 import skcluster
 from skcluster import (
+    ClusterSample,
     EvrardProxyRegressor,
     LogScaler,
     PhotonMapper,
     ProxyMeasurer,
+    Ragged,
     RedshiftNormalizer,
     XrayCNNRegressor,
     load_model,
@@ -46,6 +50,8 @@ HARMLESS = {
     "TupleNode",
     "TypeNode",
 }
+FORMAT_1 = Path(__file__).parent / "data" / "format_1"
+"""Models of the first format, what they predicted, and the script that made both."""
 RAN = []
 
 
@@ -94,6 +100,33 @@ def write_foreign(path, *, model="text", format=FORMAT, **versions):
     skops_io.dump({"header": header, "model": model}, path)
 
 
+@pytest.fixture(scope="module")
+def expected():
+    with np.load(FORMAT_1 / "expected.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="module")
+def sample_of_format_1(expected):
+    def ragged(name, columns):
+        tables = {column: expected[f"{name}_{column}"] for column in columns}
+        return Ragged(tables, expected[f"{name}_offsets"])
+
+    return ClusterSample(
+        expected["redshift"],
+        photons=ragged("photons", ("ra", "dec", "energy")),
+        galaxies=ragged("galaxies", ("x", "y", "v")),
+        center=expected["center"],
+        r500c=expected["r500c"],
+    )
+
+
+def unpack_format_1(name, path):
+    """A model of the first format at this path."""
+    path.write_bytes(gzip.decompress((FORMAT_1 / f"{name}.skops.gz").read_bytes()))
+    return path
+
+
 def loaders(node):
     """Kinds of all the parts in the schema of a skops file."""
     if isinstance(node, dict):
@@ -138,6 +171,19 @@ def test_measured_proxies_come_back_with_their_model(sample, log_mass, path):
     model = make_pipeline(measurer, EvrardProxyRegressor(redshift_column=-1))
     save_model(model.fit(sample, log_mass), str(path))
     assert_array_equal(load_model(str(path)).predict(sample), model.predict(sample))
+
+
+@pytest.mark.parametrize("name", ["xray", "joint", "evrard"])
+def test_a_model_of_the_first_format_predicts_as_it_did(
+    name, path, sample_of_format_1, expected
+):
+    model = load_model(unpack_format_1(name, path))
+    predicted = model.predict(sample_of_format_1)
+    assert np.ptp(predicted) > 0.01
+    assert_allclose(predicted, expected[f"{name}_prediction"], rtol=0, atol=1e-6)
+    if f"{name}_std" in expected:
+        _, std = model.predict(sample_of_format_1, return_std=True)
+        assert_allclose(std, expected[f"{name}_std"], rtol=0, atol=1e-6)
 
 
 def test_no_pickle_and_no_call_is_inside(network, path):
