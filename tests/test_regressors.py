@@ -215,15 +215,6 @@ def test_parts_of_a_batch_give_the_gradient_of_the_batch(data):
     assert_allclose(*gradients, rtol=1e-3, atol=1e-5)
 
 
-def test_held_out_clusters_are_whole_octants_when_positions_are_known():
-    position = np.random.default_rng(1).uniform(0, 352, (64, 3))
-    train, held_out = quick()._split(64, position, seed=0)
-    octant = (position > 176) @ [4, 2, 1]
-    assert len(set(octant[held_out])) == 1
-    assert not set(octant[held_out]) & set(octant[train])
-    assert sorted([*train, *held_out]) == list(range(64))
-
-
 def test_scalings_are_the_training_clusters_moments(data):
     maps, log_mass = data
     regressor = quick(max_epochs=1).fit(maps[:30], log_mass[:30])

@@ -7,7 +7,6 @@ import joblib
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -24,8 +23,7 @@ from .mass_net import (
     torch_session,
 )
 from .memory import kept_memory
-
-MIN_CLUSTERS_TO_VALIDATE = 10
+from .validation_split import MIN_TO_VALIDATE, validation_split
 
 
 class NeuralMassRegressor(RegressorMixin, BaseEstimator):
@@ -138,7 +136,7 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(
                 "return_std needs clusters held out in training, and none were: give "
                 f"validation_fraction (it is {self.validation_fraction}) and at least "
-                f"{MIN_CLUSTERS_TO_VALIDATE} clusters."
+                f"{MIN_TO_VALIDATE} clusters."
             )
         return log_mass, np.hypot(members.std(axis=0), self.residual_std_)
 
@@ -150,7 +148,9 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
 
     def _fit_member(self, inputs, y, position, member, seed):
         target = (y - self.target_mean_) / self.target_scale_
-        train, held_out = self._split(len(y), position, seed)
+        train, held_out = validation_split(
+            len(y), self.validation_fraction, position=position, seed=seed
+        )
         device = resolve_device(self.device)
         label = f"{type(self).__name__} {member + 1}/{self.n_members}"
         callbacks = copy.deepcopy(self.callbacks or [])
@@ -234,22 +234,6 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
             scaled = net.predict(self._batches(inputs[rows]))[: len(inputs)]
         return scaled.astype(float) * self.target_scale_ + self.target_mean_
 
-    def _split(self, n_clusters, position, seed):
-        everyone = np.arange(n_clusters)
-        if self.validation_fraction is None or n_clusters < MIN_CLUSTERS_TO_VALIDATE:
-            return everyone, everyone[:0]
-        octant = None if position is None else _octants_spanned(position)
-        n_octants = 1 if octant is None else len(np.unique(octant))
-        if n_octants == 1:
-            splitter = ShuffleSplit(1, test_size=self.validation_fraction)
-        else:
-            held_out = min(
-                max(1, round(self.validation_fraction * n_octants)), n_octants - 1
-            )
-            splitter = GroupShuffleSplit(1, test_size=held_out)
-        splitter.random_state = seed
-        return next(splitter.split(everyone, groups=octant))
-
     def _resume(self, inputs, y, position, member, seed):
         if self.checkpoint_dir is None:
             return None
@@ -301,9 +285,3 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
             {name: torch.tensor(weight) for name, weight in weights.items()}
         )
         return net
-
-
-def _octants_spanned(position):
-    """Octant of the box that the positions span, one label a cluster."""
-    middle = (position.min(axis=0) + position.max(axis=0)) / 2
-    return (position >= middle) @ [4, 2, 1]

@@ -32,8 +32,9 @@ class XrayCNNRegressor(NeuralMassRegressor):
     validation_fraction : float or None, default=0.1
         Part of the training clusters that is held out for early stopping. With
         positions in the sample it is whole octants of the space that the training
-        clusters span (at least one), so no halo is on both sides. None, or fewer
-        than 10 clusters: nothing is held out.
+        clusters span, so no halo is on both sides; a random part where no octants
+        hold between half of it and a third of the clusters. None, or fewer than 10
+        clusters: nothing is held out.
     augment : bool, default=False
         Show each training map under a random rotation or flip of the square.
     n_members : int, default=1

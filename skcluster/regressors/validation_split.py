@@ -1,0 +1,82 @@
+"""Which clusters a network trains on, and which ones tell it when to stop."""
+
+from itertools import combinations
+
+import numpy as np
+from sklearn.model_selection import ShuffleSplit
+
+MIN_TO_VALIDATE = 10
+MAX_SHARE = 1 / 3
+
+
+def validation_split(n_clusters, fraction, *, position=None, groups=None, seed=0):
+    """Clusters to train on, and clusters held out: whole octants where that can be.
+
+    Octants are those of the box that the positions span. Of all sets of octants that
+    hold between half of `fraction` and a third (or `fraction`, if that is more) of the
+    clusters, the seed draws one among those that are within a half of `fraction` from
+    it, or takes the closest one. Where there is no such set, as with all clusters in two
+    corners, the clusters are drawn at random. Below ten clusters (or groups), none is
+    held out.
+
+    Parameters
+    ----------
+    n_clusters : int
+    fraction : float or None
+        To hold out; None holds out none.
+    position : ndarray of shape (n_clusters, 3), default=None
+        Without it, clusters are drawn at random.
+    groups : array-like of shape (n_clusters,), default=None
+        Clusters with one label, such as turned copies of one cluster, stay on one side,
+        in the octant of the first of them.
+    seed : int, default=0
+
+    Returns
+    -------
+    train, held_out : ndarray of int
+
+    Examples
+    --------
+    >>> position = np.repeat([[0, 0, 0], [9, 0, 0], [9, 9, 0]], [80, 12, 8], axis=0)
+    >>> train, held_out = validation_split(100, 0.1, position=position, seed=1)
+    >>> len(train), len(held_out)
+    (88, 12)
+    """
+    groups = np.arange(n_clusters) if groups is None else groups
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    everyone = np.arange(n_clusters)
+    if fraction is None or len(first) < MIN_TO_VALIDATE:
+        return everyone, everyone[:0]
+    is_held_out = None
+    if position is not None:
+        octant = octants_spanned(position)[first][group]
+        is_held_out = _held_out_octants(octant, fraction, seed)
+    if is_held_out is None:
+        splitter = ShuffleSplit(1, test_size=fraction, random_state=seed)
+        _, drawn = next(splitter.split(first))
+        is_held_out = np.isin(group, drawn)
+    return everyone[~is_held_out], everyone[is_held_out]
+
+
+def octants_spanned(position):
+    """Octant of the box that the positions span, one label a cluster."""
+    middle = (position.min(axis=0) + position.max(axis=0)) / 2
+    return (position >= middle) @ [4, 2, 1]
+
+
+def _held_out_octants(octant, fraction, seed):
+    """Mask of the clusters in the octants held out, or None if no choice will do."""
+    labels, counts = np.unique(octant, return_counts=True)
+    chosen = [
+        list(rows)
+        for size in range(1, len(labels))
+        for rows in combinations(range(len(labels)), size)
+    ]
+    share = np.array([counts[rows].sum() for rows in chosen]) / len(octant)
+    will_do = (share >= fraction / 2) & (share <= max(MAX_SHARE, fraction))
+    if not will_do.any():
+        return None
+    distance = np.where(will_do, np.abs(share - fraction), np.inf)
+    near = np.flatnonzero(distance <= max(fraction / 2, distance.min()))
+    drawn = near[np.random.default_rng(seed).integers(len(near))]
+    return np.isin(octant, labels[chosen[drawn]])
