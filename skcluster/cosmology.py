@@ -39,6 +39,31 @@ def get_cosmology(cosmology):
     return getattr(astropy_cosmology, cosmology)
 
 
+def cosmology_name(cosmology):
+    """The astropy name of a cosmology, or its parameters if astropy has no such one.
+
+    Parameters
+    ----------
+    cosmology : str or astropy.cosmology.Cosmology
+
+    Returns
+    -------
+    name : str
+
+    Examples
+    --------
+    >>> from astropy.cosmology import WMAP7, FlatLambdaCDM
+    >>> cosmology_name(WMAP7)
+    'WMAP7'
+    >>> cosmology_name(FlatLambdaCDM(70, 0.3)).startswith("FlatLambdaCDM(H0=")
+    True
+    """
+    cosmology = get_cosmology(cosmology)
+    name = cosmology.name
+    known = name in astropy_cosmology.available and get_cosmology(name) == cosmology
+    return name if known else repr(cosmology)
+
+
 def comoving_distance(redshift, cosmology="WMAP7"):
     """Transverse comoving distance.
 

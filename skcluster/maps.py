@@ -8,11 +8,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .cosmology import (
     comoving_distance,
-    get_cosmology,
+    cosmology_name,
     sky_to_plane,
     warn_far_redshifts,
 )
-from .sample import SparseMaps, require
+from .sample import MapGeometry, SparseMaps, require
 from .sample.transformer import SampleTransformer
 
 EMPTY_CURE = "Drop them with sample[sample.maps.total() > 0], or widen the aperture."
@@ -86,17 +86,16 @@ class PhotonMapper(SampleTransformer):
     def fit(self, X, y=None):
         """Check the parameters and the sample; there is nothing to learn."""
         require(X, "photons", "center", by="PhotonMapper")
-        self._checked_bands()
-        get_cosmology(self.cosmology)
+        self._geometry()
         return self
 
     def transform(self, X):
         """The sample with ``maps`` and, where the field is known, ``coverage``."""
         require(X, "photons", "center", by="PhotonMapper")
-        bands = self._checked_bands()
+        geometry = self._geometry()
         distance = comoving_distance(X.redshift, self.cosmology)
         maps = SparseMaps.concatenate(
-            self._count(X.photons[block], X.center[block], distance[block], bands)
+            self._count(X.photons[block], X.center[block], distance[block], geometry)
             for block in X.photons.blocks()
         )
         coverage = None
@@ -105,7 +104,7 @@ class PhotonMapper(SampleTransformer):
             coverage = square_inside_circle(self.half_width, radius)
         return X.assign(maps=maps, coverage=coverage)
 
-    def _count(self, photons, center, distance, bands):
+    def _count(self, photons, center, distance, geometry):
         lengths = photons.lengths
         x, y = sky_to_plane(
             photons["ra"],
@@ -121,17 +120,17 @@ class PhotonMapper(SampleTransformer):
         inside = (row >= 0) & (row < self.n_pixels)
         inside &= (column >= 0) & (column < self.n_pixels)
         pixel = (row[inside] * self.n_pixels + column[inside]).astype(np.int64)
-        pixel += photons.cluster[inside] * (len(bands) * self.n_pixels**2)
+        pixel += photons.cluster[inside] * (len(geometry.bands) * self.n_pixels**2)
         energy = photons["energy"][inside]
         filled = np.concatenate(
             [
                 pixel[(energy >= low) & (energy < high)] + i * self.n_pixels**2
-                for i, (low, high) in enumerate(bands)
+                for i, (low, high) in enumerate(geometry.bands)
             ]
         )
-        return _maps_of_pixels(filled, len(center), len(bands), self.n_pixels)
+        return _maps_of_pixels(filled, len(center), self.n_pixels, geometry)
 
-    def _checked_bands(self):
+    def _geometry(self):
         bands = np.asarray(self.bands, object)
         is_pairs = bands.ndim == 2 and bands.shape[1] == 2
         if not is_pairs or not np.less(*bands.astype(float).T).all():
@@ -143,7 +142,10 @@ class PhotonMapper(SampleTransformer):
             raise ValueError(f"n_pixels must be a positive int, got {self.n_pixels!r}.")
         if not self.half_width > 0:
             raise ValueError(f"half_width must be positive, got {self.half_width!r}.")
-        return [(float(low), float(high)) for low, high in bands]
+        bands = tuple((float(low), float(high)) for low, high in bands)
+        return MapGeometry(
+            bands, float(self.half_width), cosmology_name(self.cosmology)
+        )
 
 
 class RedshiftNormalizer(SampleTransformer):
@@ -310,8 +312,9 @@ def _counts_of_filled_maps(maps):
     return total
 
 
-def _maps_of_pixels(filled, n_clusters, n_bands, n_pixels):
+def _maps_of_pixels(filled, n_clusters, n_pixels, geometry):
     """Maps of the photons whose flat pixel numbers are given, in any order."""
+    n_bands = len(geometry.bands)
     size = n_bands * n_pixels**2
     # Most of the time goes into this sort, and short integers sort faster.
     filled = filled.astype(np.min_scalar_type(n_clusters * size))
@@ -320,4 +323,4 @@ def _maps_of_pixels(filled, n_clusters, n_bands, n_pixels):
     indptr = np.searchsorted(filled, np.arange(n_clusters + 1) * size)
     parts = (counts.astype(np.float32), (filled % size).astype(np.int32), indptr)
     rows = sparse.csr_array(parts, shape=(n_clusters, size))
-    return SparseMaps(rows, (n_bands, n_pixels, n_pixels))
+    return SparseMaps(rows, (n_bands, n_pixels, n_pixels), geometry)

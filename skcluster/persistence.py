@@ -18,6 +18,7 @@ OUR_TYPES = (
     "skcluster.regressors.joint.JointCNNRegressor",
     "skcluster.regressors.xray.XrayCNNRegressor",
     "skcluster.rotation.RotationAugmentedRegressor",
+    "skcluster.sample.sparse_maps.MapGeometry",
 )
 
 

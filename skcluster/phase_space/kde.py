@@ -122,9 +122,10 @@ class PhaseSpaceKDE(SampleTransformer):
         return self
 
     def transform(self, X):
-        """The sample with ``cubes``."""
+        """The sample with ``cubes`` and, for networks to compare, ``cube_extent``."""
         require(X, "galaxies", by="PhaseSpaceKDE")
-        return X.assign(cubes=self.cubes_of(X.galaxies))
+        extent = np.tile([self.half_width, self.velocity_max], (len(X), 1))
+        return X.assign(cubes=self.cubes_of(X.galaxies), cube_extent=extent)
 
     def cubes_of(self, galaxies):
         """Cubes of clusters' galaxies: what `transform` adds to a sample.

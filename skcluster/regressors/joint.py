@@ -6,7 +6,7 @@ from ..networks import JOINT_ARCHITECTURES
 from ..phase_space import PhaseSpaceKDE
 from ..sample import require
 from .neural import NeuralMassRegressor
-from .phase_space_batches import JointBatches, JointInputs, cube_moments
+from .phase_space_batches import JointBatches, JointInputs, cube_extent, cube_moments
 
 BYTES_PER_PART = 2**27
 """Of the largest activation that is held at a time on a CPU."""
@@ -66,6 +66,9 @@ class JointCNNRegressor(NeuralMassRegressor):
         One row per epoch and member: losses and seconds.
     map_shape_ : tuple of 3 int
         ``(n_bands, n_pixels, n_pixels)`` of the training maps.
+    map_geometry_ : MapGeometry or None
+        Bands, half-width and cosmology of the `PhotonMapper` that made them, if it is
+        known: maps of another one are refused.
     pixel_mean_, pixel_scale_ : float
         Moments of the training pixels.
     target_mean_, target_scale_ : float
@@ -75,6 +78,9 @@ class JointCNNRegressor(NeuralMassRegressor):
         was held out.
     n_bins_ : int
         Cells a side of the training cubes.
+    cube_extent_ : tuple of 2 float, or None
+        Half-width [comoving Mpc/h] and highest speed [km/s] of the training cubes, if
+        known: cubes of others are refused, and maps of another half-width.
     cube_mean_, cube_scale_ : float
         Moments of the cells of the training cubes.
 
@@ -162,11 +168,14 @@ class JointCNNRegressor(NeuralMassRegressor):
         if X.cubes is None and X.galaxies is None and not self.allow_missing:
             require(X, "cubes", by=type(self).__name__)
         phase_space = PhaseSpaceKDE() if self.phase_space is None else self.phase_space
+        extent = cube_extent(X, phase_space)
+        _check_one_sky(X.maps.geometry, extent)
         return JointInputs(
             X.maps,
             cubes=X.cubes,
             galaxies=X.galaxies if X.cubes is None else None,
             phase_space=phase_space,
+            extent=extent,
         )
 
     def _learn_scaling(self, inputs):
@@ -176,7 +185,7 @@ class JointCNNRegressor(NeuralMassRegressor):
                 f"None of the {len(inputs)} training clusters has cubes or galaxies. "
                 "Train XrayCNNRegressor on them, or give a sample with galaxies."
             )
-        self.n_bins_ = inputs.n_bins
+        self.n_bins_, self.cube_extent_ = inputs.n_bins, inputs.extent
         moments = cube_moments(inputs.blocks_of_cubes())
         self.cube_mean_, self.cube_scale_, missing = moments
         self._refuse_missing(missing, len(inputs))
@@ -193,6 +202,13 @@ class JointCNNRegressor(NeuralMassRegressor):
                 f"X holds cubes of {inputs.n_bins} cells a side, but "
                 f"{type(self).__name__} was fitted to {self.n_bins_}. Give PhaseSpaceKDE "
                 f"n_bins={self.n_bins_}."
+            )
+        fitted = getattr(self, "cube_extent_", None)  # not in models of older files
+        if len({inputs.extent, fitted} - {None}) == 2:
+            raise ValueError(
+                f"X holds cubes of {_words(inputs.extent)}, but {type(self).__name__} was "
+                f"fitted to cubes of {_words(fitted)}. Make X with that "
+                "PhaseSpaceKDE."
             )
         if inputs.n_bins is not None and not self.allow_missing:
             blocks = inputs.blocks_of_cubes()
@@ -235,3 +251,17 @@ class JointCNNRegressor(NeuralMassRegressor):
         elif inputs.galaxies is not None:
             arrays += [inputs.galaxies.offsets, *inputs.galaxies.columns.values()]
         return arrays
+
+
+def _check_one_sky(geometry, extent):
+    """Refuse maps and cubes whose cells cannot lie at one place."""
+    if None not in (geometry, extent) and geometry.half_width != extent[0]:
+        raise ValueError(
+            f"The maps have half_width={geometry.half_width}, but the cubes "
+            f"half_width={extent[0]} [Mpc/h], so a source and its galaxies would not lie "
+            "in one cell. Give PhotonMapper and PhaseSpaceKDE the same half_width."
+        )
+
+
+def _words(extent):
+    return "half_width={} and velocity_max={}".format(*extent)

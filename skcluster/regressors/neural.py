@@ -208,7 +208,7 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
         return maps
 
     def _learn_map_scaling(self, maps):
-        self.map_shape_ = maps.shape[1:]
+        self.map_shape_, self.map_geometry_ = maps.shape[1:], maps.geometry
         self.pixel_mean_, self.pixel_scale_ = pixel_moments(maps)
         if self.pixel_scale_ == 0:
             raise ValueError(
@@ -221,6 +221,12 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"X holds maps of shape {maps.shape[1:]}, but {type(self).__name__} was "
                 f"fitted to maps of shape {self.map_shape_}."
+            )
+        fitted = getattr(self, "map_geometry_", None)  # not in models of older files
+        if len({maps.geometry, fitted} - {None}) == 2:
+            raise ValueError(
+                f"X holds maps of {maps.geometry}, but {type(self).__name__} was fitted "
+                f"to maps of {fitted}. Make X with that PhotonMapper."
             )
 
     def _predict_member(self, net, inputs):

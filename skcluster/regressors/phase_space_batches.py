@@ -22,13 +22,24 @@ class JointInputs:
         In place of cubes.
     phase_space : PhaseSpaceKDE
         Makes cubes of galaxies.
+    extent : tuple of (half_width, velocity_max), default=None
+        Of the cubes; None if it is not known.
     rows : ndarray of int, default=None
         Clusters of `cubes` or `galaxies` that the maps belong to; None means all.
     """
 
-    def __init__(self, maps, *, cubes=None, galaxies=None, phase_space=None, rows=None):
+    def __init__(
+        self,
+        maps,
+        *,
+        cubes=None,
+        galaxies=None,
+        phase_space=None,
+        extent=None,
+        rows=None,
+    ):
         self.maps, self.cubes, self.galaxies = maps, cubes, galaxies
-        self.phase_space = phase_space
+        self.phase_space, self.extent = phase_space, extent
         self.rows = np.arange(len(maps)) if rows is None else rows
 
     def __len__(self):
@@ -41,6 +52,7 @@ class JointInputs:
             cubes=self.cubes,
             galaxies=self.galaxies,
             phase_space=self.phase_space,
+            extent=self.extent,
             rows=self.rows[rows],
         )
 
@@ -100,6 +112,30 @@ class JointBatches(MapBatches):
         cubes = cubes.sub(self.cube_mean).div_(self.cube_deviation)
         cubes[~has_cube] = 0
         return {"maps": maps, "cubes": cubes, "has_cube": has_cube.float()}, target
+
+
+def cube_extent(sample, phase_space):
+    """Half-width [Mpc/h] and highest speed [km/s] of a sample's cubes, if known.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+    phase_space : PhaseSpaceKDE
+        Makes the cubes if the sample has galaxies only.
+    """
+    if sample.cubes is None:
+        if sample.galaxies is None:
+            return None
+        return float(phase_space.half_width), float(phase_space.velocity_max)
+    if sample.cube_extent is None:
+        return None
+    extents = sorted(set(map(tuple, sample.cube_extent.tolist())))
+    if len(extents) > 1:
+        raise ValueError(
+            f"The cubes of {len(sample)} clusters have {len(extents)} half-widths and "
+            f"highest speeds: {extents}. Make them with one PhaseSpaceKDE."
+        )
+    return extents[0]
 
 
 def cube_moments(blocks):

@@ -70,6 +70,9 @@ class XrayCNNRegressor(NeuralMassRegressor):
         One row per epoch and member: losses and seconds.
     map_shape_ : tuple of 3 int
         ``(n_bands, n_pixels, n_pixels)`` of the training maps.
+    map_geometry_ : MapGeometry or None
+        Bands, half-width and cosmology of the `PhotonMapper` that made them, if it is
+        known: maps of another one are refused.
     pixel_mean_, pixel_scale_ : float
         Moments of the training pixels.
     target_mean_, target_scale_ : float

@@ -7,6 +7,6 @@ returns a new, smaller sample; nothing is ever changed in place.
 
 from .cluster_sample import ClusterSample, require
 from .ragged import Ragged
-from .sparse_maps import SparseMaps
+from .sparse_maps import MapGeometry, SparseMaps
 
-__all__ = ["ClusterSample", "Ragged", "SparseMaps", "require"]
+__all__ = ["ClusterSample", "MapGeometry", "Ragged", "SparseMaps", "require"]

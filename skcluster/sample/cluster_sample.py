@@ -60,6 +60,9 @@ default=None
         Photon maps; an array is stored sparse.
     cubes : array-like of shape (n, n_bins, n_bins, n_bins), default=None
         Phase-space cubes in (y, x, v).
+    cube_extent : array-like of shape (n_clusters, 2), default=None
+        Half-width [comoving Mpc/h] and highest speed [km/s] of the cubes;
+        `PhaseSpaceKDE` sets it.
     field_radius : float or array-like of shape (n_clusters,), default=None
         Radius of a circular field of view about the centre [deg], if there is one.
     coverage : array-like of shape (n_clusters,), default=None
@@ -93,6 +96,7 @@ default=None
     name: Any = None
     maps: Any = None
     cubes: Any = None
+    cube_extent: Any = None
     field_radius: Any = None
     coverage: Any = None
 
@@ -108,6 +112,7 @@ default=None
         name=None,
         maps=None,
         cubes=None,
+        cube_extent=None,
         field_radius=None,
         coverage=None,
     ):
@@ -125,6 +130,7 @@ default=None
             "name": None if name is None else np.atleast_1d(np.asarray(name, str)),
             "maps": None if maps is None else SparseMaps.from_dense(maps),
             "cubes": None if cubes is None else np.asarray(cubes),
+            "cube_extent": dense("cube_extent", cube_extent, (n, 2)),
             "field_radius": dense("field_radius", field_radius, (n,)),
             "coverage": dense("coverage", coverage, (n,)),
         }
@@ -276,6 +282,8 @@ default=None
 
     def assign(self, **values):
         """A new sample with fields added or replaced (None removes one)."""
+        if "cubes" in values:
+            values.setdefault("cube_extent", None)  # that of the old cubes
         redshift = values.pop("redshift", self.redshift)
         new = type(self)(redshift, **values)
         if len(new) != len(self):
@@ -293,6 +301,8 @@ default=None
             raise ValueError(
                 f"Cannot drop {sorted(set(names) - known)}; the fields are {sorted(known)}."
             )
+        if "cubes" in names:
+            names += ("cube_extent",)
         return self._trusted(
             {name: getattr(self, name) for name in self.fields if name not in names}
         )

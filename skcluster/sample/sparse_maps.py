@@ -1,9 +1,33 @@
 """Photon maps of n clusters, of which only the pixels that hold something are kept."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
 
 from .ragged import row_indices
+
+
+class MapGeometry(NamedTuple):
+    """How photons became maps: what a stored network expects of new maps.
+
+    Parameters
+    ----------
+    bands : tuple of (low, high)
+        [keV]
+    half_width : float
+        Half the side [comoving Mpc/h].
+    cosmology : str
+        Its name.
+    """
+
+    bands: tuple
+    half_width: float
+    cosmology: str
+
+    def __str__(self):
+        values = (f"{name}={value!r}" for name, value in self._asdict().items())
+        return f"PhotonMapper({', '.join(values)})"
 
 
 class SparseMaps:
@@ -19,11 +43,14 @@ class SparseMaps:
         One flattened map a row.
     map_shape : tuple of 3 int
         ``(n_bands, n_pixels, n_pixels)``
+    geometry : MapGeometry, default=None
+        Set by `PhotonMapper`; None if it is not known.
 
     Attributes
     ----------
     rows : scipy.sparse.csr_array
     shape : tuple of 4 int
+    geometry : MapGeometry or None
 
     Examples
     --------
@@ -35,8 +62,9 @@ class SparseMaps:
              [10.      ,  0.      ]]]], dtype=float32)
     """
 
-    def __init__(self, rows, map_shape):
+    def __init__(self, rows, map_shape, geometry=None):
         self.rows = sparse.csr_array(rows)
+        self.geometry = geometry
         self.shape = (self.rows.shape[0], *(int(size) for size in map_shape))
         if len(self.shape) != 4 or np.prod(self.shape[1:]) != self.rows.shape[1]:
             raise ValueError(
@@ -68,19 +96,28 @@ class SparseMaps:
 
     @classmethod
     def concatenate(cls, parts):
-        """Join the clusters of several SparseMaps of one map shape."""
+        """Join the clusters of several SparseMaps of one shape and geometry."""
         parts = list(parts)
         shapes = {part.shape[1:] for part in parts}
         if len(shapes) != 1:
             raise ValueError(f"Cannot join maps of the shapes {sorted(shapes)}.")
+        geometries = {part.geometry for part in parts}
+        if len(geometries - {None}) > 1:
+            known = " and ".join(sorted(map(str, geometries - {None})))
+            raise ValueError(
+                f"Cannot join maps of {known}. Make them with one of these."
+            )
         rows = sparse.vstack([part.rows for part in parts], format="csr")
-        return cls(rows, parts[0].shape[1:])
+        # Beside maps of which nothing is known, nothing is known of the whole.
+        geometry = geometries.pop() if len(geometries) == 1 else None
+        return cls(rows, parts[0].shape[1:], geometry)
 
     def __len__(self):
         return self.shape[0]
 
     def __getitem__(self, key):
-        return SparseMaps(self.rows[row_indices(key, len(self))], self.shape[1:])
+        rows = self.rows[row_indices(key, len(self))]
+        return SparseMaps(rows, self.shape[1:], self.geometry)
 
     def __array__(self, dtype=None, copy=None):
         dense = self.rows.toarray().reshape(self.shape)
@@ -113,4 +150,4 @@ class SparseMaps:
         rows = sparse.csr_array(
             (data, self.rows.indices, self.rows.indptr), shape=self.rows.shape
         )
-        return SparseMaps(rows, self.shape[1:])
+        return SparseMaps(rows, self.shape[1:], self.geometry)
