@@ -1,4 +1,9 @@
-"""The networks, as torch modules: standardised maps in, one number a cluster out."""
+"""The networks, as torch modules: standardised maps in, one number a cluster out.
+
+With ``n_outputs=2`` they return the mean and the logarithm of the variance instead. Each
+is two functions: ``extract``, the convolutions, and ``estimate``, the dense layers and all
+the dropout, so that many draws of dropout need the convolutions only once.
+"""
 
 from itertools import pairwise
 
@@ -21,6 +26,7 @@ class Ho2023Network(nn.Module):
         ``(n_bands, n_pixels, n_pixels)``, with at least 8 pixels.
     dropout : float, default=0.0
         After each hidden dense layer.
+    n_outputs : {1, 2}, default=1
 
     Examples
     --------
@@ -31,7 +37,7 @@ class Ho2023Network(nn.Module):
     torch.Size([2])
     """
 
-    def __init__(self, map_shape, dropout=0.0):
+    def __init__(self, map_shape, dropout=0.0, n_outputs=1):
         super().__init__()
         n_bands, height, width = map_shape
         if min(height, width) < 8:
@@ -42,13 +48,19 @@ class Ho2023Network(nn.Module):
         self.extractor = map_extractor(n_bands)
         n_features = 10 * (height // 8) * (width // 8)
         self.head = dense_layers((n_features, 128, 128, 64), dropout)
-        self.output = nn.Linear(64, 1)
+        self.output = nn.Linear(64, n_outputs)
         self.apply(_start_like_keras)
 
     def forward(self, maps):
+        return self.estimate(*self.extract(maps))
+
+    def extract(self, maps):
         maps = maps.contiguous(memory_format=torch.channels_last)
+        return (self.extractor(maps),)
+
+    def estimate(self, features):
         # (n,), never (n, 1): a loss would broadcast the latter against (n,) masses.
-        return self.output(self.head(self.extractor(maps))).squeeze(-1)
+        return self.output(self.head(features)).squeeze(-1)
 
 
 class Ho2023JointNetwork(nn.Module):
@@ -69,6 +81,7 @@ class Ho2023JointNetwork(nn.Module):
     dropout : float, default=0.1
     with_indicator : bool, default=False
         Let the dense layers see whether a cluster has a cube.
+    n_outputs : {1, 2}, default=1
 
     Examples
     --------
@@ -77,7 +90,9 @@ class Ho2023JointNetwork(nn.Module):
     torch.Size([2])
     """
 
-    def __init__(self, map_shape, n_bins, dropout=0.1, with_indicator=False):
+    def __init__(
+        self, map_shape, n_bins, dropout=0.1, with_indicator=False, n_outputs=1
+    ):
         super().__init__()
         n_bands, height, width = map_shape
         if n_bins < 16 or height % n_bins or height != width:
@@ -95,15 +110,19 @@ class Ho2023JointNetwork(nn.Module):
         self.cube_head = dense_layers((n_cells, 128), dropout)
         n_features = 10 * (height // 8) ** 2 + 128 + with_indicator
         self.head = dense_layers((n_features, 128, 64), dropout)
-        self.output = nn.Linear(64, 1)
+        self.output = nn.Linear(64, n_outputs)
         self.apply(_start_like_keras)
 
     def forward(self, maps, cubes, has_cube=None):
+        return self.estimate(*self.extract(maps, cubes, has_cube))
+
+    def extract(self, maps, cubes, has_cube=None):
         maps = maps.contiguous(memory_format=torch.channels_last)
-        features = [
-            self.map_branch(maps),
-            self.cube_head(self.cube_branch(self.on_the_sky(maps, cubes))),
-        ]
+        of_cubes = self.cube_branch(self.on_the_sky(maps, cubes))
+        return self.map_branch(maps), of_cubes, has_cube
+
+    def estimate(self, of_maps, of_cubes, has_cube=None):
+        features = [of_maps, self.cube_head(of_cubes)]
         if self.with_indicator:
             features.append(has_cube[:, None])
         return self.output(self.head(torch.cat(features, 1))).squeeze(-1)

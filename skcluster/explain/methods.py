@@ -36,7 +36,7 @@ class MassFunction:
     """
 
     def __init__(self, regressor, device):
-        copies = [copy.deepcopy(net.module_) for net in regressor.nets_]
+        copies = [mean_only(copy.deepcopy(net.module_)) for net in regressor.nets_]
         self.modules = [each.to(device).eval().requires_grad_(False) for each in copies]
         if torch.device(device).type == "cpu":
             self.modules = [with_thin_convolutions(each) for each in self.modules]
@@ -55,6 +55,17 @@ class MassFunction:
                 mass = module(inputs, **others).sum()
             total += torch.autograd.grad(mass, inputs)[0]
         return total * (self.target_scale / self.pixel_scale / len(self.modules))
+
+
+def mean_only(module):
+    """A network that leaves out the variance which it may predict beside the mean."""
+    both = getattr(module, "output", None)
+    if both is not None and both.out_features > 1:
+        module.output = torch.nn.Linear(both.in_features, 1)
+        module.output.load_state_dict(
+            {name: values[:1] for name, values in both.state_dict().items()}
+        )
+    return module
 
 
 def gradient(function, maps, others, options):

@@ -44,6 +44,14 @@ def check_parameters(regressor):
         value = getattr(regressor, name)
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be a positive int, got {value!r}.")
+    draws = regressor.n_dropout_draws
+    if not isinstance(draws, Integral) or draws < 0:
+        raise ValueError(f"n_dropout_draws must be an int from 0, got {draws!r}.")
+    if draws and regressor.dropout == 0:
+        raise ValueError(
+            f"n_dropout_draws={draws} needs dropout > 0: with dropout=0 all draws are "
+            "equal. The paper's dropout is 0.1."
+        )
     for name in ("patience", "n_threads"):
         value = getattr(regressor, name)
         if value is not None and (not isinstance(value, Integral) or value < 1):

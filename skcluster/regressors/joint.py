@@ -5,6 +5,7 @@ import numpy as np
 from ..networks import JOINT_ARCHITECTURES
 from ..phase_space import PhaseSpaceKDE
 from ..sample import require
+from .mass_net import N_OUTPUTS
 from .neural import NeuralMassRegressor
 from .phase_space_batches import JointBatches, JointInputs, cube_extent, cube_moments
 
@@ -24,7 +25,7 @@ class JointCNNRegressor(NeuralMassRegressor):
     ----------
     architecture : {"ho2023"}, default="ho2023"
         See `skcluster.networks`.
-    loss : {"mse", "mae"}, default="mse"
+    loss : {"mse", "mae", "gaussian_nll"}, default="mse"
     dropout : float, default=0.1
         After each hidden dense layer.
     weight_decay : float, default=1e-4
@@ -47,6 +48,7 @@ class JointCNNRegressor(NeuralMassRegressor):
     verbose : int, default=0
     precision : {"float32", "bfloat16"}, default="float32"
     keep_memory : bool, default=True
+    n_dropout_draws : int, default=0
     phase_space : PhaseSpaceKDE or None, default=None
         Makes cubes of the galaxies, batch by batch, for samples without cubes; None is
         ``PhaseSpaceKDE()``. Its half-width must be that of the `PhotonMapper`.
@@ -73,6 +75,11 @@ class JointCNNRegressor(NeuralMassRegressor):
         Moments of the training pixels.
     target_mean_, target_scale_ : float
         Moments of the training log10 M.
+    mass_density_ : ndarray of shape (2, 256)
+        The masses of the training set, smoothed (see `posterior.mass_density`): the prior
+        that the network has learned.
+    dropout_seed_ : int
+        Of the draws of dropout.
     residual_std_ : float
         Root mean square error on the held-out training clusters [dex]; NaN if nothing
         was held out.
@@ -136,6 +143,7 @@ class JointCNNRegressor(NeuralMassRegressor):
         verbose=0,
         precision="float32",
         keep_memory=True,
+        n_dropout_draws=0,
         phase_space=None,
         allow_missing=False,
     ):
@@ -159,6 +167,7 @@ class JointCNNRegressor(NeuralMassRegressor):
             verbose=verbose,
             precision=precision,
             keep_memory=keep_memory,
+            n_dropout_draws=n_dropout_draws,
         )
         self.phase_space = phase_space
         self.allow_missing = allow_missing
@@ -225,7 +234,11 @@ class JointCNNRegressor(NeuralMassRegressor):
 
     def _module(self):
         return JOINT_ARCHITECTURES[self.architecture](
-            self.map_shape_, self.n_bins_, self.dropout, bool(self.allow_missing)
+            self.map_shape_,
+            self.n_bins_,
+            self.dropout,
+            bool(self.allow_missing),
+            N_OUTPUTS[self.loss],
         )
 
     def _part_size(self):

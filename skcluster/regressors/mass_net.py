@@ -12,11 +12,12 @@ from skorch import NeuralNetRegressor
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import unpack_data
 from skorch.helper import predefined_split
-from skorch.utils import noop
+from skorch.utils import noop, to_device
 
 from .batches import already_batched, in_parts, randomly_turned
 
-LOSSES = {"mse": torch.nn.MSELoss, "mae": torch.nn.L1Loss}
+LOG_VARIANCE_MIN = -10.0
+"""Of standardised masses: errors below a hundredth of their spread count as one."""
 PRECISIONS = ("float32", "bfloat16")
 PREDICTED_AT_ONCE = 16
 """A multiple of the registers' width: in a batch of 25, the last row of a matrix product is
@@ -25,6 +26,29 @@ UNDECAYED = ("output.*", "*.bias")
 """Parameters without weight decay."""
 
 _SESSION = threading.RLock()
+
+
+class GaussianNLL(torch.nn.Module):
+    r"""Negative log likelihood of a predicted mean and log variance, less a constant.
+
+    .. math::
+
+        \frac{1}{2} \left[ (y - \mu)^2 e^{-s} + s \right], \quad s = \ln \sigma^2
+
+    References
+    ----------
+    Ho et al. (2021), ApJ 908, 204.
+    """
+
+    def forward(self, predicted, target):
+        mean, log_variance = predicted.unbind(-1)
+        log_variance = log_variance.clamp(min=LOG_VARIANCE_MIN)
+        square = (target - mean) ** 2 * torch.exp(-log_variance)
+        return 0.5 * (square + log_variance).mean()
+
+
+LOSSES = {"mse": torch.nn.MSELoss, "mae": torch.nn.L1Loss, "gaussian_nll": GaussianNLL}
+N_OUTPUTS = {"mse": 1, "mae": 1, "gaussian_nll": 2}
 
 
 class MassNet(NeuralNetRegressor):
@@ -82,8 +106,29 @@ class MassNet(NeuralNetRegressor):
             predictions.append(predicted.detach())
         return {"loss": loss, "y_pred": torch.cat(predictions)}
 
+    def predict_draws(self, dataset, seeds):
+        """Outputs under dropout that stays on, of shape (n, n_seeds) or with (…, 2).
+
+        A seed stands for one thinned network, the same for all clusters, so a cluster's
+        outputs do not depend on its neighbours. The convolutions run once.
+        """
+        self._set_training(False)
+        draws = []
+        with torch.no_grad():
+            for batch in self.get_iterator(dataset, training=False):
+                inputs = to_device(unpack_data(batch)[0], self.device)
+                inputs = inputs if isinstance(inputs, dict) else {"maps": inputs}
+                features = self.module_.extract(**inputs)
+                draws.append([self._thinned(features, seed) for seed in seeds])
+        return np.concatenate([np.stack(each, axis=1) for each in draws])
+
+    def _thinned(self, features, seed):
+        with dropout_kept_on(self.module_, seed):
+            return self.module_.estimate(*features).cpu().numpy()
+
     def get_loss(self, y_pred, y_true, X=None, training=False):
-        if y_pred.shape != y_true.shape:
+        n_outputs = (2,) if isinstance(self.criterion_, GaussianNLL) else ()
+        if y_pred.shape != y_true.shape + n_outputs:
             # torch would broadcast (n, 1) against (n,), with no more than a warning.
             raise ValueError(
                 f"The network returned shape {tuple(y_pred.shape)} for targets of "
@@ -224,6 +269,24 @@ def build_net(
         verbose=verbose,
         **net_params,
     ).initialize()
+
+
+@contextlib.contextmanager
+def dropout_kept_on(module, seed):
+    """Let the dropout of a module in evaluation drop the features that a seed names."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def thin(layer, inputs, output):
+        kept = torch.rand(output.shape[1], generator=generator) >= layer.p
+        return output * (kept / (1 - layer.p)).to(output)
+
+    layers = [each for each in module.modules() if isinstance(each, torch.nn.Dropout)]
+    hooks = [layer.register_forward_hook(thin) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextlib.contextmanager

@@ -10,10 +10,13 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..sample import ClusterSample, SparseMaps, require
 from .batches import pixel_moments
 from .checks import check_parameters, checked_target
 from .mass_net import (
+    LOG_VARIANCE_MIN,
+    N_OUTPUTS,
     PREDICTED_AT_ONCE,
     Progress,
     Resume,
@@ -26,7 +29,7 @@ from .memory import kept_memory
 from .validation_split import MIN_TO_VALIDATE, validation_split
 
 
-class NeuralMassRegressor(RegressorMixin, BaseEstimator):
+class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     """Base of the networks' regressors: training, members, prediction and state.
 
     A subclass says what its inputs are: `_read` takes them from X, as something whose
@@ -57,6 +60,7 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
         verbose=0,
         precision="float32",
         keep_memory=True,
+        n_dropout_draws=0,
     ):
         self.architecture = architecture
         self.loss = loss
@@ -77,6 +81,7 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
         self.verbose = verbose
         self.precision = precision
         self.keep_memory = keep_memory
+        self.n_dropout_draws = n_dropout_draws
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -95,8 +100,10 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
         y = checked_target(y, len(inputs))
         self._learn_scaling(inputs)
         self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
+        self.mass_density_ = mass_density(y)
         rng = check_random_state(self.random_state)
         seeds = rng.randint(2**31 - 1, size=self.n_members).tolist()
+        self.dropout_seed_ = int(rng.randint(2**31 - 1))
         position = getattr(X, "position", None)
         nets, self.history_, squares = [], [], []
         for member, seed in enumerate(seeds):
@@ -111,34 +118,32 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X, return_std=False):
-        """Predict log10 M500c.
+        r"""Predict log10 M500c.
+
+        Each member, under each draw of dropout, has a mean :math:`m_k` and a standard
+        deviation :math:`\sigma_k`, which is its own output with ``loss="gaussian_nll"``
+        and otherwise `residual_std_`. Predicted are the mean and the root of
+
+        .. math::
+
+            \sigma^2 = \mathrm{var}_k(m_k) + \langle \sigma_k^2 \rangle
 
         Parameters
         ----------
         X : as in `fit`
         return_std : bool, default=False
-            Also return σ [dex], the root of the sum of squares of the members'
-            standard deviation and of `residual_std_`.
+            Also return σ [dex].
 
         Returns
         -------
         log_mass : ndarray of shape (n,)
         std : ndarray of shape (n,), if `return_std`
         """
-        check_is_fitted(self)
-        inputs = self._read(X)
-        self._check_shape(inputs)
-        members = np.array([self._predict_member(net, inputs) for net in self.nets_])
-        log_mass = members.mean(axis=0)
         if not return_std:
-            return log_mass
-        if np.isnan(self.residual_std_):
-            raise ValueError(
-                "return_std needs clusters held out in training, and none were: give "
-                f"validation_fraction (it is {self.validation_fraction}) and at least "
-                f"{MIN_TO_VALIDATE} clusters."
-            )
-        return log_mass, np.hypot(members.std(axis=0), self.residual_std_)
+            return self._means_and_variances(X)[0].mean(axis=1)
+        mean, std = self._components(X)
+        variance = mean.var(axis=1) + np.mean(std**2, axis=1)
+        return mean.mean(axis=1), np.sqrt(variance)
 
     @property
     def net_(self):
@@ -171,8 +176,8 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
         if net.interrupted_:
             # skorch swallows Ctrl-C, and a half-trained network must not look fitted.
             raise KeyboardInterrupt
-        residual = self._predict_member(net, inputs[held_out]) - y[held_out]
-        return net, residual
+        predicted = self._outputs(net, inputs[held_out])[:, 0, 0]
+        return net, self._to_dex(predicted) - y[held_out]
 
     def _build_net(self, seed, device, valid=None, callbacks=()):
         return build_net(
@@ -229,16 +234,56 @@ class NeuralMassRegressor(RegressorMixin, BaseEstimator):
                 f"to maps of {fitted}. Make X with that PhotonMapper."
             )
 
-    def _predict_member(self, net, inputs):
+    def _components(self, X):
+        mean, variance = self._means_and_variances(X)
+        if variance is None and np.isnan(self.residual_std_):
+            raise ValueError(
+                "return_std needs clusters held out in training, and none were: give "
+                f"validation_fraction (it is {self.validation_fraction}) and at least "
+                f"{MIN_TO_VALIDATE} clusters; or loss='gaussian_nll'."
+            )
+        if variance is None:
+            return mean, np.full_like(mean, self.residual_std_)
+        return mean, np.sqrt(variance)
+
+    def _log_prior(self):
+        return log_prior(self.mass_density_)
+
+    def _means_and_variances(self, X):
+        """Of log10 M, of shape (n, members * draws); variances only if predicted."""
+        check_is_fitted(self)
+        inputs = self._read(X)
+        self._check_shape(inputs)
+        seeds = [None]
+        if self.n_dropout_draws:
+            rng = np.random.RandomState(self.dropout_seed_)
+            seeds = rng.randint(2**31 - 1, size=self.n_dropout_draws).tolist()
+        outputs = [self._outputs(net, inputs, seeds) for net in self.nets_]
+        outputs = np.concatenate(outputs, axis=1)
+        mean = self._to_dex(outputs[..., 0])
+        if outputs.shape[-1] == 1:
+            return mean, None
+        log_variance = np.maximum(outputs[..., 1], LOG_VARIANCE_MIN)
+        return mean, self.target_scale_**2 * np.exp(log_variance)
+
+    def _to_dex(self, scaled):
+        return scaled * self.target_scale_ + self.target_mean_
+
+    def _outputs(self, net, inputs, seeds=(None,)):
+        """Standardised outputs of shape (n, n_seeds, n_outputs); None: no dropout."""
         if len(inputs) == 0:
-            return np.zeros(0)
+            return np.zeros((0, len(seeds), N_OUTPUTS[self.loss]))
         # The last bits of float32 depend on the shape of the batch, and a cluster's
         # mass must not depend on its neighbours: fill the last batch up.
         n_filled = -len(inputs) % PREDICTED_AT_ONCE + len(inputs)
         rows = np.minimum(np.arange(n_filled), len(inputs) - 1)
+        batches = self._batches(inputs[rows])
         with torch_session(device=net.device, n_threads=self.n_threads):
-            scaled = net.predict(self._batches(inputs[rows]))[: len(inputs)]
-        return scaled.astype(float) * self.target_scale_ + self.target_mean_
+            if seeds[0] is None:
+                scaled = net.predict(batches)[:, None]
+            else:
+                scaled = net.predict_draws(batches, seeds)
+        return scaled[: len(inputs)].reshape(len(inputs), len(seeds), -1).astype(float)
 
     def _resume(self, inputs, y, position, member, seed):
         if self.checkpoint_dir is None:

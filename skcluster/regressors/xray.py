@@ -2,6 +2,7 @@
 
 from ..networks import ARCHITECTURES
 from .batches import MapBatches
+from .mass_net import N_OUTPUTS
 from .neural import NeuralMassRegressor
 
 
@@ -17,7 +18,8 @@ class XrayCNNRegressor(NeuralMassRegressor):
     ----------
     architecture : {"ho2023"}, default="ho2023"
         See `skcluster.networks`.
-    loss : {"mse", "mae"}, default="mse"
+    loss : {"mse", "mae", "gaussian_nll"}, default="mse"
+        "gaussian_nll" lets the network predict its error, too (Ho et al. 2021).
     dropout : float, default=0.0
         After each hidden dense layer. The paper uses 0.1 with several bands.
     weight_decay : float, default=1e-4
@@ -58,6 +60,9 @@ class XrayCNNRegressor(NeuralMassRegressor):
     keep_memory : bool, default=True
         While training on Linux with glibc, let the process keep the memory that it frees
         and use it again, which is faster (see `skcluster.regressors.memory`).
+    n_dropout_draws : int, default=0
+        Predict under so many draws of dropout, whose spread adds to the error (Monte
+        Carlo dropout, Ho et al. 2021). 0: dropout is for training only.
 
     Attributes
     ----------
@@ -77,13 +82,18 @@ class XrayCNNRegressor(NeuralMassRegressor):
         Moments of the training pixels.
     target_mean_, target_scale_ : float
         Moments of the training log10 M.
+    mass_density_ : ndarray of shape (2, 256)
+        The masses of the training set, smoothed (see `posterior.mass_density`): the prior
+        that the network has learned.
+    dropout_seed_ : int
+        Of the draws of dropout.
     residual_std_ : float
         Root mean square error on the held-out training clusters [dex]; NaN if nothing
         was held out.
 
     References
     ----------
-    Ho et al. (2023), sections 4.1 and 5.1.
+    Ho et al. (2023), sections 4.1 and 5.1; Ho et al. (2021), ApJ 908, 204, for errors.
 
     Examples
     --------
@@ -107,7 +117,9 @@ class XrayCNNRegressor(NeuralMassRegressor):
         self._check_map_shape(maps)
 
     def _module(self):
-        return ARCHITECTURES[self.architecture](self.map_shape_, self.dropout)
+        return ARCHITECTURES[self.architecture](
+            self.map_shape_, self.dropout, N_OUTPUTS[self.loss]
+        )
 
     def _batches(self, maps, target=None):
         return MapBatches(

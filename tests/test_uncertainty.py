@@ -1,0 +1,250 @@
+"""Errors of network masses: predicted variances, dropout kept on, ensembles."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+
+from skcluster import JointCNNRegressor, SaliencyExplainer, XrayCNNRegressor
+from skcluster.networks import Ho2023JointNetwork, Ho2023Network
+from skcluster.posterior import mass_density, reweight_prior
+from skcluster.regressors.mass_net import GaussianNLL, dropout_kept_on
+
+LN_10 = np.log(10)
+
+
+def counts_and_masses(n=400, seed=0, low=13.5, high=15.0):
+    """Maps whose total tells the mass, with less noise for large clusters."""
+    rng = np.random.default_rng(seed)
+    log_mass = rng.uniform(low, high, n)
+    mean = 10 ** (log_mass - 13.5) / 8
+    maps = rng.poisson(mean[:, None, None, None], (n, 1, 8, 8))
+    return np.log10(maps + 1.0).astype(np.float32), log_mass
+
+
+def network(**parameters):
+    parameters = {
+        "max_epochs": 40,
+        "patience": None,
+        "device": "cpu",
+        "n_threads": 1,
+        "random_state": 0,
+        **parameters,
+    }
+    return XrayCNNRegressor(**parameters)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    maps, log_mass = counts_and_masses()
+    parameters = {"loss": "gaussian_nll", "dropout": 0.1, "n_members": 2}
+    return network(**parameters).fit(maps, log_mass)
+
+
+class TestLoss:
+    def test_it_is_minus_the_gaussians_log_density_less_a_constant(self):
+        rng = np.random.default_rng(0)
+        mean, s, y = rng.normal(size=(3, 50))
+        loss = GaussianNLL()(torch.tensor(np.c_[mean, s]), torch.tensor(y))
+        density = stats.norm.logpdf(y, mean, np.exp(s / 2))
+        assert_allclose(float(loss), -density.mean() - np.log(2 * np.pi) / 2)
+
+    def test_its_minimum_is_at_mean_and_variance_of_the_targets(self):
+        y = torch.tensor([0.0, 1.0, 5.0])
+        best = torch.tensor([y.mean(), y.var(correction=0).log()], requires_grad=True)
+        GaussianNLL()(best.expand(3, 2), y).backward()
+        assert_allclose(best.grad, 0, atol=1e-6)
+
+    def test_a_network_of_one_output_is_refused(self):
+        maps, log_mass = counts_and_masses(20)
+        regressor = network(loss="gaussian_nll", max_epochs=1)
+        regressor._module = lambda: Ho2023Network((1, 8, 8))
+        with pytest.raises(ValueError, match=r"shape \(\d+,\) for targets"):
+            regressor.fit(maps, log_mass)
+
+
+class TestPredictedVariance:
+    def test_it_is_learned_where_masses_scatter_more(self):
+        """At equal maps masses scatter by 0.05 dex, or by 0.3 where they are bright."""
+        rng = np.random.default_rng(1)
+        bright = rng.random(600) < 0.5
+        maps = np.where(bright, 1.0, 0.2)[:, None, None, None] * np.ones((1, 8, 8))
+        maps += rng.normal(0, 0.01, maps.shape)
+        log_mass = 14.2 + rng.normal(0, np.where(bright, 0.3, 0.05))
+        model = network(loss="gaussian_nll", weight_decay=0.0, max_epochs=60)
+        _, std = model.fit(maps, log_mass).predict(maps, return_std=True)
+        assert_allclose(np.median(std[bright]), 0.3, rtol=0.25)
+        assert_allclose(np.median(std[~bright]), 0.05, rtol=0.25)
+
+    def test_no_cluster_need_be_held_out(self):
+        maps, log_mass = counts_and_masses(40)
+        model = network(loss="gaussian_nll", validation_fraction=None, max_epochs=2)
+        _, std = model.fit(maps, log_mass).predict(maps, return_std=True)
+        assert (std > 0).all()
+
+    def test_without_it_or_held_out_clusters_there_is_no_error(self):
+        maps, log_mass = counts_and_masses(40)
+        model = network(validation_fraction=None, max_epochs=2).fit(maps, log_mass)
+        with pytest.raises(ValueError, match=r"held out .* or loss='gaussian_nll'"):
+            model.predict(maps, return_std=True)
+        assert model.predict(maps).shape == (40,)
+
+    def test_the_prediction_is_the_mean_and_the_total_variance_of_components(
+        self, trained
+    ):
+        maps, _ = counts_and_masses(30, seed=9)
+        trained = copy.deepcopy(trained).set_params(n_dropout_draws=5)
+        log_mass, std = trained.predict(maps, return_std=True)
+        mean, each_std = trained._components(maps)
+        assert mean.shape == (30, 2 * 5)
+        assert_allclose(log_mass, mean.mean(axis=1))
+        assert_allclose(std**2, mean.var(axis=1) + (each_std**2).mean(axis=1))
+        assert_array_equal(trained.predict(maps), log_mass)
+
+    def test_components_are_the_networks_outputs_in_dex(self, trained):
+        maps, _ = counts_and_masses(16, seed=9)
+        mean, std = trained._components(maps)
+        standard = (maps - trained.pixel_mean_) / trained.pixel_scale_
+        for k, net in enumerate(trained.nets_):
+            with torch.no_grad():
+                output = net.module_.eval()(torch.tensor(standard)).numpy()
+            in_dex = output[:, 0] * trained.target_scale_ + trained.target_mean_
+            assert_allclose(mean[:, k], in_dex, atol=1e-5)
+            expected = np.exp(output[:, 1] / 2) * trained.target_scale_
+            assert_allclose(std[:, k], expected, rtol=1e-4)
+
+
+class TestDropout:
+    def test_draws_spread_and_the_seed_fixes_them(self, trained):
+        maps, _ = counts_and_masses(30, seed=9)
+        trained = copy.deepcopy(trained).set_params(n_dropout_draws=8)
+        mean, _ = trained._components(maps)
+        assert (mean[:, :8].std(axis=1) > 1e-4).all()
+        assert_array_equal(trained._components(maps)[0], mean)
+        assert_array_equal(
+            pickle.loads(pickle.dumps(trained))._components(maps)[0], mean
+        )
+
+    def test_a_cluster_does_not_depend_on_its_neighbours(self, trained):
+        maps, _ = counts_and_masses(30, seed=9)
+        trained = copy.deepcopy(trained).set_params(n_dropout_draws=3)
+        rows = np.random.default_rng(0).permutation(30)[:7]
+        assert_array_equal(
+            trained._components(maps[rows])[0], trained._components(maps)[0][rows]
+        )
+
+    def test_a_draw_is_torchs_own_dropout_with_that_mask(self):
+        torch.manual_seed(0)
+        module = Ho2023Network((1, 8, 8), dropout=0.5).eval()
+        maps = torch.rand(4, 1, 8, 8)
+        with torch.no_grad(), dropout_kept_on(module, 3):
+            drawn = module(maps)
+        generator = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            (x,) = module.extract(maps)
+            for dense, relu, dropout in zip(*[iter(module.head)] * 3, strict=True):
+                kept = torch.rand(dense.out_features, generator=generator) >= dropout.p
+                x = relu(dense(x)) * kept / 0.5
+            expected = module.output(x).squeeze(-1)
+        assert_allclose(drawn, expected, rtol=1e-5)
+
+    def test_half_of_the_features_fall_and_the_mean_stays(self):
+        layer = torch.nn.Dropout(0.25).eval()
+        kept = []
+        for seed in range(300):
+            with dropout_kept_on(layer, seed):
+                kept.append(layer(torch.ones(2, 10)))
+        kept = torch.stack(kept)
+        assert set(kept.unique().tolist()) == {0.0, float(torch.tensor(1 / 0.75))}
+        assert_allclose(kept.mean(), 1, atol=0.03)
+        assert_array_equal(kept[:, 0], kept[:, 1])
+        assert_array_equal(layer(torch.ones(2, 10)), 1)
+
+    def test_the_callers_stream_of_numbers_is_left_alone(self, trained):
+        maps, _ = counts_and_masses(5)
+        torch.manual_seed(1)
+        expected = torch.rand(1)
+        torch.manual_seed(1)
+        copy.deepcopy(trained).set_params(n_dropout_draws=2).predict(maps)
+        assert_array_equal(torch.rand(1), expected)
+
+    def test_draws_without_dropout_are_refused(self):
+        maps, log_mass = counts_and_masses(20)
+        with pytest.raises(ValueError, match="n_dropout_draws=5 needs dropout > 0"):
+            network(n_dropout_draws=5).fit(maps, log_mass)
+        with pytest.raises(ValueError, match="must be an int from 0, got -1"):
+            network(n_dropout_draws=-1).fit(maps, log_mass)
+
+
+class TestPriorOfANetwork:
+    def test_a_networks_prior_is_that_of_its_training_masses(self, trained):
+        assert_array_equal(trained.mass_density_, mass_density(counts_and_masses()[1]))
+        maps, _ = counts_and_masses(5)
+        posterior = trained.predict_posterior(maps)
+        inside = (posterior.middle > 13.6) & (posterior.middle < 14.9)
+        assert_allclose(np.exp(posterior.log_prior[inside]), 1 / 1.5, rtol=0.3)
+
+    def test_a_steep_population_is_recovered_by_exchanging_the_prior(self):
+        """Trained on flat masses, asked for those of a steep mass function."""
+        maps, log_mass = counts_and_masses(1500)
+        noise = np.random.default_rng(3).normal(0, 0.2, 1500)
+        seen = log_mass[:, None, None, None] * np.ones((1, 8, 8)) - 13
+        seen += noise[:, None, None, None]
+        model = network(loss="gaussian_nll", weight_decay=0.0).fit(seen, log_mass)
+        rng = np.random.default_rng(4)
+        true = 13.9 + rng.exponential(1 / (3 * LN_10), 4000)
+        maps = (true + rng.normal(0, 0.2, 4000) - 13)[:, None, None, None]
+        posterior = model.predict_posterior(maps * np.ones((1, 8, 8)))
+        steep = reweight_prior(
+            posterior, lambda m: np.exp(-3 * LN_10 * (m - 13.9)) * (m > 13.9)
+        )
+        # Those that look massive are mostly smaller ones with an upward error.
+        large = posterior.mean() > 14.35
+        error = true[large].std() / np.sqrt(large.sum())
+        assert (posterior.mean() - true)[large].mean() > 12 * error
+        assert abs((steep.mean() - true)[large].mean()) < 4 * error
+
+
+def test_a_joint_network_predicts_its_error_too(sample, log_mass):
+    from skcluster import PhaseSpaceKDE, PhotonMapper
+
+    maps = PhotonMapper(n_pixels=16).transform(sample[:24])
+    model = JointCNNRegressor(
+        loss="gaussian_nll",
+        phase_space=PhaseSpaceKDE(n_bins=16),
+        n_dropout_draws=3,
+        max_epochs=2,
+        device="cpu",
+        n_threads=1,
+        random_state=0,
+        allow_missing=True,
+    ).fit(maps, log_mass[:24])
+    predicted, std = model.predict(maps, return_std=True)
+    assert predicted.shape == std.shape == (24,)
+    assert (std > 0).all()
+    again = model.predict(maps[5:9])
+    assert_array_equal(again, predicted[5:9])
+
+
+def test_two_outputs_share_all_but_the_last_layer():
+    one = Ho2023JointNetwork((1, 16, 16), 16)
+    two = Ho2023JointNetwork((1, 16, 16), 16, n_outputs=2)
+    count = [sum(p.numel() for p in each.parameters()) for each in (one, two)]
+    assert count[1] - count[0] == 65
+    assert two(torch.zeros(3, 1, 16, 16), torch.zeros(3, 16, 16, 16)).shape == (3, 2)
+
+
+def test_saliency_is_that_of_the_mean(trained):
+    maps, _ = counts_and_masses(4, seed=9)
+    slope = SaliencyExplainer(trained).explain(maps)
+    steps = []
+    for sign in (1, -1):
+        moved = maps.copy()
+        moved[:, 0, 3, 4] += sign * 1e-2
+        steps.append(trained.predict(moved))
+    numeric = np.abs(steps[0] - steps[1]) / 2e-2
+    assert_allclose(slope[:, 0, 3, 4], numeric, rtol=0.2, atol=1e-4)
