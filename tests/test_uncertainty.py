@@ -190,11 +190,12 @@ class TestPriorOfANetwork:
 
     def test_a_steep_population_is_recovered_by_exchanging_the_prior(self):
         """Trained on flat masses, asked for those of a steep mass function."""
-        maps, log_mass = counts_and_masses(1500)
-        noise = np.random.default_rng(3).normal(0, 0.2, 1500)
-        seen = log_mass[:, None, None, None] * np.ones((1, 8, 8)) - 13
-        seen += noise[:, None, None, None]
-        model = network(loss="gaussian_nll", weight_decay=0.0).fit(seen, log_mass)
+        _, log_mass = counts_and_masses(3000)
+        noise = np.random.default_rng(3).normal(0, 0.2, 3000)
+        seen = (log_mass + noise - 13)[:, None, None, None] * np.ones((1, 8, 8))
+        model = network(
+            loss="gaussian_nll", weight_decay=0.0, max_epochs=30, patience=6
+        ).fit(seen, log_mass)
         rng = np.random.default_rng(4)
         true = 13.9 + rng.exponential(1 / (3 * LN_10), 4000)
         maps = (true + rng.normal(0, 0.2, 4000) - 13)[:, None, None, None]
@@ -205,8 +206,9 @@ class TestPriorOfANetwork:
         # Those that look massive are mostly smaller ones with an upward error.
         large = posterior.mean() > 14.35
         error = true[large].std() / np.sqrt(large.sum())
-        assert (posterior.mean() - true)[large].mean() > 12 * error
-        assert abs((steep.mean() - true)[large].mean()) < 4 * error
+        bias = (posterior.mean() - true)[large].mean()
+        assert bias > 12 * error
+        assert abs((steep.mean() - true)[large].mean()) < max(0.15 * bias, 3 * error)
 
 
 def test_a_joint_network_predicts_its_error_too(sample, log_mass):
