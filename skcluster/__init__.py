@@ -34,7 +34,7 @@ _NAMES_OF_MODULE = {
     "evrard": ("EvrardProxyRegressor", "search_proxies"),
     "regressors": ("XrayCNNRegressor", "JointCNNRegressor"),
     "posterior": ("predict_posterior", "reweight_prior"),
-    "calibration": ("cross_val_posterior",),
+    "calibration": ("CalibratedMassRegressor", "cross_val_posterior"),
     "rotation": ("rotate", "RotationAugmentedRegressor"),
     "explain": (
         "SaliencyExplainer",

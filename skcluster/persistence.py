@@ -8,6 +8,7 @@ import warnings
 FORMAT = 1
 PACKAGES = ("skcluster", "scikit-learn", "numpy", "torch")
 OUR_TYPES = (
+    "skcluster.calibration.CalibratedMassRegressor",
     "skcluster.maps.LogScaler",
     "skcluster.maps.PhotonMapper",
     "skcluster.maps.RedshiftNormalizer",

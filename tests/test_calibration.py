@@ -1,0 +1,215 @@
+"""Posteriors learned on held-out clusters cover what they say they cover."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+
+from skcluster import (
+    CalibratedMassRegressor,
+    EvrardProxyRegressor,
+    ProxyMeasurer,
+    RotationAugmentedRegressor,
+    cross_val_posterior,
+    reweight_prior,
+)
+from skcluster.posterior import mass_density
+
+
+class Boaster(RegressorMixin, BaseEstimator):
+    """Takes the first column for the mass, and the second for its error, over `boast`."""
+
+    def __init__(self, boast=1.0):
+        self.boast = boast
+
+    def fit(self, X, y):
+        self.fitted_ = True
+        return self
+
+    def predict(self, X, return_std=False):
+        return (X[:, 0], X[:, 1] / self.boast) if return_std else X[:, 0]
+
+
+def masses_and_errors(n=2000, seed=0, df=None):
+    """Masses, and observed ones with errors that differ from cluster to cluster."""
+    rng = np.random.default_rng(seed)
+    log_mass = rng.uniform(13.5, 15, n)
+    error = rng.uniform(0.05, 0.3, n)
+    noise = rng.normal(size=n) if df is None else rng.standard_t(df, n)
+    return np.column_stack([log_mass + error * noise, error]), log_mass
+
+
+def coverage(posterior, log_mass, level):
+    return np.mean(np.abs(posterior.cdf(log_mass) - 0.5) < level / 2)
+
+
+class TestCoverage:
+    @pytest.mark.parametrize("boast", [0.3, 1.0, 4.0])
+    def test_errors_that_boast_are_put_right(self, boast):
+        X, log_mass = masses_and_errors()
+        new, new_mass = masses_and_errors(seed=1)
+        model = CalibratedMassRegressor(Boaster(boast)).fit(X, log_mass)
+        _, std = model.predict(new, return_std=True)
+        assert_allclose(std, new[:, 1], rtol=0.05)
+        posterior = model.predict_posterior(new)
+        for level in (0.5, 0.68, 0.9, 0.95):
+            three_sigma = 3 * np.sqrt(level * (1 - level) / 2000) * np.sqrt(2)
+            assert abs(coverage(posterior, new_mass, level) - level) < three_sigma
+
+    def test_shapes_that_are_no_gaussian_are_learned(self):
+        X, log_mass = masses_and_errors(4000, df=3)
+        new, new_mass = masses_and_errors(4000, seed=1, df=3)
+        posterior = CalibratedMassRegressor(Boaster()).fit(X, log_mass)
+        posterior = posterior.predict_posterior(new)
+        for level in (0.5, 0.68, 0.95):
+            assert abs(coverage(posterior, new_mass, level) - level) < 0.025
+        gaussian = stats.norm.cdf(new_mass, new[:, 0], new[:, 1])
+        assert abs(np.mean(np.abs(gaussian - 0.5) < 0.475) - 0.95) > 0.05
+
+    def test_a_bias_is_taken_off(self):
+        X, log_mass = masses_and_errors()
+        X[:, 0] += 2 * X[:, 1]
+        model = CalibratedMassRegressor(Boaster()).fit(X, log_mass)
+        assert_allclose((model.predict(X) - log_mass).mean(), 0, atol=0.015)
+
+    def test_by_mass_each_bin_covers(self):
+        """Errors that are twice too small below 14.25 and twice too large above."""
+        X, log_mass = masses_and_errors(6000)
+        wrong = np.where(X[:, 0] < 14.25, 0.5, 2.0)
+        X[:, 1] *= wrong
+        small = X[:, 0] < 14.0
+        plain = CalibratedMassRegressor(Boaster()).fit(X, log_mass)
+        binned = clone(plain).set_params(by="mass", n_bins=2).fit(X, log_mass)
+        of_small = [
+            coverage(model.predict_posterior(X[small]), log_mass[small], 0.68)
+            for model in (plain, binned)
+        ]
+        assert of_small[0] < 0.6
+        assert abs(of_small[1] - 0.68) < 0.04
+        assert_allclose(binned.bin_edges_[1], np.median(X[:, 0]))
+
+    def test_scores_are_of_clusters_that_were_held_out(self):
+        """A forest knows its training masses by heart; held-out ones it does not."""
+        X, log_mass = masses_and_errors(400)
+        forest = RandomForestRegressor(20, bootstrap=False, random_state=0)
+        model = CalibratedMassRegressor(forest, cv=KFold(4)).fit(X, log_mass)
+        out = cross_val_predict(forest, X, log_mass, cv=KFold(4))
+        assert_allclose(np.sort(model.scores_), np.sort(log_mass - out))
+        new, new_mass = masses_and_errors(400, seed=1)
+        assert abs(coverage(model.predict_posterior(new), new_mass, 0.68) - 0.68) < 0.09
+
+
+class TestDistribution:
+    def test_its_mean_and_width_are_those_of_the_scores(self):
+        X, log_mass = masses_and_errors(300)
+        model = CalibratedMassRegressor(Boaster(2.0)).fit(X, log_mass)
+        mean, std = model.predict(X, return_std=True)
+        s = X[:, 1] / 2
+        assert_allclose(mean, X[:, 0] + s * model.scores_.mean(), atol=1e-4)
+        assert_allclose(std, s * model.scores_.std(), rtol=1e-3)
+        posterior = model.predict_posterior(X)
+        assert_allclose(posterior.mean(), mean, atol=1e-6)
+        assert_allclose(posterior.std(), std, rtol=1e-6)
+
+    def test_quantiles_are_those_of_the_scores(self):
+        X, log_mass = masses_and_errors(5000)
+        model = CalibratedMassRegressor(Boaster()).fit(X, log_mass)
+        levels = [0.025, 0.16, 0.5, 0.84, 0.975]
+        expected = X[:5, :1] + X[:5, 1:] * np.quantile(model.scores_, levels)
+        assert_allclose(model.predict_quantiles(X[:5], levels), expected, atol=0.02)
+
+    def test_an_estimator_without_errors_gets_one_for_all(self):
+        X, log_mass = masses_and_errors(500)
+        model = CalibratedMassRegressor(LinearRegression()).fit(X, log_mass)
+        _, std = model.predict(X, return_std=True)
+        assert_allclose(std, model.scores_.std(), rtol=1e-3)
+
+
+class TestPrior:
+    def test_a_covariance_models_own_prior_stays(self):
+        X, log_mass = masses_and_errors(500)
+        model = CalibratedMassRegressor(EvrardProxyRegressor(beta=2.0))
+        posterior = model.fit(X[:, :1], log_mass).predict_posterior(X[:9, :1])
+        slope = np.diff(posterior.log_prior) / np.diff(posterior.middle)
+        assert_allclose(slope, -2 * np.log(10), rtol=1e-6)
+        assert (reweight_prior(posterior, None).mean() > posterior.mean()).all()
+
+    def test_otherwise_it_is_that_of_the_training_masses(self):
+        X, log_mass = masses_and_errors(500)
+        model = CalibratedMassRegressor(LinearRegression()).fit(X, log_mass)
+        assert_array_equal(model.mass_density_, mass_density(log_mass))
+        posterior = model.predict_posterior(X[:9])
+        expected = np.log(np.interp(posterior.middle, *model.mass_density_))
+        assert_allclose(posterior.log_prior, expected)
+
+
+class TestOfEstimators:
+    def test_pipelines_hand_their_errors_on(self, sample, log_mass):
+        pipeline = make_pipeline(
+            ProxyMeasurer(proxies=("n_phot",)), EvrardProxyRegressor()
+        )
+        model = CalibratedMassRegressor(pipeline, cv=KFold(3)).fit(sample, log_mass)
+        fold = clone(pipeline).fit(sample[20:], log_mass[20:])
+        mean, std = fold.predict(sample[:20], return_std=True)
+        assert_allclose(model.scores_[:20], (log_mass[:20] - mean) / std)
+        augmented = RotationAugmentedRegressor(pipeline, n_rotations=1, random_state=0)
+        model = CalibratedMassRegressor(augmented, cv=KFold(3)).fit(sample, log_mass)
+        assert abs(model.scores_.std() - 1) < 0.4
+
+    def test_a_frozen_estimator_is_calibrated_as_it_is(self):
+        X, log_mass = masses_and_errors(500)
+        frozen = FrozenEstimator(Boaster(4.0).fit(X, log_mass))
+        model = CalibratedMassRegressor(frozen).fit(X, log_mass)
+        assert_allclose(
+            np.sort(model.scores_), np.sort((log_mass - X[:, 0]) / X[:, 1] * 4)
+        )
+
+    def test_folds_are_octants_where_there_are_positions(self, sample, log_mass):
+        from skcluster import QuadrantGroupKFold
+
+        pipeline = make_pipeline(
+            ProxyMeasurer(proxies=("n_phot",)), EvrardProxyRegressor()
+        )
+        scores = [
+            CalibratedMassRegressor(pipeline, cv=cv).fit(sample, log_mass).scores_
+            for cv in (None, QuadrantGroupKFold())
+        ]
+        assert_array_equal(*scores)
+
+    def test_by_redshift(self, sample, log_mass):
+        pipeline = make_pipeline(
+            ProxyMeasurer(proxies=("n_phot",)), EvrardProxyRegressor()
+        )
+        model = CalibratedMassRegressor(pipeline, by="redshift", n_bins=2, cv=3)
+        model.fit(sample, log_mass)
+        assert model.score_edges_.shape == (2, 513)
+        with pytest.raises(ValueError, match=r"needs X.redshift .* X is a ndarray"):
+            CalibratedMassRegressor(Boaster(), by="redshift").fit(
+                *masses_and_errors(100)
+            )
+
+    def test_nested_folds_give_posteriors_of_unseen_clusters(self):
+        X, log_mass = masses_and_errors(1500)
+        model = CalibratedMassRegressor(Boaster(3.0))
+        posterior = cross_val_posterior(model, X, log_mass)
+        assert abs(coverage(posterior, log_mass, 0.68) - 0.68) < 0.04
+
+
+class TestRefusals:
+    def test_few_clusters(self):
+        X, log_mass = masses_and_errors(30)
+        with pytest.raises(ValueError, match="10 held-out clusters are too few"):
+            CalibratedMassRegressor(Boaster(), by="mass").fit(X, log_mass)
+
+    def test_parameters(self):
+        X, log_mass = masses_and_errors(30)
+        with pytest.raises(ValueError, match="by must be 'redshift', 'mass' or None"):
+            CalibratedMassRegressor(Boaster(), by="colour").fit(X, log_mass)
+        with pytest.raises(ValueError, match="n_bins must be a positive int, got 0"):
+            CalibratedMassRegressor(Boaster(), n_bins=0).fit(X, log_mass)
