@@ -164,7 +164,7 @@ def test_the_convolution_sees_photons_and_galaxies_of_one_place_together():
     maps = torch.from_numpy(
         np.asarray(PhotonMapper(n_pixels=32).transform(sample).maps)
     )
-    cubes = torch.from_numpy(KDE.transform(sample).cubes)
+    cubes = torch.tensor(KDE.transform(sample).cubes)
     with torch.no_grad():
         network.first.weight.zero_()
         network.first.bias.zero_()

@@ -312,3 +312,83 @@ def test_only_fields_can_be_dropped_and_never_the_redshift(sample):
     for name in ("photon", "redshift"):
         with pytest.raises(ValueError, match=rf"Cannot drop \['{name}'\]"):
             sample.drop(name)
+
+
+def arrays_of(sample):
+    """Every array that a sample holds, by name."""
+    for field in sample.fields:
+        value = getattr(sample, field)
+        if isinstance(value, Ragged):
+            yield f"{field}.offsets", value.offsets
+            yield from ((f"{field}.{name}", value[name]) for name in value.columns)
+        elif isinstance(value, SparseMaps):
+            rows = value.rows
+            yield from (
+                (f"{field}.rows.{name}", getattr(rows, name))
+                for name in ("data", "indices", "indptr")
+            )
+        else:
+            yield field, value
+
+
+@pytest.fixture
+def whole(sample):
+    mapped = PhotonMapper(n_pixels=4).transform(sample)
+    return mapped.assign(cubes=np.zeros((60, 2, 2, 2)))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda sample: sample,
+        lambda sample: sample[5:9],
+        lambda sample: sample[[3, 1]],
+        lambda sample: ClusterSample.concatenate([sample, sample]),
+        lambda sample: sample.assign(r500c=np.ones(60)),
+        lambda sample: sample.assign(
+            photons=sample.photons.select(sample.photons["energy"] > 1)
+        ),
+        lambda sample: sample.assign(maps=sample.maps.scaled(np.ones(60))),
+        lambda sample: pickle.loads(pickle.dumps(sample)),
+    ],
+    ids=["new", "slice", "rows", "joined", "assigned", "selected", "scaled", "pickled"],
+)
+def test_no_array_of_a_sample_can_be_written(whole, made):
+    arrays = dict(arrays_of(made(whole)))
+    assert len(arrays) > 15
+    assert [name for name, array in arrays.items() if array.flags.writeable] == []
+    with pytest.raises(ValueError, match="read-only"):
+        made(whole).redshift[0] = 0.3
+
+
+def test_columns_of_a_list_cannot_be_exchanged(sample):
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        sample.photons.columns["energy"] = np.zeros(3)
+    table = sample.photons.table(0)
+    table["energy"] = None
+    assert sample.photons.table(0)["energy"] is not None
+
+
+def test_later_edits_of_the_callers_arrays_do_not_reach_in():
+    redshift, center = np.full(3, 0.1), np.zeros((3, 2))
+    name, r500c = np.array(["a", "b", "c"]), np.ones(3)
+    sample = ClusterSample(redshift, center=center, name=name, r500c=r500c)
+    redshift[:], center[:], name[:], r500c[:] = 9, 9, "z", 9
+    assert sample.redshift.max() == 0.1
+    assert sample.center.max() == 0
+    assert sample.r500c.max() == 1
+    assert sample.name.tolist() == ["a", "b", "c"]
+
+
+def test_the_callers_arrays_stay_writeable():
+    energy = np.ones(2)
+    zeros, offsets = np.zeros(2), np.array([0, 1, 2])
+    photons = Ragged({"ra": zeros, "dec": zeros, "energy": energy}, offsets)
+    sample = ClusterSample([0.1, 0.2], photons=photons)
+    assert np.shares_memory(sample.photons["energy"], energy)
+    energy[:], offsets[:] = 2, 0
+    assert sample.photons.lengths.tolist() == [1, 1]
+
+
+def test_html_counts_one_cluster(sample):
+    assert "ClusterSample: 1 cluster, " in sample[0]._repr_html_()

@@ -6,7 +6,7 @@ from .ragged import Ragged
 
 
 def checked_redshift(redshift):
-    redshift = np.asarray(redshift, float)
+    redshift = np.array(redshift, float)
     if redshift.ndim != 1:
         raise ValueError(f"redshift must be 1-d, got shape {redshift.shape}.")
     wrong = np.flatnonzero(~(np.isfinite(redshift) & (redshift > 0)))
@@ -33,7 +33,7 @@ def checked_center(center, n_clusters):
 def dense(name, value, shape):
     if value is None:
         return None
-    value = np.asarray(value, float)
+    value = np.array(value, float)
     # Another number of clusters is told apart from a wrong shape, later.
     if value.ndim != len(shape) or value.shape[1:] != shape[1:]:
         raise ValueError(f"{name} must have shape {shape}, got {value.shape}.")

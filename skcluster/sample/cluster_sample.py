@@ -13,6 +13,7 @@ from .checks import (
     checked_redshift,
     dense,
 )
+from .frozen import read_only
 from .ragged import Ragged, column_names, plain_column, row_indices
 from .sparse_maps import SparseMaps
 
@@ -35,7 +36,9 @@ class ClusterSample:
 
     It is a 1-d array-like of clusters, made to be scikit-learn's ``X``: indexing with
     integers, slices, lists or masks gives a new sample, ``len`` counts clusters, and
-    it goes through pipelines, cross-validation, searches, pickle and joblib.
+    it goes through pipelines, cross-validation, searches, pickle and joblib. Nothing in
+    it can be written; columns of lists and cubes are not copied, so leave the arrays
+    alone that they came from.
 
     Parameters
     ----------
@@ -127,7 +130,7 @@ default=None
             "center": checked_center(center, n),
             "position": dense("position", position, (n, 3)),
             "r500c": dense("r500c", r500c, (n,)),
-            "name": None if name is None else np.atleast_1d(np.asarray(name, str)),
+            "name": None if name is None else np.atleast_1d(np.array(name, str)),
             "maps": None if maps is None else SparseMaps.from_dense(maps),
             "cubes": None if cubes is None else np.asarray(cubes),
             "cube_extent": dense("cube_extent", cube_extent, (n, 2)),
@@ -137,16 +140,22 @@ default=None
         for field, value in values.items():
             if value is not None and len(value) != n:
                 raise ValueError(
-                    f"{field} holds {len(value)} clusters, but redshift holds {n}."
+                    f"{field} holds {len(value)} clusters, but redshift holds {n}: give "
+                    "both for the same clusters, in the same order."
                 )
-            object.__setattr__(self, field, value)
+            object.__setattr__(self, field, read_only(value))
 
     @classmethod
     def _trusted(cls, values):
         sample = object.__new__(cls)
         for field in fields(cls):
-            object.__setattr__(sample, field.name, values.get(field.name))
+            object.__setattr__(sample, field.name, read_only(values.get(field.name)))
         return sample
+
+    def __setstate__(self, state):
+        # numpy forgets that an array was read-only.
+        for name, value in state.items():
+            object.__setattr__(self, name, read_only(value))
 
     @classmethod
     def from_dicts(cls, clusters):
@@ -320,7 +329,8 @@ default=None
             for name, text in self._summary()
         )
         size = f"{self.nbytes / 2**20:.1f} MiB"
-        caption = f"ClusterSample: {len(self)} clusters, {size}"
+        plural = "" if len(self) == 1 else "s"
+        caption = f"ClusterSample: {len(self)} cluster{plural}, {size}"
         return f"<table><caption>{caption}</caption>{rows}</table>"
 
     def _summary(self):

@@ -4,6 +4,8 @@ from numbers import Integral
 
 import numpy as np
 
+from .frozen import read_only, read_only_columns
+
 ROWS_PER_BLOCK = 200_000
 UNITS = {
     "ra": "deg",
@@ -64,7 +66,8 @@ class Ragged:
 
     Attributes
     ----------
-    columns : dict of str to ndarray
+    columns : mapping of str to ndarray
+        Read-only, as are the arrays.
     offsets : ndarray of int64
     lengths : ndarray of shape (n_clusters,)
         Rows of each cluster.
@@ -85,8 +88,10 @@ class Ragged:
     """
 
     def __init__(self, columns, offsets):
-        self.columns = {name: np.asarray(column) for name, column in columns.items()}
-        self.offsets = np.asarray(offsets, np.int64)
+        self._store(
+            {name: np.asarray(column) for name, column in columns.items()},
+            np.array(offsets, np.int64),
+        )
         if (
             self.offsets.ndim != 1
             or len(self.offsets) == 0
@@ -104,8 +109,20 @@ class Ragged:
     @classmethod
     def _trusted(cls, columns, offsets):
         ragged = object.__new__(cls)
-        ragged.columns, ragged.offsets = columns, offsets
+        ragged._store(columns, offsets)
         return ragged
+
+    def _store(self, columns, offsets):
+        self.columns = read_only_columns(columns)
+        self.offsets = read_only(offsets)
+
+    # A mapping that cannot be changed cannot be pickled, and numpy forgets that an array
+    # was read-only.
+    def __getstate__(self):
+        return {"columns": dict(self.columns), "offsets": self.offsets}
+
+    def __setstate__(self, state):
+        self._store(**state)
 
     @classmethod
     def from_tables(cls, tables):
@@ -247,7 +264,7 @@ class Ragged:
 
     def table(self, i):
         """Columns of cluster i, as a dict of arrays."""
-        return self[int(i)].columns
+        return dict(self[int(i)].columns)
 
     def blocks(self, n_rows=None):
         """Slices of consecutive clusters with about 200,000 (or `n_rows`) rows together.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from .frozen import read_only
 from .ragged import row_indices
 
 
@@ -63,7 +64,7 @@ class SparseMaps:
     """
 
     def __init__(self, rows, map_shape, geometry=None):
-        self.rows = sparse.csr_array(rows)
+        self.rows = _read_only_rows(sparse.csr_array(rows))
         self.geometry = geometry
         self.shape = (self.rows.shape[0], *(int(size) for size in map_shape))
         if len(self.shape) != 4 or np.prod(self.shape[1:]) != self.rows.shape[1]:
@@ -112,6 +113,10 @@ class SparseMaps:
         geometry = geometries.pop() if len(geometries) == 1 else None
         return cls(rows, parts[0].shape[1:], geometry)
 
+    def __setstate__(self, state):
+        # numpy forgets that an array was read-only.
+        vars(self).update(state, rows=_read_only_rows(state["rows"]))
+
     def __len__(self):
         return self.shape[0]
 
@@ -151,3 +156,9 @@ class SparseMaps:
             (data, self.rows.indices, self.rows.indptr), shape=self.rows.shape
         )
         return SparseMaps(rows, self.shape[1:], self.geometry)
+
+
+def _read_only_rows(rows):
+    for name in ("data", "indices", "indptr"):
+        setattr(rows, name, read_only(getattr(rows, name)))
+    return rows
