@@ -15,7 +15,12 @@ from .cosmology import (
 from .sample import MapGeometry, SparseMaps, require
 from .sample.transformer import SampleTransformer
 
-EMPTY_CURE = "Drop them with sample[sample.maps.total() > 0], or widen the aperture."
+EMPTY_CURE = (
+    "Drop them with sample[sample.maps.total() > 0], widen the aperture, or check the "
+    "energies and the bands, both in keV."
+)
+LOWEST_EV = 100.0
+"""No X-ray band starts here in keV; in eV most do."""
 
 
 class PhotonMapper(SampleTransformer):
@@ -137,6 +142,12 @@ class PhotonMapper(SampleTransformer):
             raise ValueError(
                 "bands must be pairs (low, high) in keV with low < high, got "
                 f"{self.bands!r}."
+            )
+        low, high = bands.astype(float)[bands[:, 0].astype(float).argmax()]
+        if low >= LOWEST_EV:
+            raise ValueError(
+                f"The band ({low:g}, {high:g}) looks like eV, but bands are in keV: "
+                f"({low / 1000:g}, {high / 1000:g})."
             )
         if not isinstance(self.n_pixels, Integral) or self.n_pixels < 1:
             raise ValueError(f"n_pixels must be a positive int, got {self.n_pixels!r}.")

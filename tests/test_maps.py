@@ -201,6 +201,10 @@ def test_the_mapper_leaves_its_sample_alone(sample):
         ({"bands": (0.5, 2.0)}, r"pairs \(low, high\) in keV"),
         ({"bands": ()}, r"pairs \(low, high\) in keV .* got \(\)"),
         ({"bands": ((0.5, 1), (2,))}, r"pairs \(low, high\) in keV"),
+        (
+            {"bands": [(0.5, 2), (500, 2000)]},
+            r"band \(500, 2000\) looks like eV, .* in keV: \(0.5, 2\)",
+        ),
         ({"n_pixels": 0}, "n_pixels must be a positive int, got 0"),
         ({"n_pixels": 12.5}, "n_pixels must be a positive int, got 12.5"),
         ({"half_width": -1}, "half_width must be positive, got -1"),
@@ -303,7 +307,8 @@ def test_maps_without_photons_have_no_trend():
     some_empty = sample.assign(maps=sample.maps.scaled([1, 0, 1, 0]))
     message = (
         "2 of 4 maps hold no photon .first: cluster 1.*"
-        r"Drop them with sample\[sample.maps.total\(\) > 0\], or widen the aperture"
+        r"Drop them with sample\[sample.maps.total\(\) > 0\], widen the aperture, "
+        "or check the energies and the bands, both in keV"
     )
     with pytest.raises(ValueError, match=message):
         RedshiftNormalizer().fit(some_empty)

@@ -7,9 +7,7 @@ from astropy.table import MaskedColumn, QTable, Table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 
-from skcluster import (
-    ClusterSample,
-)
+from skcluster import ClusterSample, PhotonMapper
 
 PHOTONS = [
     {"ra": [10.0, 10.5], "dec": [1.0, 2.0], "energy": [0.7, 3.0]},
@@ -209,6 +207,19 @@ def changed(**columns):
         ),
         (changed(energy=[7e-4, 3e-3]), "look like MeV, .*multiply by 1000"),
         (
+            changed(energy=[1.0, 0.0]),
+            "1 of 2 photons have an energy of 0 or less .*row 1 of cluster 0, 0 keV.*Drop",
+        ),
+        (changed(energy=[-1.0, -2.0]), "2 of 2 photons have an energy of 0 or less"),
+        (
+            changed(dec=[1.0, 90.1]),
+            "1 of 2 photons have a dec outside of -90 to 90 deg .*row 1 .*90.1.*exchanged",
+        ),
+        (
+            changed(ra=[36000.0, 1.0]),
+            "1 of 2 photons have a ra outside of -360 to 720 .*in degrees",
+        ),
+        (
             changed(dec=[1.0]),
             r"columns of the table of cluster 0 differ in length: .*: 1",
         ),
@@ -219,6 +230,26 @@ def changed(**columns):
 def test_photons_that_cannot_be_right_are_refused(photons, message):
     with pytest.raises(ValueError, match=message):
         ClusterSample([0.1], photons=[photons])
+
+
+def test_the_one_cluster_in_ev_among_many_in_kev_is_named():
+    table = {"ra": [1.0] * 9, "dec": [0.0] * 9, "energy": np.linspace(0.5, 9, 9)}
+    wrong = {**table, "energy": 1000 * table["energy"]}
+    message = (
+        r"1 of 4 clusters \(first: cluster 2\) have a median of 4750.*look like eV"
+    )
+    with pytest.raises(ValueError, match=message):
+        ClusterSample([0.1] * 4, photons=[table, table, wrong, table])
+    # A few hard photons of the particle background are no other unit.
+    hard = {**table, "energy": [*table["energy"][:5], 150.0, 150.0, 150.0, 1e-3]}
+    assert len(ClusterSample([0.1] * 2, photons=[table, hard])) == 2
+
+
+@pytest.mark.parametrize("ra", [-170.0, 0.0, 359.9, 361.0])
+def test_right_ascensions_may_be_counted_from_any_turn(ra):
+    photons = [{"ra": [ra], "dec": [0.0], "energy": [1.0]}]
+    sample = ClusterSample([0.1], center=[[ra % 360, 0.0]], photons=photons)
+    assert PhotonMapper(n_pixels=3).transform(sample).maps.total() == 1
 
 
 def test_the_cluster_of_a_wrong_row_or_table_is_named():
@@ -254,8 +285,11 @@ def test_galaxies_that_cannot_be_right_are_refused(galaxies, message):
         ([0.1, -0.2], "1 of 2 redshifts are not positive .*cluster 1, redshift -0.2"),
         ([0.0, 0.1], "cluster 0, redshift 0.0.* no distance"),
         ([0.1, np.nan, np.inf], "2 of 3 redshifts .*cluster 1, redshift nan"),
-        (0.1, r"redshift must be 1-d, got shape \(\)"),
-        ([[0.1]], r"redshift must be 1-d, got shape \(1, 1\)"),
+        (
+            0.1,
+            r"redshift must be 1-d, .*got shape \(\). Of one cluster, give \[redshift\]",
+        ),
+        ([[0.1]], r"redshift must be 1-d, .*got shape \(1, 1\)"),
         (None, "redshift must be 1-d"),
     ],
 )

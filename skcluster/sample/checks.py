@@ -4,11 +4,17 @@ import numpy as np
 
 from .ragged import Ragged
 
+KEV = (0.01, 100.0)
+"""The median energy of a cluster's photons lies between, or the unit is another."""
+
 
 def checked_redshift(redshift):
     redshift = np.array(redshift, float)
     if redshift.ndim != 1:
-        raise ValueError(f"redshift must be 1-d, got shape {redshift.shape}.")
+        raise ValueError(
+            f"redshift must be 1-d, one number a cluster, got shape {redshift.shape}. Of "
+            "one cluster, give [redshift]."
+        )
     wrong = np.flatnonzero(~(np.isfinite(redshift) & (redshift > 0)))
     if len(wrong):
         raise ValueError(
@@ -50,15 +56,54 @@ def checked_photons(photons):
     photons = _checked_list(photons, "photons", ("ra", "dec", "energy"))
     if photons is None or photons.offsets[-1] == 0:
         return photons
-    typical = np.median(photons["energy"])
-    if not 0.01 < typical < 100:
+    for name, (low, high), cure in (
+        ("ra", (-360, 720), "ra and dec are in degrees"),
+        ("dec", (-90, 90), "ra and dec are in degrees; are they exchanged?"),
+    ):
+        _check_range(photons, name, low, high, cure)
+    _check_energies(photons)
+    return photons
+
+
+def _check_range(photons, name, low, high, cure):
+    values = photons[name]
+    if low <= values.min() and values.max() <= high:
+        return
+    wrong = np.flatnonzero((values < low) | (values > high))
+    raise ValueError(
+        f"{len(wrong)} of {len(values)} photons have a {name} outside of {low} to {high} "
+        f"deg (first: {_row(photons, wrong[0])}, {values[wrong[0]]:.6g}): {cure}."
+    )
+
+
+def _check_energies(photons):
+    energy = photons["energy"]
+    if energy.min() <= 0:
+        wrong = np.flatnonzero(energy <= 0)
+        raise ValueError(
+            f"{len(wrong)} of {len(energy)} photons have an energy of 0 or less (first: "
+            f"{_row(photons, wrong[0])}, {energy[wrong[0]]:.4g} keV). Drop them, or name "
+            "the column that holds the energy."
+        )
+    if KEV[0] < energy.min() and energy.max() < KEV[1]:
+        return
+    # Most photons beyond a limit is a median beyond it, and faster.
+    beyond = [photons.sum(energy <= KEV[0]), photons.sum(energy >= KEV[1])]
+    wrong = np.flatnonzero((2 * np.array(beyond) > photons.lengths).any(axis=0))
+    if len(wrong):
+        typical = np.median(photons[int(wrong[0])]["energy"])
         unit, cure = ("eV", "divide") if typical > 1 else ("MeV", "multiply")
         raise ValueError(
-            f"Photon energies have a median of {typical:.4g}, so they look like {unit}, "
-            f"but photons are in keV. Please {cure} by 1000, or read the list with "
+            f"Photon energies of {len(wrong)} of {len(photons)} clusters (first: cluster "
+            f"{wrong[0]}) have a median of {typical:.4g}, so they look like {unit}, but "
+            f"photons are in keV. Please {cure} by 1000, or read the list with "
             f"read_photons(..., energy_unit={unit!r})."
         )
-    return photons
+
+
+def _row(ragged, row):
+    cluster = np.searchsorted(ragged.offsets, row, side="right") - 1
+    return f"row {row - ragged.offsets[cluster]} of cluster {cluster}"
 
 
 def checked_galaxies(galaxies):
@@ -78,10 +123,8 @@ def _checked_list(tables, field, names):
     for name in names:
         wrong = np.flatnonzero(~np.isfinite(ragged[name]))
         if len(wrong):
-            cluster = np.searchsorted(ragged.offsets, wrong[0], side="right") - 1
             raise ValueError(
                 f"{len(wrong)} of {len(ragged[name])} {field} have a NaN or infinite "
-                f"{name} (first: row {wrong[0] - ragged.offsets[cluster]} of cluster "
-                f"{cluster}). Drop them."
+                f"{name} (first: {_row(ragged, wrong[0])}). Drop them."
             )
     return ragged
