@@ -31,7 +31,11 @@ _NAMES_OF_MODULE = {
     "maps": ("PhotonMapper", "RedshiftNormalizer", "LogScaler"),
     "phase_space": ("PhaseSpaceKDE",),
     "proxies": ("ProxyMeasurer", "clip_velocities", "gapper_dispersion"),
-    "evrard": ("EvrardProxyRegressor", "search_proxies"),
+    "evrard": (
+        "EvrardProxyRegressor",
+        "search_proxies",
+        "residual_correlation",
+    ),
     "regressors": ("XrayCNNRegressor", "JointCNNRegressor"),
     "posterior": ("predict_posterior", "reweight_prior"),
     "calibration": ("CalibratedMassRegressor", "cross_val_posterior"),

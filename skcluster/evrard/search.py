@@ -57,13 +57,9 @@ def search_proxies(
            T    1
        N_gal    1
     """
-    X, names = np.asarray(X), [str(name) for name in names]
-    _check_search(X, names, redshift, redshift_bins, max_size)
-    model = EvrardProxyRegressor()
-    if redshift is not None:
-        X = np.column_stack([X, redshift])
-        model.set_params(redshift_column=-1, redshift_bins=redshift_bins)
-    model.fit(X, log_mass)
+    X, names = check_observables(X, names, redshift, redshift_bins)
+    _check_size(max_size, len(names))
+    model = fit_in_bins(X, log_mass, redshift, redshift_bins)
     rows = []
     for size in range(1, (max_size or len(names)) + 1):
         subsets = np.array(list(combinations(range(len(names)), size)))
@@ -85,7 +81,17 @@ def _scatter_of(model, subsets):
     return np.sqrt(variance / len(model.slope_))
 
 
-def _check_search(X, names, redshift, redshift_bins, max_size):
+def fit_in_bins(X, log_mass, redshift, redshift_bins):
+    """The covariance model of observables, and of redshifts where there are any."""
+    if redshift is None:
+        return EvrardProxyRegressor().fit(X, log_mass)
+    model = EvrardProxyRegressor(redshift_column=-1, redshift_bins=redshift_bins)
+    return model.fit(np.column_stack([X, redshift]), log_mass)
+
+
+def check_observables(X, names, redshift, redshift_bins):
+    """Columns that have a name each, and redshifts that fit to them."""
+    X, names = np.asarray(X), [str(name) for name in names]
     if X.ndim != 2 or X.shape[1] != len(names):
         raise ValueError(
             f"X must have one column for each of the {len(names)} names, got the shape "
@@ -102,12 +108,16 @@ def _check_search(X, names, redshift, redshift_bins, max_size):
             f"redshift must have one number for each of {len(X)} clusters, got the "
             f"shape {np.shape(redshift)}."
         )
+    return X, names
+
+
+def _check_size(max_size, n_names):
     if max_size is not None and (
         isinstance(max_size, bool)
         or not isinstance(max_size, Integral)
-        or not 1 <= max_size <= len(names)
+        or not 1 <= max_size <= n_names
     ):
         raise ValueError(
-            f"max_size must be an integer from 1 to {len(names)}, or None, got "
+            f"max_size must be an integer from 1 to {n_names}, or None, got "
             f"{max_size!r}."
         )

@@ -1,0 +1,147 @@
+"""How what one observable misses of the mass goes with what another one misses."""
+
+from itertools import combinations
+from numbers import Integral
+
+import numpy as np
+from astropy.table import Table
+from sklearn.utils import check_random_state
+
+from .redshift_bins import bin_numbers
+from .search import check_observables, fit_in_bins
+
+LN_10 = np.log(10)
+
+
+def residual_correlation(
+    X,
+    log_mass,
+    *,
+    names,
+    redshift=None,
+    redshift_bins=None,
+    by_bin=False,
+    groups=None,
+    n_resamples=1000,
+    random_state=None,
+):
+    r"""Correlation of the residuals of every two observables, with bootstrap errors.
+
+    With the power laws :math:`\pi, \alpha` of each cluster's redshift bin,
+
+    .. math::
+
+        r_{ni} = s_{ni} - \pi_i - \alpha_i \mu_n, \qquad
+        \rho_{ij} = \frac{\sum_n r_{ni} r_{nj}}
+                         {\sqrt{\sum_n r_{ni}^2 \, \sum_n r_{nj}^2}}.
+
+    Masses of a network are an observable like others: give :math:`\ln M_{NN}` of
+    clusters that the network was not trained on, for in training its residuals are too
+    small and their correlations are none of the physics.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_clusters, n_observables)
+        Natural logarithms of the observables.
+    log_mass : array-like of shape (n_clusters,)
+        log10 of the masses [Msun/h].
+    names : sequence of str
+        One name a column of `X`.
+    redshift, redshift_bins : default=None
+        As of `search_proxies`.
+    by_bin : bool, default=False
+        Whether to sum over the clusters of each bin, instead of over all.
+    groups : array-like of shape (n_clusters,), default=None
+        The halo of each cluster, where a halo is seen in several snapshots: halos are
+        resampled then. None: clusters are.
+    n_resamples : int, default=1000
+        Bootstrap samples. The power laws are those of all clusters in each of them.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    table : astropy.table.Table
+        One row a pair, and a bin if `by_bin`: ``first``, ``second``, ``rho``, ``error``
+        (standard deviation over the bootstrap) and ``n_clusters``; with `by_bin` also
+        ``redshift``, the median of the bin.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster import residual_correlation
+    >>> rng = np.random.default_rng(0)
+    >>> log_mass = rng.uniform(13.5, 15, size=400)
+    >>> noise = rng.multivariate_normal([0, 0], [[0.04, 0.03], [0.03, 0.09]], size=400)
+    >>> ln_s = np.log(10) * log_mass[:, None] * [0.6, 1.5] + noise
+    >>> table = residual_correlation(ln_s, log_mass, names=["T", "L_X"], random_state=0)
+    >>> print(table)  # planted: 0.03 / sqrt(0.04 * 0.09) = 0.5
+    first second  rho  error n_clusters
+    ----- ------ ----- ----- ----------
+        T    L_X 0.510 0.036        400
+    """
+    X, names = check_observables(X, names, redshift, redshift_bins)
+    groups = _check_resampling(groups, len(X), n_resamples)
+    model = fit_in_bins(X, log_mass, redshift, redshift_bins)
+    b = np.zeros(len(X), int)
+    if redshift is not None:
+        b = bin_numbers(np.asarray(redshift), model.redshift_edges_)
+    residual = _residuals(model, X, log_mass, b)
+    _check_residuals(residual, X, names)
+    rng = check_random_state(random_state)
+    rows = []
+    for i, center in enumerate(model.redshift_centers_ if by_bin else [None]):
+        part = b == i if by_bin else b >= 0
+        found = _correlate(residual[part], groups[part], n_resamples, rng)
+        for pair, rho, error in zip(combinations(names, 2), *found, strict=True):
+            rows.append((*pair, rho, error, part.sum(), center))
+    columns = ["first", "second", "rho", "error", "n_clusters", "redshift"]
+    table = Table(rows=rows, names=columns)
+    table["rho"].info.format = table["error"].info.format = ".3f"
+    return table if by_bin else table[columns[:-1]]
+
+
+def _residuals(model, X, log_mass, b):
+    mu = LN_10 * (np.asarray(log_mass) - np.log10(model.pivot_mass))
+    return X - model.intercept_[b] - model.slope_[b] * mu[:, None]
+
+
+def _correlate(residual, groups, n_resamples, rng):
+    """rho of every pair of columns, and its error."""
+    i, j = np.triu_indices(residual.shape[1])
+    _, groups = np.unique(groups, return_inverse=True)
+    products = np.zeros((groups.max() + 1, len(i)))
+    np.add.at(products, groups, residual[:, i] * residual[:, j])
+    n = len(products)
+    drawn = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples)
+    moments = np.vstack([np.ones(n), drawn]) @ products
+    variance = moments[:, i == j]
+    pair = i != j
+    rho = moments[:, pair] / np.sqrt(variance[:, i[pair]] * variance[:, j[pair]])
+    return rho[0], rho[1:].std(axis=0, ddof=1)
+
+
+def _check_resampling(groups, n_clusters, n_resamples):
+    """Labels of the groups; without any, every cluster is one."""
+    if not isinstance(n_resamples, Integral) or n_resamples < 2:
+        raise ValueError(
+            f"n_resamples must be an integer of at least 2, got {n_resamples!r}."
+        )
+    groups = np.arange(n_clusters) if groups is None else np.asarray(groups)
+    if groups.shape != (n_clusters,):
+        raise ValueError(
+            f"groups has the shape {groups.shape}, but there are {n_clusters} clusters. "
+            "Give one label a cluster."
+        )
+    return groups
+
+
+def _check_residuals(residual, X, names):
+    if len(names) < 2:
+        raise ValueError(f"A correlation needs at least 2 observables, got {names}.")
+    is_exact = residual.std(axis=0) <= 1e-7 * X.std(axis=0)
+    if is_exact.any():
+        exact = [name for name, is_so in zip(names, is_exact, strict=True) if is_so]
+        raise ValueError(
+            f"{exact} are constant, or a power law of the mass without scatter, so "
+            "that there are no residuals to correlate. Leave them out."
+        )
