@@ -1,14 +1,21 @@
 """Residuals that go together: their correlation, its file, and the slope it biases."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from astropy.table import Table
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from skcluster import (
     EvrardProxyRegressor,
+    proxy_covariance,
+    read_covariance,
     residual_correlation,
     search_proxies,
+    write_covariance,
 )
 
 LN_10 = np.log(10)
@@ -29,6 +36,13 @@ def made_clusters(n, random_state=0, rho=RHO, redshifts=(0.1,)):
     redshift = np.resize(redshifts, n)
     ln_s = INTERCEPT + np.outer(mu, SLOPE) + noise + 5 * redshift[:, None]
     return ln_s, 14 + mu / LN_10, redshift
+
+
+def made_covariance(n=500, random_state=0, redshifts=(0.1, 0.4)):
+    ln_s, log_mass, redshift = made_clusters(n, random_state, redshifts=redshifts)
+    model = EvrardProxyRegressor(redshift_column=-1)
+    model.fit(np.column_stack([ln_s, redshift]), log_mass)
+    return proxy_covariance(model, names=NAMES, units=["keV", "1e44 erg/s", "Msun/h"])
 
 
 def rho_of(table):
@@ -145,3 +159,168 @@ def test_an_observable_without_residuals_is_named():
         residual_correlation(ln_s, log_mass, names=NAMES)
     with pytest.raises(ValueError, match=r"at least 2 observables, got \['L_X'\]"):
         residual_correlation(ln_s[:, 1:2], log_mass, names=["L_X"])
+
+
+def test_the_table_says_what_a_likelihood_needs():
+    ln_s, log_mass, redshift = made_clusters(90, redshifts=(0.1, 0.4, 0.4))
+    X = np.column_stack([ln_s, redshift])
+    model = EvrardProxyRegressor(redshift_column=-1, pivot_mass=3e14, beta=2)
+    table = proxy_covariance(model.fit(X, log_mass), names=NAMES, units=["a", "b", "c"])
+    assert_array_equal(table["redshift"], [0.1, 0.4])
+    assert_array_equal(table["redshift_low"], [0.1, 0.25])
+    assert_array_equal(table["redshift_high"], [0.25, 0.4])
+    assert_array_equal(table["n_clusters"], [30, 60])
+    for row, z in zip(table, (0.1, 0.4), strict=True):
+        chosen = redshift == z
+        mu = LN_10 * log_mass[chosen] - np.log(3e14)
+        slope, intercept = np.polyfit(mu, ln_s[chosen], 1)
+        residual = ln_s[chosen] - intercept - mu[:, None] * slope
+        n = chosen.sum()
+        assert_allclose(row["slope"], slope)
+        assert_allclose(row["intercept"], intercept)
+        assert_allclose(row["covariance"], residual.T @ residual / (n - 2), rtol=1e-6)
+        assert_allclose(row["correlation"], np.corrcoef(residual.T), rtol=1e-6)
+        assert row["log_mass_low"] == log_mass[chosen].min()
+        assert row["log_mass_high"] == log_mass[chosen].max()
+    meta = {key: table.meta[key] for key in ("names", "units", "pivot_mass", "beta")}
+    assert meta == {
+        "names": NAMES,
+        "units": ["a", "b", "c"],
+        "pivot_mass": 3e14,
+        "beta": 2,
+    }
+    assert all(table[name].description for name in table.colnames)
+
+
+@pytest.mark.parametrize("column", ["redshift", 1, -3])
+def test_names_are_those_of_a_data_frame(column):
+    ln_s, log_mass, redshift = made_clusters(60)
+    frame = pd.DataFrame(ln_s, columns=NAMES)
+    frame.insert(1, "redshift", redshift)
+    model = EvrardProxyRegressor(redshift_column=column).fit(frame, log_mass)
+    assert proxy_covariance(model).meta["names"] == NAMES
+    alone = EvrardProxyRegressor().fit(frame[NAMES], log_mass)
+    assert proxy_covariance(alone).meta["names"] == NAMES
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({}, r"3 observables, but there are 0 names: \[\]"),
+        ({"names": ["T"]}, "3 observables, but there are 1 names"),
+        ({"names": NAMES, "units": ["keV"]}, "3 observables, but there are 1 units"),
+        ({"names": ["T", "T", "L_X"]}, "Names must differ"),
+    ],
+)
+def test_labels_that_do_not_fit_are_explained(labels, message):
+    ln_s, log_mass, _ = made_clusters(60)
+    model = EvrardProxyRegressor().fit(ln_s, log_mass)
+    with pytest.raises(ValueError, match=message):
+        proxy_covariance(model, **labels)
+
+
+def test_a_model_of_an_older_release_is_to_be_fitted_again():
+    ln_s, log_mass, _ = made_clusters(60)
+    model = EvrardProxyRegressor().fit(ln_s, log_mass)
+    del model.n_clusters_
+    with pytest.raises(ValueError, match="fitted by an older skcluster"):
+        proxy_covariance(model, names=NAMES)
+
+
+def assert_same_table(first, second):
+    assert first.colnames == second.colnames
+    assert dict(first.meta) == dict(second.meta)
+    for name in first.colnames:
+        assert_array_equal(first[name], second[name])
+        assert first[name].dtype == second[name].dtype
+        assert first[name].description == second[name].description
+
+
+@pytest.mark.parametrize("redshifts", [(0.1, 0.4), None])
+def test_a_file_gives_back_every_bit(tmp_path, redshifts):
+    if redshifts is None:
+        ln_s, log_mass, _ = made_clusters(60)
+        model = EvrardProxyRegressor().fit(ln_s, log_mass)
+        table = proxy_covariance(model, names=NAMES)
+        assert np.isnan(table["redshift"]).all()
+    else:
+        table = made_covariance(redshifts=redshifts)
+    table.meta["survey"] = {"cosmology": "WMAP7", "exposure": 2.0}
+    write_covariance(table, tmp_path / "c.ecsv")
+    assert_same_table(read_covariance(tmp_path / "c.ecsv"), table)
+    assert_same_table(Table.read(tmp_path / "c.ecsv"), table)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.ecsv"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path):
+    path, table = tmp_path / "c.ecsv", made_covariance()
+    write_covariance(table, path)
+    before = path.read_bytes()
+    table.meta["survey"] = object()
+    with pytest.raises(Exception, match="cannot represent an object"):
+        write_covariance(table, path)
+    assert path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["c.ecsv"]
+
+
+def spoiled(change):
+    table = made_covariance(100)
+    change(table)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.meta.pop("format"), "meta says format=None"),
+        (lambda t: t.meta.update(version=2), "in version 2 of its format.*Upgrade"),
+        (lambda t: t.meta.pop("pivot_mass"), r"lacks \['pivot_mass'\]"),
+        (lambda t: t.remove_column("slope"), r"lacks \['slope'\]"),
+        (lambda t: t.meta.update(names=["T"]), r"'slope'.*shape \(3,\).*1 names"),
+        (lambda t: t.meta.update(names=3), r"'slope'.*there are 0 names"),
+        (lambda t: t["slope"].fill(np.nan), "'slope' of .* has NaN"),
+        (lambda t: t["covariance"].fill(1.0), "in row 0 of .* positive definite"),
+        (lambda t: t["covariance"][1].put(1, 0.0), "in row 1 of .* not symmetric"),
+    ],
+)
+def test_a_table_that_is_no_covariance_is_neither_written_nor_read(
+    tmp_path, change, message
+):
+    path, table = tmp_path / "c.ecsv", spoiled(change)
+    with pytest.raises(ValueError, match=message):
+        write_covariance(table, path)
+    table.write(path)
+    with pytest.raises(ValueError, match=message):
+        read_covariance(path)
+
+
+def test_a_file_that_is_absent_or_no_ecsv_is_explained(tmp_path):
+    path = tmp_path / "c.ecsv"
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*c.ecsv"):
+        read_covariance(path)
+    path.write_bytes(b"\x80\x04pickle")
+    with pytest.raises(ValueError, match=r"c.ecsv cannot be read as ECSV"):
+        read_covariance(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=60)
+@given(data=st.data())
+def test_an_altered_file_is_refused_or_still_a_covariance(data, tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp()
+    path, good = folder / "altered.ecsv", folder / "good.ecsv"
+    if not good.exists():
+        write_covariance(made_covariance(60), good)
+    text = bytearray(good.read_bytes())
+    start = data.draw(st.integers(0, len(text) - 1))
+    if data.draw(st.booleans()):
+        del text[start:]
+    else:
+        text[start : start + data.draw(st.integers(0, 9))] = data.draw(st.binary())
+    path.write_bytes(bytes(text))
+    told = "altered.ecsv"
+    try:
+        assert np.isfinite(read_covariance(path)["covariance"]).all()
+    except ValueError as error:
+        told = str(error)
+    assert "altered.ecsv" in told

@@ -68,6 +68,10 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         Half-open bins; redshifts outside belong to the first and the last one.
     redshift_centers_ : ndarray of shape (n_bins,)
         Median redshift of the bins; NaN without `redshift_column`.
+    n_clusters_ : ndarray of shape (n_bins,)
+        How many each bin was fitted to.
+    log_mass_range_ : ndarray of shape (n_bins, 2)
+        Their smallest and largest log10 mass [Msun/h].
     mass_density_ : ndarray of shape (2, 256)
         The masses of the training set, smoothed (see `posterior.mass_density`). The
         prior of the posteriors is not this, but :math:`e^{-\beta \mu}`.
@@ -154,6 +158,10 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         members = [b == i for i in range(len(edges) - 1)]
         laws = [fit_power_laws(s[rows], mu[rows]) for rows in members]
         slope, intercept, covariance = zip(*laws, strict=True)
+        self.n_clusters_ = np.array([rows.sum() for rows in members])
+        self.log_mass_range_ = np.array(
+            [[y[rows].min(), y[rows].max()] for rows in members]
+        )
         self.slope_, self.intercept_ = np.array(slope), np.array(intercept)
         self.covariance_ = np.array(covariance)
         self.correlation_, _ = correlation_of(self.covariance_)
