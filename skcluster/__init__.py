@@ -38,6 +38,7 @@ _NAMES_OF_MODULE = {
         "proxy_covariance",
         "write_covariance",
         "read_covariance",
+        "infer_slope",
     ),
     "regressors": ("XrayCNNRegressor", "JointCNNRegressor"),
     "posterior": ("predict_posterior", "reweight_prior"),

@@ -11,6 +11,7 @@ from scipy import stats
 
 from skcluster import (
     EvrardProxyRegressor,
+    infer_slope,
     proxy_covariance,
     read_covariance,
     residual_correlation,
@@ -24,6 +25,7 @@ INTERCEPT = np.array([1.0, -2.0, 30.0])
 SCATTER = np.array([0.1, 0.4, 0.2])
 RHO = np.array([[1.0, -0.3, 0.0], [-0.3, 1.0, 0.6], [0.0, 0.6, 1.0]])
 NAMES = ["T", "L_X", "network"]
+PAIR = ["L_X", "network"]
 VARIANCE = 0.25
 """Of mu in the simulated populations."""
 
@@ -43,6 +45,14 @@ def made_covariance(n=500, random_state=0, redshifts=(0.1, 0.4)):
     model = EvrardProxyRegressor(redshift_column=-1)
     model.fit(np.column_stack([ln_s, redshift]), log_mass)
     return proxy_covariance(model, names=NAMES, units=["keV", "1e44 erg/s", "Msun/h"])
+
+
+def planted_covariance():
+    """What a calibration on endlessly many clusters would say."""
+    covariance = made_covariance(60)
+    covariance["slope"][:] = SLOPE
+    covariance["covariance"][:] = RHO * np.outer(SCATTER, SCATTER)
+    return covariance
 
 
 def rho_of(table):
@@ -324,3 +334,110 @@ def test_an_altered_file_is_refused_or_still_a_covariance(data, tmp_path_factory
     except ValueError as error:
         told = str(error)
     assert "altered.ecsv" in told
+
+
+def test_ignoring_rho_biases_the_slope_by_the_formula_and_using_it_does_not():
+    ln_s, _, redshift = made_clusters(40_000, redshifts=(0.1, 0.4))
+    survey = (ln_s[:, 1], ln_s[:, 2], planted_covariance())
+    recovered, error = infer_slope(*survey, names=PAIR, redshift=redshift)
+    biased, _ = infer_slope(
+        *survey, names=PAIR, redshift=redshift, ignore_correlation=True
+    )
+    bias = RHO[1, 2] * SCATTER[1] * SCATTER[2] / (SLOPE[2] * VARIANCE)
+    assert_allclose(recovered, SLOPE[1], atol=4 * error)
+    assert_allclose(biased, SLOPE[1] + bias, atol=4 * error)
+    assert bias > 30 * error
+
+
+def test_a_negative_correlation_biases_the_other_way():
+    ln_s, _, redshift = made_clusters(10_000, redshifts=(0.1, 0.4))
+    options = {"names": ["T", "L_X"], "redshift": redshift}
+    survey = (ln_s[:, 0], ln_s[:, 1], planted_covariance())
+    recovered, error = infer_slope(*survey, **options)
+    biased, _ = infer_slope(*survey, ignore_correlation=True, **options)
+    assert_allclose(recovered, SLOPE[0], atol=4 * error)
+    bias = RHO[0, 1] * SCATTER[0] * SCATTER[1] / (SLOPE[1] * VARIANCE)
+    assert_allclose(biased - recovered, bias, rtol=0.1)
+
+
+def test_a_survey_that_is_the_calibration_has_the_slope_by_true_masses():
+    ln_s, log_mass, _ = made_clusters(1000)
+    model = EvrardProxyRegressor().fit(ln_s, log_mass)
+    covariance = proxy_covariance(model, names=NAMES)
+    slope, _ = infer_slope(ln_s[:, 1], ln_s[:, 2], covariance, names=PAIR)
+    # Up to N - 1 in place of N - 2 degrees of freedom.
+    assert_allclose(slope, model.slope_[0, 1], rtol=1e-3)
+
+
+def test_the_error_is_the_scatter_over_surveys():
+    covariance, found = planted_covariance(), []
+    for seed in range(200):
+        ln_s, _, redshift = made_clusters(100, seed, redshifts=(0.1, 0.4))
+        found.append(
+            infer_slope(
+                ln_s[:, 1], ln_s[:, 2], covariance, names=PAIR, redshift=redshift
+            )
+        )
+    slope, error = np.transpose(found)
+    assert_allclose(np.median(error), slope.std(), rtol=0.2)
+    assert_allclose(slope.mean(), SLOPE[1], atol=4 * slope.std() / np.sqrt(200))
+
+
+def test_each_bin_is_corrected_by_its_own_calibration():
+    covariance = planted_covariance()
+    ln_s, _, redshift = made_clusters(10_000, redshifts=(0.1, 0.4))
+    # Twice the network's mass, and a shift, in the second bin: another scatter, slope,
+    # intercept and covariance, but the same observable.
+    far = redshift == 0.4
+    ln_s[far, 2] = 7 + 2 * ln_s[far, 2]
+    factor = np.array([1, 1, 2])
+    covariance["slope"][1] *= factor
+    covariance["covariance"][1] *= np.outer(factor, factor)
+    slope, error = infer_slope(
+        ln_s[:, 1], ln_s[:, 2], covariance, names=PAIR, redshift=redshift
+    )
+    assert_allclose(slope, SLOPE[1], atol=4 * error)
+
+
+def test_bins_of_four_clusters_lose_only_their_means():
+    edges = np.arange(2001.0)
+    covariance = planted_covariance()[np.zeros(2000, int)]
+    covariance["redshift_low"], covariance["redshift_high"] = edges[:-1], edges[1:]
+    ln_s, *_ = made_clusters(8000)
+    slope, error = infer_slope(
+        ln_s[:, 1],
+        ln_s[:, 2],
+        covariance,
+        names=PAIR,
+        redshift=np.repeat(edges[:-1], 4),
+    )
+    assert error < 0.04
+    assert_allclose(slope, SLOPE[1], atol=4 * error)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"names": ["L_X", "M_gas"]}, r"two different ones of \['T', .*'M_gas'\]"),
+        ({"names": ["L_X", "L_X"]}, "two different ones of"),
+        ({"redshift": None}, "has 2 redshift bins, so redshift must have one number"),
+        ({"redshift": [0.1]}, r"each of 60 clusters, got the shape \(1,\)"),
+        ({"ln_s": [1.0]}, r"one number a cluster, got the shapes \(1,\) and \(60,\)"),
+        (
+            {"ln_proxy": np.r_[np.zeros(59), np.nan]},
+            r"NaN or infinite for 1 of 60 clusters \(first: cluster 59\)",
+        ),
+        ({"ln_proxy": np.zeros(60)}, "no spread of masses is left"),
+    ],
+)
+def test_a_slope_that_makes_no_sense_is_explained(change, message):
+    ln_s, _, redshift = made_clusters(60, redshifts=(0.1, 0.4))
+    survey = {
+        "ln_s": ln_s[:, 1],
+        "ln_proxy": ln_s[:, 2],
+        "covariance": made_covariance(),
+        "names": PAIR,
+        "redshift": redshift,
+    }
+    with pytest.raises(ValueError, match=message):
+        infer_slope(**survey | change)

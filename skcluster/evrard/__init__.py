@@ -4,9 +4,11 @@ from .correlation import residual_correlation
 from .covariance import proxy_covariance, read_covariance, write_covariance
 from .regressor import EvrardProxyRegressor
 from .search import search_proxies
+from .slope import infer_slope
 
 __all__ = [
     "EvrardProxyRegressor",
+    "infer_slope",
     "proxy_covariance",
     "read_covariance",
     "residual_correlation",
