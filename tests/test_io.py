@@ -641,7 +641,7 @@ def test_columns_of_a_catalogue_are_found_in_any_case(lists):
 def test_a_file_of_several_rows_is_opened_once(lists, monkeypatch):
     opened, fits_open = [], fits.open
     monkeypatch.setattr(
-        fits, "open", lambda name, **kw: opened.append(name) or fits_open(name, **kw)
+        fits, "open", lambda f, **kw: opened.append(Path(f.name)) or fits_open(f, **kw)
     )
     read_sample(CATALOG, directory=lists)
     assert opened == [lists / "one.fits", lists / "two.fits"]

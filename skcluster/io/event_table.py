@@ -1,54 +1,19 @@
 """Event lists as the missions write them: which table, which columns, which units."""
 
-import gzip
-import io
-import warnings
-import zlib
-from contextlib import contextmanager
-from numbers import Real
-from pathlib import Path
+from numbers import Integral, Real
 
 import numpy as np
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS
+
+from .broken_files import named_if_broken
 
 EVENT_EXTENSIONS = ("EVENTS", "STDEVT", "PHLIST")
 ENERGY_COLUMNS = ("ENERGY", "SIGNAL", "PI", "PHA")
+PROJECTION = {"ctype": "CTYP", "crpix": "CRPX", "crval": "CRVL", "cdelt": "CDLT"}
 KEV = {"ev": 1e-3, "kev": 1.0, "mev": 1e3}
 KEV_PER_PI_CHANNEL = {"chandra": 0.0146, "erosita": 1e-3, "xmm": 1e-3}
 DEGREES = {"": 1.0, "deg": 1.0, "degree": 1.0, "degrees": 1.0, "rad": 180 / np.pi}
-
-
-@contextmanager
-def opened_fits(path):
-    """The HDUs of a FITS file, plain or gzip; an error that names it if it is broken."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    with warnings.catch_warnings():
-        # Mission headers are full of cards that astropy finds fault with, but a file
-        # cut off in the middle is only a warning to it.
-        warnings.simplefilter("ignore", AstropyWarning)
-        warnings.filterwarnings("error", message="File may have been truncated")
-        try:
-            with _open(path) as hdus:
-                len(hdus)
-                yield hdus
-        except (OSError, EOFError, zlib.error, AstropyWarning) as error:
-            raise OSError(
-                f"{path} cannot be read as FITS ({error}). It may be cut off or no FITS "
-                "file: fetch or write it again."
-            ) from error
-
-
-def _open(path):
-    with path.open("rb") as file:
-        is_gzip = file.read(2) == b"\x1f\x8b"
-    if not is_gzip:
-        return fits.open(path, memmap=True)
-    # astropy takes a gzip file cut off in the middle for a shorter one; gzip does not.
-    return fits.open(io.BytesIO(gzip.decompress(path.read_bytes())))
 
 
 class EventTable:
@@ -65,42 +30,58 @@ class EventTable:
 
     def __init__(self, hdu, primary, path):
         self.hdu, self.primary, self.path = hdu, primary, path
+        with named_if_broken(path, "FITS"):
+            self.extname = hdu.name
+            self.columns = {str(column.name): column for column in hdu.columns}
 
     def find(self, *names):
         """The first of these names that is a column, as the file spells it, or None."""
-        spelled = {name.upper(): name for name in self.hdu.columns.names}
+        spelled = {name.upper(): name for name in self.columns}
         found = (spelled[name.upper()] for name in names if name.upper() in spelled)
         return next(found, None)
 
     def keyword(self, name, default=""):
-        return self.hdu.header.get(name, self.primary.get(name, default))
+        with named_if_broken(self.path, "FITS"):
+            return self.hdu.header.get(name, self.primary.get(name, default))
 
     def unit(self, name):
-        return (self.hdu.columns[name].unit or "").strip()
+        return str(self.columns[name].unit or "").strip()
 
-    def values(self, name, dtype=None):
+    def values(self, name):
         """A copy of a column in native byte order."""
         found = self.find(name)
         if found is None:
             raise ValueError(
                 f"{self.path} has no column {name!r} in its table of photons; it has "
-                f"{', '.join(self.hdu.columns.names)}."
+                f"{', '.join(self.columns)}."
             )
-        column = self.hdu.data[found]
-        if column.ndim != 1:
+        with named_if_broken(self.path, "FITS"):
+            column = self.hdu.data[found]
+            column = np.array(column, column.dtype.newbyteorder("="))
+        if column.ndim != 1 or column.dtype.kind == "O":
             raise ValueError(
                 f"Column {found!r} of {self.path} holds {column.shape[1:]} values a "
                 "photon; only columns of one value can be read."
             )
-        return np.array(column, dtype or column.dtype.newbyteorder("="))
+        return column
 
     def numbers(self, name):
         """A column as float64 without gaps."""
-        values = self.values(name, np.float64)
-        null = self.hdu.columns[self.find(name)].null
-        is_gap = ~np.isfinite(values)
-        if null is not None:
-            is_gap |= values == null
+        values, column = self.values(name), self.columns[self.find(name)]
+        if values.dtype.kind not in "iuf":
+            raise ValueError(
+                f"Column {column.name!r} of {self.path} holds no numbers (TFORM "
+                f"{str(column.format)!r}). Name another one."
+            )
+        values, is_gap = values.astype(np.float64), False
+        if isinstance(column.null, Integral):
+            # TNULL is what stands in the file, before its scale and zero are applied.
+            is_gap = values == column.null * (column.bscale or 1) + (column.bzero or 0)
+        return self.complete(values, name, is_gap)
+
+    def complete(self, values, name, is_gap=False):
+        """The values, or an error if some of them are gaps or not finite."""
+        is_gap = is_gap | ~np.isfinite(values)
         if is_gap.any():
             raise ValueError(
                 f"{is_gap.sum()} of {len(values)} photons in {self.path} have no "
@@ -112,19 +93,21 @@ class EventTable:
     def sky(self, ra, dec):
         """RA and Dec [deg]: the columns of that name, or the sky pixels X and Y."""
         columns = self.position_columns(ra, dec)
-        first, second = (self.numbers(name) for name in columns)
-        if self.find(ra) != columns[0]:
-            sky = self._pixel_wcs(columns).wcs_pix2world(first, second, 1)
-            return tuple(np.ascontiguousarray(angle) for angle in sky)
-        for name, angle in zip(columns, (first, second), strict=True):
-            unit = self.unit(name)
-            if unit.lower() not in DEGREES:
-                raise ValueError(
-                    f"Column {name!r} of {self.path} has the unit {unit!r}; it must "
-                    "be deg or rad."
-                )
-            angle *= DEGREES[unit.lower()]
-        return first, second
+        angles = [self.numbers(name) for name in columns]
+        if self.find(ra) == columns[0]:
+            return tuple(map(self._in_degrees, angles, columns))
+        names = [f"place on the sky at their {name}" for name in columns]
+        return tuple(map(self.complete, self._on_sky(angles, columns), names))
+
+    def _in_degrees(self, angle, name):
+        unit = self.unit(name)
+        if unit.lower() not in DEGREES:
+            raise ValueError(
+                f"Column {name!r} of {self.path} has the unit {unit!r}; it must be deg "
+                "or rad."
+            )
+        with np.errstate(over="ignore"):
+            return self.complete(angle * DEGREES[unit.lower()], name)
 
     def position_columns(self, ra, dec):
         """The pair of columns that holds the position, or None."""
@@ -141,25 +124,26 @@ class EventTable:
         """The column that holds the energy, or None."""
         return self.find(*(ENERGY_COLUMNS if energy is None else (energy,)))
 
-    def _pixel_wcs(self, columns):
+    def _on_sky(self, pixels, columns):
+        """RA and Dec of sky pixels; NaN where the projection has none."""
+        axes = self._projection(columns)
+        with named_if_broken(self.path, "FITS"):
+            wcs = WCS(naxis=2)
+            for keyword, pair in axes.items():
+                setattr(wcs.wcs, keyword, pair)
+            return [*map(np.ascontiguousarray, wcs.wcs_pix2world(*pixels, 1))]
+
+    def _projection(self, columns):
         """The projection that the keywords of the columns X and Y describe."""
-        x, y = (self.hdu.columns.names.index(name) + 1 for name in columns)
-        for keyword_of_x, keyword_of_y in (
-            (f"T{{}}{x}", f"T{{}}{y}"),
-            ("REFX{}", "REFY{}"),
-        ):
-            ctype, crpix, crval, cdelt = (
-                [
-                    self.keyword(axis.format(key))
-                    for axis in (keyword_of_x, keyword_of_y)
-                ]
-                for key in ("CTYP", "CRPX", "CRVL", "CDLT")
-            )
+        x, y = (list(self.columns).index(name) + 1 for name in columns)
+        for template in ((f"T{{}}{x}", f"T{{}}{y}"), ("REFX{}", "REFY{}")):
+            axes = {
+                name: [self.keyword(axis.format(key)) for axis in template]
+                for name, key in PROJECTION.items()
+            }
+            ctype = [*map(str, axes["ctype"])]
             if ctype[0].startswith("RA--") and ctype[1].startswith("DEC-"):
-                wcs = WCS(naxis=2)
-                wcs.wcs.ctype, wcs.wcs.crpix = ctype, crpix
-                wcs.wcs.crval, wcs.wcs.cdelt = crval, cdelt
-                return wcs
+                return axes
         raise ValueError(
             f"{self.path} has sky pixels {columns[0]}, {columns[1]}, but neither "
             f"TCTYP{x}, TCTYP{y} nor REFXCTYP, REFYCTYP say how they project RA and "
@@ -170,9 +154,10 @@ class EventTable:
         """Energies [keV], float32."""
         name = self.energy_column(energy)
         values = self.numbers(name)
-        unit = self.kev_per_unit(name, values, energy_unit)
-        values *= unit
-        typical = np.median(values) if len(values) else 1.0
+        with np.errstate(over="ignore"):
+            unit = self.kev_per_unit(name, values, energy_unit)
+            values = self.complete((values * unit).astype(np.float32), name)
+            typical = np.median(values) if len(values) else 1.0
         if not 0.01 < typical < 100:
             raise ValueError(
                 f"The column {name!r} of {self.path}, taken as {unit:g} keV a unit "
@@ -180,7 +165,7 @@ class EventTable:
                 "is no X-ray photon. Correct it with energy_unit='eV', 'keV', 'MeV' or "
                 "a number of keV per channel."
             )
-        return values.astype(np.float32)
+        return values
 
     def kev_per_unit(self, name, values, energy_unit):
         """What the numbers of an energy column are worth [keV]."""
@@ -208,14 +193,14 @@ class EventTable:
 
 
 def _checked_unit(energy_unit):
-    if isinstance(energy_unit, Real) and energy_unit > 0:
+    if isinstance(energy_unit, Real) and 0 < energy_unit < np.inf:
         return float(energy_unit)
     if str(energy_unit).lower() not in KEV:
         raise ValueError(
             "energy_unit must be 'eV', 'keV', 'MeV' or a positive number of keV per "
             f"channel, got {energy_unit!r}."
         )
-    return KEV[energy_unit.lower()]
+    return KEV[str(energy_unit).lower()]
 
 
 def find_event_table(hdus, path, *, ra, dec, energy, hdu):
@@ -227,17 +212,18 @@ def find_event_table(hdus, path, *, ra, dec, energy, hdu):
         for table in tables
         if table.position_columns(ra, dec) and table.energy_column(energy)
     ]
-    named = [table for table in usable if table.hdu.name in EVENT_EXTENSIONS]
+    named = [table for table in usable if table.extname in EVENT_EXTENSIONS]
     if len(named) > 1:
         raise ValueError(
             f"{path} has {len(named)} tables of photons. Choose one with hdu:"
-            f"{_contents(hdus)}"
+            f"{_contents(hdus, path)}"
         )
     if not usable:
         wanted = " or ".join(ENERGY_COLUMNS) if energy is None else energy
         raise ValueError(
             f"{path} has no table with the columns {ra}, {dec} (or sky pixels X, Y) "
-            f"and {wanted}. Name them with ra, dec and energy. It has:{_contents(hdus)}"
+            f"and {wanted}. Name them with ra, dec and energy. It has:"
+            f"{_contents(hdus, path)}"
         )
     return (named or usable)[0]
 
@@ -247,20 +233,22 @@ def _binary_tables(hdus, path, hdu):
         return [table for table in hdus if isinstance(table, fits.BinTableHDU)]
     try:
         chosen = hdus[hdu]
-    except (KeyError, IndexError):
+    except (KeyError, IndexError, TypeError, ValueError):
         chosen = None
     if not isinstance(chosen, fits.BinTableHDU):
         raise ValueError(
-            f"hdu={hdu!r} is no binary table of {path}. It has:{_contents(hdus)}"
+            f"hdu={hdu!r} is no binary table of {path}. It has:{_contents(hdus, path)}"
         )
     return [chosen]
 
 
-def _contents(hdus):
+def _contents(hdus, path):
     """One line per HDU: its number, name and columns."""
     lines = []
     for i, hdu in enumerate(hdus):
-        is_table = isinstance(hdu, fits.BinTableHDU)
-        what = ", ".join(hdu.columns.names) if is_table else "no table"
-        lines.append(f"\n  {i} {hdu.name or '(no name)'}: {what}")
+        what = "no table"
+        if isinstance(hdu, fits.BinTableHDU):
+            what = ", ".join(EventTable(hdu, None, path).columns)
+        with named_if_broken(path, "FITS"):
+            lines.append(f"\n  {i} {hdu.name or '(no name)'}: {what}")
     return "".join(lines)

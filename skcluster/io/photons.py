@@ -4,7 +4,8 @@ import numpy as np
 from astropy.io import fits
 
 from ..sample import Ragged
-from .event_table import find_event_table, opened_fits
+from .event_table import find_event_table
+from .fits_files import opened_fits
 
 ORIGINS = range(128)
 PHOTON_UNITS = {"ra": "deg", "dec": "deg", "energy": "keV"}

@@ -1,0 +1,200 @@
+"""Files that are broken, cut, swollen or crafted: an error that names them, at once."""
+
+import gzip
+import tracemalloc
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skcluster.io import read_photons, write_photons
+
+PHOTONS = {
+    "ra": np.array([140.0, 140.1, 359.9]),
+    "dec": np.array([3.0, -3.1, 89.9]),
+    "energy": np.array([0.5, 1.25, 4.0], np.float32),
+}
+
+
+@pytest.fixture
+def events(tmp_path):
+    """A photon list of three photons, in the second HDU."""
+    path = tmp_path / "events.fits"
+    write_photons(path, PHOTONS, name="A1")
+    return path
+
+
+def with_card(path, keyword, value):
+    """The file with its last card of that keyword, or that of EXTNAME, replaced."""
+    content = path.read_bytes()
+    start = content.rfind(f"{keyword:8}=".encode())
+    if start < 0:
+        start = content.rfind(b"EXTNAME =")
+    card = f"{keyword:8}= {value:>20}".encode("latin1").ljust(80)
+    path.write_bytes(content[:start] + card + content[start + 80 :])
+    return path
+
+
+TERA = "1000000000000"
+SIZES = [
+    *[(keyword, TERA) for keyword in ("NAXIS", "NAXIS1", "NAXIS2", "TFIELDS")],
+    *[(keyword, TERA) for keyword in ("PCOUNT", "GCOUNT", "THEAP")],
+    *[(keyword, "-1") for keyword in ("NAXIS", "NAXIS1", "NAXIS2", "PCOUNT")],
+    ("GCOUNT", "-64"),
+    ("NAXIS", "1"),
+    ("NAXIS3", "1"),
+    ("NAXIS2", "200"),
+    ("NAXIS2", "3.0"),
+    ("NAXIS2", "'3'"),
+    ("BITPIX", "7"),
+    ("TFIELDS", "1000"),
+    ("END", "3"),
+]
+
+
+@pytest.mark.parametrize(("keyword", "value"), SIZES)
+@pytest.mark.parametrize("is_gzip", [False, True])
+def test_sizes_that_the_file_does_not_have_are_refused(events, keyword, value, is_gzip):
+    with_card(events, keyword, value)
+    if is_gzip:
+        events.write_bytes(gzip.compress(events.read_bytes()))
+    tracemalloc.start()
+    with pytest.raises(OSError, match=r"events\.fits cannot be read as FITS \((.*)\)"):
+        read_photons(events)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2e6
+
+
+def test_a_size_that_stands_twice_is_refused(events):
+    # astropy takes the first of two, or the last, depending on how it reads the header.
+    with_card(events, "EXTNAME", "3").write_bytes(
+        events.read_bytes().replace(b"EXTNAME =", b"NAXIS2  =")
+    )
+    with pytest.raises(OSError, match="the card 'NAXIS2 = 3' is no size"):
+        read_photons(events)
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 5000, b"\0" * 2880])
+def test_zeros_behind_the_last_table_are_no_harm(events, tail):
+    events.write_bytes(events.read_bytes() + tail)
+    assert_array_equal(read_photons(events)["ra"], PHOTONS["ra"])
+
+
+def test_other_bytes_behind_the_last_table_are_refused(events):
+    n_bytes = events.stat().st_size
+    events.write_bytes(
+        events.read_bytes() + b"SIMPLE  =                    T".ljust(2880)
+    )
+    with pytest.raises(OSError, match=f"there is no HDU at byte {n_bytes} of"):
+        read_photons(events)
+
+
+NONSENSE = [
+    ("TFORM1", "'NONSENSE'"),
+    ("TFORM1", "'99999999999D'"),
+    ("TFORM1", "'QD(5)'"),
+    ("TTYPE1", "5"),
+    ("TSCAL1", "'a'"),
+    ("TUNIT1", "\xe9"),
+    ("TUNIT1", "=?"),
+    ("EXTNAME", "'"),
+]
+
+
+@pytest.mark.parametrize(("keyword", "value"), NONSENSE)
+def test_nonsense_in_a_header_is_told_on_one_line(events, keyword, value):
+    with pytest.raises(
+        OSError, match=r"events\.fits cannot be read as FITS \(.+\)\. It"
+    ):
+        read_photons(with_card(events, keyword, value))
+
+
+@pytest.mark.parametrize("form", ["8A", "8L", "M", "64X", "2E", "QB"])
+def test_an_energy_that_is_no_number_is_refused(events, form):
+    rows = np.zeros(3, dtype=[("RA", ">f8"), ("DEC", ">f8"), ("ENERGY", "S16")])
+    fits.BinTableHDU(rows, name="EVENTS").writeto(events, overwrite=True)
+    with_card(events, "TFORM3", f"'{form:8}'")
+    with pytest.raises((OSError, ValueError), match=r"events\.fits"):
+        read_photons(events)
+
+
+def test_the_form_of_an_energy_that_is_text_is_told(events):
+    rows = np.zeros(3, dtype=[("RA", ">f8"), ("DEC", ">f8"), ("ENERGY", "S4")])
+    fits.BinTableHDU(rows, name="EVENTS").writeto(events, overwrite=True)
+    match = r"'ENERGY' of .*events\.fits holds no numbers \(TFORM '4A'\). Name another"
+    with pytest.raises(ValueError, match=match):
+        read_photons(events)
+
+
+def test_a_null_is_found_behind_its_scale_and_zero(events):
+    pixels = fits.Column("PI", "J", unit="eV", null=-99, array=[1, 2, -99])
+    sky = [fits.Column(name, "D", array=PHOTONS[name]) for name in ("ra", "dec")]
+    fits.BinTableHDU.from_columns([*sky, pixels], name="EVENTS").writeto(
+        events, overwrite=True
+    )
+    with fits.open(events, mode="update") as hdus:
+        hdus[1].header["TSCAL3"], hdus[1].header["TZERO3"] = 10.0, 1000.0
+    with pytest.raises(
+        ValueError, match=r"1 of 3 photons .* have no PI .*first: row 2"
+    ):
+        read_photons(events)
+    with fits.open(events, mode="update") as hdus:
+        del hdus[1].header["TNULL3"]
+    assert_allclose(read_photons(events)["energy"], [1.01, 1.02, 0.01], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["RA", "ENERGY"])
+def test_numbers_that_overflow_in_our_units_are_gaps(events, name):
+    values = {n.upper(): np.array(PHOTONS[n], float) for n in PHOTONS}
+    values[name][1] = 1e308
+    columns = [
+        fits.Column(n, "D", unit="rad" if n != "ENERGY" else "MeV", array=v * 1e-3)
+        for n, v in values.items()
+    ]
+    columns[0].array[1] *= 1e3
+    fits.BinTableHDU.from_columns(columns, name="EVENTS").writeto(
+        events, overwrite=True
+    )
+    with pytest.raises(
+        ValueError, match=rf"1 of 3 photons .* no {name} .*first: row 1"
+    ):
+        read_photons(events)
+
+
+PROJECTIONS = [
+    {"TCTYP1": "RA---XYZ"},
+    {"TCTYP1": "RA---SIN"},
+    {"TCDLT1": 0.0},
+    {"TCRVL1": "here"},
+    {"TCRPX1": "1 2"},
+]
+
+
+@pytest.mark.parametrize("changed", PROJECTIONS)
+def test_sky_pixels_of_a_senseless_projection_name_the_file(events, changed):
+    pixels = [
+        fits.Column(name, "D", array=[1.0, 2.0, 3.0]) for name in ("X", "Y", "PI")
+    ]
+    hdu = fits.BinTableHDU.from_columns(pixels, name="EVENTS")
+    for i, ctype in ((1, "RA---TAN"), (2, "DEC--TAN")):
+        hdu.header[f"TCTYP{i}"], hdu.header[f"TCRVL{i}"] = ctype, 10.0
+        hdu.header[f"TCRPX{i}"], hdu.header[f"TCDLT{i}"] = 1.0, 0.1
+    hdu.header.update(changed)
+    hdu.writeto(events, overwrite=True)
+    with pytest.raises(OSError, match=r"events\.fits cannot be read as FITS \("):
+        read_photons(events, energy_unit=1.0)
+
+
+def test_sky_pixels_beyond_the_projection_are_named(events):
+    pixels = [fits.Column(n, "D", array=[1.0, 1e3, 1.0]) for n in ("X", "Y", "PI")]
+    hdu = fits.BinTableHDU.from_columns(pixels, name="EVENTS")
+    for i, ctype in ((1, "RA---SIN"), (2, "DEC--SIN")):
+        hdu.header[f"TCTYP{i}"], hdu.header[f"TCRVL{i}"] = ctype, 10.0
+        hdu.header[f"TCRPX{i}"], hdu.header[f"TCDLT{i}"] = 1.0, 0.1
+    hdu.writeto(events, overwrite=True)
+    with pytest.raises(
+        ValueError, match=r"1 of 3 photons .* no place on the sky at their X"
+    ):
+        read_photons(events, energy_unit=1.0)
