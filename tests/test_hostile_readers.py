@@ -1,14 +1,17 @@
 """Files that are broken, cut, swollen or crafted: an error that names them, at once."""
 
 import gzip
+import os
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skcluster.io import read_photons, write_photons
+from skcluster.io import read_galaxies, read_photons, read_sample, write_photons
 
 PHOTONS = {
     "ra": np.array([140.0, 140.1, 359.9]),
@@ -198,3 +201,176 @@ def test_sky_pixels_beyond_the_projection_are_named(events):
         ValueError, match=r"1 of 3 photons .* no place on the sky at their X"
     ):
         read_photons(events, energy_unit=1.0)
+
+
+CATALOG = {"name": ["a", "b"], "redshift": [0.1, 0.2], "ra": [1.0, 2.0], "dec": [0, 1]}
+GALAXIES = {"ra": [10.0, 10.1], "dec": [0.0, 0.1], "z": [0.1, 0.101]}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "ecsv", "fits", "fits.gz", "parquet"])
+def test_an_error_about_a_table_names_its_file(tmp_path, suffix):
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    path, catalog = tmp_path / f"clusters.{suffix}", Table(CATALOG)
+    catalog["redshift"][1] = -0.2
+    catalog.write(path)
+    match = rf"clusters\.{suffix} cannot be used\. 1 of 2 redshifts .*cluster 1"
+    with pytest.raises(ValueError, match=match):
+        read_sample(path)
+    del catalog["redshift"]
+    catalog.write(path, overwrite=True)
+    with pytest.raises(
+        ValueError, match=rf"\.{suffix} cannot be used\. The table has no"
+    ):
+        read_sample(path)
+    with pytest.raises(ValueError, match=rf"\.{suffix} cannot be used\. Galaxies need"):
+        read_galaxies(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [("O.2", "'O.2'"), ("inf", "'inf'"), (np.inf, "'inf'")]
+)
+def test_a_cell_that_is_no_number_is_shown(value, told):
+    catalog = CATALOG | {"ra": [1.0, value]}
+    match = rf"'ra' holds no finite number in 1 of 2 rows \(first: row 1, {told}\)"
+    with pytest.raises(ValueError, match=match):
+        read_sample(catalog)
+    with pytest.raises(ValueError, match=match):
+        read_galaxies(GALAXIES | catalog, center=(0.0, 0.0), redshift=0.1)
+
+
+@pytest.mark.parametrize(
+    "values", [[True, False], [1j, 2j], [None, 0.1], ["2024-01-01"] * 2, [b"x", b"y"]]
+)
+def test_a_column_of_another_type_is_no_redshift(values):
+    if values[0] == "2024-01-01":
+        values = np.array(values, "M8[D]")
+    match = r"'redshift' (holds no finite number|has no value)"
+    with pytest.raises(ValueError, match=match):
+        read_sample({"redshift": values})
+
+
+def test_numbers_among_objects_are_taken():
+    sample, others = read_sample({"z": np.array(["0.1", 0.2], object), "n": [None, 2]})
+    assert_array_equal(sample.redshift, [0.1, 0.2])
+    assert_array_equal(others.n, ["", "2"])
+
+
+@pytest.mark.parametrize("dtype", ["Float64", "object", "float64[pyarrow]"])
+def test_the_missing_value_of_pandas_is_a_gap(dtype):
+    if "pyarrow" in dtype:
+        pytest.importorskip("pyarrow")
+    gap = pd.Series([0.1, None], dtype=dtype)
+    for table in (pd.DataFrame({"z": gap}), {"z": [0.1, pd.NA]}):
+        with pytest.raises(
+            ValueError, match=r"'z' has no value in 1 of 2 rows .*row 1"
+        ):
+            read_sample(table)
+    _, others = read_sample(pd.DataFrame({"z": [0.1, 0.2], "x": gap}))
+    assert others.x[1] == "" if others.x.dtype.kind == "U" else np.isnan(others.x[1])
+
+
+@pytest.mark.parametrize(("unit", "name"), [("kg", "ra"), ("keV", "field_radius")])
+def test_a_unit_of_another_kind_is_refused(unit, name):
+    table = Table(CATALOG | {"field_radius": [0.5, 0.5]})
+    table[name].unit = unit
+    match = f"'{name}' has the unit '{unit}', which cannot be converted to deg"
+    with pytest.raises(ValueError, match=match):
+        read_sample(table)
+
+
+def test_columns_that_make_no_table_are_refused():
+    with pytest.raises(ValueError, match=r"columns z, ra make no table \(.*one length"):
+        read_sample({"z": [0.1, 0.2], "ra": [1.0]})
+    with pytest.raises(ValueError, match=r"columns z make no table \("):
+        read_sample({"z": 0.1})
+    with pytest.raises(ValueError, match=r"'z' must hold one value a row, .* \(2, 2\)"):
+        read_sample({"z": [[0.1, 0.1], [0.2, 0.2]]})
+    with pytest.raises(TypeError, match=r"must be texts, got 0 \(int\)"):
+        read_sample(pd.DataFrame([[0.1, 0.2]]))
+
+
+def test_a_column_may_have_any_name():
+    _, others = read_sample({"z": [0.1], "self": [1], "keys": [2]})
+    assert [others[name][0] for name in ("self", "keys")] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"dec": [0.0, 91.0]}, {"ra": [10.0, 101.0]}, {"z": [0.1, 1e305]}],
+)
+def test_galaxies_far_from_the_centre_are_not_nan(changed):
+    match = (
+        r"1 of 2 galaxies are not within 90 degrees .*\(10.0, 0.0\).*first: row 1, ra"
+    )
+    with pytest.raises(ValueError, match=match):
+        read_galaxies(GALAXIES | changed, center=(10.0, 0.0), redshift=0.1)
+
+
+def test_a_table_of_excel_has_a_mark_before_its_first_name(tmp_path):
+    path = tmp_path / "clusters.csv"
+    path.write_bytes(b"\xef\xbb\xbfz\r\n0.1\r\n")
+    assert_array_equal(read_sample(path)[0].redshift, [0.1])
+
+
+BROKEN = {
+    "latin.csv": "name,z\nPers\xe9e,0.1\n".encode("latin1"),
+    "empty.csv": b"",
+    "empty.ecsv": b"",
+    "zeros.fits": bytes(5760),
+    "none.parquet": b"PAR1",
+    "cut.csv.gz": gzip.compress(b"z\n" + b"0.1234\n" * 999)[:-20],
+    "deep.ecsv": b"# %ECSV 1.0\n# ---\n# meta: " + b"[" * 9999 + b"\nz\n0.1\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_table_that_cannot_be_read_is_named(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(BROKEN[name])
+    for read in (read_sample, read_galaxies):
+        with pytest.raises(
+            OSError, match=rf"{name} cannot be read as .* \(.+\)\. It may"
+        ):
+            read(path)
+
+
+CODE = [
+    "# meta: !!python/object/apply:os.mkdir [{}]",
+    "# meta: !!python/object/new:os.mkdir {{args: [{}]}}",
+    "# meta: {{__serialized_columns__: {{z: {{__class__: os.mkdir, name: {}}}}}}}",
+]
+
+
+@pytest.mark.parametrize("code", CODE)
+def test_code_in_a_table_is_not_run(tmp_path, code):
+    path, trap = tmp_path / "clusters.ecsv", tmp_path / "trap"
+    header = ["# %ECSV 1.0", "# ---", "# datatype:", "# - {name: z, datatype: float64}"]
+    path.write_text("\n".join([*header, code.format(trap), "z", "0.1"]))
+    with pytest.raises(OSError, match=r"clusters\.ecsv cannot be read as \.ecsv"):
+        read_sample(path)
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "/dev/zero", "a\0b", "x" * 999])
+@pytest.mark.parametrize("field", ["photons", "galaxies"])
+def test_a_path_to_no_file_is_named_with_its_row(tmp_path, field, name):
+    catalog = CATALOG | {field: [name, name]}
+    if name == "":
+        if field == "photons":
+            with pytest.raises(ValueError, match="'photons' has no value in 2 of 2"):
+                read_sample(catalog)
+        return
+    with pytest.raises(
+        OSError, match=rf"{field} of row 0 \(cluster a\) cannot be read"
+    ):
+        read_sample(catalog, directory=tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "events.fits")
+    os.mkfifo(tmp_path / "clusters.csv")
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*events\.fits"):
+        read_photons(tmp_path / "events.fits")
+    with pytest.raises(FileNotFoundError, match=r"There is no table .*clusters\.csv"):
+        read_sample(tmp_path / "clusters.csv")

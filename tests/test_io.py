@@ -752,7 +752,7 @@ def test_a_table_that_is_none_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"must end in \.csv, \.ecsv"):
         read_sample(tmp_path / "clusters.txt")
     (tmp_path / "clusters.fits").write_text("z\n1\n")
-    with pytest.raises(OSError, match=r"clusters\.fits cannot be read as \.fits"):
+    with pytest.raises(OSError, match=r"clusters\.fits cannot be read as FITS"):
         read_sample(tmp_path / "clusters.fits")
     with pytest.raises(TypeError, match="A table must be a dict"):
         read_sample([0.1, 0.2])

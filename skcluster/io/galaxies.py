@@ -4,6 +4,7 @@ import numpy as np
 from astropy.constants import c
 
 from ..cosmology import comoving_distance, sky_to_plane
+from .broken_files import named_if_unfit
 from .tables import column_with_gaps, complete_column, find_column, read_table
 
 SPEED_OF_LIGHT = c.to_value("km/s")
@@ -47,17 +48,18 @@ def read_galaxies(path_or_table, *, center=None, redshift=None, cosmology="WMAP7
     (np.float64(0.512), array([  0. , 272.5]))
     """
     table = read_table(path_or_table)
-    found = [find_column(table, name) for name in PHASE_SPACE]
-    if all(found):
-        galaxies = {
-            name: complete_column(table, column, name)
-            for name, column in zip(PHASE_SPACE, found, strict=True)
-        }
-    else:
-        found = []
-        galaxies = _about_center(table, center, redshift, cosmology)
-    others = (name for name in table.colnames if name not in found)
-    return galaxies | {name: column_with_gaps(table, name) for name in others}
+    with named_if_unfit(path_or_table):
+        found = [find_column(table, name) for name in PHASE_SPACE]
+        if all(found):
+            galaxies = {
+                name: complete_column(table, column, name)
+                for name, column in zip(PHASE_SPACE, found, strict=True)
+            }
+        else:
+            found = []
+            galaxies = _about_center(table, center, redshift, cosmology)
+        others = (name for name in table.colnames if name not in found)
+        return galaxies | {name: column_with_gaps(table, name) for name in others}
 
 
 def _about_center(table, center, redshift, cosmology):
@@ -76,5 +78,13 @@ def _about_center(table, center, redshift, cosmology):
     ra, dec, z = (complete_column(table, column, name) for name, column in sky.items())
     x, y = sky_to_plane(ra, dec, *center)
     distance = comoving_distance([redshift], cosmology)
-    v = SPEED_OF_LIGHT * (np.asarray(z, float) - redshift) / (1 + redshift)
+    with np.errstate(over="ignore"):
+        v = SPEED_OF_LIGHT * (np.asarray(z, float) - redshift) / (1 + redshift)
+    lost = np.flatnonzero(~np.isfinite(x + v) | (np.abs(dec) > 90))
+    if len(lost):
+        raise ValueError(
+            f"{len(lost)} of {len(v)} galaxies are not within 90 degrees of the "
+            f"cluster's center {tuple(center)}, or have no redshift (first: row "
+            f"{lost[0]}, ra {ra[lost[0]]}, dec {dec[lost[0]]}, z {z[lost[0]]}). Drop them."
+        )
     return {"x": distance * x, "y": distance * y, "v": v}

@@ -11,6 +11,7 @@ from astropy.table import Table
 from sklearn.utils import Bunch
 
 from ..sample import ClusterSample
+from .broken_files import named_if_unfit
 from .galaxies import read_galaxies
 from .photons import read_photons, write_fits_table, write_photons
 from .tables import column_with_gaps, complete_column, find_column, read_table
@@ -74,21 +75,23 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
     (('redshift', 'center'), array([14.1, 14.5]))
     """
     folder = _folder_of(table) if directory is None else Path(directory)
-    table = read_table(table)
-    columns = _sample_columns(table)
-    catalog = {
-        name: complete_column(table, column, name)
-        for name, column in columns.items()
-        if name not in MAY_BE_EMPTY
-    }
-    for name in MAY_BE_EMPTY & columns.keys():
-        catalog[name] = column_with_gaps(table, columns[name])
+    source, table = table, read_table(table)
+    with named_if_unfit(source):
+        columns = _sample_columns(table)
+        catalog = {
+            name: complete_column(table, column, name)
+            for name, column in columns.items()
+            if name not in MAY_BE_EMPTY
+        }
+        for name in MAY_BE_EMPTY & columns.keys():
+            catalog[name] = column_with_gaps(table, columns[name])
+        others = Bunch()
+        for name in table.colnames:
+            if name not in columns.values():
+                others[name] = column_with_gaps(table, name)
     lists = _read_lists(catalog, folder, cosmology, verbose)
-    others = [name for name in table.colnames if name not in columns.values()]
-    return (
-        ClusterSample.from_table(catalog, **lists),
-        Bunch(**{name: column_with_gaps(table, name) for name in others}),
-    )
+    with named_if_unfit(source):
+        return ClusterSample.from_table(catalog, **lists), others
 
 
 def _folder_of(table):

@@ -1,14 +1,15 @@
 """Tables of any format, and their columns as plain arrays in our units."""
 
-import warnings
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from astropy import units
 from astropy.table import Table
-from astropy.utils.exceptions import AstropyWarning
 
 from ..sample.ragged import column_names
+from .broken_files import named_if_broken, whole_content
+from .fits_files import opened_fits
 
 FORMATS = {
     ".csv": {"format": "ascii.csv", "comment": r"\s*#"},
@@ -30,9 +31,16 @@ IN_MPC_H = ("x", "y", "z", "r500c")
 def read_table(source):
     """An astropy Table from a path, or from any table in memory."""
     if not isinstance(source, str | Path):
-        if hasattr(source, "to_numpy"):
-            return Table.from_pandas(source)
-        return Table({name: source[name] for name in column_names(source)}, copy=False)
+        names = column_names(source)
+        try:
+            if hasattr(source, "to_numpy"):
+                return Table.from_pandas(source)
+            return Table({name: source[name] for name in names}, copy=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The columns {', '.join(names)} make no table ({error}). Give columns "
+                "of one length."
+            ) from error
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"There is no table {path}.")
@@ -47,13 +55,15 @@ def read_table(source):
         # A name such as 0012 is no number.
         spellings = [(name, name.upper(), name.title()) for name in TEXT_COLUMNS]
         options["converters"] = dict.fromkeys(sum(spellings, ()), str)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)
-        try:
-            table = Table.read(path, **options)
-        except (OSError, ValueError, TypeError) as error:
-            raise OSError(f"{path} cannot be read as {suffix}: {error}") from error
-    table.convert_bytestring_to_unicode()
+    with ExitStack() as opened:
+        if options["format"] == "fits":
+            path = opened.enter_context(opened_fits(path, memmap=False))
+        opened.enter_context(named_if_broken(source, suffix))
+        if options["format"].startswith("ascii"):
+            # astropy would leave a broken file open.
+            path = whole_content(path).decode("utf-8-sig").splitlines()
+        table = Table.read(path, **options)
+        table.convert_bytestring_to_unicode()
     return table
 
 
@@ -73,7 +83,15 @@ def complete_column(table, column, name):
             f"Column {column!r} has no value in {is_gap.sum()} of {len(table)} rows "
             f"(first: row {np.argmax(is_gap)}). Fill it or drop these rows."
         )
-    return _native(_in_our_unit(table[column], name))
+    values = _native(table[column])
+    if values.ndim != 1:
+        raise ValueError(
+            f"Column {column!r} must hold one value a row, got the shape {values.shape}."
+        )
+    if name in TEXT_COLUMNS:
+        return values
+    values = _finite(values, column)
+    return _finite(_in_our_unit(values, table[column], name), column)
 
 
 def column_with_gaps(table, column):
@@ -94,26 +112,68 @@ def _native(values):
 
 
 def _gaps(column):
-    is_gap = np.ma.getmaskarray(np.ma.asarray(column)).copy()
     values = np.asarray(column)
+    is_gap = np.zeros(values.shape, bool)
+    if values.dtype.names is None:
+        is_gap |= np.ma.getmaskarray(np.ma.asarray(column))
     if values.dtype.kind == "f":
         is_gap |= np.isnan(values)
     elif values.dtype.kind in "US":
         is_gap |= np.char.str_len(values) == 0
-    elif values.dtype.kind == "O":
-        is_gap |= np.array([value is None or value != value for value in values], bool)
+    elif values.dtype.kind == "O" and values.ndim == 1:
+        is_gap |= np.array([*map(_is_missing, values)], bool)
     return is_gap.reshape(len(values), -1).any(axis=1) if is_gap.ndim > 1 else is_gap
 
 
-def _in_our_unit(column, name):
+def _is_missing(value):
+    try:
+        return value is None or bool(value != value)
+    except (TypeError, ValueError):
+        # pandas' NA is neither equal nor unequal to itself; an array is no single value.
+        return np.ndim(value) == 0
+
+
+def _finite(values, column):
+    """A column as numbers, or an error about the first value that is none."""
+    if values.dtype.kind in "iuf":
+        is_wrong = ~np.isfinite(values)
+    else:
+        is_wrong = np.array([not _is_number(value) for value in values], bool)
+    if is_wrong.any():
+        first = np.argmax(is_wrong)
+        raise ValueError(
+            f"Column {column!r} holds no finite number in {is_wrong.sum()} of "
+            f"{len(values)} rows (first: row {first}, {str(values[first])!r}). Correct "
+            "it or drop these rows."
+        )
+    return values if values.dtype.kind in "iuf" else values.astype(float)
+
+
+def _is_number(value):
+    if isinstance(value, bool | np.bool_) or np.iscomplexobj(value):
+        return False
+    try:
+        return np.isfinite(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _in_our_unit(values, column, name):
     unit = column.unit
     if unit is None:
-        return column
-    if name in UNITS:
-        return units.Quantity(column.data, unit).to_value(UNITS[name])
+        return values
     if name in IN_MPC_H and "".join(str(unit).split()) != "Mpc/h":
         raise ValueError(
             f"Column {column.name!r} has the unit {str(unit)!r}, but {name} is in "
             "comoving Mpc/h. Convert it and remove the unit."
         )
-    return column
+    if name not in UNITS:
+        return values
+    try:
+        with np.errstate(over="ignore"):
+            return units.Quantity(values, unit).to_value(UNITS[name])
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ValueError(
+            f"Column {column.name!r} has the unit {str(unit)!r}, which cannot be "
+            f"converted to {UNITS[name]}. Correct or remove it."
+        ) from error

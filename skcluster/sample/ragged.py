@@ -305,6 +305,12 @@ def column_names(table):
             "A table must be a dict of columns, a structured array, an astropy Table "
             f"or a pandas DataFrame, got {type(table).__name__}."
         )
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"The names of a table's columns must be texts, got {name!r} "
+                f"({type(name).__name__})."
+            )
     return [str(name) for name in names]
 
 
