@@ -51,7 +51,8 @@ MAX_BODY_LINES = 50
 # Functions outside of the command that print, all to stderr and only if verbose.
 PROGRESS = {
     "regressors/mass_net.py": {"on_epoch_end", "on_train_end"},
-    "io/samples.py": {"_read_rows"},
+    "io/samples.py": {"_read_rows", "write_sample"},
+    "datasets/mock_survey.py": {"_counted"},
     "explain/saliency.py": {"_show_progress"},
 }
 SEEDED = {"default_rng", "Generator", "RandomState", "SeedSequence"}

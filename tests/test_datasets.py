@@ -217,6 +217,37 @@ def test_without_agn_the_gas_photons_are_the_same(small):
     same_lists(a, b)
 
 
+def test_with_one_spectrum_origins_differ_in_place_but_not_in_energy(survey):
+    photons = make_mock_survey(300, random_state=0, one_spectrum=True).sample.photons
+    theirs = survey.sample[:300].photons
+    for name in ("ra", "dec", "origin"):
+        assert_array_equal(photons[name], theirs[name])
+    hard = [
+        [np.mean(p["energy"][p["origin"] == origin] >= 2) for origin in (0, 1, 2)]
+        for p in (photons, theirs)
+    ]
+    # The hard shares of gas of 2.4 keV, which the survey's photons otherwise lack.
+    assert_allclose(hard[0], hard[0][0], rtol=0.1)
+    assert hard[1][2] > 3 * hard[1][0]
+    assert 0.05 < hard[0][0] < 0.12
+
+
+def test_catalog_tells_where_clusters_lie(small):
+    sample, catalog = small.sample, small.catalog
+    assert_array_equal(np.c_[catalog["ra"], catalog["dec"]], sample.center)
+    assert_array_equal(np.c_[catalog["x"], catalog["y"], catalog["z"]], sample.position)
+
+
+def test_clusters_are_counted_only_if_it_takes_longer(monkeypatch, capsys):
+    make_mock_survey(2, random_state=0, verbose=1)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("skcluster.datasets.mock_survey.QUIET_SECONDS", 0.0)
+    make_mock_survey(27, random_state=0, verbose=1)
+    assert capsys.readouterr().err == "\rmock clusters 25 / 27\rmock clusters 27 / 27\n"
+    make_mock_survey(2, random_state=0)
+    assert capsys.readouterr().err == ""
+
+
 def test_without_core_scatter_the_luminosity_scatters_less(survey):
     smooth = make_mock_survey(300, random_state=0, core_scatter=0)
     log_mass, redshift = smooth.log_mass, smooth.sample.redshift

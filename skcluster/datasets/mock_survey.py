@@ -1,5 +1,7 @@
 """make_mock_survey: photon and galaxy lists of clusters seen by eROSITA, with truth."""
 
+import sys
+import time
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -16,27 +18,14 @@ from .clusters import draw_cluster, draw_neighbours, draw_place
 from .galaxies import draw_galaxies, galaxy_table
 from .gas import HaloGas
 from .instrument import FIELD_RADIUS, Photons, Telescope
-from .spectra import response
+from .spectra import response, temperature_row
+from .streams import entropy_of, stream
 
 ICM, AGN, BACKGROUND = 0, 1, 2
 
-INGREDIENTS = (
-    "population",
-    "place",
-    "neighbours",
-    "galaxies",
-    "stellar masses",
-    "gas bodies",
-    "dense cores",
-    "agn",
-    "field agn",
-    "background",
-    "gas telescope",
-    "agn telescope",
-)
-"""Each cluster draws each of these from a random stream of its own."""
-
 CLUSTERS_PER_TASK = 25
+QUIET_SECONDS = 2.0
+TYPICAL_TEMPERATURE = 2.4
 
 COLUMNS = {
     "name": "",
@@ -53,6 +42,11 @@ COLUMNS = {
     "n_icm": "photons of the gas in the list",
     "n_agn": "photons of AGN in the list",
     "n_background": "background counts in the list",
+    "ra": "of the centre [deg]",
+    "dec": "of the centre [deg]",
+    "x": "in the box [comoving Mpc/h]",
+    "y": "in the box [comoving Mpc/h]",
+    "z": "in the box [comoving Mpc/h], no redshift",
 }
 
 DESCR = """\
@@ -94,6 +88,7 @@ class Physics:
     background: float
     field_agn: bool
     galaxies: bool
+    one_spectrum: bool
     telescope: Telescope
 
 
@@ -110,6 +105,7 @@ def make_mock_survey(
     pixelize=True,
     dither=False,
     galaxies=True,
+    one_spectrum=False,
     verbose=0,
 ):
     """Photon and galaxy lists of synthetic clusters, with the truth about each photon.
@@ -148,8 +144,11 @@ def make_mock_survey(
         moiré of two grids of pixels.
     galaxies : bool, default=True
         Whether the sample holds the galaxy lists.
+    one_spectrum : bool, default=False
+        Draw the energies of all photons anew, whatever their origin, from the spectrum
+        of gas of 2.4 keV at the cluster's redshift: energy bands tell nothing any more.
     verbose : int, default=0
-        Progress reports, as joblib counts them.
+        If positive, count the clusters on standard error, after two seconds.
 
     Returns
     -------
@@ -178,15 +177,17 @@ def make_mock_survey(
     """
     _check(n_clusters, core_scatter, background, psf_hew, pixelize, dither)
     telescope = Telescope(psf_hew, pixelize, dither)
-    physics = Physics(core_scatter, agn, background, field_agn, galaxies, telescope)
-    entropy = _entropy(random_state)
+    physics = Physics(
+        core_scatter, agn, background, field_agn, galaxies, one_spectrum, telescope
+    )
+    entropy = entropy_of(random_state)
     clusters = range(n_clusters)
     step = CLUSTERS_PER_TASK
     tasks = [clusters[start : start + step] for start in clusters[::step]]
-    parts = Parallel(n_jobs=n_jobs, verbose=verbose)(
+    parts = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_survey)(task, entropy, physics) for task in tasks
     )
-    samples, rows = zip(*parts, strict=True)
+    samples, rows = zip(*_counted(parts, n_clusters, verbose), strict=True)
     catalog = _catalog([row for part in rows for row in part])
     return Bunch(
         sample=ClusterSample.concatenate(samples),
@@ -194,6 +195,18 @@ def make_mock_survey(
         catalog=catalog,
         DESCR=_description(n_clusters, entropy, physics),
     )
+
+
+def _counted(parts, n_clusters, verbose):
+    """The parts, their clusters counted if it takes longer."""
+    started, done = time.perf_counter(), 0
+    for sample, rows in parts:
+        yield sample, rows
+        done += len(rows)
+        if verbose > 0 and time.perf_counter() - started > QUIET_SECONDS:
+            end = "\n" if done == n_clusters else ""
+            text = f"\rmock clusters {done} / {n_clusters}"
+            print(text, end=end, file=sys.stderr, flush=True)
 
 
 def _check(n_clusters, core_scatter, background, psf_hew, pixelize, dither):
@@ -213,34 +226,9 @@ def _check(n_clusters, core_scatter, background, psf_hew, pixelize, dither):
         )
 
 
-def _entropy(random_state):
-    """The integer that all random streams start from."""
-    if random_state is None:
-        return np.random.SeedSequence().entropy
-    if isinstance(random_state, Integral):
-        if random_state < 0:
-            raise ValueError(
-                f"random_state must be a non-negative integer, got {random_state}."
-            )
-        return int(random_state)
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**63))
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**63, dtype=np.int64))
-    raise TypeError(
-        "random_state must be None, an integer, a numpy Generator or a RandomState, "
-        f"got {type(random_state).__name__}."
-    )
-
-
-def _stream(entropy, i, ingredient):
-    key = (i, INGREDIENTS.index(ingredient))
-    return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
-
-
 def _survey(indices, entropy, physics):
     """The sample and the catalogue rows of some clusters."""
-    clusters = [_observe(i, partial(_stream, entropy, i), physics) for i in indices]
+    clusters = [_observe(i, partial(stream, entropy, i), physics) for i in indices]
     columns = {key: [cluster[key] for cluster in clusters] for key in clusters[0]}
     rows, photons, galaxies = map(columns.pop, ("row", "photons", "galaxies"))
     sample = ClusterSample(
@@ -264,10 +252,16 @@ def _observe(i, stream, physics):
     gas = [HaloGas(halo, at, physics.core_scatter) for halo in haloes]
     galaxies = draw_galaxies(haloes, at, stream("galaxies"))
     photons = _observe_photons(gas, galaxies, at, stream, physics)
+    if physics.one_spectrum:
+        photons = _with_one_spectrum(photons, at, stream("one spectrum"))
     listed = galaxies.in_cylinder()
     return {
         "row": {
             "name": f"mock-{i:05d}",
+            "redshift": cluster.redshift,
+            **dict(
+                zip(("ra", "dec", "x", "y", "z"), (*center, *position), strict=True)
+            ),
             **_truth(cluster, gas),
             "sigma_v_true": listed.dispersion_in_sphere(),
             **{f"n_{name}": len(part) for name, part in photons.items()},
@@ -300,13 +294,23 @@ def _observe_photons(gas, galaxies, at, stream, physics):
     }
 
 
+def _with_one_spectrum(photons, at, rng):
+    row = temperature_row(np.array(TYPICAL_TEMPERATURE))
+    # A stream for each origin: what one of them lacks does not shift the others.
+    return {
+        name: Photons(part.offset, at.gas.energies(row, origin.random(len(part))))
+        for (name, part), origin in zip(
+            photons.items(), rng.spawn(len(photons)), strict=True
+        )
+    }
+
+
 def _truth(cluster, gas):
     """The catalogue's columns that no telescope has touched."""
     halo = cluster.halo
     radius = gas[0].r500c
     inside = [g for g in gas if np.linalg.norm(g.halo.position) < radius]
     return {
-        "redshift": cluster.redshift,
         "log_mass": cluster.log_mass,
         "r500c": radius,
         "temperature": halo.temperature,
@@ -353,6 +357,7 @@ def _description(n_clusters, entropy, physics):
         "pixelize": telescope.pixelize,
         "dither": telescope.dither,
         "galaxies": physics.galaxies,
+        "one_spectrum": physics.one_spectrum,
     }
     columns = (f"    {name:14}{text}" for name, text in COLUMNS.items())
     return DESCR.format(

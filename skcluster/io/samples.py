@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .tables import column_with_gaps, complete_column, find_column, read_table
 SCALARS = ("redshift", "ra", "dec", "r500c", "field_radius", "name")
 BOX = ("x", "y", "z")
 LISTS = ("photons", "galaxies")
+QUIET_SECONDS = 2.0
 MAY_BE_EMPTY = {"name", "galaxies"}
 UNIT_OF = {"ra": "deg", "dec": "deg", "field_radius": "deg"}
 
@@ -179,7 +181,7 @@ def _with_common_columns(tables):
     ]
 
 
-def write_sample(directory, sample, *, overwrite=False, **columns):
+def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
     """Write a sample as a folder that `read_sample` reads back.
 
     The folder holds ``clusters.ecsv``, ``photons/NAME.fits`` and, if the sample has
@@ -192,6 +194,8 @@ def write_sample(directory, sample, *, overwrite=False, **columns):
         Made if it is not there.
     sample : ClusterSample
     overwrite : bool, default=False
+    verbose : int, default=0
+        If positive, count the clusters on standard error, after two seconds.
     **columns : array-like of shape (n_clusters,)
         More columns of the table, such as ``log_mass``.
 
@@ -223,8 +227,13 @@ def write_sample(directory, sample, *, overwrite=False, **columns):
             table[field] = [f"{field}/{stem}.fits" for stem in stems]
     for name, column in columns.items():
         _add_column(table, name, column, len(sample))
+    started = time.perf_counter()
     for i in range(len(sample)):
         _write_lists(directory, table[i], sample, i, overwrite)
+        if verbose > 0 and time.perf_counter() - started > QUIET_SECONDS:
+            end = "\n" if i + 1 == len(sample) else ""
+            text = f"\rwritten {i + 1} / {len(sample)}"
+            print(text, end=end, file=sys.stderr, flush=True)
     directory.mkdir(parents=True, exist_ok=True)
     table.write(path, format="ascii.ecsv", overwrite=overwrite)
     return path
