@@ -1,6 +1,6 @@
 """Is the demo's ladder in the right order: the photon count worst, three bands best?
 
-    python benchmarks/ladder.py                              # runs `skcluster demo`: minutes
+    python benchmarks/ladder.py                        # runs `skcluster demo`: minutes
     python benchmarks/ladder.py --table skcluster-demo/table.csv
     python benchmarks/ladder.py -- --clusters 3285 --pixels 64 --epochs 100
 

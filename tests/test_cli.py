@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from astropy.wcs import WCS
 from numpy.testing import assert_allclose, assert_array_equal
 
 import skcluster.datasets
-from skcluster import EvrardProxyRegressor, __version__, read_sample, save_model
+from skcluster import (
+    EvrardProxyRegressor,
+    __version__,
+    load_model,
+    read_sample,
+    save_model,
+)
 from skcluster.cli import main
 
 TINY = ["--pixels", "16", "--epochs", "1", "--device", "cpu"]
@@ -93,7 +100,28 @@ def test_simulate_writes_what_read_sample_reads(survey):
 def test_simulate_prints_the_path_of_the_table(tmp_path, capsys):
     code, out, err = outcome(capsys, "simulate", tmp_path / "new", "--clusters=2")
     assert (code, out) == (0, f"{tmp_path / 'new' / 'clusters.ecsv'}\n")
-    assert err.startswith("Wrote 2 mock clusters, ")
+    assert "Wrote 2 mock clusters, " in err
+
+
+def test_simulate_and_train_as_json(tmp_path, capsys):
+    command = ["simulate", tmp_path / "new", "--clusters=20", "--json"]
+    code, out, _ = outcome(capsys, *command)
+    told = json.loads(out)
+    sample, _ = read_sample(told["table"])
+    assert code == 0
+    assert told["n_clusters"] == len(sample) == 20
+    assert told["n_photons"] == sample.photons.offsets[-1]
+
+    command = ["train", told["table"], "-o", tmp_path / "model.skops", *TINY, "--json"]
+    code, out, err = outcome(capsys, *command)
+    told = json.loads(out)
+    assert code == 0
+    assert load_model(told["model"])[-1].residual_std_ > 0
+    assert (told["n_clusters"], told["n_epochs"]) == (20, 1)
+    for name in ("std", "robust"):
+        assert f"{told[f'held_out_{name}_dex']:.4f}" in err
+    assert f"{told['n_held_out']} held-out ones" in err
+    assert "They chose the epoch, so new clusters will scatter more." in err
 
 
 def test_simulate_replaces_old_files_only_if_told(tmp_path, capsys):
@@ -112,7 +140,8 @@ def test_train_says_how_good_the_model_is_and_prints_its_path(survey, tmp_path, 
     assert (code, out) == (0, f"{path}\n")
     assert path.is_file()
     assert "epoch   1/1" in err
-    assert "Trained on 16 clusters for 1 epochs; held-out clusters scatter by" in err
+    assert "Trained on 16 clusters for 1 epochs; " in err
+    assert "held-out ones scatter by " in err
 
 
 def test_train_on_clusters_too_few_to_hold_any_out(survey, tmp_path, capsys):
@@ -128,6 +157,8 @@ def test_train_on_clusters_too_few_to_hold_any_out(survey, tmp_path, capsys):
     code, out, _ = outcome(capsys, "predict", model, few, "--json")
     assert code == 0
     assert [row["std_dex"] for row in json.loads(out)] == [None] * 5
+    code, out, _ = outcome(capsys, "train", few, "-o", model, *TINY, "--json")
+    assert (code, json.loads(out)["held_out_std_dex"]) == (0, None)
 
 
 def test_predict_a_table(survey, model, capsys):
@@ -173,6 +204,41 @@ def test_predict_one_event_list_as_in_its_table(survey, model, capsys):
     assert code == 0
     assert row["name"].endswith(".fits")
     assert {**row, "name": expected["name"]} == expected
+
+
+def test_columns_of_other_names_and_channels_of_a_number_of_kev(
+    survey, model, tmp_path, capsys
+):
+    path, *about = one_event_list(survey, 3)
+    table = Table.read(path, hdu=1)
+    energy = np.asarray(table["ENERGY"], float)
+    odd = Table({"ALPHA": table["RA"], "DELTA": table["DEC"], "CHAN": 500 * energy})
+    odd.write(tmp_path / "odd.fits")
+    named = ["--ra-column=ALPHA", "--dec-column=DELTA", "--energy=CHAN"]
+    masses = [
+        json.loads(outcome(capsys, "predict", model, file, *about, *more, "--json")[1])
+        for file, more in (
+            (path, []),
+            (tmp_path / "odd.fits", [*named, "--energy-unit=0.002"]),
+        )
+    ]
+    assert masses[1][0]["n_photons"] == masses[0][0]["n_photons"] > 0
+    assert_allclose(masses[1][0]["log_mass"], masses[0][0]["log_mass"], atol=1e-6)
+
+
+def test_a_warning_is_one_line(survey, model, capsys):
+    path, *_ = one_event_list(survey, 0)
+    center = [*one_event_list(survey, 0)[2:]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, _, err = outcome(
+            capsys, "predict", model, path, "--redshift=0.9", *center
+        )
+    lines = [line for line in err.splitlines() if "redshift" in line]
+    assert code in (0, 3)
+    assert lines
+    assert all(line.startswith("skcluster: warning: ") for line in lines)
+    assert ".py" not in err
 
 
 def test_a_cluster_without_a_photon_in_the_map_gets_no_mass(
@@ -338,7 +404,7 @@ def test_demo_prints_five_rows_and_writes_table_and_figures(tmp_path, capsys):
         picture = (tmp_path / "demo" / name).read_bytes()
         assert picture.startswith(b"\x89PNG\r\n")
     assert not (tmp_path / "demo" / "checkpoints").exists()
-    assert err.startswith("Mock survey: 120 clusters, ")
+    assert "Mock survey: 120 clusters, " in err
     assert err.count("fold 8/8") == 5
 
 

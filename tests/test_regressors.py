@@ -168,6 +168,8 @@ def test_early_stopping_restores_the_best_weights(data):
     assert_allclose(
         regressor.residual_std_, np.sqrt(min(losses)) * log_mass.std(), rtol=1e-4
     )
+    square = np.mean(regressor.held_out_residual_**2)
+    assert_allclose(np.sqrt(square), regressor.residual_std_)
 
 
 def test_mae_is_the_mean_absolute_error_of_the_last_epoch(data):

@@ -6,11 +6,13 @@ no prediction; 130 interrupted.
 
 import argparse
 import sys
+import warnings
 
 from .. import __version__
 from .demo import add_demo
 from .explain import add_explain
 from .models import add_predict, add_train
+from .output import say_warning
 from .simulate import add_simulate
 
 
@@ -24,7 +26,9 @@ def main(argv=None):
     """
     arguments = _parser().parse_args(argv)
     try:
-        return arguments.run(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = say_warning
+            return arguments.run(arguments)
     except KeyboardInterrupt:
         print("\nskcluster: interrupted.", file=sys.stderr)
         return 130

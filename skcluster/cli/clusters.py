@@ -19,7 +19,18 @@ def add_cluster_options(parser):
     parser.add_argument("--dec", type=float, help="its centre [deg]")
     parser.add_argument("--galaxies", help="list of its galaxies: ra, dec, z")
     parser.add_argument("--energy", help="name of the list's energy column")
-    parser.add_argument("--energy-unit", help="its unit: keV, eV, ...")
+    parser.add_argument(
+        "--energy-unit",
+        type=_unit,
+        help="its unit: keV, eV, MeV, or a number of keV a channel",
+    )
+    for name in ("RA", "DEC"):
+        parser.add_argument(
+            f"--{name.lower()}-column",
+            default=name,
+            metavar="NAME",
+            help=f"name of the list's column of it; default: {name}",
+        )
 
 
 def load_photon_model(path):
@@ -52,7 +63,11 @@ def new_clusters(arguments, cosmology):
             f"{' and no '.join(missing)}."
         )
     photons = read_photons(
-        arguments.photons, energy=arguments.energy, energy_unit=arguments.energy_unit
+        arguments.photons,
+        ra=arguments.ra_column,
+        dec=arguments.dec_column,
+        energy=arguments.energy,
+        energy_unit=arguments.energy_unit,
     )
     center, galaxies = (arguments.ra, arguments.dec), None
     if arguments.galaxies:
@@ -108,6 +123,14 @@ def mass_table(steps, mapped):
         table[column].format = form
     table["mass"].format = ".3e"
     return table
+
+
+def _unit(text):
+    """A number of keV where the text is one, otherwise the name of a unit."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _with_std(steps, mapped):

@@ -48,7 +48,9 @@ def demo(arguments):
     folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    survey = make_mock_survey(arguments.clusters, random_state=arguments.seed)
+    survey = make_mock_survey(
+        arguments.clusters, random_state=arguments.seed, verbose=1
+    )
     say(
         f"Mock survey: {len(survey.sample)} clusters, "
         f"{survey.sample.photons.offsets[-1]:,} photons, "

@@ -11,7 +11,7 @@ from .clusters import (
     new_clusters,
     predicted_masses,
 )
-from .output import print_table, say
+from .output import print_record, print_table, say
 
 
 def add_train(commands):
@@ -62,6 +62,7 @@ def add_train(commands):
     parser.add_argument(
         "--device", default="auto", help="default: a GPU if there is one"
     )
+    parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=train)
     return parser
 
@@ -97,18 +98,46 @@ def train(arguments):
         )
     pipeline.fit(sample, np.asarray(columns[arguments.target], float))
     save_model(pipeline, arguments.output)
-    regressor = pipeline[-1]
-    std = regressor.residual_std_
-    say(
-        f"Trained on {len(sample)} clusters for {regressor.n_iter_} epochs; "
-        + (
-            "too few to hold any out, so masses get no error."
-            if np.isnan(std)
-            else f"held-out clusters scatter by {std:.4f} dex."
-        )
-    )
-    print(arguments.output)
+    about = _how_it_went(pipeline[-1], len(sample))
+    say(_sentence(about))
+    if arguments.json:
+        print_record({"model": str(arguments.output), **about})
+    else:
+        print(arguments.output)
     return 0
+
+
+def _how_it_went(regressor, n_clusters):
+    from ..metrics import mass_scatter
+
+    residual = regressor.held_out_residual_
+    scatter = {
+        kind: mass_scatter(np.zeros(len(residual)), residual, kind=kind)
+        if len(residual)
+        else np.nan
+        for kind in ("std", "robust")
+    }
+    return {
+        "n_clusters": n_clusters,
+        "n_epochs": regressor.n_iter_,
+        "n_held_out": len(residual),
+        "held_out_std_dex": scatter["std"],
+        "held_out_robust_dex": scatter["robust"],
+    }
+
+
+def _sentence(about):
+    start = (
+        f"Trained on {about['n_clusters']} clusters for {about['n_epochs']} epochs; "
+    )
+    if not about["n_held_out"]:
+        return f"{start}too few to hold any out, so masses get no error."
+    return (
+        f"{start}{about['n_held_out']} held-out ones scatter by "
+        f"{about['held_out_std_dex']:.4f} dex (robust: "
+        f"{about['held_out_robust_dex']:.4f}). They chose the epoch, so new clusters "
+        "will scatter more."
+    )
 
 
 def _regressor(arguments):

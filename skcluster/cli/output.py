@@ -12,6 +12,11 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def say_warning(message, *_, **__):
+    """A warning as one line, without the place in our code that it came from."""
+    say(f"skcluster: warning: {' '.join(str(message).split())}")
+
+
 def counted(items, what, n_items, *, quiet_for=2.0):
     """The items, counted on stderr as they are done.
 
@@ -57,6 +62,11 @@ def print_table(table, *, as_json):
         print(json.dumps(rows, indent=1))
     else:
         print("\n".join(table.pformat(max_lines=-1, max_width=-1)))
+
+
+def print_record(record):
+    """A JSON object of names and values."""
+    print(json.dumps({name: _plain(value) for name, value in record.items()}, indent=1))
 
 
 def _plain(value):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .output import say
+from .output import print_record, say
 
 
 def add_simulate(commands):
@@ -25,6 +25,7 @@ def add_simulate(commands):
     )
     parser.add_argument("--no-agn", action="store_true", help="leave out the AGN")
     parser.add_argument("--overwrite", action="store_true", help="replace old files")
+    parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=simulate)
     return parser
 
@@ -45,14 +46,21 @@ def simulate(arguments):
         n_jobs=arguments.jobs,
         background=arguments.background,
         agn=not arguments.no_agn,
+        verbose=1,
     )
     path = write_sample(
         arguments.folder,
         survey.sample,
         overwrite=arguments.overwrite,
+        verbose=1,
         log_mass=survey.log_mass,
     )
-    n_photons = survey.sample.photons.offsets[-1]
-    say(f"Wrote {len(survey.sample)} mock clusters, {n_photons} photons.")
-    print(path)
+    n_clusters, n_photons = len(survey.sample), survey.sample.photons.offsets[-1]
+    say(f"Wrote {n_clusters} mock clusters, {n_photons} photons.")
+    if arguments.json:
+        print_record(
+            {"table": str(path), "n_clusters": n_clusters, "n_photons": n_photons}
+        )
+    else:
+        print(path)
     return 0

@@ -80,6 +80,8 @@ class JointCNNRegressor(NeuralMassRegressor):
         that the network has learned.
     dropout_seed_ : int
         Of the draws of dropout.
+    held_out_residual_ : ndarray
+        Predicted minus true log10 M of the held-out training clusters, member by member.
     residual_std_ : float
         Root mean square error on the held-out training clusters [dex]; NaN if nothing
         was held out.

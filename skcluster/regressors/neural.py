@@ -105,16 +105,18 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         seeds = rng.randint(2**31 - 1, size=self.n_members).tolist()
         self.dropout_seed_ = int(rng.randint(2**31 - 1))
         position = getattr(X, "position", None)
-        nets, self.history_, squares = [], [], []
+        nets, self.history_, residuals = [], [], []
         for member, seed in enumerate(seeds):
             net, residual = self._fit_member(inputs, y, position, member, seed)
             nets.append(net)
             rows = plain_history(net.history)
             self.history_ += [{"member": member, **row} for row in rows]
-            squares.append(np.mean(residual**2) if len(residual) else np.nan)
+            residuals.append(residual)
         self.nets_ = nets
         self.n_iter_ = max(row["epoch"] for row in self.history_)
-        self.residual_std_ = float(np.sqrt(np.mean(squares)))
+        self.held_out_residual_ = np.concatenate(residuals)
+        squares = self.held_out_residual_**2
+        self.residual_std_ = float(np.sqrt(squares.mean())) if len(squares) else np.nan
         return self
 
     def predict(self, X, return_std=False):
