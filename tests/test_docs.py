@@ -30,8 +30,8 @@ TEXTS = {
     if path.relative_to(DOCS).parts[0] not in (*MADE, "_templates")
 }
 ALL_TEXT = "\n".join(TEXTS.values())
-MODULES = ("metrics", "comparison", "cosmology", "model_selection")
-PACKAGES = ("datasets", "explain", "plotting")
+MODULES = ("comparison", "cosmology", "model_selection")
+PACKAGES = ("datasets", "explain", "metrics", "plotting")
 
 
 def section(page, title):

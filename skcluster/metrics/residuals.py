@@ -10,6 +10,8 @@ import numpy as np
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_random_state
 
+from .columns import checked_columns, group_numbers
+
 
 def mass_residual(y_true, y_pred):
     r"""Residual of each predicted mass (paper Eq. 9).
@@ -34,7 +36,7 @@ def mass_residual(y_true, y_pred):
     >>> mass_residual([14.0, 14.5], [14.1, 14.25])
     array([ 0.1 , -0.25])
     """
-    y_true, y_pred = _checked_masses(y_true, y_pred)
+    y_true, y_pred = checked_columns(y_true=y_true, y_pred=y_pred)
     return y_pred - y_true
 
 
@@ -160,12 +162,12 @@ def bootstrap_error(
     >>> round(error, 3)  # 0.1 / sqrt(2 * 1249)
     0.002
     """
-    y_true, y_pred = _checked_masses(y_true, y_pred)
+    y_true, y_pred = checked_columns(y_true=y_true, y_pred=y_pred)
     if not isinstance(n_resamples, Integral) or n_resamples < 2:
         raise ValueError(
             f"n_resamples must be an integer of at least 2, got {n_resamples!r}."
         )
-    groups = _group_numbers(groups, len(y_true))
+    groups = _independent_groups(groups, len(y_true))
     rng = check_random_state(random_state)
     resamples = _resampled_rows(groups, n_resamples, rng)
     values = [metric(y_true[rows], y_pred[rows]) for rows in resamples]
@@ -205,7 +207,7 @@ def summarize_residuals(
     >>> print("{std_percent:.1f} ± {std_percent_error:.1f} %".format_map(summary))
     22.1 ± 1.0 %
     """
-    y_true, y_pred = _checked_masses(y_true, y_pred)
+    y_true, y_pred = checked_columns(y_true=y_true, y_pred=y_pred)
     errors = bootstrap_error(
         _summary,
         y_true,
@@ -259,38 +261,8 @@ def _chosen(options, **parameter):
     return options[value]
 
 
-def _checked_masses(y_true, y_pred):
-    columns = {"y_true": np.asarray(y_true, float), "y_pred": np.asarray(y_pred, float)}
-    for name, column in columns.items():
-        if column.ndim != 1 or not len(column):
-            raise ValueError(
-                f"{name} must be 1-d with at least 1 cluster, got the shape "
-                f"{column.shape}."
-            )
-        wrong = np.flatnonzero(~np.isfinite(column))
-        if len(wrong):
-            raise ValueError(
-                f"{name} is NaN or infinite for {len(wrong)} of {len(column)} clusters "
-                f"(first: cluster {wrong[0]}). Leave these clusters out."
-            )
-    n_true, n_pred = map(len, columns.values())
-    if n_true != n_pred:
-        raise ValueError(f"y_true has {n_true} clusters, but y_pred has {n_pred}.")
-    return columns["y_true"], columns["y_pred"]
-
-
-def _group_numbers(groups, n_clusters):
-    """Groups counted from 0; without groups, every cluster is one."""
-    if groups is None:
-        numbers = np.arange(n_clusters)
-    else:
-        groups = np.asarray(groups)
-        if groups.shape != (n_clusters,):
-            raise ValueError(
-                f"groups has the shape {groups.shape}, but there are {n_clusters} "
-                "clusters. Give one label a cluster."
-            )
-        numbers = np.unique(groups, return_inverse=True)[1]
+def _independent_groups(groups, n_clusters):
+    numbers = group_numbers(groups, n_clusters)
     if numbers.max() == 0:
         raise ValueError(
             "An error needs at least 2 clusters, of at least 2 groups; all "

@@ -1,0 +1,50 @@
+"""Columns of numbers, one a cluster, checked before anything is measured."""
+
+import numpy as np
+
+
+def checked_columns(**columns):
+    """Columns of one finite number a cluster, all of the first one's length.
+
+    Examples
+    --------
+    >>> checked_columns(y_true=[14, 15], y_pred=[14.1, 14.8])
+    [array([14., 15.]), array([14.1, 14.8])]
+    """
+    columns = {name: np.asarray(column, float) for name, column in columns.items()}
+    for name, column in columns.items():
+        if column.ndim != 1 or not len(column):
+            raise ValueError(
+                f"{name} must be 1-d with at least 1 cluster, got the shape "
+                f"{column.shape}."
+            )
+        wrong = np.flatnonzero(~np.isfinite(column))
+        if len(wrong):
+            raise ValueError(
+                f"{name} is NaN or infinite for {len(wrong)} of {len(column)} clusters "
+                f"(first: cluster {wrong[0]}). Leave these clusters out."
+            )
+    (first, n), *others = [(name, len(column)) for name, column in columns.items()]
+    for name, n_other in others:
+        if n_other != n:
+            raise ValueError(f"{first} has {n} clusters, but {name} has {n_other}.")
+    return list(columns.values())
+
+
+def group_numbers(groups, n_clusters):
+    """Groups counted from 0; without groups, every cluster is one.
+
+    Examples
+    --------
+    >>> group_numbers(["b", "a", "b"], 3)
+    array([1, 0, 1])
+    """
+    if groups is None:
+        return np.arange(n_clusters)
+    groups = np.asarray(groups)
+    if groups.shape != (n_clusters,):
+        raise ValueError(
+            f"groups has the shape {groups.shape}, but there are {n_clusters} "
+            "clusters. Give one label a cluster."
+        )
+    return np.unique(groups, return_inverse=True)[1]
