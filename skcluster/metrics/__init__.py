@@ -1,6 +1,13 @@
-"""How far predicted masses lie from the true ones."""
+"""How far predicted masses lie from the true ones, and whether their errors say so."""
 
 from . import residuals
+from .coverage import (
+    coverage_table,
+    gaussian_pit,
+    interval_coverage,
+    pit_histogram,
+    pit_uniformity,
+)
 from .residuals import (
     bootstrap_error,
     dex_to_percent,
@@ -17,11 +24,16 @@ neg_mass_scatter_robust = residuals.neg_mass_scatter_robust
 
 __all__ = [
     "bootstrap_error",
+    "coverage_table",
     "dex_to_percent",
+    "gaussian_pit",
+    "interval_coverage",
     "mass_bias",
     "mass_residual",
     "mass_scatter",
     "neg_mass_scatter",
     "neg_mass_scatter_robust",
+    "pit_histogram",
+    "pit_uniformity",
     "summarize_residuals",
 ]

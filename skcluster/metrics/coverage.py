@@ -1,0 +1,277 @@
+"""Do posteriors keep their word: coverage of intervals, and the PIT.
+
+The probability integral transform (PIT) of a cluster is the probability that its posterior
+puts below its true mass, ``posterior.cdf(log_mass)``. Posteriors that keep their word have
+PITs that are uniform in [0, 1]: of their 68 % intervals, 68 % hold the truth.
+"""
+
+from numbers import Integral
+
+import numpy as np
+from astropy.table import MaskedColumn, Table
+from scipy import stats
+from scipy.special import ndtr
+
+from .columns import checked_columns, group_numbers
+
+LEVELS = (0.5, 0.68, 0.9, 0.95)
+
+
+def gaussian_pit(y_true, mean, std):
+    r"""PIT of true masses under Gaussian posteriors.
+
+    .. math::
+
+        u = \Phi \left( \frac{\mu_\mathrm{true} - m}{\sigma} \right)
+
+    Other posteriors have ``posterior.cdf(y_true)``.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_clusters,)
+        True log10 masses.
+    mean : array-like of shape (n_clusters,)
+        Predicted ones.
+    std : float or array-like of shape (n_clusters,)
+        Their errors [dex].
+
+    Returns
+    -------
+    pit : ndarray of shape (n_clusters,)
+        Above 1/2 where the mass is underestimated.
+
+    Examples
+    --------
+    >>> from skcluster.metrics import gaussian_pit
+    >>> gaussian_pit([14.0, 14.1, 14.8], [14.0, 14.0, 15.0], 0.1).round(3)
+    array([0.5  , 0.841, 0.023])
+    """
+    std = np.broadcast_to(std, np.shape(y_true)) if np.ndim(std) == 0 else std
+    y_true, mean, std = checked_columns(y_true=y_true, mean=mean, std=std)
+    wrong = np.flatnonzero(std <= 0)
+    if len(wrong):
+        raise ValueError(
+            f"std must be positive, but for {len(wrong)} of {len(std)} clusters it is not "
+            f"(first: cluster {wrong[0]}, {std[wrong[0]]:.4g})."
+        )
+    return ndtr((y_true - mean) / std)
+
+
+def interval_coverage(pit, levels=LEVELS, *, groups=None):
+    r"""Fraction of true masses inside central intervals, and its binomial error.
+
+    A central interval of level p holds the truth where :math:`|u - 1/2| \le p/2`. The
+    error is that of posteriors that keep their word,
+
+    .. math::
+
+        \sqrt{p (1 - p) / n},
+
+    so that deviations from p are measured in it, whatever fraction was found.
+
+    Parameters
+    ----------
+    pit : array-like of shape (n_clusters,)
+    levels : float or array-like of shape (n_levels,), default=(0.5, 0.68, 0.9, 0.95)
+    groups : array-like of shape (n_clusters,), default=None
+        The halo of each cluster. Snapshots of one halo count as one piece of news: with
+        :math:`n_g` clusters in group g, n is :math:`(\sum n_g)^2 / \sum n_g^2` in the
+        error (Kish 1965), which is the least that it can be.
+
+    Returns
+    -------
+    coverage, error : float or ndarray of shape (n_levels,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.metrics import gaussian_pit, interval_coverage
+    >>> error = np.random.default_rng(0).normal(0, 0.1, 900)
+    >>> pit = gaussian_pit(error, np.zeros(900), 0.1)
+    >>> for level in interval_coverage(pit, (0.68, 0.95)):
+    ...     print(level.round(3))
+    [0.682 0.961]
+    [0.016 0.007]
+    """
+    pit, levels = _checked_pit(pit), _checked_levels(levels)
+    inside = np.abs(pit[:, None] - 0.5) <= levels.ravel() / 2
+    coverage = inside.mean(axis=0).reshape(levels.shape)[()]
+    n = _n_independent(group_numbers(groups, len(pit)))
+    return coverage, np.sqrt(levels * (1 - levels) / n)
+
+
+def coverage_table(pit, *, by=None, n_bins=4, levels=LEVELS, groups=None):
+    r"""Coverage of all clusters, and in bins of mass, redshift or whatever is given.
+
+    Parameters
+    ----------
+    pit : array-like of shape (n_clusters,)
+    by : dict of str to array-like of shape (n_clusters,), default=None
+        Quantities that make bins of equally many clusters each. Clusters of one value,
+        such as the redshift of a snapshot, stay in one bin.
+    n_bins : int, default=4
+        Per quantity; fewer where it has fewer values.
+    levels : array-like of shape (n_levels,), default=(0.5, 0.68, 0.9, 0.95)
+    groups : array-like of shape (n_clusters,), default=None
+        The halo of each cluster, see `interval_coverage`.
+
+    Returns
+    -------
+    table : astropy Table
+        A row for all clusters and one a bin. Columns: ``quantity``; ``low`` and ``high``,
+        its least and greatest value in the bin; ``n``; for the level 0.68
+        ``coverage_68`` and ``error_68`` as of `interval_coverage`, and so on.
+
+    Notes
+    -----
+    Bins of predicted mass, of redshift and of all that an observer knows should be
+    covered like the whole. Bins of *true* mass are not, even by perfect posteriors:
+    predictions regress to the mean, so in the highest bin of true mass most masses are
+    underestimated and in the lowest overestimated. The posterior is right about clusters
+    that look alike, not about those that are alike. A test of bins of true mass measures
+    the prior.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.metrics import coverage_table, gaussian_pit
+    >>> rng = np.random.default_rng(0)
+    >>> predicted = rng.uniform(13.5, 15, 800)
+    >>> true = predicted + rng.normal(0, 0.1, 800)
+    >>> pit = gaussian_pit(true, predicted, 0.1)
+    >>> table = coverage_table(pit, by={"mass": predicted}, n_bins=2, levels=[0.68])
+    >>> table["coverage_68"].format = table["error_68"].format = ".3f"
+    >>> table["low"].format = table["high"].format = ".2f"
+    >>> print(table)
+    quantity  low   high  n  coverage_68 error_68
+    -------- ----- ----- --- ----------- --------
+         all    --    -- 800       0.695    0.016
+        mass 13.50 14.29 400       0.685    0.023
+        mass 14.29 15.00 400       0.705    0.023
+    """
+    pit, levels = _checked_pit(pit), np.atleast_1d(_checked_levels(levels))
+    if not isinstance(n_bins, Integral) or n_bins < 1:
+        raise ValueError(f"n_bins must be an integer of at least 1, got {n_bins!r}.")
+    groups = group_numbers(groups, len(pit))
+    rows = [_row("all", np.full(len(pit), np.nan), pit, levels, groups)]
+    for name, values in (by or {}).items():
+        pit, values = checked_columns(**{"pit": pit, name: values})
+        for chosen in _equally_filled(values, n_bins):
+            part = pit[chosen], levels, groups[chosen]
+            rows.append(_row(name, values[chosen], *part))
+    table = Table(rows)
+    for name in ("low", "high"):
+        table[name] = MaskedColumn(table[name], mask=np.isnan(table[name]))
+    return table
+
+
+def pit_histogram(pit, n_bins=10, *, groups=None):
+    r"""Share of the clusters in bins of PIT, each 1/n_bins if posteriors keep their word.
+
+    A hump says that errors are overestimated, a trough that they are underestimated, a
+    slope that masses are biased: those that rise to the right are underestimated.
+
+    Parameters
+    ----------
+    pit : array-like of shape (n_clusters,)
+    n_bins : int, default=10
+    groups : array-like of shape (n_clusters,), default=None
+        The halo of each cluster, see `interval_coverage`.
+
+    Returns
+    -------
+    edges : ndarray of shape (n_bins + 1,)
+    fraction : ndarray of shape (n_bins,)
+    error : float
+        Binomial, of a share of 1/n_bins.
+
+    Examples
+    --------
+    >>> from skcluster.metrics import pit_histogram
+    >>> edges, fraction, error = pit_histogram([0.1, 0.3, 0.6, 0.9], n_bins=2)
+    >>> edges, fraction, round(float(error), 3)
+    (array([0. , 0.5, 1. ]), array([0.5, 0.5]), 0.25)
+    """
+    pit = _checked_pit(pit)
+    if not isinstance(n_bins, Integral) or n_bins < 2:
+        raise ValueError(f"n_bins must be an integer of at least 2, got {n_bins!r}.")
+    count, edges = np.histogram(pit, bins=n_bins, range=(0, 1))
+    n = _n_independent(group_numbers(groups, len(pit)))
+    return edges, count / len(pit), np.sqrt((n_bins - 1) / n) / n_bins
+
+
+def pit_uniformity(pit, *, groups=None):
+    """Probability that uniform PITs deviate from uniform as much as these do.
+
+    The p-value of Kolmogorov and Smirnov. It asks whether n clusters suffice to see that
+    the posteriors are wrong, not how wrong they are: `interval_coverage` tells that.
+
+    Parameters
+    ----------
+    pit : array-like of shape (n_clusters,)
+    groups : array-like of shape (n_clusters,), default=None
+        The halo of each cluster, see `interval_coverage`.
+
+    Returns
+    -------
+    p_value : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.metrics import pit_uniformity
+    >>> pit_uniformity(np.linspace(0, 1, 100)) > 0.99
+    True
+    >>> pit_uniformity(np.linspace(0.2, 0.8, 100)) < 0.001
+    True
+    """
+    pit = _checked_pit(pit)
+    n = _n_independent(group_numbers(groups, len(pit)))
+    distance = stats.ks_1samp(pit, stats.uniform.cdf, method="asymp").statistic
+    return float(stats.kstwo.sf(distance, max(round(n), 1)))
+
+
+def _row(name, values, pit, levels, groups):
+    row = {"quantity": name, "low": values.min(), "high": values.max(), "n": len(pit)}
+    for level, coverage, error in zip(
+        levels, *interval_coverage(pit, levels, groups=groups), strict=True
+    ):
+        row[f"coverage_{100 * level:.6g}"] = coverage
+        row[f"error_{100 * level:.6g}"] = error
+    return row
+
+
+def _equally_filled(values, n_bins):
+    """Masks of bins that leave equal values together."""
+    start = np.unique(values)
+    if len(start) > n_bins:
+        share = np.arange(n_bins) / n_bins
+        start = np.unique(np.quantile(values, share, method="higher"))
+    number = np.searchsorted(start, values, side="right")
+    return [number == i for i in np.unique(number)]
+
+
+def _n_independent(groups):
+    """Kish's effective number of independent clusters."""
+    size = np.bincount(groups)
+    return len(groups) ** 2 / np.sum(size**2)
+
+
+def _checked_pit(pit):
+    (pit,) = checked_columns(pit=pit)
+    wrong = np.flatnonzero((pit < 0) | (pit > 1))
+    if len(wrong):
+        raise ValueError(
+            f"pit is outside of [0, 1] for {len(wrong)} of {len(pit)} clusters (first: "
+            f"cluster {wrong[0]}, {pit[wrong[0]]:.4g}). Give posterior.cdf(y_true)."
+        )
+    return pit
+
+
+def _checked_levels(levels):
+    levels = np.asarray(levels, float)
+    if levels.ndim > 1 or not ((levels > 0) & (levels < 1)).all() or not levels.size:
+        raise ValueError(
+            f"levels must be between 0 and 1, such as 0.68, got {levels.tolist()}."
+        )
+    return levels
