@@ -5,6 +5,7 @@ the right and North up, as they are stored.
 """
 
 from . import style
+from .calibration import CoverageDisplay
 from .maps import PhotonMapDisplay
 from .masses import MassPredictionDisplay, ProxyCorrelationDisplay
 from .multiwavelength import MultiwavelengthDisplay
@@ -20,6 +21,7 @@ __all__ = [
     "OKABE_ITO",
     "AttentionDisplay",
     "BandSaliencyDisplay",
+    "CoverageDisplay",
     "MassPredictionDisplay",
     "MultiwavelengthDisplay",
     "PhotonMapDisplay",

@@ -1,0 +1,165 @@
+"""Whether posteriors keep their word."""
+
+import numpy as np
+
+from ..metrics import gaussian_pit, interval_coverage, pit_histogram
+from ..posterior import predict_posterior
+from .style import PAGE_WIDTH, color_after
+
+LEVELS = np.arange(1, 100) / 100
+MARKED = np.array([0.5, 0.68, 0.9, 0.95])
+N_SIGMA = (1.96, 1.0)
+
+
+class CoverageDisplay:
+    """Coverage of central intervals, and the histogram of the PIT.
+
+    Left, what intervals cover beyond what they promise: below zero errors are too small.
+    Right, the PIT, which is uniform if posteriors keep their word: a hump where errors are
+    too large, a trough where they are too small, a slope where masses are biased. Gray is
+    where 95 % and 68 % of such posteriors lie, by their binomial errors.
+
+    Parameters
+    ----------
+    pit : ndarray of shape (n_clusters,)
+        See `metrics.gaussian_pit`.
+    groups : array-like of shape (n_clusters,), default=None
+        The halo of each cluster, see `metrics.interval_coverage`.
+    name : str, default=None
+        Of the estimator, for the legend.
+    n_bins : int, default=10
+        Of the histogram.
+
+    Attributes
+    ----------
+    axes_ : ndarray of 2 matplotlib Axes
+        Coverage and histogram.
+    figure_ : matplotlib Figure
+    line_ : matplotlib Line2D
+        Coverage less level [percentage points].
+    marks_ : matplotlib Line2D
+        The same at 50, 68, 90 and 95 %.
+    steps_ : matplotlib StepPatch
+        Density of the PIT.
+    bands_ : list of 4 artists
+        Left and right, 95 % and 68 %; none if another display drew before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster.plotting import CoverageDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> log_mass = rng.uniform(13.5, 15, 1000)
+    >>> predicted = log_mass + rng.normal(0, 0.1, 1000)
+    >>> display = CoverageDisplay.from_predictions(log_mass, (predicted, 0.05))
+    >>> display.marks_.get_ydata().round()  # errors of half their size
+    array([-24., -32., -33., -30.])
+    """
+
+    def __init__(self, pit, *, groups=None, name=None, n_bins=10):
+        self.pit, self.groups = np.asarray(pit), groups
+        self.name, self.n_bins = name, n_bins
+
+    @classmethod
+    def from_predictions(
+        cls, y_true, posterior, *, groups=None, name=None, ax=None, **line_kwargs
+    ):
+        """Draw posteriors, best those of `cross_val_posterior`.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_clusters,)
+            log10 masses.
+        posterior : MassPosterior, or (mean, std) of Gaussians
+        groups, name
+            As above.
+        ax : sequence of 2 matplotlib Axes, default=None
+        **line_kwargs
+            For the line and the steps.
+        """
+        if not hasattr(posterior, "cdf"):
+            pit = gaussian_pit(y_true, *posterior)
+        elif len(posterior) == len(y_true):
+            pit = posterior.cdf(y_true)
+        else:
+            raise ValueError(
+                f"y_true has {len(y_true)} clusters, but posterior has {len(posterior)}."
+            )
+        return cls(pit, groups=groups, name=name).plot(ax, **line_kwargs)
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **line_kwargs):
+        """Draw the posteriors of a fitted estimator on clusters it has not seen."""
+        name = type(estimator).__name__ if name is None else name
+        return cls.from_predictions(
+            y, predict_posterior(estimator, X), name=name, ax=ax, **line_kwargs
+        )
+
+    def plot(self, ax=None, **line_kwargs):
+        """Draw into two axes: new ones, or those of another display.
+
+        Parameters
+        ----------
+        ax : sequence of 2 matplotlib Axes, default=None
+            ``other.axes_`` puts two estimators into one figure, before the gray bands of
+            the other.
+        """
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            size = (PAGE_WIDTH, 2.8)
+            _, ax = plt.subplots(1, 2, figsize=size, layout="constrained")
+        self.axes_, self.figure_, self.bands_ = np.asarray(ax), ax[0].figure, []
+        edges, fraction, share_error = pit_histogram(
+            self.pit, self.n_bins, groups=self.groups
+        )
+        if not ax[0].has_data():
+            self._draw_guides(share_error * self.n_bins)
+        style = {"color": color_after(len(ax[1].patches)), "lw": 1.2} | line_kwargs
+        self._draw_coverage(style)
+        self.steps_ = ax[1].stairs(
+            fraction * self.n_bins, edges, baseline=None, **style
+        )
+        if self.name is not None:
+            ax[0].legend(fontsize="x-small", frameon=False, loc="lower left")
+        return self
+
+    def _draw_guides(self, density_error):
+        left, right = self.axes_
+        _, error = interval_coverage(self.pit, LEVELS, groups=self.groups)
+        gray = {"color": "0.5", "alpha": 0.2, "lw": 0}
+        self.bands_ = [
+            left.fill_between(100 * LEVELS, -100 * n * error, 100 * n * error, **gray)
+            for n in N_SIGMA
+        ]
+        self.bands_ += [
+            right.fill_between(
+                [0, 1], 1 - n * density_error, 1 + n * density_error, **gray
+            )
+            for n in N_SIGMA
+        ]
+        left.axhline(0, color="0.5", lw=0.8, ls="--")
+        right.axhline(1, color="0.5", lw=0.8, ls="--")
+        left.set(
+            xlabel="level of the interval [%]",
+            ylabel="coverage − level [points]",
+            xlim=(0, 100),
+            xticks=[0, 25, 50, 68, 90, 100],
+        )
+        right.set(
+            xlabel="PIT", ylabel="density of clusters", xlim=(0, 1), ylim=(0, None)
+        )
+
+    def _draw_coverage(self, style):
+        ax = self.axes_[0]
+        excess, marked = (
+            100 * (interval_coverage(self.pit, levels)[0] - levels)
+            for levels in (LEVELS, MARKED)
+        )
+        (self.line_,) = ax.plot(100 * LEVELS, excess, label=self.name, **style)
+        (self.marks_,) = ax.plot(
+            100 * MARKED, marked, "o", ms=4, color=self.line_.get_color()
+        )
+        # Zero stays in the middle, whatever was drawn before.
+        top = 1.15 * np.abs(ax.dataLim.intervaly).max()
+        ax.set_ylim(-top, top)
