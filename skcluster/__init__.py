@@ -41,6 +41,7 @@ _NAMES_OF_MODULE = {
         "infer_slope",
     ),
     "regressors": ("XrayCNNRegressor", "JointCNNRegressor"),
+    "domain": ("MapOutlierDetector", "misspecification_score"),
     "posterior": ("predict_posterior", "reweight_prior"),
     "calibration": ("CalibratedMassRegressor", "cross_val_posterior"),
     "rotation": ("rotate", "RotationAugmentedRegressor"),

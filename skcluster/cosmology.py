@@ -4,8 +4,6 @@ Lengths are comoving Mpc/h and masses Msun/h throughout. The plane of the sky ha
 x growing to the West and y to the North about the cluster's centre.
 """
 
-import warnings
-
 import numpy as np
 from astropy import cosmology as astropy_cosmology
 
@@ -235,33 +233,3 @@ def plane_to_sky(x, y, center_ra, center_dec):
     dec = np.arctan2(sin0 + y * cos0, np.hypot(x, along))
     # The modulo of a tiny negative number rounds up to 360 itself; once more makes it 0.
     return (center_ra + np.degrees(delta)) % 360 % 360, np.degrees(dec)
-
-
-def warn_far_redshifts(redshift, redshift_range, *, by):
-    """Warn of clusters far outside the redshifts that `by` was fitted to.
-
-    Far is farther than 0.02 and a tenth of the range.
-
-    Parameters
-    ----------
-    redshift : ndarray of shape (n_clusters,)
-    redshift_range : tuple of 2 float
-        Lowest and highest redshift of the training clusters.
-    by : str
-        Name of the estimator.
-
-    Examples
-    --------
-    >>> warn_far_redshifts(np.array([0.31]), (0.1, 0.3), by="RedshiftNormalizer")
-    """
-    low, high = redshift_range
-    margin = max(0.02, 0.1 * (high - low))
-    far = np.flatnonzero((redshift < low - margin) | (redshift > high + margin))
-    if len(far):
-        warnings.warn(
-            f"{len(far)} of {len(redshift)} clusters lie far outside the redshifts "
-            f"{low:.3f} to {high:.3f} that {by} was fitted to (first: cluster "
-            f"{far[0]}, redshift {redshift[far[0]]:.3f}): it extrapolates.",
-            UserWarning,
-            stacklevel=4,
-        )

@@ -6,12 +6,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .cosmology import (
-    comoving_distance,
-    cosmology_name,
-    sky_to_plane,
-    warn_far_redshifts,
-)
+from .cosmology import comoving_distance, cosmology_name, sky_to_plane
+from .domain import range_of, warn_outside
 from .sample import MapGeometry, SparseMaps, require
 from .sample.transformer import SampleTransformer
 
@@ -181,8 +177,12 @@ class RedshiftNormalizer(SampleTransformer):
         :math:`\gamma` and :math:`\eta`. With training clusters at a single redshift
         there is no trend to see, and the slope is 0.
     redshift_range_ : tuple of 2 float
-        Lowest and highest redshift of the training clusters. A cluster far outside
-        (by more than 0.02 and a tenth of the range) is transformed with a warning.
+        Lowest and highest redshift of the training clusters.
+    training_ranges_ : dict of str to tuple of 2 float
+        Lowest and highest ``redshift``, ``counts`` and ``relative_counts``, those over
+        what is expected at the redshift, of the training clusters. A cluster far outside
+        in the first or the last is transformed with a warning (see
+        `domain.warn_outside`).
 
     Examples
     --------
@@ -208,23 +208,33 @@ class RedshiftNormalizer(SampleTransformer):
         require(X, "maps", by="RedshiftNormalizer")
         if not self.pivot_count > 0:
             raise ValueError(f"pivot_count must be positive, got {self.pivot_count!r}.")
-        log_count = np.log10(_counts_of_filled_maps(X.maps))
-        low, high = X.redshift.min(), X.redshift.max()
+        total = _counts_of_filled_maps(X.maps)
+        log_count = np.log10(total)
+        low, high = range_of(X.redshift)
         if low < high:
             slope, intercept = np.polyfit(X.redshift, log_count, deg=1)
         else:
             slope, intercept = 0.0, log_count.mean()
         self.slope_, self.intercept_ = float(slope), float(intercept)
-        self.redshift_range_ = (float(low), float(high))
+        self.redshift_range_ = (low, high)
+        relative = total / 10 ** (self.slope_ * X.redshift + self.intercept_)
+        self.training_ranges_ = {
+            "redshift": (low, high),
+            "counts": range_of(total),
+            "relative_counts": range_of(relative),
+        }
         return self
 
     def transform(self, X):
         """The sample with each map divided by the count expected at its redshift."""
         check_is_fitted(self)
         require(X, "maps", by="RedshiftNormalizer")
-        _counts_of_filled_maps(X.maps)
-        warn_far_redshifts(X.redshift, self.redshift_range_, by="RedshiftNormalizer")
+        total = _counts_of_filled_maps(X.maps)
         expected = 10 ** (self.slope_ * X.redshift + self.intercept_)
+        values = {"redshift": X.redshift, "relative_counts": total / expected}
+        # Models of the first file format know the range of redshifts only.
+        ranges = getattr(self, "training_ranges_", {"redshift": self.redshift_range_})
+        warn_outside(values, ranges, by="RedshiftNormalizer", names=X.name)
         return X.assign(maps=X.maps.scaled(self.pivot_count / expected))
 
 

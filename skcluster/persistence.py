@@ -14,6 +14,7 @@ OUR_TYPES = (
     "skcluster.maps.RedshiftNormalizer",
     "skcluster.model_selection.QuadrantGroupKFold",
     "skcluster.proxies.ProxyMeasurer",
+    "skcluster.domain.MapOutlierDetector",
     "skcluster.evrard.regressor.EvrardProxyRegressor",
     "skcluster.phase_space.kde.PhaseSpaceKDE",
     "skcluster.regressors.joint.JointCNNRegressor",

@@ -284,6 +284,7 @@ def test_all_bands_of_a_map_share_one_factor():
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*relative_counts")
 def test_normalizer_knows_only_its_training_clusters():
     train, _ = planted([0.1, 0.2, 0.25, 0.4])
     test, log_total = planted([0.15, 0.3], slope=7.0, intercept=1.0, scatter=0.5)
@@ -325,8 +326,8 @@ def test_a_redshift_far_outside_the_training_range_is_a_warning():
     assert normalizer.redshift_range_ == (0.1, 0.4)
     far, _ = planted([0.3, 0.9, 0.01])
     message = (
-        "2 of 3 clusters lie far outside the redshifts 0.100 to 0.400 that "
-        "RedshiftNormalizer was fitted to .first: cluster 1, redshift 0.900"
+        "2 of 3 clusters lie far outside the training range of RedshiftNormalizer, "
+        "redshift 0.1 to 0.4 .first: cluster 1, redshift 0.9"
     )
     with pytest.warns(UserWarning, match=message) as record:
         normalizer.transform(far)

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..cosmology import warn_far_redshifts
+from ..domain import range_of, warn_outside
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from .power_laws import correlation_of, fit_power_laws, invert_power_laws
 from .redshift_bins import (
@@ -75,6 +75,8 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     mass_density_ : ndarray of shape (2, 256)
         The masses of the training set, smoothed (see `posterior.mass_density`). The
         prior of the posteriors is not this, but :math:`e^{-\beta \mu}`.
+    training_ranges_ : dict of str to tuple of 2 float
+        Lowest and highest log10 mass, redshift and observables of the training clusters.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Only if X has column names.
@@ -175,6 +177,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self.bin_scatter_ = np.sqrt(variance)
         self.scatter_ = float(np.sqrt(variance.mean()))
         self.mass_density_ = mass_density(y)
+        self.training_ranges_ = self._ranges(s, redshift, y)
         return self
 
     def predict(self, X, return_std=False):
@@ -197,14 +200,20 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         s, redshift = self._split(X)
-        trained = self.redshift_edges_[[0, -1]]
-        warn_far_redshifts(redshift, trained, by="EvrardProxyRegressor")
+        trained = {"redshift": self.redshift_edges_[[0, -1]]}
+        warn_outside({"redshift": redshift}, trained, by="EvrardProxyRegressor")
         b = bin_numbers(redshift, self.redshift_edges_)
         weight, variance = invert_power_laws(self.slope_, self.covariance_)
         information = np.sum(weight[b] * (s - self.intercept_[b]), axis=1)
         mu = (information - self.beta) * variance[b]
         log_mass = mu / LN_10 + np.log10(self.pivot_mass)
         return (log_mass, np.sqrt(variance[b]) / LN_10) if return_std else log_mass
+
+    def _ranges(self, s, redshift, y):
+        ranges = {"log_mass": range_of(y)}
+        if self.redshift_column is not None:
+            ranges["redshift"] = range_of(redshift)
+        return ranges | {f"ln S, {i}": range_of(each) for i, each in enumerate(s.T)}
 
     def _components(self, X):
         return self.predict(X, return_std=True)

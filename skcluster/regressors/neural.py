@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..domain import MapOutlierDetector, range_of, warn_outside, warn_unlike
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..sample import ClusterSample, SparseMaps, require
 from .batches import pixel_moments
@@ -99,6 +100,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         inputs = self._read(X)
         y = checked_target(y, len(inputs))
         self._learn_scaling(inputs)
+        self._learn_domain(X, inputs, y)
         self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
         self.mass_density_ = mass_density(y)
         rng = check_random_state(self.random_state)
@@ -214,6 +216,34 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             )
         return maps
 
+    def _learn_domain(self, X, inputs, y):
+        maps, counted = getattr(inputs, "maps", inputs), self._counted(X, inputs)
+        self.outlier_detector_ = MapOutlierDetector().fit(maps)
+        self.training_ranges_ = {
+            name: range_of(value) for name, value in counted.items()
+        }
+        self.training_ranges_["log_mass"] = range_of(y)
+
+    def _counted(self, X, inputs):
+        """What is compared with the training ranges: numbers of each cluster."""
+        maps = getattr(inputs, "maps", inputs)
+        counted = {"map_sum": maps.total()}
+        if isinstance(X, ClusterSample):
+            counted["redshift"] = X.redshift
+        if getattr(inputs, "galaxies", None) is not None:
+            counted["galaxies"] = X.galaxies.lengths
+        return counted
+
+    def _warn_outside_domain(self, X, inputs):
+        # Models of the first file format know nothing of their training clusters.
+        if not hasattr(self, "training_ranges_") or len(inputs) == 0:
+            return
+        about = {"by": type(self).__name__, "names": getattr(X, "name", None)}
+        warn_outside(self._counted(X, inputs), self.training_ranges_, **about)
+        maps = getattr(inputs, "maps", inputs)
+        detector = self.outlier_detector_
+        warn_unlike(detector.score_samples(maps) / detector.offset_, **about)
+
     def _learn_map_scaling(self, maps):
         self.map_shape_, self.map_geometry_ = maps.shape[1:], maps.geometry
         self.pixel_mean_, self.pixel_scale_ = pixel_moments(maps)
@@ -256,6 +286,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         inputs = self._read(X)
         self._check_shape(inputs)
+        self._warn_outside_domain(X, inputs)
         seeds = [None]
         if self.n_dropout_draws:
             rng = np.random.RandomState(self.dropout_seed_)

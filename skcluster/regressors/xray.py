@@ -82,6 +82,12 @@ class XrayCNNRegressor(NeuralMassRegressor):
         Moments of the training pixels.
     target_mean_, target_scale_ : float
         Moments of the training log10 M.
+    training_ranges_ : dict of str to tuple of 2 float
+        Lowest and highest ``log_mass``, ``redshift`` (of a sample), ``map_sum`` (of a map's
+        pixels) and, for cubes made of galaxies, number of ``galaxies`` of the training
+        clusters. Predictions far outside come with a warning.
+    outlier_detector_ : MapOutlierDetector
+        What the training maps were like, see `misspecification_score`.
     mass_density_ : ndarray of shape (2, 256)
         The masses of the training set, smoothed (see `posterior.mass_density`): the prior
         that the network has learned.
