@@ -114,6 +114,11 @@ class CalibratedMassRegressor(
         """Learn the scores on held-out folds, then the masses on all clusters."""
         self._check_parameters()
         y = np.asarray(y, float)
+        if len(y) == 0:
+            raise ValueError(
+                "Found 0 sample(s) while a minimum of 1 is required by "
+                "CalibratedMassRegressor."
+            )
         folds = spatial_folds(self.cv, X, y)
         predicted = Parallel(n_jobs=self.n_jobs)(
             delayed(_predict_fold)(self.estimator, X, y, train, test)

@@ -20,10 +20,12 @@ from sklearn.utils import estimator_checks, get_tags
 
 import skcluster
 from skcluster import (
+    CalibratedMassRegressor,
     ClusterSample,
     EvrardProxyRegressor,
     JointCNNRegressor,
     LogScaler,
+    MapOutlierDetector,
     PhaseSpaceKDE,
     PhotonMapper,
     ProxyMeasurer,
@@ -51,7 +53,10 @@ JOINT = JointCNNRegressor(
     allow_missing=True,
 )
 STEPS = [MAPPER, RedshiftNormalizer(), LogScaler(), KDE, MEASURER, EVRARD, CNN, JOINT]
-STEPS.append(AUGMENTED)
+COUNTER = ProxyMeasurer(proxies=("n_phot",))
+CALIBRATED = CalibratedMassRegressor(make_pipeline(COUNTER, EvrardProxyRegressor()))
+DETECTOR = MapOutlierDetector()
+STEPS += [AUGMENTED, CALIBRATED, DETECTOR]
 PIPELINES = [
     make_pipeline(MAPPER, RedshiftNormalizer(), LogScaler(), CNN),
     make_pipeline(MEASURER, EVRARD),
@@ -116,6 +121,8 @@ CONTRACT = {
         "velocity_max": 3785.0,
     },
     "RotationAugmentedRegressor": {"n_rotations": 3, "random_state": None},
+    "CalibratedMassRegressor": {"cv": None, "by": None, "n_bins": 3, "n_jobs": None},
+    "MapOutlierDetector": {},
     "QuadrantGroupKFold": {"box_size": 352.0, "n_splits_per_axis": 2},
 }
 CONTRACT["JointCNNRegressor"] = {
@@ -161,7 +168,7 @@ def name_of(estimator):
 each_step = pytest.mark.parametrize("estimator", STEPS, ids=name_of)
 each_estimator = pytest.mark.parametrize("estimator", STEPS + PIPELINES, ids=name_of)
 each_predictor = pytest.mark.parametrize(
-    "estimator", [EVRARD, CNN, *PIPELINES], ids=name_of
+    "estimator", [EVRARD, CNN, CALIBRATED, *PIPELINES], ids=name_of
 )
 
 
@@ -344,7 +351,7 @@ def test_no_cluster_at_all_is_an_error(estimator, X, log_mass):
         result(fitted, X[:0])
 
 
-WRONG_TYPE = "takes a ClusterSample, got float|Maps must have shape|got scalar array"
+WRONG_TYPE = "takes a ClusterSample, got float|Maps must have shape|got scalar"
 
 
 @each_estimator

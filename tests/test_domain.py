@@ -232,6 +232,7 @@ class TestMisspecification:
         ):
             model.predict(toy_maps(5, 1.0, seed=2))
 
+    @pytest.mark.filterwarnings("ignore:.*far outside")
     def test_real_background_is_flagged_by_a_model_trained_without(self, data_folder):
         """eROSITA photons of eFEDS, by a network of mock clusters without background."""
         survey = datasets.make_mock_survey(
