@@ -143,8 +143,8 @@ def misspecification_score(estimator, X):
 
 
 def range_of(values):
-    """Lowest and highest of some numbers, as a tuple of floats."""
-    return float(np.min(values)), float(np.max(values))
+    """Lowest and highest of some numbers, of which NaN is none, as a tuple of floats."""
+    return float(np.nanmin(values)), float(np.nanmax(values))
 
 
 def warn_outside(values, training_ranges, *, by, names=None):
@@ -156,7 +156,7 @@ def warn_outside(values, training_ranges, *, by, names=None):
     Parameters
     ----------
     values : dict of str to ndarray of shape (n_clusters,)
-        "redshift", and quantities that are counted.
+        "redshift", and quantities that are counted; NaN is never far.
     training_ranges : dict of str to tuple of 2 float
         Lowest and highest of the training clusters; without a range nothing is checked.
     by : str

@@ -231,7 +231,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         if isinstance(X, ClusterSample):
             counted["redshift"] = X.redshift
         if getattr(inputs, "galaxies", None) is not None:
-            counted["galaxies"] = X.galaxies.lengths
+            n = X.galaxies.lengths
+            counted["galaxies"] = np.where(n > 0, n, np.nan)  # see allow_missing
         return counted
 
     def _warn_outside_domain(self, X, inputs):
