@@ -1,13 +1,21 @@
-"""Do galaxies help? The joint network against the three-band one, and on a null survey.
+"""Do galaxies help? The joint network against the three-band one, with controls.
 
-    python benchmarks/joint_gain.py                          # about half an hour, two cores
-    python benchmarks/joint_gain.py --clusters 3285 --pixels 128 --bins 64 --epochs 200
+    python benchmarks/joint_gain.py                          # about an hour, two cores
+    python benchmarks/joint_gain.py --clusters 3285 --pixels 128 --bins 64 --epochs 200 \
+        --batch 100 --device cuda
 
-Both are cross-validated by octant on identical folds of the mock survey, with the same
-training (augmentation, epochs, early stopping inside the training folds). Then the galaxies
-are shuffled between clusters of equal redshift: they tell nothing any more, so what the
-joint network gains from them must go away. Ratios are paired: the same clusters are drawn
-again for both networks, 1000 times.
+For every seed, of a mock survey and of the networks, both are cross-validated by octant on
+identical folds, with the same batches, epochs and rule to stop inside the training folds,
+so with as many optimiser steps. Then
+
+galaxies shuffled    between clusters of equal redshift: they tell nothing of their own
+                     cluster, so no gain may be left
+dispersion planted   velocities are drawn anew with a dispersion that tells the mass, so
+                     there must be a gain; and none when these are shuffled
+
+Ratios of scatters are paired: the same clusters, of all seeds together, are drawn again for
+both networks, 1000 times. Exit code 1 if one of the controls fails; whether galaxies help
+is a finding.
 """
 
 import argparse
@@ -26,46 +34,80 @@ from skcluster import (
     XrayCNNRegressor,
 )
 from skcluster.comparison import compare_estimators
-from skcluster.datasets import make_mock_survey, shuffle_galaxies
+from skcluster.datasets import make_mock_survey, plant_dispersion, shuffle_galaxies
 
 BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
 COLUMNS = ("std_percent", "std_percent_error", "robust_percent", "robust_percent_error")
+CLAIMS = (
+    ("finding", "joint", "three bands", "gain"),
+    ("finding", "joint", "shuffled", "gain"),
+    ("control", "shuffled", "three bands", "no gain"),
+    ("control", "planted", "three bands", "gain"),
+    ("control", "planted", "planted, shuffled", "gain"),
+    ("control", "planted, shuffled", "three bands", "no gain"),
+)
 
 
-def contestants(sample, arguments):
-    """The three networks, each with its X: all see the same maps."""
+def contestants(survey, seed, arguments, *, planted):
+    """The networks, each with its X: all see the same maps."""
     training = {
         "augment": True,
         "dropout": 0.1,
         "max_epochs": arguments.epochs,
-        "random_state": arguments.seed,
+        "batch_size": arguments.batch,
+        "random_state": seed,
         "device": arguments.device,
         "n_threads": 1,
     }
-    mapped = PhotonMapper(bands=BANDS, n_pixels=arguments.pixels).transform(sample)
+    mapped = PhotonMapper(bands=BANDS, n_pixels=arguments.pixels).transform(
+        survey.sample
+    )
     kde = PhaseSpaceKDE(n_bins=arguments.bins)
-    null = shuffle_galaxies(mapped, random_state=arguments.seed)
 
     def pipeline(regressor):
         return make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
 
     joint = pipeline(
-        JointCNNRegressor(
-            **training,
-            batch_size=arguments.joint_batch,
-            phase_space=kde,
-            allow_missing=True,
-        )
+        JointCNNRegressor(**training, phase_space=kde, allow_missing=True)
     )
-    chosen = {
-        "three bands": (pipeline(XrayCNNRegressor(**training)), mapped),
-        "joint": (joint, mapped),
-        "joint, galaxies shuffled": (joint, null),
-    }
+    samples = {"joint": mapped, "shuffled": shuffle_galaxies(mapped, random_state=seed)}
+    if planted:
+        told = plant_dispersion(mapped, survey.log_mass, random_state=seed)
+        samples["planted"] = told
+        samples["planted, shuffled"] = shuffle_galaxies(told, random_state=seed)
     if arguments.cubes_in_memory:
-        for name in ("joint", "joint, galaxies shuffled"):
-            chosen[name] = joint, kde.transform(chosen[name][1])
-    return chosen
+        samples = {name: kde.transform(sample) for name, sample in samples.items()}
+    bare = mapped.drop("galaxies")
+    return {
+        "three bands": (pipeline(XrayCNNRegressor(**training)), bare),
+        **{name: (joint, sample) for name, sample in samples.items()},
+    }
+
+
+def residuals(seed, arguments, *, planted):
+    """Residuals [dex] of every contestant on the survey of one seed."""
+    survey = make_mock_survey(arguments.clusters, random_state=seed)
+    comparison = compare_estimators(
+        contestants(survey, seed, arguments, planted=planted),
+        survey.log_mass,
+        cv=QuadrantGroupKFold(),
+        groups=survey.sample.position,
+        n_jobs=arguments.jobs,
+        on_progress=lambda name, done, n, seconds: print(
+            f"seed {seed}, {name}: fold {done}/{n}, {seconds:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        ),
+    )
+    table = comparison.table["estimator", "n_clusters", *COLUMNS, "seconds"]
+    for column in (*COLUMNS, "seconds"):
+        table[column].format = ".1f"
+    print(f"seed {seed}")
+    table.pprint_all()
+    return {
+        name: predicted - survey.log_mass
+        for name, predicted in comparison.predictions.items()
+    }
 
 
 def scatters(residual):
@@ -74,67 +116,58 @@ def scatters(residual):
     return np.array([residual.std(axis=-1), (high - low) / 2])
 
 
-def paired_gain(first, second, rng):
+def paired_ratio(first, second):
     """Ratio of the scatters, second over first, and its bootstrap errors."""
-    rows = rng.integers(0, len(first), (1000, len(first)))
+    rows = np.random.default_rng(0).integers(0, len(first), (1000, len(first)))
     ratio = scatters(second) / scatters(first)
     errors = (scatters(second[rows]) / scatters(first[rows])).std(axis=1)
     return list(zip(ratio, errors, strict=True))
 
 
+def judge(found):
+    """Print every claim with its numbers; count the controls that fail."""
+    failed = 0
+    for kind, name, other, expected in CLAIMS:
+        # A survey without one of the two has nothing to say about both.
+        pairs = [(run[other], run[name]) for run in found if {name, other} <= set(run)]
+        if not pairs:
+            continue
+        first, second = map(np.concatenate, zip(*pairs, strict=True))
+        (std, std_error), (robust, robust_error) = paired_ratio(first, second)
+        gains = std + 2 * std_error < 1
+        holds = gains == (expected == "gain")
+        failed += kind == "control" and not holds
+        each = ", ".join(f"{scatters(b)[0] / scatters(a)[0]:.3f}" for a, b in pairs)
+        print(
+            f"{'PASS' if holds else 'FAIL'}  {kind}: {expected} of {name} over {other}, "
+            f"std {std:.3f} ± {std_error:.3f}, robust {robust:.3f} ± {robust_error:.3f} "
+            f"(std by seed: {each})"
+        )
+    return failed
+
+
 def main():
-    """Print the table and the ratios."""
+    """Print a table for each seed, and what all seeds so far say."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clusters", type=int, default=1000)
     parser.add_argument("--pixels", type=int, default=32)
     parser.add_argument("--bins", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=50, help="of all networks")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
-        "--joint-batch",
-        type=int,
-        default=100,
-        help="clusters in a batch of the joint network; 50 gives it as many steps as the "
-        "three-band one has (default: 100, the paper's)",
+        "--planted", type=int, default=1, help="seeds that get the planted survey, too"
     )
     parser.add_argument("--jobs", type=int, default=2, help="folds at a time")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--cubes-in-memory", action="store_true", help="make them once")
     arguments = parser.parse_args()
-
-    survey = make_mock_survey(arguments.clusters, random_state=arguments.seed)
-    comparison = compare_estimators(
-        contestants(survey.sample, arguments),
-        survey.log_mass,
-        cv=QuadrantGroupKFold(),
-        groups=survey.sample.position,
-        n_jobs=arguments.jobs,
-        on_progress=lambda name, done, n, seconds: print(
-            f"{name}: fold {done}/{n}, {seconds:.0f} s", file=sys.stderr, flush=True
-        ),
-    )
-    table = comparison.table["estimator", "n_clusters", *COLUMNS, "seconds"]
-    for column in (*COLUMNS, "seconds"):
-        table[column].format = ".1f"
-    table.pprint_all()
-    residual = {
-        name: predicted - survey.log_mass
-        for name, predicted in comparison.predictions.items()
-    }
-    rng = np.random.default_rng(0)
-    for name, other in (
-        ("joint", "three bands"),
-        ("joint, galaxies shuffled", "three bands"),
-        ("joint", "joint, galaxies shuffled"),
-    ):
-        (std, std_error), (robust, robust_error) = paired_gain(
-            residual[other], residual[name], rng
-        )
-        print(
-            f"{name} / {other}: std {std:.3f} ± {std_error:.3f}, "
-            f"robust {robust:.3f} ± {robust_error:.3f}"
-        )
+    found, failed = [], 0
+    for i, seed in enumerate(arguments.seeds):
+        found.append(residuals(seed, arguments, planted=i < arguments.planted))
+        failed = judge(found)
+    return int(failed > 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcluster.cosmology import comoving_distance, sky_to_plane
-from skcluster.datasets import make_mock_survey, shuffle_galaxies
+from skcluster.datasets import make_mock_survey, plant_dispersion, shuffle_galaxies
 
 PIXEL = np.radians(9.6 / 3600)
 SMALL = 30
@@ -362,3 +362,26 @@ def test_a_shuffle_is_fixed_by_its_seed_and_drops_the_old_cubes(small):
     assert shuffle_galaxies(sample, random_state=0).cubes is None
     with pytest.raises(ValueError, match=r"shuffle_galaxies needs sample\.galaxies"):
         shuffle_galaxies(sample.drop("galaxies"))
+
+
+def test_a_planted_dispersion_is_that_of_the_mass_and_nothing_else_changes(survey):
+    sample = survey.sample
+    planted = plant_dispersion(sample, survey.log_mass, slope=0.4, random_state=0)
+    v = planted.galaxies["v"]
+    n = sample.galaxies.lengths
+    measured = 0.5 * np.log10(planted.galaxies.sum(v**2) / n)
+    expected = np.log10(500) + 0.4 * (survey.log_mass - 14)
+    pull = (measured - expected) * np.log(10) * np.sqrt(2 * n)
+    assert abs(pull.mean()) < 4 / np.sqrt(len(sample))
+    assert_allclose(pull.std(), 1, rtol=0.1)
+    assert_array_equal(planted.galaxies["x"], sample.galaxies["x"])
+    assert planted.photons is sample.photons
+    again = plant_dispersion(sample, survey.log_mass, slope=0.4, random_state=0)
+    assert_array_equal(again.galaxies["v"], v)
+
+
+def test_a_dispersion_is_planted_by_one_mass_a_cluster(small):
+    with pytest.raises(ValueError, match=r"30 clusters, but log_mass has .*\(29,\)"):
+        plant_dispersion(small.sample, small.log_mass[1:])
+    with pytest.raises(ValueError, match=r"plant_dispersion needs sample\.galaxies"):
+        plant_dispersion(small.sample.drop("galaxies"), small.log_mass)

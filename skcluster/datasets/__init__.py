@@ -3,8 +3,13 @@
 `make_mock_survey` is one river: clusters → gas, galaxies, agn → spectra → instrument.
 """
 
+from .controls import plant_dispersion, shuffle_galaxies
 from .magneticum import fetch_magneticum
 from .mock_survey import make_mock_survey
-from .null import shuffle_galaxies
 
-__all__ = ["fetch_magneticum", "make_mock_survey", "shuffle_galaxies"]
+__all__ = [
+    "fetch_magneticum",
+    "make_mock_survey",
+    "plant_dispersion",
+    "shuffle_galaxies",
+]

@@ -1,0 +1,91 @@
+"""Controls: surveys whose galaxies tell nothing of the mass, or are known to tell it."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ..sample import require
+
+DISPERSION_AT_1E14 = 500.0  # km/s
+
+def shuffle_galaxies(sample, *, random_state=None):
+    """Give every cluster the galaxies of another one of the same redshift.
+
+    What galaxies tell of their own cluster is lost; their distribution at each redshift
+    stays. An estimator that gains from dynamics must lose that gain here.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        With galaxies; cubes, which would show the old ones, are dropped.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    shuffled : ClusterSample
+        A cluster that is alone at its redshift keeps its galaxies.
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample
+    >>> from skcluster.datasets import shuffle_galaxies
+    >>> galaxies = [{"x": [0.0], "y": [0.0], "v": [v]} for v in (1.0, 2.0, 3.0)]
+    >>> sample = ClusterSample([0.1, 0.1, 0.2], galaxies=galaxies)
+    >>> shuffle_galaxies(sample, random_state=0).galaxies["v"]
+    array([2., 1., 3.])
+    """
+    require(sample, "galaxies", by="shuffle_galaxies")
+    rng = check_random_state(random_state)
+    giver = np.arange(len(sample))
+    for redshift in np.unique(sample.redshift):
+        rows = rng.permutation(np.flatnonzero(sample.redshift == redshift))
+        # A turn of a shuffled ring: nobody draws himself.
+        giver[rows] = np.roll(rows, 1)
+    return sample.drop("cubes").assign(galaxies=sample.galaxies[giver])
+
+
+def plant_dispersion(sample, log_mass, *, slope=0.5, random_state=None):
+    r"""Draw all velocities anew, so that they tell the mass: the positive control.
+
+    .. math::
+
+        v \sim N(0, \sigma^2), \quad
+        \sigma = 500 \, \mathrm{km/s} \left( \frac{M}{10^{14}} \right)^s
+
+    The dispersion of n galaxies then gives log10 M to :math:`0.43 / (s \sqrt{2 n})`,
+    whatever the photons tell: an estimator that reads dynamics must gain from it.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        With galaxies; cubes, which would show the old ones, are dropped.
+    log_mass : array-like of shape (n_clusters,)
+        log10 M500c [Msun/h].
+    slope : float, default=0.5
+        :math:`s`; of virialised clusters it is 1/3.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    planted : ClusterSample
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample
+    >>> from skcluster.datasets import plant_dispersion
+    >>> many = {name: np.zeros(10_000) for name in "xyv"}
+    >>> sample = ClusterSample([0.1, 0.1], galaxies=[many, many])
+    >>> planted = plant_dispersion(sample, [14.0, 15.0], random_state=0)
+    >>> [float(table.galaxies["v"].std().round(-2)) for table in planted]
+    [500.0, 1600.0]
+    """
+    require(sample, "galaxies", by="plant_dispersion")
+    log_mass = np.asarray(log_mass, float)
+    if log_mass.shape != sample.shape:
+        raise ValueError(
+            f"The sample holds {len(sample)} clusters, but log_mass has the shape "
+            f"{log_mass.shape}."
+        )
+    dispersion = DISPERSION_AT_1E14 * 10 ** (slope * (log_mass - 14))
+    draw = check_random_state(random_state).standard_normal(sample.galaxies.offsets[-1])
+    v = draw * np.repeat(dispersion, sample.galaxies.lengths)
+    return sample.drop("cubes").assign(galaxies=sample.galaxies.assign(v=v))
