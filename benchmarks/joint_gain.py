@@ -67,9 +67,7 @@ def contestants(survey, seed, arguments, *, planted):
     def pipeline(regressor):
         return make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
 
-    joint = pipeline(
-        JointCNNRegressor(**training, phase_space=kde, allow_missing=True)
-    )
+    joint = pipeline(JointCNNRegressor(**training, phase_space=kde, allow_missing=True))
     samples = {"joint": mapped, "shuffled": shuffle_galaxies(mapped, random_state=seed)}
     if planted:
         told = plant_dispersion(mapped, survey.log_mass, random_state=seed)

@@ -257,6 +257,42 @@ def test_galaxies_along_a_needle_have_scipys_density_too(correlation, seed):
     assert_close(cube_of(table, n_bins=24), scipys(table, 24))
 
 
+@pytest.mark.parametrize("part", [1e-6, 1e-7, 1e-8])
+@pytest.mark.parametrize("axes", ["xy", "yv", "xyv"])
+def test_galaxies_almost_in_a_plane_or_on_a_line_have_scipys_density(part, axes):
+    # 1 - correlation = part. With one scale for all axes (of the cube) and galaxies in
+    # pairs about the centre, cells lie in the plane, and scipy does not underflow.
+    rng = np.random.default_rng(0)
+    half = rng.normal(0, 0.25, (3, 40))
+    common = rng.normal(0, 0.25, 40)
+    columns = dict(zip("yxv", half, strict=True))
+    for name in axes:
+        own = columns[name]
+        columns[name] = np.sqrt(1 - part) * common + np.sqrt(part) * own
+    table = {
+        name: np.concatenate([columns[name], -columns[name]]) * side
+        for name, side in zip("yxv", HALF_SIDES, strict=True)
+    }
+    inside = (np.hypot(table["x"], table["y"]) <= 2.3) & (abs(table["v"]) <= 3785)
+    table = {name: column[inside] for name, column in table.items()}
+    correlation = np.corrcoef([table[name] for name in axes])
+    assert_allclose(1 - correlation[0, 1], part, rtol=0.5)
+    expected = scipys(table, 24)
+    assert np.isfinite(expected).all()
+    cube = cube_of(table, n_bins=24, on_few="error")
+    assert np.abs(cube - expected).max() < 1e-6 * expected.max()
+
+
+def test_galaxies_flatter_than_doubles_can_tell_have_no_kernel():
+    rng = np.random.default_rng(0)
+    x, y, v = rng.normal(0, 0.2, (3, 50))
+    table = {"x": x, "y": x + 1e-6 * y, "v": 2000 * v}
+    assert 1 - np.corrcoef(table["x"], table["y"])[0, 1] < 1e-11
+    assert not cube_of(table, n_bins=12).any()
+    with pytest.raises(ValueError, match="have no kernel"):
+        cube_of(table, n_bins=12, on_few="error")
+
+
 def test_the_closest_cell_of_a_slanted_kernel_is_found_by_looking_at_all():
     rng = np.random.default_rng(0)
     slanted = np.array([[4, 3.999, 3.99], [3.999, 4, 3.995], [3.99, 3.995, 4]]) / 3000
@@ -266,7 +302,8 @@ def test_the_closest_cell_of_a_slanted_kernel_is_found_by_looking_at_all():
     offset = grid[:, :, None] - galaxies[:, None, :]
     squared = np.einsum("icn,ij,jcn->cn", offset, precision, offset)
     assert squared.min() > density.CLOSE
-    assert density._closest(galaxies, precision, 8) == pytest.approx(squared.min())
+    whitening = np.linalg.inv(np.linalg.cholesky(slanted))
+    assert density._closest(galaxies, whitening, 8) == pytest.approx(squared.min())
 
 
 @pytest.mark.parametrize("cells_min", [0, np.inf], ids=["products", "one by one"])

@@ -7,6 +7,7 @@ from ..sample import require
 
 DISPERSION_AT_1E14 = 500.0  # km/s
 
+
 def shuffle_galaxies(sample, *, random_state=None):
     """Give every cluster the galaxies of another one of the same redshift.
 

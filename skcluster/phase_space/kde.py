@@ -18,8 +18,9 @@ GALAXIES_MIN = 4
 SPREAD_MIN = 1e-6
 """Smallest standard deviation of the galaxies along an axis [cells]."""
 
-FLATNESS_MIN = 1e-6
-"""Smallest eigenvalue of their correlation matrix: 0 if they lie in a plane."""
+FLATNESS_MIN = 1e-9
+"""Smallest eigenvalue of their correlation matrix: 0 if they lie in a plane. Below this,
+rounding of the covariance in float64 would show in the cube."""
 
 
 class PhaseSpaceKDE(SampleTransformer):
@@ -60,7 +61,8 @@ class PhaseSpaceKDE(SampleTransformer):
         galaxies; with None every call draws anew.
     on_few : {"zeros", "error"}, default="zeros"
         What becomes of a cluster with fewer than 4 galaxies, or whose galaxies lie in a
-        plane: it has no kernel. Its cube is all zeros, or it is an error.
+        plane (the smallest eigenvalue of their correlation matrix is below 1e-9): it has
+        no kernel. Its cube is all zeros, or it is an error.
     n_jobs : int or None, default=None
         Threads. The cubes do not depend on it.
 
