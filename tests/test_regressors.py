@@ -139,6 +139,27 @@ def test_pickle_joblib_and_clone(data, fitted, tmp_path):
         clone(fitted).predict(data[0])
 
 
+def test_a_pickle_from_before_a_parameter_was_added_is_read(data, fitted):
+    older = copy.copy(fitted)
+    del older.precision, older.keep_memory
+    again = pickle.loads(pickle.dumps(older))
+    assert again.get_params() == quick().get_params()
+    assert_array_equal(again.predict(data[0]), fitted.predict(data[0]))
+
+
+def test_weights_of_another_network_are_an_error_before_memory_is_taken(fitted):
+    """A network for maps of 10**7 pixels a side would take an exabyte."""
+    state = fitted.__getstate__() | {"map_shape_": (1, 10**7, 10**7)}
+    with pytest.raises(
+        ValueError, match=r"head\.0\.weight has shape \(128, 40\), where"
+    ):
+        quick().__setstate__(state)
+    lost = [{k: v for k, v in state["weights_"][0].items() if k != "output.bias"}]
+    state |= {"map_shape_": fitted.map_shape_, "weights_": lost}
+    with pytest.raises(ValueError, match=r"output\.bias has shape None, where \(1,\)"):
+        quick().__setstate__(state)
+
+
 def test_a_model_fitted_on_a_gpu_predicts_without_one(data, fitted):
     state = copy.deepcopy(fitted.__getstate__())
     state["device"] = "cuda:0"

@@ -28,6 +28,25 @@ def checked_target(y, n_clusters):
     return y
 
 
+def check_weights(weights, expected):
+    """Refuse weights that are not those of the network.
+
+    Parameters
+    ----------
+    weights, expected : dict of str -> array or tensor
+    """
+    shapes, wanted = (
+        {name: tuple(array.shape) for name, array in arrays.items()}
+        for arrays in (weights, expected)
+    )
+    if shapes != wanted:
+        name = min(dict(shapes.items() ^ wanted.items()))
+        raise ValueError(
+            f"The stored weights do not fit the network: {name} has shape "
+            f"{shapes.get(name)}, where {wanted.get(name)} is needed."
+        )
+
+
 def check_parameters(regressor):
     """Refuse parameters that make no sense, by name."""
     choices = {

@@ -14,7 +14,7 @@ from ..domain import MapOutlierDetector, range_of, warn_outside, warn_unlike
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..sample import ClusterSample, SparseMaps, require
 from .batches import pixel_moments
-from .checks import check_parameters, checked_target
+from .checks import check_parameters, check_weights, checked_target
 from .mass_net import (
     LOG_VARIANCE_MIN,
     N_OUTPUTS,
@@ -353,7 +353,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return state
 
     def __setstate__(self, state):
-        state = dict(state)
+        # A state of an older version lacks the parameters that came later.
+        state = {**vars(type(self)()), **state}
         weights = state.pop("weights_", None)
         super().__setstate__(state)
         if weights is not None:
@@ -362,9 +363,13 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     def _rebuild(self, weights):
         try:
             device = resolve_device(self.device)
-        except ValueError:
+            torch.zeros(1, device=device)
+        except (ValueError, RuntimeError):
             device = "cpu"
         with torch_session(0, device):
+            # Without memory first: what the state says of the network's size may be wrong.
+            with torch.device("meta"):
+                check_weights(weights, self._module().state_dict())
             net = self._build_net(0, device)
         net.module_.load_state_dict(
             {name: torch.tensor(weight) for name, weight in weights.items()}
