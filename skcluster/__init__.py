@@ -56,7 +56,7 @@ _NAMES_OF_MODULE = {
         "band_attention",
     ),
     "model_selection": ("QuadrantGroupKFold",),
-    "persistence": ("save_model", "load_model"),
+    "persistence": ("save_model", "load_model", "read_header"),
 }
 _MODULE_OF_NAME = {
     name: module for module, names in _NAMES_OF_MODULE.items() for name in names

@@ -16,26 +16,33 @@ import pytest
 import torch
 from astropy.cosmology import Planck18
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import BaseCrossValidator
+from sklearn.model_selection import BaseCrossValidator, GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetRegressor
 
 import skcluster
 from skcluster import (
     ClusterSample,
     EvrardProxyRegressor,
+    JointCNNRegressor,
     LogScaler,
+    PhaseSpaceKDE,
     PhotonMapper,
     ProxyMeasurer,
+    QuadrantGroupKFold,
     Ragged,
     RedshiftNormalizer,
+    RotationAugmentedRegressor,
     XrayCNNRegressor,
     load_model,
     save_model,
 )
-from skcluster.persistence import FORMAT, OUR_TYPES, PACKAGES, _versions
+from skcluster.persistence import OUR_TYPES, PACKAGES
+from skcluster.persistence.header import versions
 
 skops_io = pytest.importorskip("skops.io")
 
@@ -94,9 +101,9 @@ def path(tmp_path):
     return tmp_path / "model.skops"
 
 
-def write_foreign(path, *, model="text", format=FORMAT, **versions):
-    """A file as save_model writes it, with another header."""
-    header = {"format": format, "versions": {**_versions(), **versions}}
+def write_format_1(path, *, model="text", format=1, **others):
+    """A file as the first save_model wrote it, with other versions."""
+    header = {"format": format, "versions": {**versions(), **others}}
     skops_io.dump({"header": header, "model": model}, path)
 
 
@@ -166,6 +173,74 @@ def test_a_covariance_model_predicts_the_same_after_a_round_trip(evrard, path):
     assert loaded.get_params() == evrard.get_params()
 
 
+NETWORK = {"max_epochs": 1, "device": "cpu", "n_threads": 1, "random_state": 0}
+XRAY = make_pipeline(
+    PhotonMapper(n_pixels=8), RedshiftNormalizer(), LogScaler(), XrayCNNRegressor()
+).set_params(**{f"xraycnnregressor__{name}": NETWORK[name] for name in NETWORK})
+JOINT = JointCNNRegressor(phase_space=PhaseSpaceKDE(n_bins=16), n_members=2, **NETWORK)
+LINEAR = make_pipeline(ProxyMeasurer(), LinearRegression())
+WHOLE_MODELS = {
+    "joint": make_pipeline(PhotonMapper(n_pixels=16), LogScaler(), JOINT),
+    "rotated": RotationAugmentedRegressor(XRAY, n_rotations=1, random_state=0),
+    "masses scaled": TransformedTargetRegressor(XRAY, transformer=StandardScaler()),
+    "ln of masses": TransformedTargetRegressor(
+        LINEAR, func=np.log, inverse_func=np.exp
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE_MODELS)
+def test_a_whole_model_predicts_the_same_bits(name, sample, log_mass, path):
+    model = clone(WHOLE_MODELS[name]).fit(sample, log_mass)
+    save_model(model, path)
+    loaded = load_model(path)
+    assert_array_equal(loaded.predict(sample), model.predict(sample))
+    assert repr(loaded) == repr(model)
+
+
+def test_the_best_of_a_search_predicts_the_same_bits(sample, log_mass, path):
+    model = make_pipeline(ProxyMeasurer(with_redshift=True), EvrardProxyRegressor())
+    grid = {"evrardproxyregressor__redshift_column": [None, -1]}
+    search = GridSearchCV(model, grid, cv=QuadrantGroupKFold()).fit(sample, log_mass)
+    save_model(search.best_estimator_, path)
+    assert_array_equal(load_model(path).predict(sample), search.predict(sample))
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
+def test_a_model_of_another_machine_s_device_predicts_here(device, network, path):
+    if torch.cuda.device_count() > 7 or torch.backends.mps.is_available():
+        pytest.skip("this machine has the device")
+    maps = np.ones((3, 1, 16, 16))
+    expected = network[-1].predict(maps)
+    elsewhere = pickle.loads(pickle.dumps(network[-1])).set_params(device=device)
+    save_model(elsewhere, path)
+    loaded = load_model(path)
+    assert loaded.device == device
+    assert_allclose(loaded.predict(maps), expected, rtol=0, atol=1e-6)
+
+
+def without(name, estimator):
+    """The estimator as one that was stored before it had a parameter."""
+    older = pickle.loads(pickle.dumps(estimator))
+    delattr(older, name)
+    return older
+
+
+def test_a_parameter_that_came_later_gets_its_default(network, evrard, path):
+    """At whatever depth, and whether or not loading needs it."""
+    older = make_pipeline(
+        without("bands", PhotonMapper()), without("precision", network[-1])
+    )
+    wrapped = without("n_rotations", RotationAugmentedRegressor(older))
+    write_format_1(path, model=wrapped)
+    loaded = load_model(path)
+    assert loaded.n_rotations == RotationAugmentedRegressor(None).n_rotations
+    assert loaded.estimator[0].bands == PhotonMapper().bands
+    assert loaded.estimator[1].precision == XrayCNNRegressor().precision
+    maps = np.ones((3, 1, 16, 16))
+    assert_array_equal(loaded.estimator[1].predict(maps), network[-1].predict(maps))
+
+
 def test_measured_proxies_come_back_with_their_model(sample, log_mass, path):
     measurer = ProxyMeasurer(proxies=["n_phot", "n_gal"], with_redshift=True)
     model = make_pipeline(measurer, EvrardProxyRegressor(redshift_column=-1))
@@ -190,8 +265,9 @@ def test_no_pickle_and_no_call_is_inside(network, path):
     save_model(network, path)
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-        arrays = [name for name in names if name != "schema.json"]
-        assert len(arrays) == len(names) - 1 > 10
+        arrays = [name for name in names if not name.endswith(".json")]
+        assert {*names} - {*arrays} == {"header.json", "schema.json"}
+        assert len(arrays) > 10
         for name in arrays:
             assert name.endswith(".npy")
             with archive.open(name) as file:
@@ -209,7 +285,7 @@ def test_this_test_would_see_a_call(path):
 
 
 def test_types_that_we_do_not_vouch_for_are_refused_by_name(path):
-    write_foreign(path, model={"a": Evil(), "b": os.system})
+    write_format_1(path, model={"a": Evil(), "b": os.system})
     RAN.clear()
     names = sorted([f"{__name__}.Evil", f"{os.name}.system"])
     with pytest.raises(ValueError, match=f"holds 2 types .*{re.escape(str(names))}"):
@@ -220,7 +296,7 @@ def test_types_that_we_do_not_vouch_for_are_refused_by_name(path):
 
 
 def test_a_trusted_type_is_loaded(path):
-    write_foreign(path, model=Evil())
+    write_format_1(path, model=Evil())
     RAN.clear()
     assert isinstance(load_model(path, trusted=[f"{__name__}.Evil"]), Evil)
     assert RAN == ["state"]
@@ -229,7 +305,7 @@ def test_a_trusted_type_is_loaded(path):
 def test_a_skorch_net_with_its_pickle_inside_is_refused(path):
     size = {"module__in_features": 1, "module__out_features": 1}
     net = NeuralNetRegressor(torch.nn.Linear, **size).initialize()
-    write_foreign(path, model=net)
+    write_format_1(path, model=net)
     with pytest.raises(ValueError, match=r"skorch\.regressor\.NeuralNetRegressor"):
         load_model(path)
 
@@ -251,17 +327,10 @@ def test_a_pickle_is_refused_with_advice_and_not_run(dump, path):
 
 def test_a_skops_file_of_somebody_else_is_an_error(path):
     skops_io.dump(LinearRegression(), path)
-    with pytest.raises(ValueError, match=r"holds LinearRegression.*skops\.io\.load"):
+    with pytest.raises(ValueError, match=r"holds 'LinearRegression'.*skops\.io\.load"):
         load_model(path)
     skops_io.dump({"model": 1}, path)
     with pytest.raises(ValueError, match="not one that save_model wrote"):
-        load_model(path)
-
-
-def test_a_file_cut_off_in_the_middle_is_an_error(evrard, path):
-    save_model(evrard, path)
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ValueError, match="not a model that save_model wrote"):
         load_model(path)
 
 
@@ -270,17 +339,9 @@ def test_a_missing_file_is_a_file_not_found(path):
         load_model(path)
 
 
-def test_a_newer_format_is_refused(path):
-    write_foreign(path, format=FORMAT + 1, skcluster="9.0.0")
-    with pytest.raises(
-        ValueError, match=r"skcluster 9\.0\.0, in a newer format.*Upgrade"
-    ):
-        load_model(path)
-
-
 @pytest.mark.parametrize("package", PACKAGES)
 def test_another_minor_version_warns(package, path):
-    write_foreign(path, **{package: "0.0.7"})
+    write_format_1(path, **{package: "0.0.7"})
     with pytest.warns(
         UserWarning, match=rf"stored with {package} 0\.0\.7, and this is"
     ):
@@ -289,7 +350,7 @@ def test_another_minor_version_warns(package, path):
 
 def test_another_patch_version_does_not_warn(path):
     major, minor, *_ = np.__version__.split(".")
-    write_foreign(path, numpy=f"{major}.{minor}.999")
+    write_format_1(path, numpy=f"{major}.{minor}.999")
     assert load_model(path) == "text"
 
 
@@ -297,12 +358,11 @@ def test_an_interrupted_save_leaves_the_old_file(evrard, path, monkeypatch):
     save_model(evrard, path)
     before = path.read_bytes()
 
-    def dump_half(content, file):
-        with open(file, "wb") as part:
-            part.write(b"half")
+    def interrupt(handle):
+        assert os.fstat(handle).st_size > 1000
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(skops_io, "dump", dump_half)
+    monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         save_model(evrard, path)
     assert path.read_bytes() == before

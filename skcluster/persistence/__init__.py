@@ -1,0 +1,15 @@
+"""Fitted models as files that hold no code: nothing is executed on load."""
+
+from .header import FORMAT, PACKAGES, read_header
+from .models import load_model, require_skops, save_model
+from .schema import OUR_TYPES
+
+__all__ = [
+    "FORMAT",
+    "OUR_TYPES",
+    "PACKAGES",
+    "load_model",
+    "read_header",
+    "require_skops",
+    "save_model",
+]

@@ -1,0 +1,152 @@
+"""The zip file of a model: written at a stroke, and read with suspicion."""
+
+import collections
+import contextlib
+import errno
+import io
+import os
+import re
+import stat
+import tempfile
+import zipfile
+
+MEMBER_NAME = re.compile(r"[\w-]+\.(json|npy|npz|bin)", flags=re.ASCII)
+MAX_REASON = 500
+"""Characters of an error that may quote the file."""
+
+
+@contextlib.contextmanager
+def replaced_at_a_stroke(path):
+    """A file to write that takes the place of another when all of it is on the disk.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Yields
+    ------
+    file : binary file
+        In the same folder; it is gone if anything fails.
+
+    Raises
+    ------
+    OSError
+        The folder is missing or read-only, or the disk is full: at once, and the old
+        file is as it was.
+    """
+    path = os.path.abspath(path)
+    folder, partial = os.path.dirname(path), None
+    try:
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        handle, partial = tempfile.mkstemp(dir=folder, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+        partial = None
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{path} cannot be written: {error.strerror}. What was there is as it was.",
+        ) from error
+    finally:
+        if partial is not None:
+            os.unlink(partial)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder):
+    # The new name, too, must outlive a loss of power. Some network file systems cannot
+    # do this, and Windows cannot open a folder; the content is safe by then.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def pack(members):
+    """Bytes of a zip file with these members, stored as they are.
+
+    Parameters
+    ----------
+    members : dict of str -> bytes
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def read_members(path):
+    """Members of a zip file that `pack` made.
+
+    Nothing is decompressed: a member that is not stored as it is, a second one of the
+    same name, or members that are larger than the file are refused before one is read.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    members : dict of str -> bytes
+
+    Raises
+    ------
+    ValueError
+        It is not such a file, or a damaged one.
+    OSError
+        It cannot be read.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError(f"{path} is not a model: it is a folder, a pipe or a device.")
+    with open(path, "rb") as file:
+        start = file.read(4)
+        if start != b"PK\x03\x04":
+            raise ValueError(
+                f"{path} is not a model that save_model wrote: it starts with {start}. A "
+                "pickle is loaded with joblib.load, which runs the code inside: only if "
+                "you made it yourself."
+            )
+        content = start + file.read()
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            listed = archive.infolist()
+            _check_listing(listed, len(content))
+            return {member.filename: archive.read(member) for member in listed}
+    # zipfile raises much beside BadZipFile: NotImplementedError, RuntimeError, EOFError,
+    # struct.error, OverflowError, UnicodeDecodeError.
+    except Exception as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path, reason):
+    """The error about a file that is not, or no longer, what save_model wrote."""
+    # The reason may quote the file, which may hold what terminals obey.
+    reason = "".join(c if c.isprintable() else "?" for c in str(reason))[:MAX_REASON]
+    return ValueError(
+        f"{path} is not a model that save_model wrote, or it is damaged: {reason}"
+    )
+
+
+def _check_listing(listed, n_bytes):
+    counted = collections.Counter(member.filename for member in listed)
+    for name, n_times in counted.items():
+        if not MEMBER_NAME.fullmatch(name):
+            raise ValueError(f"it has a member of the name {name!r}.")
+        if n_times > 1:
+            raise ValueError(f"it has {n_times} members of the name {name}.")
+    for member in listed:
+        if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+            raise ValueError(
+                f"its member {member.filename} is compressed or encrypted, and "
+                "save_model stores members as they are."
+            )
+    if sum(member.file_size for member in listed) > n_bytes:
+        raise ValueError(f"its members claim to be larger than its {n_bytes} bytes.")

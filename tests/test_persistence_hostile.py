@@ -1,0 +1,376 @@
+"""Files that somebody made to do harm: refused before skops acts on them, and in time.
+
+Each attack has hashes that fit, as an author's would.
+"""
+
+import io
+import json
+import pickle
+import re
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.pipeline import make_pipeline
+
+from skcluster import (
+    EvrardProxyRegressor,
+    LogScaler,
+    RedshiftNormalizer,
+    XrayCNNRegressor,
+    load_model,
+    read_header,
+    save_model,
+)
+from skcluster.persistence.archive import pack, read_members
+from skcluster.persistence.header import HEADER, SCHEMA, pack_header
+
+pytest.importorskip("skops.io")
+
+
+@pytest.fixture(scope="module")
+def network():
+    rng = np.random.default_rng(0)
+    maps, log_mass = rng.poisson(1.0, (4, 1, 8, 8)), rng.uniform(13.5, 15, 4)
+    regressor = XrayCNNRegressor(
+        max_epochs=1, device="cpu", n_threads=1, random_state=0
+    )
+    return regressor.fit(maps, log_mass)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "model.skops"
+    save_model(RedshiftNormalizer(pivot_count=7.0), path)
+    return path
+
+
+def write(path, members):
+    """A file of these members, whose header has their hashes."""
+    header = json.loads(members.pop(HEADER))
+    path.write_bytes(pack({HEADER: pack_header(header, members), **members}))
+
+
+def rewrite(path, change):
+    """Change the schema and the other members of a file."""
+    members = read_members(path)
+    schema = json.loads(members[SCHEMA])
+    change(schema, members)
+    members[SCHEMA] = json.dumps(schema).encode()
+    write(path, members)
+
+
+def with_parameter(path, part, **more):
+    """Put a part in the place of the parameter pivot_count."""
+
+    def change(schema, members):
+        state = schema["content"]["model"]["content"]["content"]
+        state["pivot_count"] = part
+        members.update(more)
+
+    rewrite(path, change)
+
+
+def part(loader, content=None, *, type="builtins.str", **more):
+    module, _, name = type.rpartition(".")
+    about = {"__loader__": loader, "__module__": module, "__class__": name}
+    return {**about, "content": content, **more}
+
+
+def number(value, **more):
+    return part("JsonNode", json.dumps(value), **more)
+
+
+def array(content, name="123"):
+    """A part that refers to an array, and the member that it refers to."""
+    about = {"type": "numpy", "file": f"{name}.npy", "__id__": int(name)}
+    made = {k: v for k, v in part("NdArrayNode").items() if k != "content"}
+    made.update(about, __module__="numpy", __class__="ndarray")
+    return made, {f"{name}.npy": content}
+
+
+def npy(shape, descr="<f8", data=b"", version=b"\x01\x00"):
+    """A file of numpy that says so."""
+    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}, }}\n"
+    size = len(text).to_bytes(2 if version[0] == 1 else 4, "little")
+    return b"\x93NUMPY" + version + size + text.encode() + data
+
+
+def test_these_helpers_make_files_that_load(path):
+    with_parameter(path, number(8.0))
+    assert load_model(path).pivot_count == 8.0
+    made, member = array(npy((2,), data=np.array([1.0, 2.0]).tobytes()))
+    with_parameter(path, made, **member)
+    assert load_model(path).pivot_count.tolist() == [1.0, 2.0]
+
+
+def test_a_compressed_member_is_not_decompressed(path):
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in read_members(path).items():
+            archive.writestr(name, content)
+        archive.writestr("0.npy", bytes(50_000_000))
+    path.write_bytes(bomb.getvalue())
+    with pytest.raises(ValueError, match=r"is compressed or encrypted, and save_model"):
+        read_header(path)
+
+
+def test_an_encrypted_member_is_refused(path):
+    content = bytearray(path.read_bytes())
+    entry = content.find(b"PK\x01\x02")
+    content[entry + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"header\.json is compressed or encrypted"):
+        read_header(path)
+
+
+@pytest.mark.parametrize("name", ["../a.npy", "/a.npy", "a/b.npy", "a.py", "\x1b.npy"])
+def test_a_member_of_an_odd_name_is_refused(name, path):
+    write(path, {**read_members(path), name: b""})
+    with pytest.raises(ValueError, match=r"has a member of the name") as raised:
+        read_header(path)
+    assert repr(name) in str(raised.value)
+
+
+def test_a_member_that_is_there_twice_is_refused(path):
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Dupl"):
+        archive.writestr("schema.json", "{}")
+    with pytest.raises(ValueError, match=r"2 members of the name schema\.json"):
+        read_header(path)
+
+
+def test_members_that_claim_more_than_the_file_has_are_refused(path):
+    """As do those that lie over each other."""
+    content = bytearray(path.read_bytes())
+    entry = content.find(b"PK\x01\x02")
+    content[entry + 20 : entry + 28] = (2**31).to_bytes(4, "little") * 2
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="claim to be larger than its"):
+        read_header(path)
+
+
+PICKLED = pickle.dumps([print])
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            npy((10**12,)),
+            r"claims shape \(1000000000000,\) of float64, but has 0 bytes",
+        ),
+        (npy((2, 2), data=bytes(31)), r"claims shape \(2, 2\) .* but has 31 bytes"),
+        (npy((10**6, 10**6), "<U0"), "claims shape"),
+        (npy((1,), "|V2000000000"), r"claims shape \(1,\) of \|V2000000000"),
+        (npy((-1, -1), data=bytes(8)), "no array of numbers"),
+        (npy((1,), "|O", PICKLED), "no array of numbers"),
+        (npy((1,), [("a", "|O")], PICKLED), "no array of numbers"),
+        (npy("(((" * 2000), r"123\.npy is no array: .*EOF"),
+        (npy("1"), r"123\.npy is no array: shape is not valid"),
+        (npy((2,), data=bytes(16), version=b"\x09\x00"), "format version"),
+        (PICKLED, r"123\.npy is no array: the magic string"),
+        (b"", r"123\.npy is no array"),
+    ],
+)
+def test_an_array_that_is_not_what_it_claims_is_refused(content, told, path):
+    made, member = array(content)
+    with_parameter(path, made, **member)
+    with pytest.raises(ValueError, match=told):
+        load_model(path)
+
+
+@pytest.mark.parametrize("name", ["schema.json", "9.npy", "124.npy", None, ["123.npy"]])
+def test_a_reference_to_another_member_is_refused(name, path):
+    made, member = array(npy((0,)))
+    with_parameter(path, {**made, "file": name}, **member, **{"124.npy": npy((0,))})
+    with pytest.raises(ValueError, match=re.escape(f"refers to an array {name!r}")):
+        load_model(path)
+
+
+def test_parts_that_double_at_each_step_are_refused_at_once(path):
+    """Sixty lists, each of two times the one before: 2**60 parts in 10 kB."""
+    doubled = number(1.0)
+    for i in range(1, 61):
+        again = [doubled, {"__id__": i - 1}] if i > 1 else [doubled]
+        doubled = part("ListNode", again, type="builtins.list", __id__=i)
+    with_parameter(path, doubled)
+    assert path.stat().st_size < 40_000
+    started = time.perf_counter()
+    with pytest.raises(ValueError, match="two of its parts have the id 1"):
+        load_model(path)
+    assert time.perf_counter() - started < 5
+
+
+def test_a_part_that_holds_itself_is_refused(path):
+    itself = part("ListNode", [{"__id__": 5}], type="builtins.list", __id__=5)
+    with_parameter(path, itself)
+    with pytest.raises(ValueError, match="two of its parts have the id 5"):
+        load_model(path)
+
+
+def test_parts_nested_too_deep_are_refused(path):
+    deep = number(1.0)
+    for _ in range(150):
+        deep = part("ListNode", [deep], type="builtins.list")
+    with_parameter(path, deep)
+    with pytest.raises(ValueError, match="nested deeper than 200"):
+        load_model(path)
+
+
+def test_an_array_that_is_used_over_and_over_is_refused(path):
+    """Each use may cost its size again, as a network's weights do."""
+    made, member = array(npy((2**20,), data=bytes(2**23)))
+    for n_times, is_fine in ((20, True), (40, False)):
+        many = part("ListNode", [made] * n_times, type="builtins.list")
+        with_parameter(path, many, **member)
+        if is_fine:
+            assert len(load_model(path).pivot_count) == n_times
+        else:
+            with pytest.raises(ValueError, match=r"makes 33\d+ bytes of arrays from 8"):
+                load_model(path)
+
+
+def test_a_random_state_that_would_end_the_process_needs_trust(path):
+    """numpy takes any position in its key, and reads there at the next draw."""
+    state = np.random.RandomState(0).get_state(legacy=False)
+    made, member = array(npy((624,), "<u4", state["state"]["key"].tobytes()))
+    names = part("ListNode", [part("TypeNode")] * 2, type="builtins.list")
+
+    def mapping(**content):
+        return part("DictNode", content, type="builtins.dict", key_types=names)
+
+    inner = mapping(key=made, pos=number(10**9))
+    outer = mapping(bit_generator=number("MT19937"), state=inner)
+    type = "numpy.random.mtrand.RandomState"
+    with_parameter(path, part("RandomStateNode", outer, type=type), **member)
+    with pytest.raises(ValueError, match=rf"holds 1 types .*\['{type}'\]"):
+        load_model(path)
+
+
+def test_a_random_state_of_one_s_own_can_be_trusted(path):
+    rng = np.random.RandomState(3)
+    save_model(XrayCNNRegressor(random_state=rng), path)
+    model = load_model(path, trusted=["numpy.random.mtrand.RandomState"])
+    assert model.random_state.randint(1000) == rng.randint(1000)
+
+
+@pytest.mark.parametrize(
+    ("loader", "type"),
+    [
+        ("PartialNode", "functools.partial"),
+        ("ConstructorFromReduceNode", "builtins.list"),
+        ("RandomGeneratorNode", "numpy.random._generator.Generator"),
+        ("TreeNode", "sklearn.linear_model._base.LinearRegression"),
+        ("OperatorFuncNode", "operator.methodcaller"),
+        ("MethodNode", "builtins.str"),
+        ("NdArrayNode", "numpy.bytes_"),
+        ("NdArrayNode", "numpy.void"),
+        ("ListNode", "sklearn.pipeline.Pipeline"),
+        ("CachedNode", "builtins.list"),
+        ("NoSuchNode", "builtins.list"),
+    ],
+)
+def test_a_part_that_is_more_than_data_needs_trust_by_its_type(loader, type, path):
+    """Some of these skops would refuse or fail at; none it gets to see."""
+    with_parameter(path, part(loader, {}, type=type))
+    with pytest.raises(ValueError, match=rf"holds 1 types .*\['{re.escape(type)}'\]"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("loader", ["PartialNode", "TypeNode", "ListNode", "DictNode"])
+def test_a_type_of_ours_is_an_object_and_nothing_else(loader, path):
+    """A list of what we vouch for lets skops call it with what the file says."""
+    type = "skcluster.maps.LogScaler"
+    with_parameter(path, part(loader, [], type=type))
+    with pytest.raises(ValueError, match=rf"has a {loader} of the type {type}"):
+        load_model(path, trusted=[type])
+
+
+@pytest.mark.parametrize("protocol", [1, 0, -1, 2.0, "2", None, True, 10**9])
+def test_another_protocol_of_skops_is_refused(protocol, path):
+    """Older ones audit less; save_model never wrote them."""
+    rewrite(path, lambda schema, _: schema.update(protocol=protocol))
+    with pytest.raises(
+        ValueError, match=f"protocol.* {protocol!r}|protocol 1000000000"
+    ):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda schema, _: schema["content"].pop("model"),
+        lambda schema, _: schema.update(content=[]),
+        lambda schema, _: schema["content"]["model"].pop("__class__"),
+        lambda schema, _: schema["content"]["model"].update(__class__=3),
+        lambda schema, _: schema["content"]["model"].update(__module__="skcluster"),
+        lambda schema, _: schema["content"]["model"].update(content=number(3)),
+        lambda schema, _: schema["content"]["model"].update(__id__=[1]),
+    ],
+)
+def test_a_malformed_schema_is_an_error_that_names_the_file(change, path):
+    rewrite(path, change)
+    with pytest.raises(ValueError, match=r"model\.skops (is not|holds)"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("bad", [b"", b"3", b"\xff", b"[" * 10**5, b'{"protocol": 2}'])
+def test_a_schema_that_is_none_is_an_error_that_names_the_file(bad, path):
+    write(path, {**read_members(path), SCHEMA: bad})
+    with pytest.raises(ValueError, match=r"model\.skops is not a model"):
+        load_model(path)
+
+
+def state_of_network(schema):
+    return schema["content"]["model"]["content"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("map_shape_", (1, 10**7, 10**7), r"do not fit the network: head\.0\.weight"),
+        ("map_shape_", (10**9, 8, 8), r"do not fit the network: extractor\.0\.weight"),
+        ("map_shape_", (1, 4, 4), "at least 8 pixels"),
+        ("architecture", "os.system", "KeyError"),
+        ("loss", "os.system", "KeyError"),
+        ("dropout", 7.0, "dropout probability"),
+    ],
+)
+def test_a_network_that_is_not_that_of_its_weights_is_refused(
+    name, value, told, network, path
+):
+    """Before memory is asked for: the first of these would take an exabyte."""
+
+    def change(schema, _):
+        items = [number(item) for item in value] if name == "map_shape_" else None
+        made = (
+            part("TupleNode", items, type="builtins.tuple") if items else number(value)
+        )
+        state_of_network(schema)[name] = made
+
+    save_model(network, path)
+    rewrite(path, change)
+    with pytest.raises(ValueError, match=told):
+        load_model(path)
+
+
+def test_weights_too_few_are_refused(network, path):
+    def change(schema, _):
+        weights = state_of_network(schema)["weights_"]["content"][0]
+        del weights["content"]["output.bias"]
+        del weights["key_types"]["content"][-1]
+
+    save_model(network, path)
+    rewrite(path, change)
+    with pytest.raises(
+        ValueError, match=r"output\.bias has shape None, where \(1,\) is"
+    ):
+        load_model(path)
+
+
+def test_a_good_file_is_loaded_with_all_of_these_checks(network, path):
+    save_model(make_pipeline(LogScaler(), network), path)
+    assert load_model(path)[-1].map_shape_ == (1, 8, 8)
+    save_model(EvrardProxyRegressor(redshift_bins=np.array([0.1, 0.2])), path)
+    assert load_model(path).redshift_bins.tolist() == [0.1, 0.2]
