@@ -1,4 +1,4 @@
-"""The `skcluster` command: demo, simulate, train, predict and explain.
+"""The `skcluster` command: demo, simulate, train, predict, explain and inspect.
 
 Exit codes: 0 all done; 1 an error, told on one line; 2 wrong usage; 3 some clusters have
 no prediction; 130 interrupted.
@@ -11,6 +11,7 @@ import warnings
 from .. import __version__
 from .demo import add_demo
 from .explain import add_explain
+from .inspect import add_inspect
 from .models import add_predict, add_train
 from .output import say_warning
 from .simulate import add_simulate
@@ -46,7 +47,8 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_demo, add_simulate, add_train, add_predict, add_explain):
+    adders = add_demo, add_simulate, add_train, add_predict, add_explain, add_inspect
+    for add in adders:
         command = add(commands)
         command.add_argument(
             "--traceback", action="store_true", help="show where an error came from"

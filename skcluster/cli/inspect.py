@@ -1,0 +1,112 @@
+"""`skcluster inspect`: what a stored model is, read from its header alone."""
+
+import json
+
+
+def add_inspect(commands):
+    """Add the parser of `inspect`."""
+    parser = commands.add_parser(
+        "inspect",
+        help="show what a stored model is and whether its file is whole",
+        description="Show the header of a model file: who wrote it, with which versions, "
+        "what it takes and predicts, and what it was trained on. Nothing of the model is "
+        "loaded. All of the file is compared with the hashes in the header; the exit code "
+        "is 1 if it differs, or is not a model.",
+    )
+    parser.add_argument("model", help="stored by `skcluster train` or save_model")
+    parser.add_argument("--json", action="store_true", help="JSON on standard output")
+    parser.set_defaults(run=inspect)
+    return parser
+
+
+def inspect(arguments):
+    """Print the header of the file."""
+    from ..persistence import read_header
+
+    header = read_header(arguments.model)
+    if arguments.json:
+        print(json.dumps(header, indent=1))
+        return 0
+    for name, value in header.items():
+        lines = [] if value is None else READABLE.get(name, _one_line)(value)
+        for i, line in enumerate(lines):
+            print(f"{'' if i else name:16}{line}")
+    return 0
+
+
+def model_lines(model, label="", depth=0):
+    """The model's class and parameters, the estimators in it on lines of their own."""
+    if not _is_description(model):
+        return [text_of(model)]
+    parameters = model["parameters"]
+    inner = list(_estimators(parameters))
+    names = {name for name, _, _ in inner}
+    given = [
+        f"{text_of(name)}={text_of(value)}"
+        for name, value in parameters.items()
+        if name not in names
+    ]
+    own = f"{text_of(model['class']).rpartition('.')[2]}({', '.join(given)})"
+    lines = [f"{'  ' * depth}{label}{own}"]
+    for _, step, estimator in inner:
+        lines += model_lines(estimator, f"{text_of(step)}: ", depth + 1)
+    return lines
+
+
+def text_of(value):
+    """A text as it is if it is printable, and all else as JSON.
+
+    Examples
+    --------
+    >>> print(text_of("Coma"), text_of("no \\x1b[31mred"), text_of([1, None]))
+    Coma "no \\u001b[31mred" [1, null]
+    """
+    if isinstance(value, str) and value.isprintable():
+        return value
+    return json.dumps(value)
+
+
+def _is_description(value):
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("class"), str)
+        and isinstance(value.get("parameters"), dict)
+    )
+
+
+def _estimators(parameters):
+    """Parameter, name and description of each estimator, also in lists of steps."""
+    for name, value in parameters.items():
+        if _is_description(value):
+            yield name, name, value
+        for item in value if isinstance(value, list) else ():
+            if isinstance(item, list) and len(item) > 1 and _is_description(item[1]):
+                yield name, item[0], item[1]
+
+
+def _one_line(value):
+    return [text_of(value)]
+
+
+def _versions(versions):
+    return [", ".join(f"{text_of(name)} {versions[name]}" for name in versions)]
+
+
+def _ranges(ranges):
+    return [f"{text_of(name)}: {text_of(ends)}" for name, ends in ranges.items()]
+
+
+def _folds(folds):
+    labels = folds.values() if isinstance(folds, dict) else folds
+    return [f"{len(folds)} clusters in {len({*map(text_of, labels)})} folds"]
+
+
+READABLE = {
+    "versions": _versions,
+    "model": model_lines,
+    "bands": lambda bands: [f"{text_of(bands)} keV"],
+    "half_width": lambda width: [f"{text_of(width)} comoving Mpc/h"],
+    "training_ranges": _ranges,
+    "folds": _folds,
+    "sha256": lambda hashes: [f"{len(hashes)} members, all as they were written"],
+}
