@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs bench clean install
 
 demo: $(INSTALLED)
 	$(BIN)/skcluster demo $(ARGS)
@@ -26,18 +26,26 @@ docs: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_maps.py
+	$(BIN)/python benchmarks/bench_maps.py --survey 100000
+	$(BIN)/python benchmarks/bench_sample.py
+	$(BIN)/python benchmarks/bench_mock.py
 	$(BIN)/python benchmarks/bench_training.py
 	$(BIN)/python benchmarks/bench_phase_space.py
 	$(BIN)/python benchmarks/bench_joint.py
 	$(BIN)/python benchmarks/bench_saliency.py
+	$(BIN)/python benchmarks/magneticum_scatter.py --skip-missing
 
 clean:
 	rm -rf $(VENV) docs/_build docs/generated
 
-# Runs again only when what is to be installed has changed, so later calls work offline.
+# Installs again only when what is to be installed has changed (its text, not its date, which
+# a checkout changes, too), so later calls work offline.
 $(INSTALLED): pyproject.toml constraints.txt
+	@if cat $^ | cmp -s - $@; then touch $@; else $(MAKE) --no-print-directory install; fi
+
+install:
 	@echo "Installing into $(VENV): a few minutes the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) torch)
 	$(PIP) --editable ".[dev]"
-	@touch $@
+	@cat pyproject.toml constraints.txt > $(INSTALLED)
