@@ -145,6 +145,17 @@ def test_the_table_of_arrows_has_no_circle():
         left = {module: needs for module, needs in left.items() if module not in free}
 
 
+def test_import_takes_less_than_a_second_and_a_half():
+    code = "import time; import skcluster; print(time.process_time())"
+    done = [
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert min(map(float, done)) < 1.5
+
+
 def test_modules_are_named_for_their_subject():
     names = {part for path in FILES for part in path.with_suffix("").parts}
     assert not names & FORMS

@@ -6,12 +6,15 @@ checks that need no data are called one by one, and those that do are restated h
 
 import copy
 import inspect
+import os
 import pickle
+import subprocess
+import sys
 
 import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict
@@ -168,7 +171,7 @@ def name_of(estimator):
 each_step = pytest.mark.parametrize("estimator", STEPS, ids=name_of)
 each_estimator = pytest.mark.parametrize("estimator", STEPS + PIPELINES, ids=name_of)
 each_predictor = pytest.mark.parametrize(
-    "estimator", [EVRARD, CNN, CALIBRATED, *PIPELINES], ids=name_of
+    "estimator", [EVRARD, CNN, CALIBRATED, JOINT, AUGMENTED, *PIPELINES], ids=name_of
 )
 
 
@@ -361,6 +364,33 @@ def test_what_is_no_sample_is_an_error(estimator, X, log_mass):
     fitted = clone(estimator).fit(X, log_mass)
     with pytest.raises((TypeError, ValueError), match=WRONG_TYPE):
         result(fitted, 14.0)
+
+
+OTHER_PROCESS = """
+import sys
+import joblib
+import numpy as np
+import torch
+torch.set_num_threads(int(sys.argv[2]))
+model, X = joblib.load(sys.argv[1])
+np.save(sys.argv[1] + ".npy", model.predict(X))
+"""
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_pickle_predicts_the_same_in_a_process_with_other_threads(
+    mapped, log_mass, tmp_path, n_threads
+):
+    network = clone(CNN).set_params(n_threads=None).fit(mapped, log_mass)
+    path = str(tmp_path / "model")
+    joblib.dump((network, mapped), path)
+    subprocess.run(
+        [sys.executable, "-c", OTHER_PROCESS, path, str(n_threads)],
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    # The last bits of float32 depend on the number of threads.
+    assert_allclose(np.load(path + ".npy"), network.predict(mapped), rtol=0, atol=1e-5)
 
 
 def test_a_search_reaches_every_step_by_name(sample, log_mass):

@@ -1,6 +1,7 @@
 """Files in the layouts of the missions, tables of clusters, and the way back."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skcluster import ClusterSample
+from skcluster import ClusterSample, PhotonMapper
 from skcluster.cosmology import plane_to_sky, sky_to_plane
 from skcluster.io import (
     read_galaxies,
@@ -433,7 +434,9 @@ def test_pixels_without_a_projection_to_ra_and_dec_are_an_error(path, tmp_path):
 
 
 def test_a_missing_file_is_named(path):
-    with pytest.raises(FileNotFoundError, match=r"There is no file .*events\.fits"):
+    with pytest.raises(
+        FileNotFoundError, match=r"There is no file .*events\.fits. Check its path"
+    ):
         read_photons(path)
 
 
@@ -580,7 +583,9 @@ def test_galaxies_that_cannot_be_placed_are_an_error(tmp_path):
         read_galaxies({"x": [0.0], "y": [0.0]})
     with pytest.raises(ValueError, match=r"'v' has no value in 1 of 2 rows .*row 1"):
         read_galaxies({"x": [0.0, 0.0], "y": [0.0, 0.0], "v": [1.0, np.nan]})
-    with pytest.raises(FileNotFoundError, match=r"There is no table .*nowhere.csv"):
+    with pytest.raises(
+        FileNotFoundError, match=r"There is no table .*nowhere.csv. Check its path"
+    ):
         read_galaxies(tmp_path / "nowhere.csv")
 
 
@@ -872,6 +877,20 @@ def test_efeds_photons_inside_r500_are_as_many_as_published(efeds):
     assert_allclose(photons["energy"], band_center, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("unmasked", "published"), [(False, 1933), (True, 1775)])
+def test_efeds_maps_hold_the_published_photons_inside_r500(efeds, unmasked, published):
+    photons = read_photons(efeds, columns=["MASK"])
+    chosen = photons["MASK"] >= int(unmasked)
+    photons = {name: column[chosen] for name, column in photons.items()}
+    sample = ClusterSample([0.333], photons=[photons], center=[[140.3385, 3.2906]])
+    mapper = PhotonMapper(bands=((0.3, 2.2),), n_pixels=512, half_width=1.5)
+    counts = np.asarray(mapper.transform(sample).maps)[0, 0]
+    place = (np.arange(512) + 0.5) * 3.0 / 512 - 1.5
+    distance = WMAP7.comoving_distance(0.333).value * WMAP7.h
+    inside = np.hypot(*np.meshgrid(place, place)) < np.radians(4.068 / 60) * distance
+    assert_allclose(counts[inside].sum(), published, rtol=0.01)
+
+
 def test_the_efeds_catalogue_and_its_photons_make_a_sample(efeds):
     table = Table.read(efeds.parent / "bahar2022_rows.csv", comment="#")
     table["name"], table["photons"] = table["id"], efeds.name
@@ -879,3 +898,11 @@ def test_the_efeds_catalogue_and_its_photons_make_a_sample(efeds):
     assert_array_equal(sample.photons.lengths, [19_459] * 11)
     assert_allclose(sample.redshift[0], 0.333)
     assert np.isnan(others.Lbol500).sum() == 1
+
+
+def test_parquet_without_pyarrow_is_told_how_to_get_it(tmp_path, monkeypatch):
+    (tmp_path / "clusters.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    message = r'clusters.parquet is read with pyarrow.*pip install "skcluster\[io\]"'
+    with pytest.raises(ImportError, match=message):
+        read_sample(tmp_path / "clusters.parquet")

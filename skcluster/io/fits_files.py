@@ -29,7 +29,10 @@ def opened_fits(path, *, memmap=True):
     """The HDUs of a FITS file; an OSError that names it if it is broken."""
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+        raise FileNotFoundError(
+            f"There is no file {path}. Check its path; relative ones start at "
+            f"{Path.cwd()}."
+        )
     with path.open("rb") as file:
         with named_if_broken(path, "FITS"):
             if file.read(2) == GZIP:

@@ -43,13 +43,18 @@ def read_table(source):
             ) from error
     path = Path(source)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no table {path}.")
+        raise FileNotFoundError(
+            f"There is no table {path}. Check its path; relative ones start at "
+            f"{Path.cwd()}."
+        )
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix not in FORMATS:
         raise ValueError(
             f"{path} is no table of a known format; its name must end in "
             f"{', '.join(FORMATS)}."
         )
+    if suffix == ".parquet":
+        _require_pyarrow(path)
     options = dict(FORMATS[suffix])
     if suffix == ".csv":
         # A name such as 0012 is no number.
@@ -65,6 +70,16 @@ def read_table(source):
         table = Table.read(path, **options)
         table.convert_bytestring_to_unicode()
     return table
+
+
+def _require_pyarrow(path):
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"{path} is read with pyarrow, which is not installed: "
+            'pip install "skcluster[io]", or write the table as ECSV.'
+        ) from error
 
 
 def find_column(table, name):
