@@ -246,7 +246,7 @@ def _equally_filled(values, n_bins):
     start = np.unique(values)
     if len(start) > n_bins:
         share = np.arange(n_bins) / n_bins
-        start = np.unique(np.quantile(values, share, method="higher"))
+        start = np.unique(np.quantile(values, share))
     number = np.searchsorted(start, values, side="right")
     return [number == i for i in np.unique(number)]
 
