@@ -174,7 +174,7 @@ class CalibratedMassRegressor(
         return MassPosterior(edges, self.score_probability_[b], prior)
 
     def _log_prior(self):
-        own = getattr(_last_step(self.estimator_), "_log_prior", None)
+        own = getattr(last_step(self.estimator_), "_log_prior", None)
         return log_prior(self.mass_density_) if own is None else own()
 
     def _mean_std_bin(self, X):
@@ -275,10 +275,18 @@ def _predicts_std(estimator):
     return inner is not None and _predicts_std(inner)
 
 
-def _last_step(estimator):
-    """The regressor inside pipelines and meta-estimators."""
+def last_step(estimator):
+    """The regressor inside pipelines and meta-estimators.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> last_step(make_pipeline(LinearRegression()))
+    LinearRegression()
+    """
     inner = _inner(estimator)
-    return estimator if inner is None else _last_step(inner)
+    return estimator if inner is None else last_step(inner)
 
 
 def _inner(estimator):

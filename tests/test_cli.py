@@ -172,6 +172,9 @@ def test_predict_a_table(survey, model, capsys):
         "log_mass",
         "std_dex",
         "mass",
+        "lower_68",
+        "upper_68",
+        "misspecification",
     ]
     assert [row.split()[0] for row in rows] == list(Table.read(survey)["name"])
 

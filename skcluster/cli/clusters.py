@@ -86,13 +86,13 @@ def new_clusters(arguments, cosmology):
     )
 
 
-def predicted_masses(model, sample):
+def predicted_masses(model, sample, **options):
     """The `mass_table` of a sample with photons and a whole pipeline."""
-    return mass_table(model[1:], model[0].transform(sample))
+    return mass_table(model[1:], model[0].transform(sample), **options)
 
 
-def mass_table(steps, mapped):
-    """Table of name, redshift, photons in the map, log10 M500c and its σ [dex], M500c.
+def mass_table(steps, mapped, *, quantiles=(), beta=None):
+    """Table of masses, their errors, and how unlike the training set the clusters are.
 
     Parameters
     ----------
@@ -100,29 +100,60 @@ def mass_table(steps, mapped):
         What follows the PhotonMapper.
     mapped : ClusterSample
         With the PhotonMapper's maps; one without a photon gets NaN.
+    quantiles : sequence of float, default=()
+        One column each, such as ``q0.025``.
+    beta : float, default=None
+        Of a population prior, see `reweight_prior`.
     """
     from astropy.table import Table
 
     total = mapped.maps.total()
     seen = total > 0
-    log_mass, std = np.full((2, len(mapped)), np.nan)
-    if seen.any():
-        log_mass[seen], std[seen] = _with_std(steps, mapped[seen])
+    found = _measured(steps, mapped[seen], quantiles, beta) if seen.any() else {}
     names = np.arange(len(mapped)).astype(str) if mapped.name is None else mapped.name
     table = Table(
-        {
-            "name": names,
-            "redshift": mapped.redshift,
-            "n_photons": total.astype(int),
-            "log_mass": log_mass,
-            "std_dex": std,
-            "mass": 10**log_mass,
-        }
+        {"name": names, "redshift": mapped.redshift, "n_photons": total.astype(int)}
     )
-    for column, form in (("redshift", ".4f"), ("log_mass", ".3f"), ("std_dex", ".3f")):
-        table[column].format = form
-    table["mass"].format = ".3e"
+    found["mass"] = 10.0 ** found.get("log_mass", np.nan)
+    wanted = "log_mass", "std_dex", "mass", "lower_68", "upper_68", "misspecification"
+    for name in (*wanted, *map(_quantile_name, quantiles)):
+        table[name] = np.full(len(mapped), np.nan)
+        table[name][seen] = found.get(name, np.nan)
+        table[name].format = ".3e" if name == "mass" else ".3f"
+    table["redshift"].format = ".4f"
     return table
+
+
+def _quantile_name(q):
+    return f"q{q:g}"
+
+
+def _measured(steps, mapped, quantiles, beta):
+    from .. import misspecification_score, predict_posterior, reweight_prior
+    from ..calibration import last_step
+
+    last, found = last_step(steps), {}
+    if hasattr(last, "outlier_detector_"):
+        found["misspecification"] = misspecification_score(steps, mapped)
+    has_no_error = getattr(last, "loss", None) != "gaussian_nll" and np.isnan(
+        getattr(last, "residual_std_", 0.0)
+    )
+    if has_no_error:
+        if beta is not None or len(quantiles):
+            raise ValueError(
+                "The model was trained on too few clusters to hold any out, so its masses "
+                "have no errors, no quantiles and no prior. Train it on more."
+            )
+        return {**found, "log_mass": steps.predict(mapped)}
+    posterior = predict_posterior(steps, mapped)
+    if beta is None:
+        found["log_mass"], found["std_dex"] = steps.predict(mapped, return_std=True)
+    else:
+        posterior = reweight_prior(posterior, beta)
+        found["log_mass"], found["std_dex"] = posterior.mean(), posterior.std()
+    names = ["lower_68", "upper_68", *map(_quantile_name, quantiles)]
+    columns = posterior.quantile([0.16, 0.84, *quantiles]).T
+    return found | dict(zip(names, columns, strict=True))
 
 
 def _unit(text):
@@ -131,12 +162,6 @@ def _unit(text):
         return float(text)
     except ValueError:
         return text
-
-
-def _with_std(steps, mapped):
-    if np.isnan(getattr(steps[-1], "residual_std_", 0.0)):
-        return steps.predict(mapped), np.nan
-    return steps.predict(mapped, return_std=True)
 
 
 def exit_code(table):

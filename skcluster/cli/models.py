@@ -41,6 +41,21 @@ def add_train(commands):
     parser.add_argument("--epochs", type=int, default=200, help="at most; default: 200")
     parser.add_argument("--members", type=int, default=1, help="networks to average")
     parser.add_argument("--dropout", type=float, help="default: 0, with --joint 0.1")
+    parser.add_argument(
+        "--loss",
+        default="mse",
+        choices=("mse", "mae", "gaussian_nll"),
+        help="gaussian_nll learns the errors of masses, too (default: mse)",
+    )
+    parser.add_argument(
+        "--dropout-draws", type=int, default=0, help="Monte Carlo dropout; default: 0"
+    )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="learn the width of posteriors on held-out octants (or fifths, where the "
+        "table has no positions): as many more trainings",
+    )
     parser.add_argument("--augment", action="store_true", help="turn and flip maps")
     parser.add_argument(
         "--joint", action="store_true", help="learn from photons and galaxies"
@@ -71,23 +86,28 @@ def train(arguments):
     """Fit the pipeline of the paper and store it."""
     from sklearn.pipeline import make_pipeline
 
-    from .. import LogScaler, PhotonMapper, RedshiftNormalizer
+    from .. import (
+        CalibratedMassRegressor,
+        LogScaler,
+        PhotonMapper,
+        RedshiftNormalizer,
+    )
+    from ..calibration import last_step
     from ..io import read_sample
     from ..persistence import require_skops, save_model
 
     require_skops()
     _make_folder_of(arguments.output)
-    pipeline = make_pipeline(
-        PhotonMapper(
-            bands=_bands(arguments.bands),
-            n_pixels=arguments.pixels,
-            half_width=arguments.half_width,
-            cosmology=arguments.cosmology,
-        ),
-        RedshiftNormalizer(),
-        LogScaler(),
-        _regressor(arguments),
+    mapper = PhotonMapper(
+        bands=_bands(arguments.bands),
+        n_pixels=arguments.pixels,
+        half_width=arguments.half_width,
+        cosmology=arguments.cosmology,
     )
+    steps = RedshiftNormalizer(), LogScaler(), _regressor(arguments)
+    if arguments.calibrate:
+        steps = (CalibratedMassRegressor(make_pipeline(*steps)),)
+    pipeline = make_pipeline(mapper, *steps)
     sample, columns = read_sample(
         arguments.table, cosmology=arguments.cosmology, verbose=1
     )
@@ -98,7 +118,7 @@ def train(arguments):
         )
     pipeline.fit(sample, np.asarray(columns[arguments.target], float))
     save_model(pipeline, arguments.output)
-    about = _how_it_went(pipeline[-1], len(sample))
+    about = _how_it_went(last_step(pipeline), len(sample))
     say(_sentence(about))
     if arguments.json:
         print_record({"model": str(arguments.output), **about})
@@ -144,6 +164,8 @@ def _regressor(arguments):
     from .. import JointCNNRegressor, PhaseSpaceKDE, XrayCNNRegressor
 
     parameters = {
+        "loss": arguments.loss,
+        "n_dropout_draws": arguments.dropout_draws,
         "max_epochs": arguments.epochs,
         "n_members": arguments.members,
         "augment": arguments.augment,
@@ -176,6 +198,15 @@ def add_predict(commands):
     )
     add_cluster_options(parser)
     parser.add_argument(
+        "--quantiles", help='columns of the posterior, for instance "0.025,0.975"'
+    )
+    parser.add_argument(
+        "--prior-beta",
+        type=float,
+        metavar="BETA",
+        help="population prior M^-BETA in place of the training set's distribution",
+    )
+    parser.add_argument(
         "-o", "--output", help="also write the table: *.csv, *.ecsv, ..."
     )
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
@@ -188,8 +219,14 @@ def predict(arguments):
     if arguments.output:
         _check_table_name(arguments.output)
         _make_folder_of(arguments.output)
+    quantiles = _quantiles(arguments.quantiles)
     model = load_photon_model(arguments.model)
-    table = predicted_masses(model, new_clusters(arguments, model[0].cosmology))
+    table = predicted_masses(
+        model,
+        new_clusters(arguments, model[0].cosmology),
+        quantiles=quantiles,
+        beta=arguments.prior_beta,
+    )
     if arguments.output:
         table.write(arguments.output, overwrite=True)
     print_table(table, as_json=arguments.json)
@@ -209,6 +246,18 @@ def _check_table_name(path):
 def _make_folder_of(path):
     # Before the work: a name that cannot be written must not cost a trained model.
     Path(path).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _quantiles(text):
+    try:
+        quantiles = [float(part) for part in (text or "").split(",") if part]
+    except ValueError:
+        quantiles = [2.0]
+    if not all(0 < q < 1 for q in quantiles):
+        raise ValueError(
+            f'--quantiles must be numbers between 0 and 1, like "0.16,0.84", got {text!r}.'
+        )
+    return quantiles
 
 
 def _bands(text):

@@ -1,0 +1,111 @@
+"""Posteriors from the shell: trained, calibrated, and with another prior."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skcluster import (
+    CalibratedMassRegressor,
+    load_model,
+    predict_posterior,
+    read_sample,
+    reweight_prior,
+)
+from skcluster.cli import main
+
+TINY = ["--pixels", "8", "--epochs", "1", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("survey")
+    assert main(["simulate", str(folder), "--clusters", "60"]) == 0
+    return str(folder / "clusters.ecsv")
+
+
+@pytest.fixture(scope="module")
+def model(survey, tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("model") / "nll.skops")
+    draws = ["--loss", "gaussian_nll", "--dropout", "0.1", "--dropout-draws", "3"]
+    assert main(["train", survey, "-o", path, *draws, *TINY]) == 0
+    return path
+
+
+def rows(capsys, *command):
+    capsys.readouterr()
+    code = main([*map(str, command), "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_train_takes_the_networks_own_errors(survey, model, capsys):
+    regressor = load_model(model)[-1]
+    assert (regressor.loss, regressor.n_dropout_draws) == ("gaussian_nll", 3)
+    code, table = rows(capsys, "predict", model, survey)
+    expected = load_model(model).predict(read_sample(survey)[0], return_std=True)
+    assert code == 0
+    found = np.transpose([[row["log_mass"], row["std_dex"]] for row in table])
+    assert_array_equal(found, expected)
+
+
+def test_quantiles_and_the_score_are_those_of_the_package(survey, model, capsys):
+    command = ("predict", model, survey, "--quantiles", "0.025,0.975")
+    _, table = rows(capsys, *command)
+    posterior = predict_posterior(load_model(model), read_sample(survey)[0])
+    names = ["q0.025", "lower_68", "upper_68", "q0.975"]
+    found = [[row[name] for name in names] for row in table]
+    assert_allclose(found, posterior.quantile([0.025, 0.16, 0.84, 0.975]))
+    assert all(0 < row["misspecification"] < 1 for row in table)
+
+
+def test_a_population_prior(survey, model, capsys):
+    _, table = rows(capsys, "predict", model, survey, "--prior-beta", 3)
+    posterior = predict_posterior(load_model(model), read_sample(survey)[0])
+    expected = reweight_prior(posterior, 3.0)
+    assert_allclose([row["log_mass"] for row in table], expected.mean())
+    assert_allclose([row["std_dex"] for row in table], expected.std())
+
+
+def test_calibrate(survey, tmp_path, capsys):
+    path = tmp_path / "calibrated.skops"
+    code, about = rows(capsys, "train", survey, "-o", path, "--calibrate", *TINY)
+    assert (code, about["n_clusters"]) == (0, 60)
+    model = load_model(path)
+    assert isinstance(model[-1], CalibratedMassRegressor)
+    assert len(model[-1].scores_) == 60
+    _, table = rows(capsys, "predict", path, survey)
+    expected = model.predict(read_sample(survey)[0], return_std=True)[1]
+    assert_array_equal([row["std_dex"] for row in table], expected)
+
+
+@pytest.mark.parametrize("text", ["2", "0.1,x", "0", "-0.5,0.5"])
+def test_quantiles_that_are_none_are_one_line(survey, model, capsys, text):
+    assert main(["predict", model, survey, f"--quantiles={text}"]) == 1
+    message = "--quantiles must be numbers between 0 and 1, like"
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_without_errors_has_no_quantiles(survey, tmp_path, capsys):
+    path = str(tmp_path / "few.skops")
+    few = str(tmp_path / "few.ecsv")
+    from astropy.table import Table
+
+    table = Table.read(survey)[:9]
+    table["photons"] = [
+        f"{survey.rsplit('/', 1)[0]}/{name}" for name in table["photons"]
+    ]
+    table["galaxies"] = [f"{survey.rsplit('/', 1)[0]}/{g}" for g in table["galaxies"]]
+    table.write(few)
+    assert main(["train", few, "-o", path, *TINY]) == 0
+    assert main(["predict", path, few, "--quantiles", "0.5"]) == 1
+    assert "masses have no errors, no quantiles" in capsys.readouterr().err
