@@ -132,7 +132,8 @@ def misspecification_score(estimator, X):
         detector = estimator.outlier_detector_
         return detector.score_samples(X) / detector.offset_
     if isinstance(estimator, Pipeline):
-        return misspecification_score(estimator[-1], estimator[:-1].transform(X))
+        X = X if len(estimator) == 1 else estimator[:-1].transform(X)
+        return misspecification_score(estimator[-1], X)
     for name in ("best_estimator_", "estimator_"):
         if hasattr(estimator, name) and not hasattr(estimator, "estimators_"):
             return misspecification_score(getattr(estimator, name), X)

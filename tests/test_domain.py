@@ -222,6 +222,8 @@ class TestMisspecification:
         model = network().fit(maps, log_mass)
         score = misspecification_score(model, toy_maps(5, 1.0, seed=2))
         assert (score > 1).all()
+        alone = misspecification_score(make_pipeline(model), toy_maps(5, 1.0, seed=2))
+        assert_array_equal(alone, score)
         detector = model.outlier_detector_
         assert_allclose(
             score, detector.score_samples(toy_maps(5, 1.0, seed=2)) / detector.offset_

@@ -245,6 +245,7 @@ class TestOfEstimators:
         pipeline.fit(np.exp(X), log_mass)
         expected = model.fit(X, log_mass).predict(X)
         assert_allclose(predict_posterior(pipeline, np.exp(X)).mean(), expected)
+        assert_allclose(predict_posterior(pipeline[1:], X).mean(), expected)
         search = GridSearchCV(pipeline, {"evrardproxyregressor__beta": [0.0]}, cv=3)
         search.fit(np.exp(X), log_mass)
         assert_allclose(predict_posterior(search, np.exp(X)).mean(), expected)

@@ -116,7 +116,8 @@ def predict_posterior(estimator, X):
     if hasattr(estimator, "predict_posterior"):
         return estimator.predict_posterior(X)
     if isinstance(estimator, Pipeline):
-        return predict_posterior(estimator[-1], estimator[:-1].transform(X))
+        X = X if len(estimator) == 1 else estimator[:-1].transform(X)
+        return predict_posterior(estimator[-1], X)
     # An ensemble of scikit-learn has estimator_, too: a template that is not fitted.
     for name in ("best_estimator_", "estimator_"):
         if hasattr(estimator, name) and not hasattr(estimator, "estimators_"):
