@@ -51,6 +51,7 @@ MAX_MODULE_LINES = 400
 MAX_BODY_LINES = 50
 # Functions outside of the command that print, all to stderr and only if verbose.
 PROGRESS = {
+    "regressors/checkpoint.py": {"_say"},
     "regressors/mass_net.py": {"on_epoch_end", "on_train_end"},
     "io/samples.py": {"_read_rows", "write_sample"},
     "datasets/mock_survey.py": {"_counted"},

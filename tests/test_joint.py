@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
 from torch.nn import functional
 
 from skcluster import (
@@ -335,19 +336,25 @@ def test_a_search_over_the_cubes_and_a_stored_pipeline(survey, tmp_path):
     )
 
 
-def test_a_killed_fit_goes_on_bit_for_bit(with_galaxies, survey, tmp_path):
-    whole = quick(max_epochs=4, augment=True).fit(with_galaxies, survey.log_mass)
-    parts = quick(max_epochs=4, augment=True, checkpoint_dir=str(tmp_path))
-    from skorch.callbacks import Callback
+class PressCtrlC(Callback):
+    epoch = 2
 
-    class Stop(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            if len(net.history) == 2:
-                raise KeyboardInterrupt
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == PressCtrlC.epoch:
+            raise KeyboardInterrupt
 
+
+def test_a_stopped_fit_goes_on_bit_for_bit(
+    with_galaxies, survey, tmp_path, monkeypatch
+):
+    settings = {"max_epochs": 4, "augment": True}
+    whole = quick(**settings).fit(with_galaxies, survey.log_mass)
+    parts = quick(**settings, checkpoint_dir=tmp_path, callbacks=[PressCtrlC()])
     with pytest.raises(KeyboardInterrupt):
-        clone(parts).set_params(callbacks=[Stop()]).fit(with_galaxies, survey.log_mass)
+        parts.fit(with_galaxies, survey.log_mass)
+    monkeypatch.setattr(PressCtrlC, "epoch", None)
     resumed = parts.fit(with_galaxies, survey.log_mass)
+    assert len(list(tmp_path.iterdir())) == 1
     assert_array_equal(resumed.predict(with_galaxies), whole.predict(with_galaxies))
 
 

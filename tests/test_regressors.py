@@ -4,8 +4,6 @@ import copy
 import pickle
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -372,33 +370,6 @@ def test_ctrl_c_is_passed_on_and_leaves_nothing_half_fitted(data):
         regressor.predict(data[0])
 
 
-def test_an_interrupted_fit_goes_on_where_it_stopped(data, tmp_path):
-    whole = quick(max_epochs=5).fit(*data)
-    settings = {"max_epochs": 5, "checkpoint_dir": str(tmp_path)}
-    with pytest.raises(KeyboardInterrupt):
-        quick(**settings, callbacks=[PressCtrlC()]).fit(*data)
-    assert len(list(tmp_path.iterdir())) == 1
-    resumed = quick(**settings).fit(*data)
-    assert_array_equal(resumed.predict(data[0]), whole.predict(data[0]))
-    assert [row["epoch"] for row in resumed.history_] == [1, 2, 3, 4, 5]
-    again = quick(**settings).fit(*data)
-    assert_array_equal(again.predict(data[0]), whole.predict(data[0]))
-
-
-def test_other_data_or_parameters_do_not_share_a_checkpoint(data, tmp_path):
-    maps, log_mass = data
-    settings = {"max_epochs": 1, "checkpoint_dir": str(tmp_path)}
-    quick(**settings).fit(maps, log_mass)
-    quick(**settings).fit(maps[1:], log_mass[1:])
-    quick(**settings, lr=1e-2).fit(maps, log_mass)
-    assert len(list(tmp_path.iterdir())) == 3
-
-
-def test_a_checkpoint_needs_a_seed(data, tmp_path):
-    with pytest.raises(ValueError, match="checkpoint_dir needs an int random_state"):
-        quick(checkpoint_dir=str(tmp_path), random_state=None).fit(*data)
-
-
 def test_progress_is_shown_when_verbose(data, capsys):
     quick(verbose=1, max_epochs=2).fit(*data)
     assert "epoch   2/2  loss: train" in capsys.readouterr().err
@@ -456,25 +427,3 @@ def test_wrong_data_is_named(data, fitted):
         fitted.predict(ClusterSample([0.1]))
     with pytest.raises(ValueError, match=r"Maps must have shape"):
         fitted.predict([[1.0, 2.0]])
-
-
-KILLED = """
-import sys
-from test_regressors import blobs, quick
-quick(max_epochs=200, patience=None, checkpoint_dir=sys.argv[1]).fit(*blobs())
-"""
-
-
-def test_a_killed_process_goes_on_bit_for_bit(data, tmp_path):
-    command = [sys.executable, "-c", KILLED, str(tmp_path)]
-    process = subprocess.Popen(command, cwd=Path(__file__).parent)
-    while not list(tmp_path.glob("*.pt")):
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    settings = {"max_epochs": 200, "patience": None}
-    resumed = quick(**settings, checkpoint_dir=str(tmp_path)).fit(*data)
-    whole = quick(**settings).fit(*data)
-    assert_array_equal(resumed.predict(data[0]), whole.predict(data[0]))
-    assert len(resumed.history_) == 200

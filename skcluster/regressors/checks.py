@@ -1,5 +1,6 @@
 """What the networks' regressors refuse, and how they say it."""
 
+import os
 from numbers import Integral
 
 import numpy as np
@@ -87,9 +88,13 @@ def check_parameters(regressor):
         raise ValueError(
             f"validation_fraction must be in (0, 1) or None, got {fraction!r}."
         )
-    if regressor.checkpoint_dir is not None and not isinstance(
-        regressor.random_state, Integral
-    ):
+    if regressor.checkpoint_dir is None:
+        return
+    if not isinstance(regressor.checkpoint_dir, str | os.PathLike):
+        raise TypeError(
+            f"checkpoint_dir must be a path or None, got {regressor.checkpoint_dir!r}."
+        )
+    if not isinstance(regressor.random_state, Integral):
         raise ValueError(
             "checkpoint_dir needs an int random_state: with "
             f"random_state={regressor.random_state!r} a second run is another model."

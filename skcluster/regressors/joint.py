@@ -41,7 +41,7 @@ class JointCNNRegressor(NeuralMassRegressor):
         and cube together.
     n_members : int, default=1
     device : str, default="auto"
-    checkpoint_dir : str or None, default=None
+    checkpoint_dir : str, path-like or None, default=None
     n_threads : int or None, default=None
     callbacks : list of skorch callbacks or None, default=None
     random_state : int, RandomState instance or None, default=None

@@ -1,9 +1,7 @@
 """skorch, as we use it: its training loop, and cures for the traps we met."""
 
 import contextlib
-import os
 import sys
-import tempfile
 import threading
 
 import numpy as np
@@ -76,12 +74,14 @@ class MassNet(NeuralNetRegressor):
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         # EarlyStopping stops by raising KeyboardInterrupt, and partial_fit swallows
         # every KeyboardInterrupt: remember here which of the two it was.
-        self.interrupted_ = False
+        self.interrupted_ = True
         try:
-            return super().fit_loop(X, y, epochs=epochs, **fit_params)
+            super().fit_loop(X, y, epochs=epochs, **fit_params)
         except KeyboardInterrupt:
             self.interrupted_ = not has_converged(self)
             raise
+        self.interrupted_ = False
+        return self
 
     def train_step_single(self, batch, **fit_params):
         self._set_training(True)
@@ -160,59 +160,6 @@ class Progress(Callback):
 
     def on_train_end(self, net, **kwargs):
         print(file=sys.stderr, flush=True)
-
-
-class Resume(Callback):
-    """Keeps one file per fit, from which a killed fit goes on bit for bit.
-
-    Every epoch ends with the file replaced at a stroke, so there is always a whole one.
-    """
-
-    def __init__(self, path):
-        self.path = path
-
-    def on_train_begin(self, net, **kwargs):
-        if not os.path.exists(self.path):
-            return
-        state = torch.load(self.path, map_location=net.device, weights_only=True)
-        net.module_.load_state_dict(state["module"])
-        net.optimizer_.load_state_dict(state["optimizer"])
-        net.history.extend({**row, "batches": []} for row in state["history"])
-        torch.set_rng_state(state["rng"].cpu())
-        net.iterator_train__generator.set_state(state["generator"].cpu())
-        stopper = stopper_of(net)
-        if stopper is not None:
-            vars(stopper).update(state["stopper"])
-
-    def on_epoch_end(self, net, **kwargs):
-        stopper = stopper_of(net)
-        kept = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
-        state = {
-            "module": net.module_.state_dict(),
-            "optimizer": net.optimizer_.state_dict(),
-            "history": plain_history(net.history),
-            "rng": torch.get_rng_state(),
-            "generator": net.iterator_train__generator.get_state(),
-            "stopper": {k: _plain(getattr(stopper, k, None)) for k in kept}
-            if stopper
-            else {},
-        }
-        folder = os.path.dirname(self.path)
-        os.makedirs(folder, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=folder, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            torch.save(state, file)
-        os.replace(partial, self.path)
-
-    def epochs_done(self, max_epochs, patience):
-        """Epochs that need not run again: all of them after an early stop."""
-        if not os.path.exists(self.path):
-            return 0
-        state = torch.load(self.path, map_location="cpu", weights_only=True)
-        stopped = (
-            patience is not None and state["stopper"].get("misses_", 0) >= patience
-        )
-        return max_epochs if stopped else len(state["history"])
 
 
 def build_net(

@@ -1,9 +1,7 @@
 """A torch network as a scikit-learn regressor of log10 M: all but its inputs."""
 
 import copy
-import os
 
-import joblib
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -14,13 +12,13 @@ from ..domain import MapOutlierDetector, range_of, warn_outside, warn_unlike
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..sample import ClusterSample, SparseMaps, require
 from .batches import pixel_moments
+from .checkpoint import Checkpoint, checkpoint_path, train_net
 from .checks import check_parameters, check_weights, checked_target
 from .mass_net import (
     LOG_VARIANCE_MIN,
     N_OUTPUTS,
     PREDICTED_AT_ONCE,
     Progress,
-    Resume,
     build_net,
     plain_history,
     resolve_device,
@@ -28,6 +26,16 @@ from .mass_net import (
 )
 from .memory import kept_memory
 from .validation_split import MIN_TO_VALIDATE, validation_split
+
+WITHOUT_A_SAY = (
+    "checkpoint_dir",
+    "device",
+    "keep_memory",
+    "n_dropout_draws",
+    "n_threads",
+    "verbose",
+)
+"""Parameters that do not decide what is learned, up to rounding."""
 
 
 class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
@@ -163,9 +171,9 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         device = resolve_device(self.device)
         label = f"{type(self).__name__} {member + 1}/{self.n_members}"
         callbacks = copy.deepcopy(self.callbacks or [])
-        resume = self._resume(inputs, y, position, member, seed)
-        if resume is not None:
-            callbacks.append(("resume", resume))
+        checkpoint = self._checkpoint(inputs, y, position, member, seed, label)
+        if checkpoint is not None:
+            callbacks.append(("checkpoint", checkpoint))
         if self.verbose == 1:
             callbacks.append(("progress", Progress(label, self.max_epochs)))
         with torch_session(seed, device, self.n_threads):
@@ -173,13 +181,9 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             net = self._build_net(
                 seed, device, valid if len(held_out) else None, callbacks
             )
-            done = resume.epochs_done(self.max_epochs, self.patience) if resume else 0
             batches = self._batches(inputs[train], target[train])
             with kept_memory(self.keep_memory):
-                net.partial_fit(batches, epochs=self.max_epochs - done)
-        if net.interrupted_:
-            # skorch swallows Ctrl-C, and a half-trained network must not look fitted.
-            raise KeyboardInterrupt
+                train_net(net, batches, self.max_epochs, checkpoint)
         predicted = self._outputs(net, inputs[held_out])[:, 0, 0]
         return net, self._to_dex(predicted) - y[held_out]
 
@@ -319,23 +323,18 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 scaled = net.predict_draws(batches, seeds)
         return scaled[: len(inputs)].reshape(len(inputs), len(seeds), -1).astype(float)
 
-    def _resume(self, inputs, y, position, member, seed):
+    def _checkpoint(self, inputs, y, position, member, seed, label):
         if self.checkpoint_dir is None:
             return None
-        ignored = (
-            "callbacks",
-            "checkpoint_dir",
-            "verbose",
-            "device",
-            "n_threads",
-            "keep_memory",
-        )
-        parameters = {k: v for k, v in self.get_params().items() if k not in ignored}
-        data = (*self._arrays(inputs), y, position)
-        key = joblib.hash((parameters, data, member, seed))
-        return Resume(
-            os.path.join(self.checkpoint_dir, f"{type(self).__name__}-{key}.pt")
-        )
+        parameters = self.get_params()
+        for name in WITHOUT_A_SAY:
+            del parameters[name]
+        arrays = [np.ascontiguousarray(values) for values in self._arrays(inputs)]
+        where = None if position is None else np.ascontiguousarray(position)
+        name = type(self).__name__
+        parts = (parameters, arrays, y, where, member, seed)
+        path = checkpoint_path(self.checkpoint_dir, name, *parts)
+        return Checkpoint(path, label, self.verbose)
 
     # A skorch net pickles as a pickle inside, with devices and private attributes. The
     # state holds arrays and numbers only, so that pickle, joblib and skops all work.

@@ -43,9 +43,10 @@ class XrayCNNRegressor(NeuralMassRegressor):
         Networks with their own seeds, whose mean is the prediction.
     device : str, default="auto"
         A torch device; "auto" is a GPU if there is one.
-    checkpoint_dir : str or None, default=None
-        Folder for one file per fit, from which the same fit goes on after Ctrl-C or
-        a crash, bit for bit. Needs an int `random_state`.
+    checkpoint_dir : str, path-like or None, default=None
+        Folder for one file per member, from which the same fit goes on after Ctrl-C or
+        a crash, bit for bit; a leading ``~`` is the home directory. Needs an int
+        `random_state`. A full disk or an unwritable folder is an OSError at once.
     n_threads : int or None, default=None
         Threads of torch on the CPU; 1 makes results equal to the last bit whatever the
         machine's load, None leaves torch's own choice.

@@ -1,0 +1,320 @@
+"""Checkpoints: one file per fit, from which a fit that was stopped goes on bit for bit."""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import pickle
+import sys
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+import joblib
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+
+from .durable_file import remove_leftovers, replace_file, try_to_write
+from .mass_net import plain_history
+
+FORMAT = 1
+DIGEST_SIZE = hashlib.sha256().digest_size
+STATES_PER_FILE = 4
+"""Of the network's size: its weights, the best ones, and two moments of Adam."""
+MIB = 2**20
+
+
+class Checkpoint(Callback):
+    """Keeps the state of a fit in one file, at the end of each epoch and of training.
+
+    The new file takes the place of the old one at a stroke, after it has reached the
+    disk, so there is always a whole one. Its first line says in JSON whose it is, how
+    many epochs it holds and whether training is finished; its end is a checksum.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its name tells this fit from all others.
+    label : str, default="The fit"
+        What to call the fit on the terminal.
+    verbose : int, default=0
+        Say where the fit goes on.
+    """
+
+    def __init__(self, path, label="The fit", verbose=0):
+        self.path = path
+        self.label = label
+        self.verbose = verbose
+        self.n_kept = 0
+        self.is_finished = False
+        self.state = None
+
+    def restore(self, net):
+        """Take up what the file holds; returns its number of epochs.
+
+        A finished net is ready to use. Otherwise the rest is restored when training
+        begins, and that files can be written is tried out now.
+        """
+        header, self.state = self._read(net.device) or ({}, None)
+        self.n_kept = header.get("epochs", 0)
+        self.is_finished = header.get("finished", False)
+        if self.is_finished:
+            self._restore_weights(net)
+            self._say(f"is finished: {self.n_kept} epochs, from {self.path}")
+            return self.n_kept
+        self._try_out(net)
+        if self.n_kept:
+            self._say(f"goes on after epoch {self.n_kept}, from {self.path}")
+        return self.n_kept
+
+    def on_train_begin(self, net, **kwargs):
+        # Here and not in `restore`, because other callbacks begin anew before.
+        if self.state is None:
+            return
+        state = self.state
+        self._restore_weights(net)
+        net.optimizer_.load_state_dict(state["optimizer"])
+        for name, callback in net.callbacks_:
+            _restore_learned(callback, state["callbacks"].get(name, {}))
+        _restore_generators(net, state["generators"])
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.is_finished:
+            return
+        self._keep(
+            net,
+            optimizer=net.optimizer_.state_dict(),
+            callbacks={
+                name: _learned(callback)
+                for name, callback in net.callbacks_
+                if name != "print_log"  # shows the head of its table again
+            },
+            generators=_generators(net),
+        )
+
+    def on_train_end(self, net, **kwargs):
+        if self.is_finished or net.interrupted_:
+            return
+        self.is_finished = True
+        self._keep(net)
+
+    def _restore_weights(self, net):
+        try:
+            net.module_.load_state_dict(self.state["module"])
+            net.criterion_.load_state_dict(self.state["criterion"])
+        except RuntimeError as error:
+            raise ValueError(
+                f"{self.path} holds another network than the present code builds "
+                f"({error}). Delete it to train anew."
+            ) from error
+        net.history.extend({**row, "batches": []} for row in self.state["history"])
+        self.state = None
+
+    def _keep(self, net, **state):
+        state |= {
+            "module": net.module_.state_dict(),
+            "criterion": net.criterion_.state_dict(),
+            "history": plain_history(net.history),
+        }
+        n_epochs = len(net.history)
+        header = {
+            "checkpoint": FORMAT,
+            "fit": self.path.stem,
+            "epochs": n_epochs,
+            "finished": self.is_finished,
+        }
+        content = _encoded(header, state)
+        try:
+            replace_file(self.path, content)
+        except OSError as error:
+            raise _like(
+                error,
+                f"The checkpoint of epoch {n_epochs} cannot be written to {self.path} "
+                f"({error.strerror}). {self._what_is_kept()} {self._way_out(len(content))}",
+            ) from error
+        self.n_kept = n_epochs
+
+    def _try_out(self, net):
+        """Write and remove a file of the size to come, beside the present one."""
+        weights = net.module_.state_dict().values()
+        size = sum(weight.numel() * weight.element_size() for weight in weights)
+        size *= STATES_PER_FILE * (1 if self.n_kept else 2)
+        try:
+            remove_leftovers(self.path)
+            try_to_write(self.path, size)
+        except OSError as error:
+            raise _like(
+                error,
+                f"No checkpoint can be written to checkpoint_dir={str(self.path.parent)!r} "
+                f"({error.strerror}), so training has not begun. {self._what_is_kept()} "
+                f"{self._way_out(size)}",
+            ) from error
+
+    def _read(self, device):
+        """Header and state in the file, or None without one that can be used."""
+        try:
+            return _decoded(self.path.read_bytes(), self.path.stem, device)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _like(
+                error,
+                f"The checkpoint {self.path} cannot be read ({error.strerror}). Make it "
+                "readable, or delete it to train anew.",
+            ) from error
+        except ValueError as error:
+            warnings.warn(
+                f"{self.path} is no checkpoint to go on from: {error}. {self.label} "
+                "begins anew, with the same result, and replaces the file.",
+                UserWarning,
+                stacklevel=2,
+            )
+            return None
+
+    def _what_is_kept(self):
+        if self.n_kept == 0:
+            return "There is none from before."
+        return f"That of epoch {self.n_kept} is kept, and the same fit goes on from it."
+
+    def _way_out(self, size):
+        return (
+            f"Make room for {size / MIB:.1f} MiB there, or give a folder that takes files "
+            "as checkpoint_dir, with the present files moved to it."
+        )
+
+    def _say(self, text):
+        if self.verbose:
+            print(f"{self.label} {text}", file=sys.stderr, flush=True)
+
+
+def checkpoint_path(folder, name, *parts):
+    """The file of one fit: its name ends in a hash of all that decides the result.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        A leading ``~`` is the home directory.
+    name : str
+    *parts : object
+        Parameters, arrays and seeds of the fit.
+
+    Examples
+    --------
+    >>> one, same, other = (checkpoint_path("kept", "fit", lr) for lr in (0.1, 0.1, 0.2))
+    >>> one.parent.name, one == same, one == other
+    ('kept', True, False)
+    """
+    try:
+        # Other versions may train otherwise, and memory maps hold what arrays hold.
+        key = joblib.hash((FORMAT, version("skcluster"), parts), coerce_mmap=True)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"checkpoint_dir needs parameters that can be pickled, to tell fits apart "
+            f"({error}). Define callbacks and their functions in a module."
+        ) from error
+    return Path(os.path.expanduser(folder)) / f"{name}-{key}.checkpoint"
+
+
+def train_net(net, batches, max_epochs, checkpoint=None):
+    """Train a net to the end, from where its checkpoint left off if there is one.
+
+    Parameters
+    ----------
+    net : MassNet
+        Initialized; `checkpoint` is the last of its callbacks that change anything.
+    batches : torch dataset
+    max_epochs : int
+    checkpoint : Checkpoint or None, default=None
+    """
+    n_done = 0 if checkpoint is None else checkpoint.restore(net)
+    if checkpoint is not None and checkpoint.is_finished:
+        return
+    net.partial_fit(batches, epochs=max_epochs - n_done)
+    if net.interrupted_:
+        # skorch swallows Ctrl-C, and a half-trained network must not look fitted.
+        raise KeyboardInterrupt
+
+
+def _encoded(header, state):
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = json.dumps(header).encode() + b"\n" + buffer.getvalue()
+    return content + hashlib.sha256(content).digest()
+
+
+def _decoded(content, name, device):
+    content, digest = content[:-DIGEST_SIZE], content[-DIGEST_SIZE:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError("it was cut off or altered (its checksum is wrong)")
+    line, state = content.split(b"\n", 1)
+    header = json.loads(line)
+    if header["fit"] != name:
+        raise ValueError(f"it belongs to another fit ({header['fit']})")
+    try:
+        return header, torch.load(io.BytesIO(state), device, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise ValueError(f"torch {torch.__version__} refuses to read it") from error
+
+
+def _generators(net):
+    states = {
+        "torch": torch.get_rng_state(),
+        "batches": net.iterator_train__generator.get_state(),
+    }
+    if torch.device(net.device).type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(net.device)
+    return states
+
+
+def _restore_generators(net, states):
+    torch.set_rng_state(states["torch"].cpu())
+    net.iterator_train__generator.set_state(states["batches"].cpu())
+    if "cuda" in states and torch.device(net.device).type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"].cpu(), net.device)
+
+
+def _learned(callback):
+    """What a callback has learned, as far as it can be stored without code."""
+    learned = {}
+    for name, value in vars(callback).items():
+        if name.endswith("_") and not isinstance(value, type):
+            value = value.state_dict() if _has_state(value) else value
+            with contextlib.suppress(TypeError):
+                learned[name] = _storable(value)
+    return learned
+
+
+def _restore_learned(callback, learned):
+    for name, value in learned.items():
+        present = getattr(callback, name, None)
+        if _has_state(present):
+            present.load_state_dict(value)
+        else:
+            setattr(callback, name, value)
+
+
+def _has_state(value):
+    """Whether a value is like torch's schedulers of the learning rate."""
+    return hasattr(value, "state_dict") and hasattr(value, "load_state_dict")
+
+
+def _storable(value):
+    """A value of types that torch.load(weights_only=True) takes; else a TypeError."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {_storable(key): _storable(each) for key, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_storable, value))
+    if value is None or isinstance(value, int | float | str | torch.Tensor):
+        return value
+    raise TypeError(f"{type(value).__name__} cannot be stored.")
+
+
+def _like(error, message):
+    """An error of the same type and number with another message."""
+    other = type(error)(message)
+    other.errno = error.errno
+    return other

@@ -1,0 +1,99 @@
+"""Files that are replaced at a stroke and outlast a kill, a full disk and a reboot."""
+
+import contextlib
+import errno
+import os
+import tempfile
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+def replace_file(path, content):
+    """Write bytes to the disk beside a path, then put them in its place.
+
+    Whatever stops this, there is the old file or the new one, and a part of the new one
+    at worst, which `remove_leftovers` knows from a file that is still being written.
+
+    Parameters
+    ----------
+    path : Path
+    content : bytes
+    """
+    with _part_beside(path, content) as partial:
+        os.replace(partial, path)
+        _sync_folder(path.parent)
+
+
+def try_to_write(path, size):
+    """Write and remove a file of `size` bytes beside a path, to see an error now.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made.
+    size : int
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Random bytes, because some file systems store zeros in no space.
+    with _part_beside(path, os.urandom(size)):
+        pass
+
+
+def remove_leftovers(path):
+    """Remove what dead processes left half-written beside a path.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    if fcntl is None:
+        return
+    for partial in path.parent.glob(f"{path.name}.*.part"):
+        with contextlib.suppress(OSError), open(partial, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            partial.unlink()
+
+
+@contextlib.contextmanager
+def _part_beside(path, content):
+    handle, partial = tempfile.mkstemp(".part", f"{path.name}.", path.parent)
+    try:
+        with open(handle, "wb") as file, _claimed(partial):
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            yield partial
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+
+
+@contextlib.contextmanager
+def _claimed(path):
+    """Lock a file that is being written; the system unlocks it when the process dies."""
+    if fcntl is None:
+        yield
+        return
+    with open(path, "rb") as file:
+        # Where there are no locks, nothing is taken for a leftover either.
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sync_folder(folder):
+    """Make a replacement outlast a reboot, where folders can be synchronized."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
