@@ -1,6 +1,9 @@
 """The `skcluster` command, from simulated lists to masses, and its exit codes."""
 
+import contextlib
+import io
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -389,26 +392,59 @@ LADDER = [
 ]
 
 
-@pytest.mark.filterwarnings(
+FEW_CLUSTERS = pytest.mark.filterwarnings(
     # 120 clusters leave some of the eleven redshifts too poor for a bin of their own.
     "ignore:.*were merged into their nearest neighbors:UserWarning"
 )
-def test_demo_prints_five_rows_and_writes_table_and_figures(tmp_path, capsys):
-    command = ["demo", "--clusters=120", *TINY, "--output", tmp_path / "demo"]
-    code, out, err = outcome(capsys, *command)
-    assert code == 0
+
+
+@pytest.fixture(scope="module")
+def demo_run(folder):
+    """Standard output and error of a demo that keeps its trained folds."""
+    out, err = io.StringIO(), io.StringIO()
+    command = ["demo", "--clusters=120", *TINY, "--output", str(folder / "demo")]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert main([*command, "--checkpoints", str(folder / "kept")]) == 0
+    return out.getvalue(), err.getvalue()
+
+
+@FEW_CLUSTERS
+def test_demo_prints_five_rows_and_writes_table_and_figures(folder, demo_run):
+    out, err = demo_run
     header, _, *rows = out.splitlines()
     assert "std [%]" in header
     assert [row.startswith(name) for row, name in zip(rows, LADDER, strict=True)]
-    table = Table.read(tmp_path / "demo" / "table.csv")
+    table = Table.read(folder / "demo" / "table.csv")
     assert list(table["estimator"]) == LADDER
     assert set(table["n_clusters"]) == {120}
     for name in ("maps.png", "masses.png"):
-        picture = (tmp_path / "demo" / name).read_bytes()
+        picture = (folder / "demo" / name).read_bytes()
         assert picture.startswith(b"\x89PNG\r\n")
-    assert not (tmp_path / "demo" / "checkpoints").exists()
+    assert len(list((folder / "demo").iterdir())) == 3
     assert "Mock survey: 120 clusters, " in err
     assert err.count("fold 8/8") == 5
+
+
+@FEW_CLUSTERS
+def test_demo_reads_trained_folds_and_removes_only_a_folder_of_its_own(
+    folder, demo_run, monkeypatch, capsys
+):
+    def no_training(*args, **kwargs):
+        raise AssertionError("A trained fold is trained again.")
+
+    monkeypatch.setattr("skcluster.regressors.mass_net.MassNet.fit_loop", no_training)
+    files = sorted((folder / "kept").iterdir())
+    assert len(files) == 2 * 8
+    again = folder / "again"
+    shutil.copytree(folder / "kept", again / "demo-checkpoints")
+    command = ["demo", "--clusters=120", *TINY, "--jobs=1", "--output", again]
+    assert outcome(capsys, *command)[0] == 0
+    assert not (again / "demo-checkpoints").exists()
+    assert sorted((folder / "kept").iterdir()) == files
+    one, other = (Table.read(folder / run / "table.csv") for run in ("demo", "again"))
+    one.remove_column("seconds")
+    other.remove_column("seconds")
+    assert (one == other).all()
 
 
 def test_an_interrupted_demo_says_that_it_goes_on(tmp_path, monkeypatch, capsys):

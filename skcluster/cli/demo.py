@@ -33,6 +33,11 @@ def add_demo(commands):
     parser.add_argument(
         "--output", default="skcluster-demo", help="folder for the results"
     )
+    parser.add_argument(
+        "--checkpoints",
+        help="folder that keeps trained folds, so that the same command need not train "
+        "them again; default: one in the results' folder, removed at the end",
+    )
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=demo)
     return parser
@@ -56,7 +61,7 @@ def demo(arguments):
         f"{survey.sample.photons.offsets[-1]:,} photons, "
         f"{time.perf_counter() - started:.1f} s."
     )
-    checkpoints = folder / "checkpoints"
+    checkpoints = arguments.checkpoints or folder / "demo-checkpoints"
     try:
         comparison = compare_estimators(
             paper_ladder(survey.sample, arguments, checkpoints),
@@ -69,7 +74,8 @@ def demo(arguments):
     except KeyboardInterrupt:
         say("\nThe same command goes on from here.")
         raise
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    if not arguments.checkpoints:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     table = comparison.table
     print_table(table if arguments.json else readable(table), as_json=arguments.json)
     _write(folder, comparison, survey)
@@ -106,7 +112,7 @@ def paper_ladder(sample, arguments, checkpoints):
             random_state=arguments.seed,
             device=arguments.device,
             n_threads=1,
-            checkpoint_dir=str(checkpoints),
+            checkpoint_dir=checkpoints,
         )
         pipeline = make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
         mapper = PhotonMapper(bands=bands, n_pixels=arguments.pixels)
