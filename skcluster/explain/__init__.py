@@ -2,8 +2,9 @@
 
 `SaliencyExplainer` differentiates a network's log10 M with respect to every pixel,
 `proxy_saliency` does it for a photon count; both are arrays like the sample's maps. They
-are summed up by radius (`radial_saliency`), by source (`source_attention`) and by band
-(`band_attention`). `check_planted_attention`, `randomized_weights` and
+are summed up by radius (`radial_saliency`), by source (`source_attention`, and at equal
+radius by `equal_radius_contrast`) and by band (`band_attention`).
+`check_planted_attention`, `randomized_weights` and
 `saliency_similarity` ask whether an explanation can be believed.
 """
 
@@ -14,6 +15,7 @@ _NAMES_OF_MODULE = {
     "proxy": ("proxy_saliency",),
     "radial": ("radial_saliency",),
     "sources": ("source_maps", "source_masks", "source_attention"),
+    "contrast": ("equal_radius_contrast",),
     "bands": ("band_attention",),
     "over_clusters": ("binned",),
     "self_test": ("check_planted_attention",),

@@ -150,7 +150,7 @@ def source_attention(saliency, masks, *, counts=None, groups=None, random_state=
     (array([3.]), array([0.5]), array([-0.78]))
     """
     saliency = checked_saliency(saliency, without_sign=True)
-    masks = {name: _checked_mask(name, masks[name], saliency) for name in masks}
+    masks = {name: checked_mask(name, masks[name], saliency) for name in masks}
     sums, total = _masked_sums(saliency, masks)
     seed = seed_of(random_state)
     result = Bunch()
@@ -197,7 +197,8 @@ def _photons_inside(maps, mask):
     return _band_sum(maps).multiply(mask.reshape(len(mask), -1)).sum(axis=1)
 
 
-def _checked_mask(name, mask, saliency):
+def checked_mask(name, mask, saliency):
+    """A mask as booleans, one a pixel of the saliency."""
     mask = np.asarray(mask, bool)
     wanted = (len(saliency), *saliency.shape[2:])
     if mask.shape != wanted:
