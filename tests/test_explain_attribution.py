@@ -484,7 +484,7 @@ def test_the_proxy_looks_harder_at_planted_bright_pixels():
     # Eq. 13: a pixel with nine photons has the saliency of ten empty ones.
     counts = np.zeros((1, 1, 4, 4))
     counts[0, 0, 1, 2] = 9
-    counts[0, 0, 3, 0] = 1
+    counts[0, 0, 3, 1] = 1
     sample = ClusterSample([0.1], maps=counts)
     maps = LogScaler().transform(sample).maps
     agn, icm = counts[:, 0] == 9, counts[:, 0] == 1

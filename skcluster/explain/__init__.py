@@ -12,6 +12,7 @@ import importlib
 
 _NAMES_OF_MODULE = {
     "saliency": ("SaliencyExplainer", "cross_val_saliency"),
+    "added_photon": ("photon_response",),
     "proxy": ("proxy_saliency",),
     "radial": ("radial_saliency",),
     "sources": ("source_maps", "source_masks", "source_attention"),

@@ -8,7 +8,7 @@ from .radial import checked_r500c, pixel_radius
 CLUSTERS_PER_BLOCK = 256
 
 
-def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=2.3):
+def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
     r"""Saliency of the mass that follows from a photon count (paper Eq. 13).
 
     With :math:`x = \log_{10}(n + 1)`, the count :math:`N = \sum_{ij} (10^{x_{ij}} - 1)`
@@ -20,8 +20,10 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=2.3):
         S_{ij} = \frac{\partial \log_{10} M}{\partial x_{ij}}
                = \frac{10^{x_{ij}}}{\alpha N}
 
-    for pixels that are counted; 0 for the others. A factor that is common to a cluster's
-    n, such as that of `RedshiftNormalizer`, cancels in dN / N, but the 1 of
+    for pixels that are counted; 0 for the others. By default those are counted whose
+    centre lies within `half_width` of the cluster's, as `ProxyMeasurer` counts N_phot
+    inside a circle and not in the whole square. A factor that is common to a cluster's n,
+    such as that of `RedshiftNormalizer`, cancels in dN / N, but the 1 of
     :math:`\log_{10}(n + 1)` stays: give the maps that the network is given.
 
     Parameters
@@ -29,15 +31,17 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=2.3):
     maps : SparseMaps or array of shape (n_clusters, n_bands, n_pixels, n_pixels)
         Log-scaled, x. All bands are counted.
     slope : float or array-like of shape (n_clusters,)
-        :math:`\alpha`, as in ``EvrardProxyRegressor.slope_``.
+        :math:`\alpha`, as in ``EvrardProxyRegressor.slope_``, that of the cluster's
+        redshift bin.
     inside : bool array, default=None
-        Pixels that are counted; its shape is broadcast to that of the maps. None counts
-        all.
+        Pixels that are counted instead; its shape is broadcast to that of the maps. True
+        counts the whole square.
     r500c : array-like of shape (n_clusters,), default=None
         Count the pixels whose centre lies within this radius [comoving Mpc/h], as for
         N_phot,500c. Not together with `inside`.
-    half_width : float, default=2.3
-        Half the side of the maps [comoving Mpc/h].
+    half_width : float, default=None
+        Half the side of the maps, and radius of the circle [comoving Mpc/h]. None is that
+        of the PhotonMapper that made the maps, or 2.3 where they do not know it.
 
     Returns
     -------
@@ -47,7 +51,8 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=2.3):
     Notes
     -----
     Per photon, this mass has the same saliency in every counted pixel,
-    :math:`1 / (\alpha N \ln 10)`. In the paper, the sum before Eq. 13 lacks the -1.
+    :math:`1 / (\alpha N \ln 10)`. Pixels that the circle cuts are counted as a whole or not
+    at all, as their centres lie. In the paper, the sum before Eq. 13 lacks the -1.
 
     Examples
     --------
@@ -67,6 +72,9 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=2.3):
         )
     n = len(maps)
     slope = _checked_slope(slope, n)
+    if half_width is None:
+        geometry = getattr(maps, "geometry", None)
+        half_width = 2.3 if geometry is None else geometry.half_width
     counted = _counted(maps.shape, inside, r500c, half_width)
     is_single = getattr(maps, "dtype", np.float32) == np.float32
     saliency = np.empty(maps.shape, np.float32 if is_single else np.float64)
@@ -84,11 +92,11 @@ def _counted(shape, inside, r500c, half_width):
     """Which pixels are counted, as a function of the rows."""
     if inside is not None and r500c is not None:
         raise ValueError("Give inside or r500c, not both: each says what is counted.")
+    radius = pixel_radius(shape[-2:], half_width)
     if r500c is not None:
         r500c = checked_r500c(r500c, shape[0])[:, None, None, None]
-        radius = pixel_radius(shape[-2:], half_width)
         return lambda rows: radius <= r500c[rows]
-    inside = np.ones((1, 1, 1, 1), bool) if inside is None else inside
+    inside = radius <= half_width if inside is None else inside
     inside = np.broadcast_to(np.asarray(inside, bool), shape)
     return lambda rows: inside[rows]
 

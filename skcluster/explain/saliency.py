@@ -20,7 +20,7 @@ from .methods import (
     Options,
     require_captum,
 )
-from .steps import check_derivatives, per_photon_factor, split_network, transformed
+from .steps import change_by_a_photon, check_increments, split_network, transformed
 
 MAPS_PER_BATCH = 8
 """On a CPU; more are not faster."""
@@ -59,11 +59,11 @@ class SaliencyExplainer:
     signed : bool, default=False
         Keep the sign instead of the absolute value.
     per_photon : bool, default=False
-        Go on to raw counts m, through the steps of the Pipeline:
-        :math:`\partial f / \partial m` [dex per photon added to the pixel]. It is the
-        linear response: a photon in an empty pixel is no small change of its logarithm,
-        and the true change may differ. Not for ``integrated_gradients`` and
-        ``deep_dream``, which are no derivatives.
+        Go on to raw counts, through the steps of the Pipeline: the derivative times what
+        one photon more changes of the pixel's x,
+        :math:`S_{ij} \, [x(m_{ij} + 1) - x(m_{ij})]` [dex per photon added]. See the
+        notes. Not for ``integrated_gradients`` and ``deep_dream``, which are no
+        derivatives.
     n_samples : int, default=32
         Noisy maps, or steps.
     noise : float, default=0.2
@@ -83,6 +83,19 @@ class SaliencyExplainer:
     Notes
     -----
     The joint network's saliency is that of its maps, with the cubes held fixed.
+
+    With f the factor of `RedshiftNormalizer`, which is often 2 to 20,
+    ``per_photon=True`` takes the secant
+
+    .. math::
+
+        x(m + 1) - x(m) = \log_{10} \frac{(m + 1) f + 1}{m f + 1}
+
+    and not the slope :math:`f / [(m f + 1) \ln 10]` of an infinitesimal part of a photon,
+    which is up to ten times as large where a pixel is empty. The network's own response
+    remains linear: a photon in an empty pixel changes x by log10(f + 1), over which some
+    of the network's ReLUs and pooling windows switch. `photon_response` adds the photon
+    and asks again.
 
     A cluster's saliency does not depend on its neighbours in the sample.
 
@@ -151,16 +164,16 @@ class SaliencyExplainer:
         """
         self._check_parameters()
         steps, regressor = split_network(self.estimator)
-        X, derivatives = transformed(steps, X)
+        X, increments = transformed(steps, X)
         if self.per_photon:
-            check_derivatives(derivatives)
+            check_increments(increments)
         inputs = regressor._read(X)
         regressor._check_shape(inputs)
         saliency = self._explain_inputs(regressor, inputs)
         if self.per_photon:
             for row in range(0, len(saliency), MAPS_PER_BATCH):
                 rows = slice(row, row + MAPS_PER_BATCH)
-                saliency[rows] *= per_photon_factor(derivatives, rows)
+                saliency[rows] *= change_by_a_photon(increments, rows)
         return saliency if self.signed else np.abs(saliency, out=saliency)
 
     def _explain_inputs(self, regressor, inputs):

@@ -55,11 +55,11 @@ def _flat(steps):
 
 
 def transformed(steps, X):
-    """What the steps make of X, and the functions whose product is ∂x/∂m.
+    """What the steps make of X, and what becomes of a photon on its way through them.
 
-    Each function takes rows and returns the derivative of one step's maps with respect
-    to the maps that it was given; a step that leaves the maps alone has none. None stands
-    for a step whose derivative is not known.
+    Each function takes what is added to the pixels that a step is given, and rows, and
+    returns what that adds to the pixels that the step makes; a step that leaves the maps
+    alone has none. None stands for a step of which that is not known.
 
     Parameters
     ----------
@@ -69,42 +69,42 @@ def transformed(steps, X):
     Returns
     -------
     X : what the last of them returns
-    derivatives : list of (step, callable or None)
+    increments : list of (step, callable or None)
         From the counts to the last step.
     """
-    derivatives = []
+    increments = []
     for step in steps:
         before, X = X, step.transform(X)
         if isinstance(step, PhotonMapper):
-            derivatives = []
+            increments = []
         elif isinstance(step, LogScaler):
-            derivatives.append((step, _of_log_scaler(X)))
+            increments.append((step, _of_log_scaler(X)))
         elif isinstance(step, RedshiftNormalizer):
-            derivatives.append((step, _of_normalizer(step, before.redshift)))
+            increments.append((step, _of_normalizer(step, before.redshift)))
         elif _maps(before) is not _maps(X):
-            derivatives.append((step, None))
-    return X, derivatives
+            increments.append((step, None))
+    return X, increments
 
 
-def per_photon_factor(derivatives, rows):
-    """∂x/∂m of the pixels of some clusters, the product over the steps."""
-    factor = 1.0
-    for _, derivative in derivatives:
-        factor = factor * derivative(rows)
-    return factor
+def change_by_a_photon(increments, rows):
+    """What one photon more, in each pixel of some clusters, changes of that pixel's x."""
+    change = 1.0
+    for _, increment in increments:
+        change = increment(change, rows)
+    return change
 
 
-def check_derivatives(derivatives):
+def check_increments(increments):
     """Refuse a saliency per photon where the way back to counts is not known."""
-    names = ", ".join(type(step).__name__ for step, _ in derivatives)
-    unknown = [type(step).__name__ for step, known in derivatives if known is None]
+    names = ", ".join(type(step).__name__ for step, _ in increments)
+    unknown = [type(step).__name__ for step, known in increments if known is None]
     if unknown:
         raise ValueError(
-            f"per_photon=True goes back from the network to counts, but the derivative of "
-            f"{unknown[0]} is not known (the steps are {names}). Give a Pipeline of "
+            f"per_photon=True goes back from the network to counts, but what {unknown[0]} "
+            f"does to a photon is not known (the steps are {names}). Give a Pipeline of "
             "PhotonMapper, RedshiftNormalizer, LogScaler and steps that leave maps alone."
         )
-    if not derivatives:
+    if not increments:
         raise ValueError(
             "per_photon=True goes back from the network to counts, but the estimator has "
             "no step that makes its maps of counts. Give a fitted Pipeline with "
@@ -114,14 +114,14 @@ def check_derivatives(derivatives):
 
 def _of_log_scaler(after):
     maps = _maps(after)
-    # x = log10(n + 1), so dx/dn = 1 / (ln 10 (n + 1)) = 10^-x / ln 10.
-    return lambda rows: 10.0 ** -np.asarray(maps[rows]) / LN_10
+    # log10(n + d + 1) - log10(n + 1) = log10(1 + d / (n + 1)), and n + 1 = 10^x.
+    return lambda added, rows: np.log1p(added * 10.0 ** -np.asarray(maps[rows])) / LN_10
 
 
 def _of_normalizer(step, redshift):
     expected = 10 ** (step.slope_ * redshift + step.intercept_)
     factor = step.pivot_count / expected
-    return lambda rows: factor[rows, None, None, None]
+    return lambda added, rows: added * factor[rows, None, None, None]
 
 
 def _maps(X):

@@ -1,0 +1,206 @@
+"""Saliency per photon, and of a photon count, against photons that are really added."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.pipeline import make_pipeline
+
+from skcluster import (
+    EvrardProxyRegressor,
+    LogScaler,
+    PhotonMapper,
+    ProxyMeasurer,
+    RedshiftNormalizer,
+    SaliencyExplainer,
+    XrayCNNRegressor,
+    proxy_saliency,
+)
+from skcluster.cosmology import comoving_distance, plane_to_sky, sky_to_plane
+from skcluster.datasets import make_mock_survey
+from skcluster.explain import photon_response
+from skcluster.explain.self_test import WeighingRegressor
+
+
+def with_photon(sample, row, column, n_pixels):
+    """The sample with a photon more at the centre of one pixel of each cluster."""
+    west, north = (np.array([column, row]) + 0.5) * 4.6 / n_pixels - 2.3
+    more = []
+    for i in range(len(sample)):
+        distance = comoving_distance(sample.redshift[i : i + 1])[0]
+        ra, dec = plane_to_sky(west / distance, north / distance, *sample.center[i])
+        photon = {"ra": ra, "dec": dec, "energy": 1.0, "origin": 0}
+        table = sample.photons.table(i)
+        more.append({name: np.append(table[name], photon[name]) for name in table})
+    return sample.assign(photons=more)
+
+
+@pytest.fixture(scope="module")
+def survey():
+    """Forty clusters, without the photons in pixels that the circle of N_phot cuts."""
+    survey = make_mock_survey(40, random_state=0, galaxies=False)
+    sample = survey.sample
+    photons = sample.photons
+    x, y = sky_to_plane(
+        photons["ra"], photons["dec"], *sample.center.T, repeats=photons.lengths
+    )
+    distance = comoving_distance(sample.redshift)
+    radius = np.hypot(x, y) * np.repeat(distance, photons.lengths)
+    survey.sample = sample.assign(photons=photons.select(np.abs(radius - 2.3) > 0.11))
+    return survey
+
+
+@pytest.fixture(scope="module")
+def pipeline(survey):
+    """The paper's steps, with their defaults, and its network after a few epochs."""
+    network = XrayCNNRegressor(
+        max_epochs=6, batch_size=10, random_state=0, device="cpu", n_threads=1
+    )
+    steps = PhotonMapper(n_pixels=32), RedshiftNormalizer(), LogScaler()
+    return make_pipeline(*steps, network).fit(survey.sample, survey.log_mass)
+
+
+@pytest.fixture(scope="module")
+def responses(survey, pipeline):
+    """Counts, saliency per photon and the true response of many pixels of clusters."""
+    sample = survey.sample[:9]
+    explainer = SaliencyExplainer(pipeline, per_photon=True, signed=True)
+    found = []
+    for i, saliency in enumerate(explainer.explain(sample)):
+        counts = np.asarray(pipeline[0].transform(sample[[i]]).maps)[0]
+        filled, empty = np.argwhere(counts > 0), np.argwhere(counts == 0)
+        pixels = np.concatenate([filled[::3], empty[::20]])
+        true = photon_response(pipeline, sample[[i]], pixels)
+        found.append([counts[*pixels.T], saliency[*pixels.T], true])
+    return np.concatenate(found, axis=1)
+
+
+def slope(true, told):
+    """Of the true response against what the saliency told, through the origin."""
+    return (true * told).sum() / (told**2).sum()
+
+
+def test_saliency_per_photon_is_what_a_photon_does_in_pixels_that_have_some(responses):
+    counts, told, true = responses
+    filled = counts > 0
+    assert filled.sum() > 200
+    assert_allclose(slope(true[filled], told[filled]), 1, atol=0.12)
+    assert np.corrcoef(true[filled], told[filled])[0, 1] > 0.85
+    many = counts >= 3
+    assert_allclose(slope(true[many], told[many]), 1, atol=0.06)
+
+
+def test_in_empty_pixels_the_networks_own_kinks_remain(responses):
+    counts, told, true = responses
+    empty = counts == 0
+    # The documentation says so: right in sign and order of magnitude, on the whole.
+    assert 0.2 < slope(true[empty], told[empty]) < 0.9
+
+
+def test_the_slope_of_the_logarithm_would_be_far_off(survey, pipeline, responses):
+    counts, told, true = responses
+    f = 4000 / 10 ** (
+        pipeline[1].slope_ * survey.sample.redshift[:9] + pipeline[1].intercept_
+    )
+    assert f.max() > 10
+    f = f.mean()
+    over = (f / ((counts * f + 1) * np.log(10))) / np.log10(1 + f / (counts * f + 1))
+    assert slope(true, told * over) < 0.6 * slope(true, told)
+
+
+@pytest.mark.parametrize("method", ["gradient", "smoothgrad"])
+def test_a_photon_in_a_linear_network_does_what_the_saliency_says(sample, method):
+    weight = np.random.default_rng(0).normal(0, 0.1, (1, 16, 16))
+    steps = PhotonMapper(n_pixels=16), RedshiftNormalizer(), LogScaler()
+    pipeline = make_pipeline(*steps, WeighingRegressor(weight)).fit(sample)
+    explainer = SaliencyExplainer(
+        pipeline, per_photon=True, signed=True, method=method, n_samples=2
+    )
+    saliency = explainer.explain(sample)
+    before = pipeline.predict(sample)
+    for row, column in ((11, 2), (7, 8)):
+        added = pipeline.predict(with_photon(sample, row, column, 16)) - before
+        assert np.abs(added).max() > 1e-3
+        assert_allclose(added, saliency[:, 0, row, column], rtol=1e-3, atol=2e-6)
+
+
+def test_photon_response_is_the_prediction_with_a_photon_more(survey, pipeline):
+    sample = survey.sample[:5]
+    pixels = [[0, 15, 17], [0, 3, 28]]
+    moved = [with_photon(sample, *pixel[1:], 32) for pixel in pixels]
+    wanted = [pipeline.predict(each) - pipeline.predict(sample) for each in moved]
+    found = [photon_response(pipeline, sample[[i]], pixels) for i in range(5)]
+    assert_allclose(found, np.transpose(wanted), atol=2e-6)
+    assert np.abs(found).max() > 1e-4
+    mapped = pipeline[0].transform(sample)
+    assert_array_equal(photon_response(pipeline[1:], mapped[[3]], pixels), found[3])
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        ([[0, 32, 0]], r"inside maps of shape \(1, 32, 32\), got \[\[ 0 32  0\]\]"),
+        ([[1, 0, 0]], r"rows of \(band, row, column\)"),
+        ([[0, -1, 0]], r"rows of \(band, row, column\)"),
+        ([[0.0, 1.0, 1.0]], r"integers inside maps"),
+        ([0, 1, 1], r"integers inside maps"),
+    ],
+)
+def test_a_photon_needs_a_pixel_of_the_map(survey, pipeline, pixels, words):
+    with pytest.raises(ValueError, match=words):
+        photon_response(pipeline, survey.sample[:1], pixels)
+
+
+def test_photons_are_added_to_one_cluster(survey, pipeline):
+    with pytest.raises(ValueError, match="photons to one cluster, got 2"):
+        photon_response(pipeline, survey.sample[:2], [[0, 1, 1]])
+
+
+@pytest.fixture(scope="module")
+def proxy(survey):
+    """N_phot and its mass as the package measures them, a slope for each snapshot."""
+    measurer = ProxyMeasurer(proxies=("n_phot",), with_redshift=True)
+    regressor = EvrardProxyRegressor(redshift_column=-1, redshift_bins=3)
+    return make_pipeline(measurer, regressor).fit(survey.sample, survey.log_mass)
+
+
+def proxy_per_photon(survey, proxy):
+    """Saliency of N_phot's mass per infinitesimal photon, by the maps and their slopes."""
+    scale = RedshiftNormalizer()
+    mapped = PhotonMapper(n_pixels=32).transform(survey.sample)
+    normalized = scale.fit_transform(mapped)
+    x = np.asarray(LogScaler().transform(normalized).maps, float)
+    ln_s = proxy[0].transform(survey.sample)
+    step = np.array([1.0, 0.0])
+    slope = 1 / np.log(10) / (proxy[1].predict(ln_s + step) - proxy[1].predict(ln_s))
+    assert len(np.unique(slope.round(6))) == 3
+    f = 4000 / 10 ** (scale.slope_ * survey.sample.redshift + scale.intercept_)
+    to_counts = f[:, None, None, None] * 10.0**-x / np.log(10)
+    return (proxy_saliency(x, slope) * to_counts)[:, 0], np.exp(ln_s[:, 0])
+
+
+@pytest.mark.parametrize("pixel", [(16, 16), (10, 5), (31, 15), (27, 27)])
+def test_a_photon_that_proxy_measurer_counts_does_what_proxy_saliency_says(
+    survey, proxy, pixel
+):
+    saliency, n_phot = proxy_per_photon(survey, proxy)
+    added = proxy.predict(with_photon(survey.sample, *pixel, 32))
+    added -= proxy.predict(survey.sample)
+    # ln(N + 1) - ln N is not quite 1 / N.
+    secant = n_phot * np.log1p(1 / n_phot)
+    assert_allclose(saliency[:, *pixel] * secant, added, rtol=1e-4)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (31, 2), (29, 30)])
+def test_photons_in_the_corners_of_the_square_move_no_proxy_mass(survey, proxy, corner):
+    saliency, _ = proxy_per_photon(survey, proxy)
+    added = proxy.predict(with_photon(survey.sample, *corner, 32))
+    assert_array_equal(added, proxy.predict(survey.sample))
+    assert not saliency[:, *corner].any()
+
+
+def test_moving_a_photon_inside_the_circle_moves_no_proxy_mass(survey, proxy):
+    saliency, _ = proxy_per_photon(survey, proxy)
+    inside = saliency[0][saliency[0] > 0]
+    assert_allclose(inside, inside[0], rtol=1e-6)
+    # 32² pixels, of which π / 4 lie in the circle.
+    assert_allclose(len(inside), 32**2 * np.pi / 4, rtol=0.02)
