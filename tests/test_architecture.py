@@ -40,7 +40,7 @@ ARROWS = {
         "metrics",
         "model_selection",
     },
-    "plotting": {"sample", "metrics", "posterior", "explain"},
+    "plotting": {"sample", "maps", "metrics", "posterior", "explain"},
 }
 # These stand above the river and may look at all of it.
 ARROWS |= {top: {*ARROWS, "__init__"} for top in ("__init__", "__main__", "cli")}

@@ -69,7 +69,7 @@ def test_a_source_in_the_north_west_is_seen_there():
 
 def test_circles_have_the_radii_of_their_clusters(sample):
     mapped = PhotonMapper(n_pixels=16).transform(sample)
-    display = PhotonMapDisplay.from_sample(mapped, [7, 3]).plot()
+    display = PhotonMapDisplay.from_sample(mapped, [7, 3])
     radii = [circle.radius for circle in display.circles_]
     assert_array_equal(radii, sample.r500c[[7, 3]])
     assert {circle.center for circle in display.circles_} == {(0, 0)}
@@ -80,7 +80,7 @@ def test_circles_have_the_radii_of_their_clusters(sample):
 def test_bands_are_summed_and_empty_pixels_are_blank(sample):
     bands = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
     mapped = PhotonMapper(bands=bands, n_pixels=16).transform(sample)
-    display = PhotonMapDisplay.from_sample(mapped, [5]).plot()
+    display = PhotonMapDisplay.from_sample(mapped, [5])
     shown = display.images_[0].get_array()
     expected = np.asarray(mapped.maps)[5].sum(axis=0)
     assert_array_equal(shown.filled(0), expected)
@@ -99,9 +99,9 @@ def test_panels_share_one_scale_that_reaches_the_brightest_pixel():
 
 def test_titles_tell_redshift_and_mass(sample, log_mass):
     mapped = PhotonMapper(n_pixels=16).transform(sample)
-    plain = PhotonMapDisplay.from_sample(mapped, [2]).plot()
+    plain = PhotonMapDisplay.from_sample(mapped, [2])
     assert plain.axes_[0, 0].get_title() == f"z = {sample.redshift[2]:.2f}"
-    told = PhotonMapDisplay.from_sample(mapped, [2], log_mass=log_mass).plot()
+    told = PhotonMapDisplay.from_sample(mapped, [2], log_mass=log_mass)
     assert f"= {log_mass[2]:.2f}, z = " in told.axes_[0, 0].get_title()
 
 
@@ -386,7 +386,7 @@ def test_x_rays_and_galaxies_lie_on_one_sky(in_bands, log_mass):
 
 
 def test_velocities_of_galaxies_and_cube_have_one_scale(in_bands):
-    display = MultiwavelengthDisplay.from_sample(in_bands, 2, velocity_max=4000).plot()
+    display = MultiwavelengthDisplay.from_sample(in_bands, 2, velocity_max=4000)
     counts, edges, _ = display.histogram_
     v = in_bands.galaxies[2]["v"]
     assert_array_equal(counts, np.histogram(v, edges)[0])
@@ -411,7 +411,7 @@ def test_what_is_not_known_has_no_panel(in_bands, n_bands, fields, panels):
     kept = in_bands.drop("maps", "galaxies", "cubes", "r500c")
     kept = kept.assign(maps=np.asarray(in_bands.maps)[:, :n_bands])
     kept = kept.assign(**{field: getattr(in_bands, field) for field in fields})
-    display = MultiwavelengthDisplay.from_sample(kept, 0).plot()
+    display = MultiwavelengthDisplay.from_sample(kept, 0)
     assert list(display.axes_) == panels
     assert display.circles_ == []
 

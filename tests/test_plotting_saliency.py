@@ -126,8 +126,8 @@ def test_a_network_is_explained_as_it_was_trained(network, sample, log_mass, sal
 def test_what_is_drawn_is_said(network, sample):
     rest, mapped = network[1:], MAPPER.transform(sample[:1])
     labels = {
-        "gradient": r"\partial x",
-        "smoothgrad": r"\partial n",
+        "gradient": r"\partial x$ [dex]",
+        "smoothgrad": "[dex per photon]",
         "deep_dream": "change of $x$",
     }
     for method, part in labels.items():
@@ -221,7 +221,7 @@ def test_a_network_is_looked_at_by_radius(network, sample, saliency):
 
 
 def test_sources_lie_where_their_photons_are(sample, saliency):
-    display = SourceMaskDisplay.from_sample(sample, 5, MAPPER, saliency=saliency).plot()
+    display = SourceMaskDisplay.from_sample(sample, 5, MAPPER, saliency=saliency)
     drawn(display.figure_)
     assert list(display.axes_) == ["icm", "agn", "masks", "saliency"]
     photons = sample.photons

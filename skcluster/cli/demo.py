@@ -159,7 +159,7 @@ def _write(folder, comparison, survey):
     maps = PhotonMapper(n_pixels=64).transform(sample[examples])
     display = PhotonMapDisplay.from_sample(
         maps, range(len(examples)), log_mass=log_mass[examples]
-    ).plot()
+    )
     display.figure_.suptitle("Mock clusters")
     display.figure_.savefig(folder / "maps.png", dpi=150)
     display = None

@@ -1,4 +1,4 @@
-"""What the displays of saliency ask of an estimator."""
+"""What the displays of saliency ask of an estimator, and of maps."""
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -6,12 +6,49 @@ from sklearn.utils import Bunch
 HALF_WIDTH = 2.3
 
 
-def mapper_of(estimator):
-    """The PhotonMapper that a pipeline starts with, None if there is none."""
-    steps = getattr(estimator, "steps", None)
-    first = steps[0][1] if steps else None
-    is_mapper = hasattr(first, "bands") and hasattr(first, "n_pixels")
-    return first if is_mapper else None
+def fitted_part(estimator):
+    """What a pipeline ends in; of a search or another meta-estimator, that of its copy.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skcluster import LogScaler, PhotonMapper
+    >>> fitted_part(make_pipeline(PhotonMapper(), LogScaler()))
+    LogScaler()
+    """
+    while True:
+        if hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "estimator_"):
+            estimator = estimator.estimator_
+        else:
+            return estimator
+
+
+def half_width_of(maps):
+    """Half the side of maps [comoving Mpc/h]: as they were made, or the paper's."""
+    geometry = getattr(maps, "geometry", None)
+    return HALF_WIDTH if geometry is None else geometry.half_width
+
+
+def bands_of(maps):
+    """Energy bands of maps [keV], None if they are not known."""
+    return getattr(getattr(maps, "geometry", None), "bands", None)
+
+
+def mapped(estimator, X):
+    """The maps that an estimator makes of X, or that X has."""
+    from ..explain.steps import split_network
+    from ..maps import PhotonMapper
+
+    steps, _ = split_network(estimator)
+    is_mapper = [isinstance(step, PhotonMapper) for step in steps]
+    n_before_counts = len(steps) - is_mapper[::-1].index(True) if any(is_mapper) else 0
+    for step in steps[:n_before_counts]:
+        X = step.transform(X)
+    return getattr(X, "maps", X)
 
 
 def explained(estimator, X, *, half_width=None, **explainer_params):
@@ -20,10 +57,11 @@ def explained(estimator, X, *, half_width=None, **explainer_params):
     Parameters
     ----------
     estimator : fitted network, or Pipeline that ends in one
+        Or a search over one, or another estimator that fits a copy of one.
     X : what the estimator predicts from
     half_width : float, default=None
-        Half the side of the maps [comoving Mpc/h]; None is that of the pipeline's
-        PhotonMapper, or 2.3.
+        Half the side of the maps [comoving Mpc/h]; None is that of the PhotonMapper that
+        made them, or 2.3.
     **explainer_params
         Of `SaliencyExplainer`.
 
@@ -39,15 +77,12 @@ def explained(estimator, X, *, half_width=None, **explainer_params):
 
     explainer = SaliencyExplainer(estimator, **explainer_params)
     saliency = explainer.explain(X)
-    mapper = mapper_of(estimator)
-    sample = X if mapper is None else mapper.transform(X)
-    if half_width is None:
-        half_width = getattr(mapper, "half_width", HALF_WIDTH)
+    maps = mapped(estimator, X)
     return Bunch(
-        maps=np.asarray(getattr(sample, "maps", sample)),
+        maps=np.asarray(maps),
         saliency=saliency,
-        half_width=half_width,
-        bands=getattr(mapper, "bands", None),
+        half_width=half_width_of(maps) if half_width is None else half_width,
+        bands=bands_of(maps),
         r500c=getattr(X, "r500c", None),
         label=saliency_label(
             explainer.method,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..sample import require
+from .explained import half_width_of
 from .sky import (
     cluster_titles,
     count_norm,
@@ -11,7 +12,7 @@ from .sky import (
     label_sky,
     map_colors,
 )
-from .style import PAGE_WIDTH
+from .style import PAGE_WIDTH, given_axes
 
 
 class PhotonMapDisplay:
@@ -30,6 +31,7 @@ class PhotonMapDisplay:
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
+        In rows and columns, or as they were given.
     figure_ : matplotlib Figure
     images_ : list of AxesImage
     circles_ : list of matplotlib Circle
@@ -49,31 +51,78 @@ class PhotonMapDisplay:
         self.r500c, self.titles = r500c, titles
 
     @classmethod
-    def from_sample(cls, sample, clusters, *, half_width=2.3, log_mass=None):
-        """Chosen clusters of a sample with maps, bands summed.
+    def from_sample(
+        cls,
+        sample,
+        clusters,
+        *,
+        half_width=None,
+        log_mass=None,
+        n_columns=3,
+        ax=None,
+        **image_kwargs,
+    ):
+        """Draw chosen clusters of a sample with maps, bands summed.
 
         Parameters
         ----------
         sample : ClusterSample with maps
         clusters : sequence of int
-        half_width : float, default=2.3
-            That of the `PhotonMapper` [comoving Mpc/h].
+        half_width : float, default=None
+            Half the side of the maps [comoving Mpc/h]; None is that of the
+            `PhotonMapper` that made them, or 2.3.
         log_mass : array-like of shape (n_clusters,), default=None
             Of the whole sample, for the titles.
+        n_columns, ax, **image_kwargs
+            See `plot`.
         """
         chosen = require(sample, "maps", by="PhotonMapDisplay")[list(clusters)]
         if log_mass is not None:
             log_mass = np.asarray(log_mass)[list(clusters)]
         titles = cluster_titles(chosen, log_mass)
         maps = np.asarray(chosen.maps).sum(axis=1)
-        return cls(maps, half_width=half_width, r500c=chosen.r500c, titles=titles)
+        half_width = half_width_of(chosen.maps) if half_width is None else half_width
+        display = cls(maps, half_width=half_width, r500c=chosen.r500c, titles=titles)
+        return display.plot(ax, n_columns=n_columns, **image_kwargs)
 
-    def plot(self, *, n_columns=3, **image_kwargs):
-        """Draw one panel per map on a common logarithmic scale."""
+    def plot(self, ax=None, *, n_columns=3, **image_kwargs):
+        """Draw one panel per map on a common logarithmic scale.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, or array of as many as there are maps, default=None
+            None makes a new figure.
+        n_columns : int, default=3
+            Of a new figure.
+        **image_kwargs
+            For matplotlib's imshow.
+        """
+        if ax is None:
+            self.axes_ = self._new_axes(n_columns)
+        else:
+            self.axes_ = given_axes(ax, len(self.maps), by="PhotonMapDisplay")
+        axes = self.axes_.ravel()
+        self.figure_ = axes[0].figure
+        style = {"cmap": map_colors(), "norm": count_norm(self.maps)} | image_kwargs
+        self.images_, self.circles_ = [], []
+        for i, (panel, pixels) in enumerate(zip(axes, self.maps, strict=False)):
+            image = draw_pixels(panel, pixels, half_width=self.half_width, **style)
+            self.images_.append(image)
+            if self.r500c is not None:
+                self.circles_.append(draw_circle(panel, self.r500c[i]))
+            if self.titles is not None:
+                panel.set_title(self.titles[i], fontsize="small")
+        for panel in axes[len(self.maps) :]:
+            panel.set_axis_off()
+        label_sky(axes, is_new=ax is None)
+        self.figure_.colorbar(self.images_[0], ax=axes, label="photons per pixel")
+        return self
+
+    def _new_axes(self, n_columns):
         import matplotlib.pyplot as plt
 
         n_rows = -(-len(self.maps) // n_columns)
-        self.figure_, self.axes_ = plt.subplots(
+        _, axes = plt.subplots(
             n_rows,
             n_columns,
             figsize=((PAGE_WIDTH - 0.9) / 3 * n_columns + 0.9, 2.2 * n_rows + 0.3),
@@ -82,17 +131,4 @@ class PhotonMapDisplay:
             squeeze=False,
             layout="compressed",
         )
-        style = {"cmap": map_colors(), "norm": count_norm(self.maps)} | image_kwargs
-        self.images_, self.circles_ = [], []
-        for i, (ax, pixels) in enumerate(zip(self.axes_.flat, self.maps, strict=False)):
-            image = draw_pixels(ax, pixels, half_width=self.half_width, **style)
-            self.images_.append(image)
-            if self.r500c is not None:
-                self.circles_.append(draw_circle(ax, self.r500c[i]))
-            if self.titles is not None:
-                ax.set_title(self.titles[i], fontsize="small")
-        for ax in self.axes_.flat[len(self.maps) :]:
-            ax.set_axis_off()
-        label_sky(self.figure_)
-        self.figure_.colorbar(self.images_[0], ax=self.axes_, label="photons per pixel")
-        return self
+        return axes

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..sample import require
+from .explained import bands_of, half_width_of
 from .sky import (
     NORTH,
     WEST,
@@ -13,7 +14,7 @@ from .sky import (
     draw_pixels,
     map_colors,
 )
-from .style import OKABE_ITO, PAGE_WIDTH
+from .style import OKABE_ITO, PAGE_WIDTH, given_axes
 
 N_VELOCITY_BINS = 24
 
@@ -87,50 +88,64 @@ class MultiwavelengthDisplay:
         sample,
         cluster,
         *,
-        half_width=2.3,
+        half_width=None,
         velocity_max=3785.0,
         bands=None,
         log_mass=None,
+        ax=None,
+        **image_kwargs,
     ):
-        """One cluster of a sample with maps and, if there are any, galaxies and cubes.
+        """Draw a cluster of a sample with maps and, if there are any, galaxies and cubes.
 
         Parameters
         ----------
         sample : ClusterSample with maps
         cluster : int
-        half_width : float, default=2.3
-            That of the `PhotonMapper` [comoving Mpc/h].
+        half_width : float, default=None
+            Half the side of the maps [comoving Mpc/h]; None is that of the
+            `PhotonMapper` that made them, or 2.3.
         velocity_max : float, default=3785.0
             That of the cubes [km/s].
         bands : sequence of (low, high), default=None
-            Those of the `PhotonMapper` [keV].
+            [keV]; None are those of that `PhotonMapper`, if it is known.
         log_mass : array-like of shape (n_clusters,), default=None
             Of the whole sample, for the title.
+        ax, **image_kwargs
+            See `plot`.
         """
         chosen = require(sample, "maps", by="MultiwavelengthDisplay")[cluster]
         if log_mass is not None:
             log_mass = np.asarray(log_mass)[[cluster]]
-        return cls(
+        display = cls(
             np.asarray(chosen.maps)[0],
             galaxies=None if chosen.galaxies is None else chosen.galaxies.columns,
             cube=None if chosen.cubes is None else np.asarray(chosen.cubes)[0],
-            half_width=half_width,
+            half_width=half_width_of(chosen.maps) if half_width is None else half_width,
             velocity_max=velocity_max,
             r500c=None if chosen.r500c is None else float(chosen.r500c[0]),
-            bands=bands,
+            bands=bands_of(chosen.maps) if bands is None else bands,
             title=cluster_titles(chosen, log_mass)[0],
         )
+        return display.plot(ax, **image_kwargs)
 
-    def plot(self, **image_kwargs):
-        """Draw a panel for each band, the galaxies, the cube and the velocities."""
-        import matplotlib.pyplot as plt
+    def plot(self, ax=None, **image_kwargs):
+        """Draw a panel for each band, the galaxies, the cube and the velocities.
 
-        layout = _mosaic(len(self.maps), self._other_panels())
-        panel = min(PAGE_WIDTH / len(layout[0]), 2.6)
-        size = (panel * len(layout[0]), (panel + 0.5) * len(layout))
-        self.figure_, self.axes_ = plt.subplot_mosaic(
-            layout, figsize=size, layout="constrained"
-        )
+        Parameters
+        ----------
+        ax : array or dict of matplotlib Axes, default=None
+            One a panel, in the order of ``axes_``. None makes a new figure.
+        **image_kwargs
+            For matplotlib's imshow of the maps.
+        """
+        maps = [f"map {i}" for i in range(len(self.maps))]
+        if ax is None:
+            self.axes_ = self._new_axes(maps)
+        else:
+            names = [*maps, *self._other_panels()]
+            given = given_axes(ax, len(names), by="MultiwavelengthDisplay")
+            self.axes_ = dict(zip(names, given, strict=True))
+        self.figure_ = self.axes_["map 0"].figure
         self.circles_ = []
         self._draw_maps(image_kwargs)
         draw = {
@@ -140,9 +155,19 @@ class MultiwavelengthDisplay:
         }
         for name in self._other_panels():
             draw[name](self.axes_[name])
-        if self.title is not None:
+        if self.title is not None and ax is None:
             self.figure_.suptitle(self.title, fontsize="medium")
+        elif self.title is not None:
+            self.axes_["map 0"].set_title(self.title, fontsize="small")
         return self
+
+    def _new_axes(self, maps):
+        import matplotlib.pyplot as plt
+
+        layout = _mosaic(maps, self._other_panels())
+        panel = min(PAGE_WIDTH / len(layout[0]), 2.6)
+        size = (panel * len(layout[0]), (panel + 0.5) * len(layout))
+        return plt.subplot_mosaic(layout, figsize=size, layout="constrained")[1]
 
     def _other_panels(self):
         there = {"galaxies": self.galaxies is not None, "cube": self.cube is not None}
@@ -231,14 +256,13 @@ class MultiwavelengthDisplay:
         )
 
 
-def _mosaic(n_bands, others):
+def _mosaic(maps, others):
     """Names of the panels in rows: a few in one row, else the maps on top."""
-    maps = [f"map {i}" for i in range(n_bands)]
-    if n_bands == 1:
+    if len(maps) == 1:
         panels = maps + others
         return [panels[:2], panels[2:]] if len(panels) == 4 else [panels]
     if not others:
         return [maps]
-    width = max(n_bands, len(others))
-    top = maps + ["."] * (width - n_bands)
+    width = max(len(maps), len(others))
+    top = maps + ["."] * (width - len(maps))
     return [top, others + [others[-1]] * (width - len(others))]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..sample import require
-from .explained import explained
+from .explained import explained, fitted_part
 from .sky import saliency_label
 from .style import axes_or_new, color_after
 
@@ -19,6 +19,8 @@ class RadialSaliencyDisplay:
         Of the saliency, with the 16th and 84th percentile; NaN where there is none.
     name : str, default=None
         Of the estimator, for the legend.
+    label : str, default=None
+        What the saliency is; by default the gradient of log10 M.
 
     Attributes
     ----------
@@ -41,16 +43,16 @@ class RadialSaliencyDisplay:
     ['network', 'proxy']
     """
 
-    def __init__(self, radius, median, low, high, *, name=None):
+    def __init__(self, radius, median, low, high, *, name=None, label=None):
         self.radius, self.median = np.asarray(radius), np.asarray(median)
         self.low, self.high = np.asarray(low), np.asarray(high)
-        self.name = name
+        self.name, self.label = name, label
 
     @classmethod
-    def from_profile(cls, profile, *, name=None, ax=None, **line_kwargs):
+    def from_profile(cls, profile, *, name=None, label=None, ax=None, **line_kwargs):
         """Draw what `radial_saliency` returned."""
         parts = [profile[key] for key in ("radius", "median", "low", "high")]
-        return cls(*parts, name=name).plot(ax, **line_kwargs)
+        return cls(*parts, name=name, label=label).plot(ax, **line_kwargs)
 
     @classmethod
     def from_saliency(
@@ -62,6 +64,7 @@ class RadialSaliencyDisplay:
         bins=None,
         band=None,
         name=None,
+        label=None,
         ax=None,
         **line_kwargs,
     ):
@@ -76,7 +79,8 @@ class RadialSaliencyDisplay:
             Half the side of the maps [comoving Mpc/h].
         bins, band
             See `radial_saliency`.
-        name : str, default=None
+        name, label : str, default=None
+            See above.
         ax : matplotlib Axes, default=None
             ``other.ax_`` puts two estimators into one figure.
         **line_kwargs
@@ -87,7 +91,7 @@ class RadialSaliencyDisplay:
         profile = radial_saliency(
             saliency, r500c, half_width=half_width, bins=bins, band=band
         )
-        return cls.from_profile(profile, name=name, ax=ax, **line_kwargs)
+        return cls.from_profile(profile, name=name, label=label, ax=ax, **line_kwargs)
 
     @classmethod
     def from_estimator(
@@ -98,6 +102,10 @@ class RadialSaliencyDisplay:
         half_width=None,
         bins=None,
         name=None,
+        method="gradient",
+        signed=False,
+        per_photon=False,
+        random_state=None,
         ax=None,
         **line_kwargs,
     ):
@@ -114,22 +122,32 @@ class RadialSaliencyDisplay:
             See `radial_saliency`.
         name : str, default=None
             None is the name of the network's class.
+        method, signed, per_photon, random_state
+            Of `SaliencyExplainer`. With its sign, saliency is drawn on a linear scale.
         ax : matplotlib Axes, default=None
             ``other.ax_`` puts two estimators into one figure.
         **line_kwargs
             For matplotlib's plot.
         """
         require(X, "r500c", by="RadialSaliencyDisplay")
-        found = explained(estimator, X, half_width=half_width)
+        found = explained(
+            estimator,
+            X,
+            half_width=half_width,
+            method=method,
+            signed=signed,
+            per_photon=per_photon,
+            random_state=random_state,
+        )
         if name is None:
-            steps = getattr(estimator, "steps", [("", estimator)])
-            name = type(steps[-1][1]).__name__
+            name = type(fitted_part(estimator)).__name__
         return cls.from_saliency(
             found.saliency,
             found.r500c,
             half_width=found.half_width,
             bins=bins,
             name=name,
+            label=found.label,
             ax=ax,
             **line_kwargs,
         )
@@ -161,7 +179,10 @@ class RadialSaliencyDisplay:
             alpha=0.25,
             lw=0,
         )
-        self.ax_.set(xlabel=r"$R / R_{500c}$", ylabel=saliency_label(), yscale="log")
+        label = saliency_label() if self.label is None else self.label
+        self.ax_.set(xlabel=r"$R / R_{500c}$", ylabel=label)
+        if not (self.low < 0).any():
+            self.ax_.set_yscale("log")
         if is_new:
             self.ax_.set_xscale("log")
             self.ax_.xaxis.set_major_formatter("{x:g}")

@@ -15,7 +15,7 @@ from .sky import (
     saliency_label,
     saliency_style,
 )
-from .style import COLUMN_WIDTH
+from .style import COLUMN_WIDTH, given_axes
 
 
 class SaliencyDisplay:
@@ -64,7 +64,14 @@ class SaliencyDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, half_width=None, log_mass=None, **explainer_params
+        cls,
+        estimator,
+        X,
+        *,
+        half_width=None,
+        log_mass=None,
+        ax=None,
+        **explainer_params,
     ):
         """Draw clusters as a network sees them: bands of maps summed, of saliency averaged.
 
@@ -78,6 +85,8 @@ class SaliencyDisplay:
             `PhotonMapper`, or 2.3.
         log_mass : array-like of shape (n_clusters,), default=None
             For the titles.
+        ax : array of matplotlib Axes, default=None
+            See `plot`.
         **explainer_params
             Of `SaliencyExplainer`: ``method``, ``signed`` and the others.
         """
@@ -89,30 +98,26 @@ class SaliencyDisplay:
             r500c=found.r500c,
             titles=cluster_titles(X, log_mass),
             label=found.label,
-        ).plot()
+        ).plot(ax)
 
-    def plot(self, *, figsize=None, **image_kwargs):
+    def plot(self, ax=None, *, figsize=None, **image_kwargs):
         """Draw a row of two panels per cluster.
 
         Parameters
         ----------
+        ax : array of matplotlib Axes of shape (n_clusters, 2), default=None
+            None makes a new figure.
         figsize : pair of float, default=None
-            [inch]; by default one column wide.
+            Of a new figure [inch]; by default one column wide.
         **image_kwargs
             For matplotlib's imshow of the saliency.
         """
-        import matplotlib.pyplot as plt
-
-        n_rows = len(self.maps)
-        self.figure_, self.axes_ = plt.subplots(
-            n_rows,
-            2,
-            figsize=figsize or (COLUMN_WIDTH, 1.6 * n_rows + 1.0),
-            sharex=True,
-            sharey=True,
-            squeeze=False,
-            layout="compressed",
-        )
+        if ax is None:
+            self.axes_ = self._new_axes(figsize)
+        else:
+            axes = given_axes(ax, 2 * len(self.maps), by="SaliencyDisplay")
+            self.axes_ = axes.reshape(-1, 2)
+        self.figure_ = self.axes_[0, 0].figure
         counts = {"cmap": map_colors(), "norm": count_norm(self.maps)}
         shades = saliency_style(self.saliency) | image_kwargs
         signed = not shades["blank"]
@@ -129,7 +134,7 @@ class SaliencyDisplay:
                 ]
             if self.titles is not None:
                 axes[0].set_title(self.titles[row], fontsize="small", loc="left")
-        label_sky(self.figure_)
+        label_sky(self.axes_.ravel(), is_new=ax is None)
         self._bar(self.map_images_[0], 0, "photons per pixel")
         self._bar(
             self.saliency_images_[0],
@@ -138,6 +143,20 @@ class SaliencyDisplay:
             **saliency_bar(signed),
         )
         return self
+
+    def _new_axes(self, figsize):
+        import matplotlib.pyplot as plt
+
+        n_rows = len(self.maps)
+        return plt.subplots(
+            n_rows,
+            2,
+            figsize=figsize or (COLUMN_WIDTH, 1.6 * n_rows + 1.0),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+            layout="compressed",
+        )[1]
 
     def _draw(self, ax, pixels, **style):
         return draw_pixels(ax, pixels, half_width=self.half_width, **style)
@@ -210,6 +229,7 @@ class BandSaliencyDisplay:
         *,
         single_band=None,
         half_width=None,
+        ax=None,
         **explainer_params,
     ):
         """Draw one cluster as a network on several bands sees it.
@@ -224,6 +244,8 @@ class BandSaliencyDisplay:
         half_width : float, default=None
             Half the side of the maps [comoving Mpc/h]; None is that of the pipeline's
             `PhotonMapper`, or 2.3.
+        ax : array of matplotlib Axes, default=None
+            See `plot`.
         **explainer_params
             Of `SaliencyExplainer`.
         """
@@ -241,9 +263,9 @@ class BandSaliencyDisplay:
             half_width=found.half_width,
             r500c=None if found.r500c is None else float(found.r500c[0]),
             label=found.label,
-        ).plot()
+        ).plot(ax)
 
-    def plot(self, *, figsize=None, **image_kwargs):
+    def plot(self, ax=None, *, figsize=None, **image_kwargs):
         """Draw a row of two panels per band; arguments as of `SaliencyDisplay.plot`."""
         n_bands = len(self.maps)
         maps, saliency = list(self.maps), list(self.saliency)
@@ -260,7 +282,7 @@ class BandSaliencyDisplay:
             r500c=None if self.r500c is None else [self.r500c] * len(maps),
             titles=titles,
             label=self.label,
-        ).plot(figsize=figsize, **image_kwargs)
+        ).plot(ax, figsize=figsize, **image_kwargs)
         self.figure_, self.axes_ = rows.figure_, rows.axes_
         self.map_images_, self.saliency_images_ = (
             rows.map_images_,

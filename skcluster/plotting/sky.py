@@ -46,10 +46,15 @@ def draw_circle(ax, radius, **circle_kwargs):
     return ax.add_patch(plt.Circle((0, 0), radius, **style | circle_kwargs))
 
 
-def label_sky(figure):
-    """Say once, for all maps of a figure, what their axes are."""
-    figure.supxlabel(WEST, fontsize="medium")
-    figure.supylabel(NORTH, fontsize="medium")
+def label_sky(axes, *, is_new):
+    """Say what the axes of maps are: once for a new figure, else at the outer axes."""
+    if is_new:
+        axes[0].figure.supxlabel(WEST, fontsize="medium")
+        axes[0].figure.supylabel(NORTH, fontsize="medium")
+        return
+    for ax in axes:
+        ax.set(xlabel=WEST, ylabel=NORTH)
+        ax.label_outer()
 
 
 def count_norm(maps):
@@ -94,10 +99,12 @@ def saliency_label(method="gradient", *, signed=False, per_photon=False):
     if method == "integrated_gradients":
         return r"share of $\log_{10} M$ [dex]"
     if method == "deep_dream":
-        return "change of $x$ that raises $M$"
-    over = "n" if per_photon else "x"
-    slope = rf"\partial \log_{{10}} M \,/\, \partial {over}"
-    return f"${slope}$" if signed else f"$|{slope}|$"
+        return "change of $x$ that raises $M$ [dex]"
+    change = r"\partial \log_{10} M \,/\, \partial x"
+    if per_photon:
+        change = r"\Delta \log_{10} M"
+    unit = "[dex per photon]" if per_photon else "[dex]"
+    return f"${change}$ {unit}" if signed else f"$|{change}|$ {unit}"
 
 
 def band_names(bands):

@@ -13,7 +13,14 @@ from .sky import (
     saliency_label,
     saliency_style,
 )
-from .style import COLUMN_WIDTH, OKABE_ITO, PAGE_WIDTH, axes_or_new, color_after
+from .style import (
+    COLUMN_WIDTH,
+    OKABE_ITO,
+    PAGE_WIDTH,
+    axes_or_new,
+    color_after,
+    given_axes,
+)
 
 SOURCE_LABELS = {"icm": "ICM", "agn": "AGN", "background": "background"}
 SOURCE_COLORS = {"icm": OKABE_ITO[0], "agn": OKABE_ITO[1], "background": "0.75"}
@@ -34,6 +41,8 @@ class SourceMaskDisplay:
         Half the side of the maps [comoving Mpc/h].
     r500c : float, default=None
         [comoving Mpc/h]
+    label : str, default=None
+        What the saliency is; by default the gradient of log10 M.
 
     Attributes
     ----------
@@ -60,13 +69,32 @@ class SourceMaskDisplay:
     ['icm', 'agn', 'masks']
     """
 
-    def __init__(self, masks, *, emission, saliency=None, half_width=2.3, r500c=None):
+    def __init__(
+        self,
+        masks,
+        *,
+        emission,
+        saliency=None,
+        half_width=2.3,
+        r500c=None,
+        label=None,
+    ):
         self.masks, self.emission, self.saliency = masks, emission, saliency
-        self.half_width, self.r500c = half_width, r500c
+        self.half_width, self.r500c, self.label = half_width, r500c, label
 
     @classmethod
-    def from_sample(cls, sample, cluster, mapper, *, saliency=None):
-        """One cluster of a sample whose photons have an origin.
+    def from_sample(
+        cls,
+        sample,
+        cluster,
+        mapper,
+        *,
+        saliency=None,
+        label=None,
+        ax=None,
+        **image_kwargs,
+    ):
+        """Draw one cluster of a sample whose photons have an origin.
 
         Parameters
         ----------
@@ -76,6 +104,10 @@ class SourceMaskDisplay:
         saliency : ndarray of shape (n_clusters, n_bands, n_pixels, n_pixels), \
 default=None
             Of the whole sample; the mean over its bands is shown.
+        label : str, default=None
+            See above.
+        ax, **image_kwargs
+            See `plot`.
         """
         from ..explain import source_maps, source_masks
 
@@ -85,36 +117,34 @@ default=None
             name: np.asarray(sources[name])[0].sum(axis=0) for name in ("icm", "agn")
         }
         masks = source_masks(sources)
-        return cls(
+        display = cls(
             {name: masks[name][0] for name in SOURCE_LABELS},
             emission=emission,
             saliency=None if saliency is None else saliency[cluster].mean(axis=0),
             half_width=mapper.half_width,
             r500c=None if chosen.r500c is None else float(chosen.r500c[0]),
+            label=label,
         )
+        return display.plot(ax, **image_kwargs)
 
-    def plot(self, **image_kwargs):
+    def plot(self, ax=None, **image_kwargs):
         """Draw the emission, the masks in one panel, and the saliency.
 
         Parameters
         ----------
+        ax : array or dict of matplotlib Axes, default=None
+            One a panel, in the order of ``axes_``. None makes a new figure.
         **image_kwargs
             For matplotlib's imshow of the saliency.
         """
-        import matplotlib.pyplot as plt
-
         names = [*self.emission, "masks"]
         if self.saliency is not None:
             names.append("saliency")
-        self.figure_, axes = plt.subplots(
-            1,
-            len(names),
-            figsize=((PAGE_WIDTH - 0.7) / 4 * len(names) + 0.7, 2.9),
-            sharex=True,
-            sharey=True,
-            layout="compressed",
-        )
-        self.axes_ = dict(zip(names, axes, strict=True))
+        if ax is None:
+            axes = _row_of_axes(len(names))
+        else:
+            axes = given_axes(ax, len(names), by="SourceMaskDisplay")
+        self.axes_, self.figure_ = dict(zip(names, axes, strict=True)), axes[0].figure
         self._draw_emission()
         self._draw_masks(self.axes_["masks"])
         if self.saliency is not None:
@@ -124,7 +154,7 @@ default=None
             for name, ax in self.axes_.items():
                 color = "k" if name == "masks" else "w"
                 self.circles_.append(draw_circle(ax, self.r500c, color=color))
-        label_sky(self.figure_)
+        label_sky(axes, is_new=ax is None)
         return self
 
     def _draw_emission(self):
@@ -157,7 +187,7 @@ default=None
         style = saliency_style(self.saliency) | image_kwargs
         self.saliency_image_ = self._draw(ax, self.saliency, **style)
         signed = not style["blank"]
-        label = saliency_label(signed=signed)
+        label = saliency_label(signed=signed) if self.label is None else self.label
         self._bar(self.saliency_image_, ax, label, **saliency_bar(signed))
 
     def _draw(self, ax, pixels, **style):
@@ -166,6 +196,19 @@ default=None
     def _bar(self, image, axes, label, **options):
         options |= {"location": "top", "pad": 0.05, "aspect": 15 * np.size(axes)}
         return self.figure_.colorbar(image, ax=axes, label=label, **options)
+
+
+def _row_of_axes(n_panels):
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(
+        1,
+        n_panels,
+        figsize=((PAGE_WIDTH - 0.7) / 4 * n_panels + 0.7, 2.9),
+        sharex=True,
+        sharey=True,
+        layout="compressed",
+    )[1]
 
 
 def _write_inside(ax, text):
@@ -258,7 +301,7 @@ class AttentionDisplay:
                 self._draw(i, name, log_attention, color, violin_kwargs)
         self.ax_.margins(y=0.12)
         self.ax_.set_xticks(range(len(labels)), labels, fontsize="small")
-        self.ax_.set_ylabel(r"$\log_{10}$ of the mean saliency")
+        self.ax_.set_ylabel(r"$\log_{10}$ (mean saliency / dex)")
         return self
 
     def _draw(self, place, name, values, color, violin_kwargs):

@@ -1,4 +1,6 @@
-"""Colours and sizes that all figures share."""
+"""Colours, sizes and axes that all figures share."""
+
+import numpy as np
 
 OKABE_ITO = (
     "#0072B2",
@@ -27,3 +29,15 @@ def axes_or_new(ax, height, width=COLUMN_WIDTH):
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def given_axes(ax, n_panels, *, by):
+    """The axes given for the panels of a display, as a flat array."""
+    ax = list(ax.values()) if isinstance(ax, dict) else ax
+    axes = np.asarray(ax, object).ravel()
+    if len(axes) != n_panels:
+        raise ValueError(
+            f"{by} draws {n_panels} panels here, got {len(axes)} axes. Give an array of "
+            f"{n_panels} matplotlib Axes, or None for a new figure."
+        )
+    return axes

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .explained import fitted_part
 from .style import OKABE_ITO, axes_or_new
 
 
@@ -40,9 +41,11 @@ class TrainingCurveDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, **line_kwargs):
-        """Draw the history of a fitted network, or of a pipeline that ends in one."""
-        steps = getattr(estimator, "steps", None)
-        regressor = estimator if steps is None else steps[-1][1]
+        """Draw the history of a fitted network, or of a pipeline that ends in one.
+
+        Of a search, or another estimator that fits a copy of one, it is that of its copy.
+        """
+        regressor = fitted_part(estimator)
         if not hasattr(regressor, "history_"):
             raise TypeError(
                 f"A {type(regressor).__name__} has no history_ of losses: give a fitted "
