@@ -1,23 +1,34 @@
 """What networks look at on the mock survey, and experiments in which they must not.
 
-    python benchmarks/explanations.py --output explanations    # 20 minutes, two cores
+    OMP_NUM_THREADS=2 python benchmarks/explanations.py --output docs/figures
     python benchmarks/explanations.py --clusters 3285 --pixels 128 --epochs 200
 
-Every cluster is explained by the network that did not see it (cross-validation by octant).
+Every cluster is explained by networks that did not see it (cross-validation by octant), one
+for each seed, and so is N_phot's mass, with the slope of the cluster's redshift bin.
+Surveys with and without an ingredient hold the same clusters at the same places, so what is
+compared is the difference of each cluster, its median over clusters. Its error has two
+parts: the bootstrap over clusters of the mean over seeds, and the spread over seeds.
 
-1. Saliency against radius, of the one-band network and of N_phot (paper Fig. 7).
-2. Saliency of AGN pixels over that of ICM pixels, one band against three (paper 6.2, 6.3);
-   and at equal radius, because sources differ in where they lie.
-3. Nulls. Without core scatter in the survey, the network has less reason to distrust the
-   core. A network trained on a survey without AGN cannot have learned to ignore them, so on
-   the survey with AGN its contrast must be gone. A network trained on shuffled masses must
-   show no structure.
+core       log10 of the mean saliency within 0.25 R500c over that at 1 to 1.25 R500c
+contrast   log10 of the saliency of AGN pixels over that of ICM pixels at equal radius
 
-Numbers go to standard output, figures into the folder.
+Each claim is printed with its number and its sigma; the exit
+status is 1 if one of them is not met.
+
+1. N_phot's saliency is many times (3) the network's in the core.
+2. Without core scatter in the survey, the network distrusts the core less: N_phot's core
+   minus the network's core is smaller.
+3. Without AGN in the survey there is no AGN contrast: at the places where the twin survey
+   has its AGN, networks trained on and looking at the survey without AGN have less than
+   half of it. Once for pixels that AGN dominate over those that the gas dominates, as in
+   the paper, and once for pixels with AGN photons over those without.
+4. Networks trained on shuffled masses have no other core and contrast than networks that
+   never were trained.
 """
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 import matplotlib as mpl
@@ -41,199 +52,428 @@ from skcluster import (
     source_masks,
 )
 from skcluster.datasets import make_mock_survey
-from skcluster.explain import band_attention
-from skcluster.metrics import summarize_residuals
-from skcluster.plotting import AttentionDisplay, RadialSaliencyDisplay, SaliencyDisplay
+from skcluster.explain import (
+    band_attention,
+    equal_radius_contrast,
+    randomized_weights,
+)
+from skcluster.metrics import bootstrap_error, summarize_residuals
 
 ONE_BAND = ((0.5, 10.0),)
 THREE_BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
-# Edges are in R500c. The innermost pixel of four lies at 0.05 Mpc/h for 64 pixels a side.
-EDGES = np.array([0, 0.15, 0.3, 0.45, 0.6, 0.8, 1, 1.25, 1.5, 2, 2.5, 3])
-CORE, OUTSKIRTS = slice(0, 1), slice(5, 6)
+# In R500c. The innermost four pixels of 32 a side lie at 0.1 Mpc/h.
+EDGES = np.array([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3])
+CORE, OUTSKIRTS = 0, 4
+MANY, SIGMAS = 3.0, 3.0
 
 
-def explained(train_on, look_at, log_mass, bands, arguments):
-    """Saliency and mass of each cluster of one survey, by networks trained on another.
-
-    Both surveys hold the same clusters at the same places.
-    """
+def network(bands, seed, arguments):
+    """A pipeline from count maps to mass."""
     regressor = XrayCNNRegressor(
         dropout=0.1 if len(bands) > 1 else 0.0,
         augment=True,
         max_epochs=arguments.epochs,
-        random_state=arguments.seed,
+        batch_size=arguments.batch_size,
+        precision=arguments.precision,
+        random_state=seed,
         n_threads=1,
         device=arguments.device,
     )
-    pipeline = make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
+    return make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
+
+
+def explained(train_on, targets, shown, bands, arguments, forget=False):
+    """Saliency of each cluster of the shown surveys, by networks that did not see it.
+
+    Parameters
+    ----------
+    train_on : ClusterSample
+    targets : list of ndarray of shape (n_clusters,)
+        Masses to train on, one for each network.
+    shown : list of ClusterSample
+        The same clusters at the same places.
+    bands : sequence of (low, high)
+    arguments : Namespace
+    forget : bool
+        Give the trained networks the weights of untrained ones.
+
+    Returns
+    -------
+    saliency : list of ndarray of shape (n_networks, n_clusters, n_bands, p, p)
+        One for each shown survey.
+    predicted : ndarray of shape (n_networks, n_clusters)
+        Of the first survey.
+    """
     mapper = PhotonMapper(bands=bands, n_pixels=arguments.pixels)
-    seen, shown = (
+    seen, *maps = (
         mapper.transform(sample).drop("photons", "galaxies", "name")
-        for sample in (train_on, look_at)
+        for sample in (train_on, *shown)
     )
-    folds = list(QuadrantGroupKFold().split(shown))
+    folds = list(QuadrantGroupKFold().split(seen))
     results = Parallel(n_jobs=arguments.jobs)(
-        delayed(one_fold)(pipeline, seen[train], log_mass[train], shown[test])
+        delayed(one_fold)(
+            network(bands, seed, arguments),
+            *(seen[train], target[train], [each[test] for each in maps]),
+            forget=forget,
+        )
+        for seed, target in enumerate(targets)
         for train, test in folds
     )
-    saliency = np.empty((len(shown), len(bands), arguments.pixels, arguments.pixels))
-    predicted = np.empty(len(shown))
-    for (_, test), (maps, masses) in zip(folds, results, strict=True):
-        saliency[test], predicted[test] = maps, masses
+    size = (len(targets), len(seen))
+    saliency = [np.empty((*size, *maps[0].maps.shape[1:]), np.float32) for _ in shown]
+    predicted = np.empty(size)
+    for i, (of_surveys, masses) in enumerate(results):
+        seed, test = i // len(folds), folds[i % len(folds)][1]
+        predicted[seed, test] = masses
+        for all_clusters, of_fold in zip(saliency, of_surveys, strict=True):
+            all_clusters[seed, test] = of_fold
     return saliency, predicted
 
 
-def one_fold(pipeline, train, log_mass, test):
-    """Saliency and masses of the test clusters."""
+def one_fold(pipeline, train, log_mass, tests, forget):
+    """Saliency of the test clusters of each survey, and masses of the first."""
     pipeline.fit(train, log_mass)
-    return SaliencyExplainer(pipeline).explain(test), pipeline.predict(test)
+    if forget:
+        pipeline = randomized_weights(pipeline, 8, pipeline[-1].random_state)
+    found = [SaliencyExplainer(pipeline).explain(test) for test in tests]
+    return found, pipeline.predict(tests[0])
 
 
 def of_proxy(survey, arguments):
-    """Saliency of the N_phot proxy, on the maps that a one-band network sees."""
-    log_counts = ProxyMeasurer(proxies=("n_phot",), with_redshift=True)
-    regressor = EvrardProxyRegressor(redshift_column=-1)
-    regressor.fit(log_counts.fit_transform(survey.sample), survey.log_mass)
+    """Cross-validated saliency of N_phot's mass, on the maps that a network sees."""
     mapped = PhotonMapper(n_pixels=arguments.pixels).transform(survey.sample)
-    scaled = make_pipeline(RedshiftNormalizer(), LogScaler()).fit_transform(mapped)
-    return proxy_saliency(scaled.maps, np.mean(regressor.slope_))
+    log_counts = ProxyMeasurer(proxies=("n_phot",), with_redshift=True)
+    log_counts = log_counts.fit_transform(survey.sample)
+    saliency = np.empty(mapped.maps.shape)
+    for train, test in QuadrantGroupKFold().split(mapped):
+        regressor = EvrardProxyRegressor(redshift_column=-1)
+        regressor.fit(log_counts[train], survey.log_mass[train])
+        # log10 M changes by 1 / (slope ln 10) with ln S, the slope that of the bin.
+        steps = log_counts[test] + [[0.0, 0.0]], log_counts[test] + [[1.0, 0.0]]
+        low, high = map(regressor.predict, steps)
+        scaler = make_pipeline(RedshiftNormalizer(), LogScaler()).fit(mapped[train])
+        saliency[test] = proxy_saliency(
+            scaler.transform(mapped[test]).maps, 1 / (np.log(10) * (high - low))
+        )
+    return saliency
 
 
-def core_over_outskirts(profile):
-    """Median over clusters of saliency in the core over that at R500c, and its error."""
-    ratio = profile.profiles[:, CORE].mean(1) / profile.profiles[:, OUTSKIRTS].mean(1)
-    ratio = ratio[np.isfinite(ratio)]
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(0, len(ratio), (1000, len(ratio)))
-    return np.median(ratio), np.median(ratio[drawn], axis=1).std()
+class Measured:
+    """Core and contrast of one experiment: (n_networks, n_clusters) each."""
+
+    def __init__(self, saliency, r500c, masks):
+        saliency = saliency if saliency.ndim == 5 else saliency[None]
+        profiles = np.array(
+            [radial_saliency(each, r500c, bins=EDGES).profiles for each in saliency]
+        )
+        contrasts = [
+            equal_radius_contrast(each, masks["agn"], masks["icm"], random_state=0)
+            for each in saliency
+        ]
+        blind = [
+            equal_radius_contrast(each, masks["with_agn"], masks["without_agn"])
+            for each in saliency
+        ]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.center = np.log10(profiles[..., CORE])
+            self.core = self.center - np.log10(profiles[..., OUTSKIRTS])
+        self.contrast = np.array([each.per_cluster for each in contrasts])
+        self.blind = np.array([each.per_cluster for each in blind])
+        self.compared = np.nanmedian(contrasts[0].compared)
 
 
-def contrast_at_equal_radius(saliency, masks):
-    """log10 of the saliency of AGN pixels over that of ICM pixels equally far out.
+def median_and_errors(values):
+    """Median over clusters of the mean over networks; its bootstrap error; that of seeds.
 
-    Sources differ in where they lie, and saliency falls with radius whatever is there.
-    Median over clusters, and its bootstrap error.
+    Parameters
+    ----------
+    values : ndarray of shape (n_networks, n_clusters)
+        Of one number, or of the difference of two for the same clusters.
     """
-    pixels = saliency.mean(axis=1)
-    n, size, _ = pixels.shape
-    offset = np.arange(size) - (size - 1) / 2
-    ring = np.hypot(*np.meshgrid(offset, offset)).astype(int).ravel()
-    n_rings = ring.max() + 1
-    place = np.arange(n)[:, None] * n_rings + ring
-    icm, agn = (masks[name].reshape(n, -1) for name in ("icm", "agn"))
-    flat = pixels.reshape(n, -1)
-    total = np.bincount(place[icm], flat[icm], n * n_rings)
-    count = np.bincount(place[icm], minlength=n * n_rings)
-    mean = np.divide(total, count, out=np.full(n * n_rings, np.nan), where=count > 0)
-    expected = mean[place]
-    compared = agn & np.isfinite(expected)
-    sums = [np.where(compared, part, 0).sum(axis=1) for part in (flat, expected)]
-    seen = compared.any(axis=1) & (sums[0] > 0) & (sums[1] > 0)
-    contrast = np.log10(sums[0][seen] / sums[1][seen])
-    drawn = np.random.default_rng(0).integers(0, len(contrast), (1000, len(contrast)))
-    return np.median(contrast), np.median(contrast[drawn], axis=1).std()
+    values = values[:, np.isfinite(values).all(axis=0)]
+    mean = values.mean(axis=0)
+    of_clusters = bootstrap_error(lambda a, _: np.median(a), mean, mean, random_state=0)
+    of_seeds = 0.0
+    if len(values) > 1:
+        of_seeds = np.median(values, axis=1).std(ddof=1) / np.sqrt(len(values))
+    return np.median(mean), of_clusters, of_seeds
 
 
-def report(name, survey, saliency, predicted, arguments):
-    """Print what one network looks at; return its profile and attention."""
-    profile = radial_saliency(saliency, survey.sample.r500c, bins=EDGES)
-    sources = source_maps(survey.sample, PhotonMapper(n_pixels=arguments.pixels))
+def text(values):
+    """A median with its two errors."""
+    median, of_clusters, of_seeds = median_and_errors(values)
+    return f"{median:+.3f} ± {of_clusters:.3f} (clusters) ± {of_seeds:.3f} (seeds)"
+
+
+class Claims:
+    """Prints claims, and remembers whether all are met."""
+
+    def __init__(self):
+        self.failed = 0
+
+    def say(self, words, is_met, number):
+        self.failed += not is_met
+        print(
+            f"CLAIM {'met    ' if is_met else 'NOT MET'}: {words}: {number}", flush=True
+        )
+
+
+def sigmas(values, minus=0.0):
+    """Median above a number, in its errors."""
+    median, *errors = median_and_errors(values)
+    return (median - minus) / np.hypot(*errors)
+
+
+def unpaired(first, second):
+    """Median difference of two sets of networks with seeds of their own, and its error.
+
+    Each network's difference is from the other networks' mean, cluster by cluster; the
+    spreads over seeds of both add up.
+    """
+    difference = first.mean(axis=0, keepdims=True) - second.mean(axis=0)
+    median, of_clusters, _ = median_and_errors(difference)
+    spreads = [median_and_errors(values)[2] for values in (first, second)]
+    return median, np.hypot(of_clusters, np.hypot(*spreads))
+
+
+def with_blind_masks(sample, arguments):
+    """Source masks, and masks of pixels with and without AGN photons whatever else.
+
+    A pixel that AGN dominate has few photons of the gas, and one that the gas dominates
+    has some. The other two masks know nothing of the gas.
+    """
+    sources = source_maps(sample, PhotonMapper(n_pixels=arguments.pixels))
     masks = source_masks(sources)
-    attention = source_attention(saliency, masks, random_state=0)
-    matched, matched_error = contrast_at_equal_radius(saliency, masks)
-    core, core_error = core_over_outskirts(profile)
-    contrast = attention.log_ratio
-    scatter = ""
-    if predicted is not None:
-        summary = summarize_residuals(survey.log_mass, predicted, random_state=0)
-        error = summary["std_percent_error"]
-        scatter = f"scatter {summary['std_percent']:.1f} ± {error:.1f} %, "
-    print(
-        f"{name}: {scatter}core / R500c {core:.3f} ± {core_error:.3f}, "
-        f"log10 AGN / ICM {contrast['median']:+.3f} ± {contrast['median_error']:.3f} "
-        f"(16-84 %: {contrast['low']:+.3f} to {contrast['high']:+.3f}), at equal radius "
-        f"{matched:+.3f} ± {matched_error:.3f}",
-        flush=True,
-    )
-    return profile, attention
+    with_agn = np.asarray(sources["agn"]).sum(axis=1) > 0
+    return {**masks, "with_agn": with_agn, "without_agn": ~with_agn}
 
 
 def main():
-    """Run the experiments."""
+    """Run the experiments; 1 if a claim is not met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clusters", type=int, default=800)
-    parser.add_argument("--pixels", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pixels", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--batch-size", type=int, default=25)
+    parser.add_argument("--seeds", type=int, default=3, help="networks of each kind")
+    parser.add_argument("--shuffles", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2, help="folds at a time")
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--device", default="auto")
-    parser.add_argument(
-        "--output", default="explanations", help="folder of the figures"
-    )
+    parser.add_argument("--output", default="explanations", help="folder of figures")
     arguments = parser.parse_args()
     mpl.use("Agg")
+    return run(arguments)
+
+
+def run(arguments):
+    """Train, explain, compare."""
+    started = time.perf_counter()
 
     def survey_with(**switches):
         return make_mock_survey(
             arguments.clusters,
-            random_state=arguments.seed,
+            random_state=0,
             n_jobs=arguments.jobs,
+            galaxies=False,
             **switches,
         )
 
+    def say(name, measured, survey, predicted=None):
+        scatter = ""
+        if predicted is not None:
+            summary = summarize_residuals(
+                survey.log_mass, predicted.mean(axis=0), random_state=0
+            )
+            scatter = "scatter {std_percent:.1f} ± {std_percent_error:.1f} %; "
+            scatter = scatter.format_map(summary)
+        print(
+            f"{name} [{time.perf_counter() - started:.0f} s]: {scatter}core "
+            f"{text(measured.core)}; AGN / ICM {text(measured.contrast)}; with AGN photons "
+            f"/ without {text(measured.blind)}",
+            flush=True,
+        )
+
     survey = survey_with()
-    one, three = (
-        explained(survey.sample, survey.sample, survey.log_mass, bands, arguments)
-        for bands in (ONE_BAND, THREE_BANDS)
+    r500c = survey.sample.r500c
+    masks = with_blind_masks(survey.sample, arguments)
+    targets = [survey.log_mass] * arguments.seeds
+
+    proxy_maps = of_proxy(survey, arguments)
+    proxy = Measured(proxy_maps, r500c, masks)
+    say("N_phot", proxy, survey)
+    print(
+        f"  {proxy.compared:.0%} of a cluster's AGN pixels have ICM ones at equal radius"
     )
-    proxy = report("N_phot", survey, of_proxy(survey, arguments), None, arguments)
-    single = report("one band", survey, *one, arguments)
-    multi = report("three bands", survey, *three, arguments)
-    ratio = proxy[0].median / single[0].median
-    for low, high, value in zip(EDGES[:-1], EDGES[1:], ratio, strict=True):
-        print(f"  r/R500c {low:.2f} to {high:.2f}: N_phot / one band {value:.2f}")
-    share = np.median(band_attention(three[0]).share, axis=0)
-    print("three bands, median share of the saliency by band:", share.round(3))
+    networks = {}
+    for name, bands in (("one band", ONE_BAND), ("three bands", THREE_BANDS)):
+        (maps,), predicted = explained(
+            survey.sample, targets, [survey.sample], bands, arguments
+        )
+        networks[name] = maps
+        networks[name, "measured"] = Measured(maps, r500c, masks)
+        say(name, networks[name, "measured"], survey, predicted)
+    one, three = networks["one band", "measured"], networks["three bands", "measured"]
+    draw(Path(arguments.output), survey, proxy_maps, networks, masks, arguments)
 
     calm = survey_with(core_scatter=0)
-    report(
-        "one band, no core scatter",
-        calm,
-        *explained(calm.sample, calm.sample, calm.log_mass, ONE_BAND, arguments),
-        arguments,
+    (on_calm, on_survey), predicted = explained(
+        calm.sample, targets, [calm.sample, survey.sample], ONE_BAND, arguments
     )
-    empty = survey_with(agn=False)
-    report(
-        "one band, trained without AGN",
-        survey,
-        *explained(empty.sample, survey.sample, survey.log_mass, ONE_BAND, arguments),
-        arguments,
+    calm_proxy = Measured(of_proxy(calm, arguments), r500c, masks)
+    calm_one = Measured(on_calm, r500c, with_blind_masks(calm.sample, arguments))
+    calm_on_survey = Measured(on_survey, r500c, masks)
+    say("N_phot, no core scatter", calm_proxy, calm)
+    say("one band, no core scatter", calm_one, calm, predicted)
+    say("one band, trained without core scatter, shown it", calm_on_survey, survey)
+
+    clean = survey_with(agn=False)
+    (on_clean, on_survey), predicted = explained(
+        clean.sample, targets, [clean.sample, survey.sample], ONE_BAND, arguments
     )
-    shuffled = np.random.default_rng(0).permutation(survey.log_mass)
-    saliency, _ = explained(survey.sample, survey.sample, shuffled, ONE_BAND, arguments)
-    report("one band, masses shuffled", survey, saliency, None, arguments)
-    draw(Path(arguments.output), survey, one[0], proxy, single, multi, arguments)
+    clean_one = Measured(on_clean, r500c, masks)
+    clean_on_survey = Measured(on_survey, r500c, masks)
+    say("one band, no AGN, masks of the twin", clean_one, clean, predicted)
+    say("one band, trained without AGN, shown them", clean_on_survey, survey)
+
+    rng = np.random.default_rng(0)
+    shuffled = [rng.permutation(survey.log_mass) for _ in range(arguments.shuffles)]
+    (maps,), _ = explained(
+        survey.sample, shuffled, [survey.sample], ONE_BAND, arguments
+    )
+    shuffled_one = Measured(maps, r500c, masks)
+    say("one band, masses shuffled", shuffled_one, survey)
+    once = argparse.Namespace(**{**vars(arguments), "epochs": 1})
+    (maps,), _ = explained(
+        survey.sample,
+        [survey.log_mass] * arguments.shuffles,
+        [survey.sample],
+        ONE_BAND,
+        once,
+        forget=True,
+    )
+    untrained = Measured(maps, r500c, masks)
+    say("one band, untrained", untrained, survey)
+
+    claims = Claims()
+    in_core = proxy.center - one.center
+    claims.say(
+        f"N_phot's saliency in the core is at least {MANY:g} times the network's",
+        sigmas(in_core, np.log10(MANY)) > SIGMAS,
+        f"{10 ** median_and_errors(in_core)[0]:.2f} times, log10 {text(in_core)}, "
+        f"{sigmas(in_core, np.log10(MANY)):.1f} sigma above",
+    )
+    bands = three.contrast - one.contrast
+    print(
+        f"  AGN / ICM, three bands over one: {text(bands)}, {sigmas(bands):.1f} sigma"
+    )
+    shrinks = (proxy.core - one.core) - (calm_proxy.core - calm_one.core)
+    claims.say(
+        "core_scatter=0 shrinks the core down-weighting",
+        sigmas(shrinks) > SIGMAS,
+        f"down-weighting {text(proxy.core - one.core)} with, "
+        f"{text(calm_proxy.core - calm_one.core)} without; difference {text(shrinks)}, "
+        f"{sigmas(shrinks):.1f} sigma",
+    )
+    same = calm_on_survey.core - one.core
+    print(f"  on the same maps: {text(same)}, {sigmas(same):.1f} sigma")
+    for name, attribute in (
+        ("AGN / ICM", "contrast"),
+        ("with AGN photons / without", "blind"),
+    ):
+        of_one, of_clean, of_shown = (
+            getattr(each, attribute) for each in (one, clean_one, clean_on_survey)
+        )
+        differ = of_one - of_clean
+        size = [abs(median_and_errors(each)[0]) for each in (of_one, of_clean)]
+        is_gone = abs(sigmas(differ)) > SIGMAS and size[1] < size[0] / 2
+        claims.say(
+            f"AGN switched off removes the contrast {name}",
+            is_gone and abs(sigmas(of_one)) > SIGMAS,
+            f"{text(of_one)} with AGN ({sigmas(of_one):.1f} sigma), {text(of_clean)} in "
+            f"the twin without; difference {text(differ)}, {sigmas(differ):.1f} sigma",
+        )
+        learned = of_one - of_shown
+        print(
+            f"  learned from AGN, on the same maps: {text(learned)}, "
+            f"{sigmas(learned):.1f} sigma"
+        )
+    for name in ("core", "contrast"):
+        trained, of_shuffled, of_untrained = (
+            getattr(each, name) for each in (one, shuffled_one, untrained)
+        )
+        median, error = unpaired(of_shuffled, of_untrained)
+        reference, reference_error = unpaired(trained, of_untrained)
+        claims.say(
+            f"shuffled masses leave no {name} structure beyond untrained networks",
+            abs(median) < SIGMAS * error,
+            f"{median:+.3f} ± {error:.3f}, {median / error:.1f} sigma; of true masses "
+            f"{reference:+.3f} ± {reference_error:.3f}",
+        )
+    print(f"{time.perf_counter() - started:.0f} s, {claims.failed} claims not met")
+    return int(claims.failed > 0)
 
 
-def draw(folder, survey, saliency, proxy, single, multi, arguments):
-    """Write the figures."""
+def draw(folder, survey, proxy_maps, networks, masks, arguments):
+    """Write the figures, and the numbers of the profile and the bands."""
+    from skcluster.plotting import (
+        AttentionDisplay,
+        BandSaliencyDisplay,
+        RadialSaliencyDisplay,
+        SaliencyDisplay,
+        SourceMaskDisplay,
+    )
+
     folder.mkdir(parents=True, exist_ok=True)
-    display = RadialSaliencyDisplay.from_profile(proxy[0], name="N_phot")
-    for name, (profile, _) in (("one band", single), ("three bands", multi)):
-        display = RadialSaliencyDisplay.from_profile(profile, name=name, ax=display.ax_)
-    display.figure_.savefig(folder / "radial.png", dpi=150)
-    display = AttentionDisplay.from_sources(single[1])
-    display.figure_.savefig(folder / "sources.png", dpi=150)
-    mapper = PhotonMapper(n_pixels=arguments.pixels)
-    counts = survey.sample.photons.lengths
-    chosen = np.argsort(counts)[-3:]
-    sample = survey.sample[chosen]
-    display = SaliencyDisplay(
-        np.asarray(mapper.transform(sample).maps).sum(axis=1),
-        saliency[chosen].mean(axis=1),
-        r500c=sample.r500c,
+    r500c = survey.sample.r500c
+    one, three = networks["one band"].mean(axis=0), networks["three bands"].mean(axis=0)
+    profiles = {
+        name: radial_saliency(maps, r500c, bins=EDGES)
+        for name, maps in (("N_phot", proxy_maps), ("one band", one))
+    }
+    ratio = profiles["N_phot"].median / profiles["one band"].median
+    for low, high, value in zip(EDGES[:-1], EDGES[1:], ratio, strict=True):
+        print(f"  r/R500c {low:.2f} to {high:.2f}: N_phot / one band {value:.2f}")
+    share = band_attention(three, random_state=0).share
+    print("  three bands, median share by band:", np.median(share, axis=0).round(3))
+    profiles["three bands"] = radial_saliency(three, r500c, bins=EDGES)
+    display = None
+    for name, profile in profiles.items():
+        ax = None if display is None else display.ax_
+        display = RadialSaliencyDisplay.from_profile(profile, name=name, ax=ax)
+    displays = {"radial": display}
+    attention = source_attention(one, masks_of_sources(masks), random_state=0)
+    displays["sources"] = AttentionDisplay.from_sources(attention)
+    displays["bands"] = AttentionDisplay.from_bands(
+        band_attention(three, random_state=0), bands=THREE_BANDS
+    )
+    brightest = np.argsort(survey.sample.photons.lengths)[-3:]
+    single = PhotonMapper(n_pixels=arguments.pixels)
+    shown = single.transform(survey.sample[brightest])
+    displays["saliency"] = SaliencyDisplay(
+        np.asarray(shown.maps).sum(axis=1),
+        one[brightest].mean(axis=1),
+        r500c=shown.r500c,
     ).plot()
-    display.figure_.savefig(folder / "saliency.png", dpi=150)
+    chosen = brightest[-1]
+    several = PhotonMapper(bands=THREE_BANDS, n_pixels=arguments.pixels)
+    displays["saliency-bands"] = BandSaliencyDisplay(
+        np.asarray(several.transform(survey.sample[[chosen]]).maps)[0],
+        three[chosen],
+        bands=THREE_BANDS,
+        single=(np.asarray(shown.maps)[-1, 0], one[chosen, 0]),
+        r500c=float(r500c[chosen]),
+    ).plot()
+    displays["source-masks"] = SourceMaskDisplay.from_sample(
+        survey.sample, chosen, single, saliency=one
+    )
+    for name, each in displays.items():
+        each.figure_.savefig(folder / f"{name}.png", dpi=110)
+
+
+def masks_of_sources(masks):
+    """Without those that are blind to the gas."""
+    return {name: masks[name] for name in ("icm", "agn", "background")}
 
 
 if __name__ == "__main__":
