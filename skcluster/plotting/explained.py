@@ -1,6 +1,7 @@
 """What the displays of saliency ask of an estimator, and of maps."""
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
 HALF_WIDTH = 2.3
@@ -17,7 +18,9 @@ def fitted_part(estimator):
     LogScaler()
     """
     while True:
-        if hasattr(estimator, "steps"):
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif hasattr(estimator, "steps"):
             estimator = estimator.steps[-1][1]
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_

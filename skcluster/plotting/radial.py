@@ -162,6 +162,8 @@ class RadialSaliencyDisplay:
         **line_kwargs
             For matplotlib's plot.
         """
+        from matplotlib.ticker import LogLocator
+
         is_new = ax is None
         self.ax_ = axes_or_new(ax, height=2.8)
         self.figure_ = self.ax_.figure
@@ -184,7 +186,9 @@ class RadialSaliencyDisplay:
         if not (self.low < 0).any():
             self.ax_.set_yscale("log")
         if is_new:
-            self.ax_.set_xscale("log")
+            # Within a decade, labels of all minor ticks would touch.
+            self.ax_.set_xscale("log", subs=[])
+            self.ax_.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             self.ax_.xaxis.set_major_formatter("{x:g}")
         if self.name is not None:
             self.ax_.legend(fontsize="small", frameon=False)

@@ -151,9 +151,9 @@ default=None
             self._draw_saliency(self.axes_["saliency"], image_kwargs)
         self.circles_ = []
         if self.r500c is not None:
-            for name, ax in self.axes_.items():
+            for name, panel in self.axes_.items():
                 color = "k" if name == "masks" else "w"
-                self.circles_.append(draw_circle(ax, self.r500c, color=color))
+                self.circles_.append(draw_circle(panel, self.r500c, color=color))
         label_sky(axes, is_new=ax is None)
         return self
 
