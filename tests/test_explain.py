@@ -303,6 +303,7 @@ def test_a_pipeline_is_explained_from_any_step_on(pipeline, sample):
     assert_array_equal(explain(nested, sample), wanted)
 
 
+@pytest.mark.filterwarnings("ignore:.*far outside the training range")  # 10 of 60
 def test_a_search_and_a_meta_estimator_stand_for_what_they_fitted(
     pipeline, sample, log_mass
 ):

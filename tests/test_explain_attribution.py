@@ -452,6 +452,7 @@ def test_last_layers_are_forgotten_one_after_the_other(network):
     assert joblib.hash(trained) == before
 
 
+@pytest.mark.filterwarnings("ignore:.*far outside the training range")
 def test_weights_of_a_pipeline_are_randomised(network):
     trained, x = network
     pipeline = make_pipeline(LogScaler(), trained)

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, check_random_state
 
 from ..model_selection import QuadrantGroupKFold
@@ -26,7 +26,7 @@ MAPS_PER_BATCH = 8
 """On a CPU; more are not faster."""
 
 
-class SaliencyExplainer:
+class SaliencyExplainer(BaseEstimator):
     r"""Saliency of maps: how log10 M answers to every pixel (paper Eq. 10).
 
     .. math::
@@ -54,7 +54,8 @@ class SaliencyExplainer:
     ----------
     estimator : fitted estimator
         An `XrayCNNRegressor` or another network of this package, or a Pipeline that ends
-        in one. Of a search, the best estimator is explained.
+        in one. Of a search, the best estimator is explained. ``clone`` of an explainer
+        forgets what its estimator learned, unless that is a ``FrozenEstimator``.
     method : str, default="gradient"
     signed : bool, default=False
         Keep the sign instead of the absolute value.

@@ -1,6 +1,7 @@
 """A fitted estimator taken apart: the steps before the network, and the network."""
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -35,6 +36,8 @@ def split_network(estimator):
 
 
 def _fitted_copy(estimator):
+    if isinstance(estimator, FrozenEstimator):
+        return estimator.estimator
     for name in ("best_estimator_", "estimator_"):
         if hasattr(estimator, name):
             return getattr(estimator, name)
