@@ -41,7 +41,8 @@ def write_maps(
             \frac{180}{\pi} \, \frac{2 w}{n D_C}
 
     with :math:`w` the half-width and :math:`D_C` the comoving distance: right ascension
-    falls along a row, which runs to the West.
+    falls along a row, which runs to the West. The primary HDU is the sum of the
+    bands of ``MAP``.
 
     Parameters
     ----------
@@ -99,8 +100,11 @@ def write_maps(
         raise ValueError(f"units are given for {unknown}, but images are {[*images]}.")
     (distance,) = comoving_distance([redshift], cosmology)
     side = np.degrees(2 * half_width / distance)
-    about = _primary_cards(center, redshift, half_width, name) | (header or {})
-    hdus = fits.HDUList([fits.PrimaryHDU(header=_header(about))])
+    # A viewer that opens the primary HDU only must see something, in its place.
+    whole = images["map"].sum(axis=0, dtype=images["map"].dtype)
+    about = _sky_cards(center, side, len(whole))
+    about |= _primary_cards(center, redshift, half_width, name) | (header or {})
+    hdus = fits.HDUList([fits.PrimaryHDU(whole, _header(about))])
     for key, image in images.items():
         energies = bands if bands is not None and len(bands) == len(image) else None
         for band, pixels in enumerate(image):
