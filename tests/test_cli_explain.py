@@ -6,11 +6,14 @@ import sys
 import numpy as np
 import pytest
 import torch
+from astropy.coordinates import SkyCoord
+from astropy.cosmology import WMAP7
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
 from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.ndimage import uniform_filter
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
@@ -228,6 +231,7 @@ def event_list(path, center, east, north, n_planted=500):
     return ra[0], dec[0]
 
 
+@pytest.mark.filterwarnings("ignore:.*far outside the training range")  # as they do
 def test_a_planted_photon_lies_in_its_pixel_on_the_sky(model, tmp_path, capsys):
     center, path = (359.99, 40.0), tmp_path / "planted.fits.gz"
     ra, dec = event_list(path, center, east=0.11, north=-0.05)
@@ -261,6 +265,16 @@ def test_clusters_without_a_photon_are_skipped_and_named(
     sample = read_sample(lost)[0][[1]]
     expected = SaliencyExplainer(load_model(model)).explain(sample)[0]
     assert_allclose(images(rows[1]["fits"], "SALIENCY"), expected, rtol=1e-5)
+
+
+def test_several_tables_are_explained_as_one(model, survey, few, tmp_path, capsys):
+    third = part_of(survey, [2], "third", name=["third"])
+    code, rows, _ = outcome(capsys, model, few, third, "-o", tmp_path)
+    assert code == 0
+    assert [row["name"] for row in rows] == ["A 1/x", "a 1:x", "third"]
+    sample = read_sample(third)[0]
+    expected = SaliencyExplainer(load_model(model)).explain(sample)[0]
+    assert_allclose(images(rows[2]["fits"], "SALIENCY"), expected, rtol=1e-5)
 
 
 def test_blocks_of_clusters_change_nothing(model, survey, monkeypatch):
@@ -331,6 +345,9 @@ def test_what_cannot_be_explained_is_refused_before_the_work(
     assert "photon lists need PhotonMapper first" in line
     line = refused(capsys, model, few, "-o", folder, "--redshift=0.2")
     assert "needs --redshift, --ra and --dec" in line
+    about = ["--redshift=0.2", "--ra=1", "--dec=2"]
+    line = refused(capsys, model, "a.fits", "b.fits", "-o", folder, *about)
+    assert "--dec tells of one event list, got 2. Give a table with a row for" in line
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     line = refused(capsys, model, few, "-o", folder)
     assert "`skcluster explain` draws with matplotlib, which is not installed" in line
@@ -354,6 +371,7 @@ def test_progress_is_shown_only_if_it_takes_long(capsys):
     assert err == "\rexplained 1 / 3\rexplained 2 / 3\rexplained 3 / 3\n"
 
 
+@pytest.mark.filterwarnings("ignore:.*far outside the training range")  # as they do
 def test_real_photons_of_erosita_lie_on_the_sky(model, data_folder, tmp_path, capsys):
     path = data_folder / "efeds" / "efeds_example_events.fits"
     if not path.is_file():
@@ -378,3 +396,46 @@ def test_real_photons_of_erosita_lie_on_the_sky(model, data_folder, tmp_path, ca
     assert np.abs(counts - expected).sum() <= 0.01 * expected.sum()
     peak = np.array(np.unravel_index(counts.argmax(), counts.shape))
     assert (np.abs(peak - 7.5) <= 1.5).all()
+
+
+def published(path, name):
+    """A row of the published table of eFEDS clusters."""
+    table = Table.read(path / "efeds" / "bahar2022_rows.csv", comment="#")
+    (row,) = table[table["id"] == name]
+    return row
+
+
+@pytest.mark.filterwarnings("ignore:.*far outside the training range")  # as they do
+def test_a_published_position_lies_in_its_pixel_of_128(
+    survey, data_folder, tmp_path, capsys
+):
+    path = data_folder / "efeds" / "efeds_example_events.fits"
+    if not path.is_file():
+        pytest.skip(f"There is no file {path}.")
+    row = published(data_folder, "092121.2+031726")
+    neighbor = published(data_folder, "092049.5+024513")
+    network = tmp_path / "full.skops"
+    options = ["--pixels=128", "--epochs=1", "--device=cpu"]
+    assert main(["train", str(survey), "-o", str(network), *options]) == 0
+    about = [f"--redshift={row['z']}", f"--ra={row['ra']}", f"--dec={row['dec']}"]
+    code, (made,), _ = outcome(capsys, network, path, *about, "-o", tmp_path)
+    assert code == 0
+    here = SkyCoord(row["ra"], row["dec"], unit="deg")
+    offset = SkyCoord(neighbor["ra"], neighbor["dec"], unit="deg").transform_to(
+        here.skyoffset_frame()
+    )
+    distance = WMAP7.comoving_distance(row["z"]).value * WMAP7.h
+    pixel = np.degrees(4.6 / 128 / distance)
+    east = offset.lon.wrap_at("180d").deg
+    expected = [63.5 - east / pixel, 63.5 + offset.lat.deg / pixel]
+    for hdu in (0, "MAP", "INPUT", "SALIENCY"):
+        wcs = WCS(fits.getheader(made["fits"], hdu))
+        found = wcs.world_to_pixel_values(row["ra"], row["dec"])
+        assert_allclose(found, [63.5, 63.5], atol=1e-6)
+        found = wcs.world_to_pixel_values(neighbor["ra"], neighbor["dec"])
+        assert_allclose(found, expected, atol=0.1)
+    assert images(made["fits"], "SALIENCY").shape == (1, 128, 128)
+    # The brightest square of 5 x 5 pixels lies where the cluster was published.
+    smooth = uniform_filter(images(made["fits"], "MAP")[0], 5)
+    peak = np.unravel_index(smooth.argmax(), smooth.shape)
+    assert np.abs(np.array(peak) - 63.5).max() <= 2.5

@@ -11,7 +11,11 @@ NAMED = 10
 def add_cluster_options(parser):
     """Add the options that tell the model and the clusters."""
     parser.add_argument("model", help="stored by `skcluster train`")
-    parser.add_argument("photons", help="a table of clusters, or one FITS event list")
+    parser.add_argument(
+        "photons",
+        nargs="+",
+        help="tables of clusters, or one FITS event list with --redshift, --ra and --dec",
+    )
     parser.add_argument(
         "--redshift", type=float, help="of the cluster in an event list"
     )
@@ -41,7 +45,7 @@ def load_photon_model(path):
 
 
 def new_clusters(arguments, cosmology):
-    """The clusters of the command line: of a table, or one of an event list.
+    """The clusters of the command line: of tables, or one of an event list.
 
     Parameters
     ----------
@@ -56,14 +60,25 @@ def new_clusters(arguments, cosmology):
     about = {name: getattr(arguments, name) for name in ("redshift", "ra", "dec")}
     missing = [f"--{name}" for name, value in about.items() if value is None]
     if len(missing) == len(about):
-        return read_sample(arguments.photons, cosmology=cosmology, verbose=1)[0]
+        samples = [
+            read_sample(path, cosmology=cosmology, verbose=1)[0]
+            for path in arguments.photons
+        ]
+        return ClusterSample.concatenate(samples) if len(samples) > 1 else samples[0]
+    if len(arguments.photons) > 1:
+        raise ValueError(
+            "One set of --redshift, --ra and --dec tells of one event list, got "
+            f"{len(arguments.photons)}. Give a table with a row for each cluster: its "
+            "redshift, ra and dec, and in the column photons the path of its list."
+        )
     if missing:
         raise ValueError(
             "One event list needs --redshift, --ra and --dec, but there is no "
             f"{' and no '.join(missing)}."
         )
+    (path,) = arguments.photons
     photons = read_photons(
-        arguments.photons,
+        path,
         ra=arguments.ra_column,
         dec=arguments.dec_column,
         energy=arguments.energy,
@@ -82,7 +97,7 @@ def new_clusters(arguments, cosmology):
         photons=[photons],
         galaxies=None if galaxies is None else [galaxies],
         center=[center],
-        name=[str(arguments.photons)],
+        name=[path],
     )
 
 

@@ -190,7 +190,7 @@ def _clusters_and_stems(arguments, cosmology):
 
     sample = new_clusters(arguments, cosmology)
     if arguments.redshift is not None:
-        name = re.sub(r"\.(fits?|evt)(\.gz)?$", "", Path(arguments.photons).name)
+        name = re.sub(r"\.(fits?|evt)(\.gz)?$", "", Path(arguments.photons[0]).name)
         sample = sample.assign(name=[name])
     return sample, file_stems(sample)
 
