@@ -295,8 +295,10 @@ def _inner(estimator):
         return steps[-1][1]
     if hasattr(estimator, "estimators_"):
         return None
-    inner = getattr(estimator, "best_estimator_", None)
-    return getattr(estimator, "estimator_", None) if inner is None else inner
+    for name in ("best_estimator_", "estimator_", "estimator"):
+        if getattr(estimator, name, None) is not None:
+            return getattr(estimator, name)
+    return None
 
 
 def _cells(scores):

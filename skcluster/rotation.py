@@ -82,8 +82,9 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
 
     The clusters of a copy are turned each by an angle of its own and half of them
     mirrored, before their photons are binned (see `rotate`); predictions are those of
-    the pipeline. A network's own ``augment=True`` knows the square's eight symmetries
-    only, but takes no memory.
+    the pipeline. The copies of a cluster have one label in the sample's ``group``, so
+    that a network holds out all of them, or none, for early stopping. A network's own
+    ``augment=True`` knows the square's eight symmetries only, but takes no memory.
 
     Parameters
     ----------
@@ -137,7 +138,9 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         for _ in range(self.n_rotations):
             angle, mirror = rng.uniform(0, 360, len(X)), rng.random(len(X)) < 0.5
             copies.append(rotate(X, angle, mirror=mirror))
+        group = np.arange(len(X)) if X.group is None else X.group
         sample = ClusterSample.concatenate(copies)
+        sample = sample.assign(group=np.tile(group, len(copies)))
         self.estimator_ = clone(self.estimator).fit(sample, np.tile(y, len(copies)))
         return self
 

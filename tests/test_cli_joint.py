@@ -108,3 +108,56 @@ def test_clusters_without_galaxies_are_refused_by_default(table, tmp_path, capsy
     error = capsys.readouterr().err
     assert "1 of 14 clusters have no phase-space cube (first: cluster 5)" in error
     assert not (tmp_path / "model.skops").exists()
+
+
+def test_a_table_without_galaxies_is_told_of_the_column_and_the_option(
+    table, model, tmp_path, capsys
+):
+    rows = Table.read(table)
+    rows.remove_column("galaxies")
+    bare = table.parent / "bare.csv"
+    rows.write(bare, overwrite=True)
+    assert main(["train", str(bare), *TINY, "-o", str(tmp_path / "a.skops")]) == 1
+    error = capsys.readouterr().err
+    assert "bare.csv has no column galaxies" in error
+    assert "--allow-missing" in error
+    strict = tmp_path / "strict.skops"
+    assert main(["train", str(table), *TINY, "-o", str(strict)]) == 0
+    assert main(["predict", str(strict), str(bare)]) == 1
+    error = capsys.readouterr().err
+    assert "bare.csv has no column galaxies" in error
+    assert "train --joint --allow-missing" in error
+    assert len(masses(capsys, model, bare)) == 14
+
+
+def test_missing_galaxies_are_allowed_to_a_joint_network_only(table, tmp_path, capsys):
+    command = ["train", str(table), "--allow-missing", "-o", str(tmp_path / "a.skops")]
+    assert main(command) == 1
+    assert "only a network of --joint knows" in capsys.readouterr().err
+
+
+def test_one_table_of_galaxies_of_the_whole_sky_serves_all_clusters(table):
+    sample, _ = read_sample(table)
+    about = sample.center[sample.galaxies.cluster]
+    distance = comoving_distance(sample.redshift)[sample.galaxies.cluster]
+    z = sample.redshift[sample.galaxies.cluster]
+    columns = sample.galaxies.columns
+    ra, dec = plane_to_sky(columns["x"] / distance, columns["y"] / distance, *about.T)
+    redshift = z + columns["v"] / SPEED_OF_LIGHT * (1 + z)
+    # And galaxies behind everyone's tangent plane.
+    behind = {"ra": (about[:1, 0] + 180) % 360, "dec": -about[:1, 1], "z": [0.1]}
+    sky = {"ra": ra, "dec": dec, "z": redshift}
+    sky = {name: np.append(sky[name], behind[name]) for name in sky}
+    Table(sky).write(table.parent / "sky.csv", overwrite=True)
+    rows = Table.read(table)["name", "redshift", "ra", "dec"]
+    rows["galaxies"] = "sky.csv"
+    rows.write(table.parent / "shared.csv", overwrite=True)
+    shared, _ = read_sample(table.parent / "shared.csv")
+    x, y = shared.galaxies["x"], shared.galaxies["y"]
+    assert np.hypot(x, y).max() <= 10
+    for i in range(len(sample)):
+        own = np.sort(sample.galaxies.table(i)["x"])
+        found = np.sort(shared.galaxies.table(i)["x"])
+        assert len(found) >= len(own)
+        nearest = np.abs(found[:, None] - own).min(axis=0)
+        assert_allclose(nearest, 0, atol=1e-6)

@@ -25,6 +25,7 @@ from skcluster import (
     SaliencyExplainer,
     XrayCNNRegressor,
     load_model,
+    rotate,
     save_model,
 )
 from skcluster.datasets import make_mock_survey
@@ -436,3 +437,107 @@ def test_the_maps_of_the_joint_network_are_explained(fitted, with_galaxies, meth
         masses.append(mass.numpy() * fitted.target_scale_)
     slope = (masses[1] - masses[0]) / (2 * step)
     assert_allclose(saliency.reshape(n, -1)[range(n), place], slope, rtol=1e-3)
+
+
+def test_a_prediction_makes_each_cube_once(fitted, with_galaxies, monkeypatch):
+    made = []
+    cubes_of = PhaseSpaceKDE.cubes_of
+
+    def counted(self, galaxies):
+        made.append(len(galaxies))
+        return cubes_of(self, galaxies)
+
+    monkeypatch.setattr(PhaseSpaceKDE, "cubes_of", counted)
+    fitted.predict(with_galaxies[:32])
+    assert sum(made) == 32
+
+
+def test_which_clusters_have_a_kernel_is_known_without_their_cubes(with_galaxies):
+    few = with_galaxies.galaxies.select(
+        (with_galaxies.galaxies.cluster % 3 > 0) | (with_galaxies.galaxies["v"] < -2500)
+    )
+    has_cube = KDE.cubes_of(few).any(axis=(1, 2, 3))
+    assert 0 < has_cube.sum() < len(has_cube)
+    assert_array_equal(KDE.has_kernel(few), has_cube)
+
+
+def test_a_drawn_part_of_the_galaxies_is_the_same_at_every_prediction(
+    with_galaxies, survey
+):
+    half = PhaseSpaceKDE(n_bins=16, sampling_fraction=0.5)
+    regressor = quick(phase_space=half).fit(with_galaxies, survey.log_mass)
+    expected = regressor.predict(with_galaxies)
+    assert_array_equal(regressor.predict(with_galaxies), expected)
+    copied = pickle.loads(pickle.dumps(regressor))
+    assert_array_equal(copied.predict(with_galaxies[5:9]), expected[5:9])
+    assert half.random_state is None
+
+
+def test_a_source_and_a_clump_lie_where_the_whole_network_looks():
+    """One that gains by light and galaxies in one cell loses by either's transpose."""
+    network = Ho2023JointNetwork((1, 32, 32), 16, dropout=0.0).eval()
+    sample = one_place(x=1.0, y=-0.6)
+    maps = torch.from_numpy(
+        np.asarray(PhotonMapper(n_pixels=32).transform(sample).maps)
+    )
+    cubes = torch.tensor(KDE.transform(sample).cubes)
+    convolutions = [m for m in network.cube_branch if isinstance(m, torch.nn.Conv3d)]
+    dense = [*network.cube_head, *network.head, network.output]
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.first.weight[0, 0, 2, 2, 2] = 1 / network.to_cells(maps).max()
+        network.first.weight[0, 1, 2, 2, 2] = 1 / cubes.max()
+        network.first.bias[0] = -1.2  # neither of the two alone is enough
+        for layer in convolutions:
+            layer.weight[0, 0] = 1
+        for layer in dense:
+            if isinstance(layer, torch.nn.Linear):
+                layer.weight[0] = 1
+        together = network(maps, cubes)
+        for other in (
+            network(maps.transpose(2, 3), cubes),
+            network(maps, cubes.transpose(1, 2)),
+        ):
+            assert together > 0.5
+            assert other == 0
+        both = network(maps.transpose(2, 3), cubes.transpose(1, 2))
+    assert_allclose(both, together, rtol=1e-5)
+
+
+def test_the_whole_network_equals_the_naive_one():
+    """Conv3d over repeated maps, ReLU before pooling, as Fig. 5 draws it."""
+    torch.manual_seed(0)
+    network = Ho2023JointNetwork((3, 32, 32), 16, dropout=0.0)
+    maps, cubes = torch.randn(4, 3, 32, 32), torch.randn(4, 16, 16, 16)
+    results = []
+    for form in (network, lambda *inputs: naive_network(network, *inputs)):
+        network.zero_grad()
+        mass = form(maps, cubes)
+        (mass**2).sum().backward()
+        gradients = [parameter.grad.clone() for parameter in network.parameters()]
+        results.append((mass.detach(), gradients))
+    (ours, our_gradients), (theirs, their_gradients) = results
+    assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    for one, other in zip(our_gradients, their_gradients, strict=True):
+        assert_allclose(one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
+
+
+def naive_network(network, maps, cubes):
+    """Fig. 5 layer by layer, with the weights of a network."""
+    x = functional.max_pool3d(naive(network, maps, cubes).relu(), 2)
+    for layer in network.cube_branch:
+        if isinstance(layer, torch.nn.Conv3d):
+            x = functional.max_pool3d(layer(x).relu(), 2)
+    features = [network.map_branch(maps), network.cube_head(x.flatten(1))]
+    return network.output(network.head(torch.cat(features, 1))).squeeze(-1)
+
+
+def test_the_cube_of_turned_galaxies_is_the_turned_cube(with_galaxies):
+    few = with_galaxies[:3]
+    cubes = torch.tensor(KDE.transform(few).cubes)
+    for k in range(8):
+        turned = KDE.transform(rotate(few, -90 * (k % 4), mirror=k >= 4)).cubes
+        expected = square_symmetry(cubes, k, SKY_AXES["cubes"]).numpy()
+        assert_allclose(turned, expected, atol=1e-6 * expected.max())
+        assert k == 0 or not np.allclose(turned, cubes, atol=1e-6 * expected.max())

@@ -15,11 +15,13 @@ from skcluster import (
     ProxyMeasurer,
     QuadrantGroupKFold,
     RotationAugmentedRegressor,
+    XrayCNNRegressor,
     rotate,
 )
 from skcluster.cosmology import comoving_distance, plane_to_sky, sky_to_plane
 from skcluster.datasets import make_mock_survey
 from skcluster.regressors.batches import SKY_AXES, square_symmetry
+from skcluster.regressors.validation_split import validation_split
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +176,31 @@ def test_a_senseless_number_of_copies_is_refused(survey):
     augmented = RotationAugmentedRegressor(Recorder(), n_rotations=1.5)
     with pytest.raises(ValueError, match="n_rotations must be a non-negative int"):
         augmented.fit(survey.sample, survey.log_mass)
+
+
+@pytest.mark.parametrize("with_position", [True, False])
+def test_copies_of_a_cluster_are_held_out_together(survey, monkeypatch, with_position):
+    sample = survey.sample if with_position else survey.sample.drop("position")
+    splits = []
+
+    def recorded(*args, **kwargs):
+        splits.append(validation_split(*args, **kwargs))
+        return splits[-1]
+
+    monkeypatch.setattr("skcluster.regressors.neural.validation_split", recorded)
+    network = XrayCNNRegressor(max_epochs=1, random_state=0, n_threads=1)
+    pipeline = make_pipeline(PhotonMapper(n_pixels=8), network)
+    augmented = RotationAugmentedRegressor(pipeline, n_rotations=2, random_state=0)
+    augmented.fit(sample, survey.log_mass)
+    ((train, held_out),) = splits
+    n = len(sample)
+    assert len(train) + len(held_out) == 3 * n
+    assert len(held_out) >= 3
+    assert not set(train % n) & set(held_out % n)
+
+
+def test_groups_of_the_sample_are_those_of_its_copies(survey):
+    halo = np.arange(24) // 2
+    augmented = RotationAugmentedRegressor(Recorder(), n_rotations=1, random_state=0)
+    augmented.fit(survey.sample.assign(group=halo), survey.log_mass)
+    assert_array_equal(augmented.estimator_.X_.group, np.tile(halo, 2))

@@ -188,9 +188,41 @@ def test_concatenate_joins_and_keeps_the_common_fields(sample, assert_same):
     mapped = PhotonMapper(n_pixels=4).transform(sample)
     parts = [mapped[:7], mapped[7:8], mapped[8:8], mapped[8:]]
     assert_same(ClusterSample.concatenate(parts), mapped)
-    joined = ClusterSample.concatenate([mapped[:2], sample[:3].drop("galaxies")])
+    joined = ClusterSample.concatenate([mapped[:2], sample[:3]])
     assert joined.shape == (5,)
-    assert set(mapped.fields) - set(joined.fields) == {"galaxies", "maps", "coverage"}
+    assert set(mapped.fields) - set(joined.fields) == {"maps", "coverage"}
+
+
+@pytest.mark.parametrize("lists", ["galaxies", "photons"])
+def test_concatenate_loses_no_list_of_a_part(sample, lists):
+    bare = sample[:3].drop(lists)
+    for parts in ([sample[:2], bare], [bare, sample[:2]]):
+        joined = getattr(ClusterSample.concatenate(parts), lists)
+        lengths = [
+            length
+            for part in parts
+            for length in (
+                [0] * 3 if part is bare else getattr(part, lists).lengths.tolist()
+            )
+        ]
+        assert joined.lengths.tolist() == lengths
+        name = next(iter(joined.columns))
+        assert_array_equal(joined[name], getattr(sample[:2], lists)[name])
+
+
+def test_none_is_a_list_without_rows():
+    some = {"x": [1.0], "y": [2.0], "v": [3.0]}
+    sample = ClusterSample([0.1] * 3, galaxies=[None, some, None])
+    assert sample.galaxies.lengths.tolist() == [0, 1, 0]
+    with pytest.raises(ValueError, match="All 3 tables are None"):
+        ClusterSample([0.1] * 3, galaxies=[None] * 3)
+
+
+def test_cubes_of_nan_are_refused():
+    cubes = np.zeros((70, 2, 2, 2))
+    cubes[66, 0, 1, 0] = np.nan
+    with pytest.raises(ValueError, match="cube of cluster 66 of 70 holds NaN"):
+        ClusterSample(np.full(70, 0.1), cubes=cubes)
 
 
 def test_concatenate_refuses_what_does_not_fit(sample):

@@ -101,6 +101,27 @@ def new_clusters(arguments, cosmology):
     )
 
 
+def check_galaxies(model, sample, source):
+    """Refuse clusters without galaxies for a model that needs them.
+
+    Parameters
+    ----------
+    model : Pipeline
+    sample : ClusterSample
+    source : str
+        The table or event list that it comes from.
+    """
+    from ..calibration import last_step
+
+    allows_none = getattr(last_step(model), "allow_missing", True)
+    if not allows_none and sample.galaxies is None:
+        raise ValueError(
+            f"{source} has no column galaxies (nor is there --galaxies), of which a model "
+            "of --joint makes its cubes. Add the paths of the lists of galaxies, or let "
+            "clusters be without: `skcluster train --joint --allow-missing`."
+        )
+
+
 def predicted_masses(model, sample, **options):
     """The `mass_table` of a sample with photons and a whole pipeline."""
     return mass_table(model[1:], model[0].transform(sample), **options)

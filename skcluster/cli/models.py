@@ -6,6 +6,7 @@ import numpy as np
 
 from .clusters import (
     add_cluster_options,
+    check_galaxies,
     exit_code,
     load_photon_model,
     new_clusters,
@@ -116,6 +117,7 @@ def train(arguments):
             f"{arguments.table} has no column {arguments.target!r} of true log10 M500c; "
             f"besides the photons it has {sorted(columns)}. Name it with --target."
         )
+    check_galaxies(pipeline, sample, arguments.table)
     pipeline.fit(sample, np.asarray(columns[arguments.target], float))
     save_model(pipeline, arguments.output)
     about = _how_it_went(last_step(pipeline), len(sample))
@@ -177,6 +179,11 @@ def _regressor(arguments):
     if arguments.dropout is not None:
         parameters["dropout"] = arguments.dropout
     if not arguments.joint:
+        if arguments.allow_missing:
+            raise ValueError(
+                "--allow-missing is about clusters without galaxies, of which only a "
+                "network of --joint knows. Give both, or neither."
+            )
         return XrayCNNRegressor(**parameters)
     return JointCNNRegressor(
         phase_space=PhaseSpaceKDE(
@@ -221,11 +228,10 @@ def predict(arguments):
         _make_folder_of(arguments.output)
     quantiles = _quantiles(arguments.quantiles)
     model = load_photon_model(arguments.model)
+    sample = new_clusters(arguments, model[0].cosmology)
+    check_galaxies(model, sample, arguments.photons)
     table = predicted_masses(
-        model,
-        new_clusters(arguments, model[0].cosmology),
-        quantiles=quantiles,
-        beta=arguments.prior_beta,
+        model, sample, quantiles=quantiles, beta=arguments.prior_beta
     )
     if arguments.output:
         table.write(arguments.output, overwrite=True)

@@ -11,7 +11,9 @@ SPEED_OF_LIGHT = c.to_value("km/s")
 PHASE_SPACE = ("x", "y", "v")
 
 
-def read_galaxies(path_or_table, *, center=None, redshift=None, cosmology="WMAP7"):
+def read_galaxies(
+    path_or_table, *, center=None, redshift=None, cosmology="WMAP7", radius_max=None
+):
     r"""Read the galaxies around one cluster.
 
     The table has either ``x``, ``y``, ``v``, taken as they are, or ``ra``, ``dec`` and
@@ -33,6 +35,9 @@ def read_galaxies(path_or_table, *, center=None, redshift=None, cosmology="WMAP7
     redshift : float, default=None
         Of the cluster; needed for ``ra``, ``dec``, ``z``.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+    radius_max : float, default=None
+        Keep only galaxies within this projected radius [comoving Mpc/h], for tables of
+        more of the sky than one cluster's.
 
     Returns
     -------
@@ -57,12 +62,16 @@ def read_galaxies(path_or_table, *, center=None, redshift=None, cosmology="WMAP7
             }
         else:
             found = []
-            galaxies = _about_center(table, center, redshift, cosmology)
+            galaxies = _about_center(table, center, redshift, cosmology, radius_max)
         others = (name for name in table.colnames if name not in found)
-        return galaxies | {name: column_with_gaps(table, name) for name in others}
+        galaxies |= {name: column_with_gaps(table, name) for name in others}
+        if radius_max is None:
+            return galaxies
+        near = np.hypot(galaxies["x"], galaxies["y"]) <= radius_max
+        return {name: column[near] for name, column in galaxies.items()}
 
 
-def _about_center(table, center, redshift, cosmology):
+def _about_center(table, center, redshift, cosmology, radius_max):
     sky = {name: find_column(table, name) for name in ("ra", "dec")}
     sky["redshift"] = find_column(table, "z") or find_column(table, "redshift")
     if not all(sky.values()):
@@ -80,7 +89,10 @@ def _about_center(table, center, redshift, cosmology):
     distance = comoving_distance([redshift], cosmology)
     with np.errstate(over="ignore"):
         v = SPEED_OF_LIGHT * (np.asarray(z, float) - redshift) / (1 + redshift)
-    lost = np.flatnonzero(~np.isfinite(x + v) | (np.abs(dec) > 90))
+    lost = ~np.isfinite(x + v) | (np.abs(dec) > 90)
+    if radius_max is not None:
+        lost &= distance * np.hypot(x, y) <= radius_max
+    lost = np.flatnonzero(lost)
     if len(lost):
         raise ValueError(
             f"{len(lost)} of {len(v)} galaxies are not within 90 degrees of the "

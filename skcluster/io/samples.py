@@ -20,6 +20,7 @@ from .tables import column_with_gaps, complete_column, find_column, read_table
 SCALARS = ("redshift", "ra", "dec", "r500c", "field_radius", "name")
 BOX = ("x", "y", "z")
 LISTS = ("photons", "galaxies")
+SHARED_RADIUS = 10.0  # comoving Mpc/h
 QUIET_SECONDS = 2.0
 MAY_BE_EMPTY = {"name", "galaxies"}
 UNIT_OF = {"ra": "deg", "dec": "deg", "field_radius": "deg"}
@@ -48,7 +49,8 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
 
     directory : str or Path, default=None
         Where relative paths start: by default the folder of the table, or the current
-        one for a table in memory. Rows may share a file, which is then read once.
+        one for a table in memory. Rows may share a file, which is then read once; of
+        shared galaxies each cluster gets those within 10 comoving Mpc/h.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         For galaxies given as ``ra``, ``dec``, ``z``.
     verbose : int, default=0
@@ -128,12 +130,16 @@ def _read_lists(catalog, folder, cosmology, verbose):
     centers = zip(catalog.get("ra", ()), catalog.get("dec", ()), strict=False)
     centers = list(centers) or [None] * len(catalog["redshift"])
 
+    paths, times = np.unique(catalog.get("galaxies", []), return_counts=True)
+    shared = {folder / str(path) for path in paths[times > 1]}
+
     def galaxies(i, path):
         return read_galaxies(
             tables(path),
             center=centers[i],
             redshift=catalog["redshift"][i],
             cosmology=cosmology,
+            radius_max=SHARED_RADIUS if path in shared else None,
         )
 
     readers = {"photons": lambda i, path: photons(path), "galaxies": galaxies}

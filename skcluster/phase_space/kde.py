@@ -143,18 +143,10 @@ class PhaseSpaceKDE(SampleTransformer):
             The cube of a cluster is the same, bit by bit, in whatever batch.
         """
         self._check(galaxies)
-        members = self._members(galaxies)
-        half_sides = (self.half_width, self.half_width, self.velocity_max)
-        cells = [
-            members[name] * (self.n_bins / (2 * half_side)) + (self.n_bins - 1) / 2
-            for name, half_side in zip("yxv", half_sides, strict=True)
-        ]
-        bounds = members.offsets[1:-1]
-        clusters = np.split(np.array(cells, float).reshape(3, -1), bounds, axis=1)
-        covariances = [_covariance(cluster) for cluster in clusters]
+        clusters, covariances = self._in_cells(galaxies)
         able = [i for i, covariance in enumerate(covariances) if covariance is not None]
         if self.on_few == "error" and len(able) < len(galaxies):
-            self._refuse_few(members.lengths, able)
+            self._refuse_few([cluster.shape[1] for cluster in clusters], able)
         cubes = np.zeros((len(galaxies), *3 * [self.n_bins]), np.float32)
 
         def fill(rows):
@@ -171,6 +163,33 @@ class PhaseSpaceKDE(SampleTransformer):
             delayed(fill)(able[part::parts]) for part in range(parts)
         )
         return cubes
+
+    def has_kernel(self, galaxies):
+        """Which clusters have a cube that is not all zeros, without making it.
+
+        Parameters
+        ----------
+        galaxies : Ragged of n_clusters
+
+        Returns
+        -------
+        has_kernel : ndarray of bool of shape (n_clusters,)
+        """
+        self._check(galaxies)
+        _, covariances = self._in_cells(galaxies)
+        return np.array([covariance is not None for covariance in covariances])
+
+    def _in_cells(self, galaxies):
+        """Of each cluster, the galaxies (3, n) in units of cells, and their covariance."""
+        members = self._members(galaxies)
+        half_sides = (self.half_width, self.half_width, self.velocity_max)
+        cells = [
+            members[name] * (self.n_bins / (2 * half_side)) + (self.n_bins - 1) / 2
+            for name, half_side in zip("yxv", half_sides, strict=True)
+        ]
+        bounds = members.offsets[1:-1]
+        clusters = np.split(np.array(cells, float).reshape(3, -1), bounds, axis=1)
+        return clusters, [_covariance(cluster) for cluster in clusters]
 
     def _members(self, galaxies):
         """Galaxies inside the cuts, and of these the part that is drawn."""

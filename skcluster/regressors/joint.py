@@ -1,6 +1,8 @@
 """JointCNNRegressor: X-ray maps and galaxies' phase space, behind scikit-learn."""
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
 
 from ..networks import JOINT_ARCHITECTURES
 from ..phase_space import PhaseSpaceKDE
@@ -91,6 +93,8 @@ class JointCNNRegressor(NeuralMassRegressor):
     residual_std_ : float
         Root mean square error on the held-out training clusters [dex]; NaN if nothing
         was held out.
+    phase_space_ : PhaseSpaceKDE
+        That of training, with a seed: prediction draws the same galaxies.
     n_bins_ : int
         Cells a side of the training cubes.
     cube_extent_ : tuple of 2 float, or None
@@ -180,11 +184,21 @@ class JointCNNRegressor(NeuralMassRegressor):
         self.phase_space = phase_space
         self.allow_missing = allow_missing
 
+    def fit(self, X, y):
+        """Train on X and y, log10 M500c."""
+        phase_space = PhaseSpaceKDE() if self.phase_space is None else self.phase_space
+        self.phase_space_ = clone(phase_space)
+        if phase_space.random_state is None:
+            # Drawn anew for every batch, galaxies would change from one to the next.
+            seed = check_random_state(self.random_state).randint(2**31 - 1)
+            self.phase_space_.set_params(random_state=int(seed))
+        return super().fit(X, y)
+
     def _read(self, X):
         require(X, "maps", by=type(self).__name__)
         if X.cubes is None and X.galaxies is None and not self.allow_missing:
             require(X, "cubes", by=type(self).__name__)
-        phase_space = PhaseSpaceKDE() if self.phase_space is None else self.phase_space
+        phase_space = getattr(self, "phase_space_", self.phase_space) or PhaseSpaceKDE()
         extent = cube_extent(X, phase_space)
         _check_one_sky(X.maps.geometry, extent)
         return JointInputs(
@@ -228,9 +242,7 @@ class JointCNNRegressor(NeuralMassRegressor):
                 "PhaseSpaceKDE."
             )
         if inputs.n_bins is not None and not self.allow_missing:
-            blocks = inputs.blocks_of_cubes()
-            missing = [rows[~cubes.any(axis=(1, 2, 3))] for rows, cubes in blocks]
-            self._refuse_missing(np.concatenate(missing), len(inputs))
+            self._refuse_missing(inputs.missing(), len(inputs))
 
     def _refuse_missing(self, missing, n_clusters):
         if len(missing) and not self.allow_missing:

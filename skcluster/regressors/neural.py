@@ -114,10 +114,13 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         seeds = rng.randint(2**31 - 1, size=self.n_members).tolist()
         self.dropout_seed_ = int(rng.randint(2**31 - 1))
-        position = getattr(X, "position", None)
+        whereabouts = {
+            "position": getattr(X, "position", None),
+            "groups": getattr(X, "group", None),
+        }
         nets, self.history_, residuals = [], [], []
         for member, seed in enumerate(seeds):
-            net, residual = self._fit_member(inputs, y, position, member, seed)
+            net, residual = self._fit_member(inputs, y, whereabouts, member, seed)
             nets.append(net)
             rows = plain_history(net.history)
             self.history_ += [{"member": member, **row} for row in rows]
@@ -163,15 +166,15 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             raise AttributeError("net_ is there after fit.")
         return self.nets_[0]
 
-    def _fit_member(self, inputs, y, position, member, seed):
+    def _fit_member(self, inputs, y, whereabouts, member, seed):
         target = (y - self.target_mean_) / self.target_scale_
         train, held_out = validation_split(
-            len(y), self.validation_fraction, position=position, seed=seed
+            len(y), self.validation_fraction, seed=seed, **whereabouts
         )
         device = resolve_device(self.device)
         label = f"{type(self).__name__} {member + 1}/{self.n_members}"
         callbacks = copy.deepcopy(self.callbacks or [])
-        checkpoint = self._checkpoint(inputs, y, position, member, seed, label)
+        checkpoint = self._checkpoint(inputs, y, whereabouts, member, seed, label)
         if checkpoint is not None:
             callbacks.append(("checkpoint", checkpoint))
         if self.verbose == 1:
@@ -323,14 +326,17 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 scaled = net.predict_draws(batches, seeds)
         return scaled[: len(inputs)].reshape(len(inputs), len(seeds), -1).astype(float)
 
-    def _checkpoint(self, inputs, y, position, member, seed, label):
+    def _checkpoint(self, inputs, y, whereabouts, member, seed, label):
         if self.checkpoint_dir is None:
             return None
         parameters = self.get_params()
         for name in WITHOUT_A_SAY:
             del parameters[name]
         arrays = [np.ascontiguousarray(values) for values in self._arrays(inputs)]
-        where = None if position is None else np.ascontiguousarray(position)
+        where = [
+            None if values is None else np.ascontiguousarray(values)
+            for values in whereabouts.values()
+        ]
         name = type(self).__name__
         parts = (parameters, arrays, y, where, member, seed)
         path = checkpoint_path(self.checkpoint_dir, name, *parts)

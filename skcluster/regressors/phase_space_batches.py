@@ -72,6 +72,16 @@ class JointInputs:
             return self.phase_space.cubes_of(self.galaxies[rows])
         return np.zeros((len(rows), *3 * [n_bins]), np.float32)
 
+    def missing(self):
+        """Clusters without a cube."""
+        if self.cubes is not None:
+            has_cube = [cubes.any() for cubes in self.cubes[self.rows]]
+        elif self.galaxies is not None:
+            has_cube = self.phase_space.has_kernel(self.galaxies[self.rows])
+        else:
+            has_cube = np.zeros(len(self), bool)
+        return np.flatnonzero(np.logical_not(has_cube))
+
     def blocks_of_cubes(self):
         """Row numbers and cubes of all clusters, block by block."""
         for start in range(0, len(self), CLUSTERS_PER_BLOCK):

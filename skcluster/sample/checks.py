@@ -106,6 +106,22 @@ def _row(ragged, row):
     return f"row {row - ragged.offsets[cluster]} of cluster {cluster}"
 
 
+def checked_cubes(cubes):
+    """Cubes as an array without NaN, looked at a few clusters at a time."""
+    if cubes is None:
+        return None
+    cubes = np.asarray(cubes)
+    for start in range(0, len(cubes), 64):
+        block = cubes[start : start + 64].reshape(len(cubes[start : start + 64]), -1)
+        wrong = start + np.flatnonzero(~np.isfinite(block).all(axis=1))
+        if len(wrong):
+            raise ValueError(
+                f"The cube of cluster {wrong[0]} of {len(cubes)} holds NaN or infinite "
+                "cells. Leave a missing cube all zeros."
+            )
+    return cubes
+
+
 def checked_galaxies(galaxies):
     return _checked_list(galaxies, "galaxies", ("x", "y", "v"))
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .checks import (
     checked_center,
+    checked_cubes,
     checked_galaxies,
     checked_photons,
     checked_redshift,
@@ -50,7 +51,8 @@ class ClusterSample:
         structured array, an astropy Table or a pandas DataFrame.
     galaxies : Ragged or list of tables, default=None
         One table a cluster with ``x`` (West), ``y`` (North) [comoving Mpc/h] and
-        ``v`` [km/s] about the cluster's centre; more columns are kept.
+        ``v`` [km/s] about the cluster's centre; more columns are kept. None in place of
+        a table, here or in `photons`, is one without rows.
     center : array-like of shape (n_clusters, 2), default=None
         RA and Dec of the cluster [deg].
     position : array-like of shape (n_clusters, 3), default=None
@@ -58,6 +60,9 @@ class ClusterSample:
     r500c : array-like of shape (n_clusters,), default=None
         Comoving R500c [Mpc/h].
     name : array-like of shape (n_clusters,), default=None
+    group : array-like of shape (n_clusters,), default=None
+        Labels, equal for entries of one object, such as turned copies of a cluster or a
+        halo at several redshifts: networks hold out all of a group or none.
     maps : SparseMaps or array-like of shape (n, n_bands, n_pixels, n_pixels), \
 default=None
         Photon maps; an array is stored sparse.
@@ -97,6 +102,7 @@ default=None
     position: Any = None
     r500c: Any = None
     name: Any = None
+    group: Any = None
     maps: Any = None
     cubes: Any = None
     cube_extent: Any = None
@@ -113,6 +119,7 @@ default=None
         position=None,
         r500c=None,
         name=None,
+        group=None,
         maps=None,
         cubes=None,
         cube_extent=None,
@@ -131,8 +138,9 @@ default=None
             "position": dense("position", position, (n, 3)),
             "r500c": dense("r500c", r500c, (n,)),
             "name": None if name is None else np.atleast_1d(np.array(name, str)),
+            "group": None if group is None else np.atleast_1d(np.array(group)),
             "maps": None if maps is None else SparseMaps.from_dense(maps),
-            "cubes": None if cubes is None else np.asarray(cubes),
+            "cubes": checked_cubes(cubes),
             "cube_extent": dense("cube_extent", cube_extent, (n, 2)),
             "field_radius": dense("field_radius", field_radius, (n,)),
             "coverage": dense("coverage", coverage, (n,)),
@@ -234,6 +242,9 @@ default=None
     def concatenate(cls, samples):
         """Join samples, keeping the fields that all of them have.
 
+        Photons and galaxies are never dropped: where some samples lack them, all of
+        their clusters get empty lists.
+
         Examples
         --------
         >>> ClusterSample.concatenate([ClusterSample([0.1]), ClusterSample([0.2])]).shape
@@ -243,8 +254,14 @@ default=None
         if not samples:
             raise ValueError("No sample was given: there is nothing to join.")
         values = {}
-        for field in samples[0].fields:
+        for field in dict.fromkeys(name for part in samples for name in part.fields):
             parts = [getattr(sample, field) for sample in samples]
+            if field in ("photons", "galaxies"):
+                columns = next(part for part in parts if part is not None).columns
+                parts = [
+                    Ragged.empty(columns, len(sample)) if part is None else part
+                    for part, sample in zip(parts, samples, strict=True)
+                ]
             if all(part is not None for part in parts):
                 join = getattr(type(parts[0]), "concatenate", np.concatenate)
                 values[field] = join(parts)

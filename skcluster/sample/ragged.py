@@ -127,7 +127,8 @@ class Ragged:
     @classmethod
     def from_tables(cls, tables):
         """Join one table per cluster: dicts, structured arrays, astropy Tables or
-        pandas DataFrames. Columns with an astropy unit are converted.
+        pandas DataFrames. Columns with an astropy unit are converted. None is a table
+        without rows.
 
         Examples
         --------
@@ -143,7 +144,12 @@ class Ragged:
         tables = list(tables)
         if not tables:
             raise ValueError("No table was given: a sample needs at least 1 cluster.")
-        names = column_names(tables[0])
+        given = [table for table in tables if table is not None]
+        if not given:
+            raise ValueError(f"All {len(tables)} tables are None: leave them out.")
+        names = column_names(given[0])
+        none = {name: plain_column(given[0][name], name)[:0] for name in names}
+        tables = [none if table is None else table for table in tables]
         parts = [
             _columns(table, names, f"cluster {i}") for i, table in enumerate(tables)
         ]
@@ -152,6 +158,18 @@ class Ragged:
         }
         lengths = [len(part[names[0]]) for part in parts]
         return cls(columns, np.concatenate([[0], np.cumsum(lengths)]))
+
+    @classmethod
+    def empty(cls, columns, n_clusters):
+        """Tables without rows, of columns like the given ones.
+
+        Examples
+        --------
+        >>> Ragged.empty({"v": np.array([1.0])}, 2).lengths
+        array([0, 0])
+        """
+        columns = {name: column[:0] for name, column in columns.items()}
+        return cls(columns, np.zeros(n_clusters + 1))
 
     @classmethod
     def from_long_table(cls, table, n_clusters, key="cluster"):
