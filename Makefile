@@ -32,6 +32,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_training.py
 	$(BIN)/python benchmarks/bench_phase_space.py
 	$(BIN)/python benchmarks/bench_joint.py
+	$(BIN)/python benchmarks/bench_joint.py --memory 20000
 	$(BIN)/python benchmarks/bench_saliency.py
 	$(BIN)/python benchmarks/magneticum_scatter.py --skip-missing
 
