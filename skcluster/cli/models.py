@@ -229,7 +229,7 @@ def predict(arguments):
     quantiles = _quantiles(arguments.quantiles)
     model = load_photon_model(arguments.model)
     sample = new_clusters(arguments, model[0].cosmology)
-    check_galaxies(model, sample, arguments.photons)
+    check_galaxies(model, sample, ", ".join(map(str, arguments.photons)))
     table = predicted_masses(
         model, sample, quantiles=quantiles, beta=arguments.prior_beta
     )
