@@ -511,7 +511,7 @@ def test_written_photons_with_units_are_converted(path):
 def test_photons_are_not_written_over_or_without_an_energy(path):
     photons = {"ra": RA, "dec": DEC, "energy": KEV}
     write_photons(path, photons)
-    with pytest.raises(OSError, match="already exists"):
+    with pytest.raises(FileExistsError, match=r"already a .*events\.fits\. Give"):
         write_photons(path, photons)
     with pytest.raises(ValueError, match=r"lack the columns \['energy'\]"):
         write_photons(path, {"ra": RA, "dec": DEC}, overwrite=True)

@@ -1,15 +1,13 @@
 """Maps of one cluster as FITS images that lie on the sky."""
 
-import contextlib
-import os
-import re
-import tempfile
-from pathlib import Path
+from numbers import Real
 
 import numpy as np
 from astropy.io import fits
 
 from ..cosmology import comoving_distance
+from ..sample.checks import checked_center, checked_redshift
+from .whole_files import check_is_free, header_of, printable, written_whole
 
 
 def write_maps(
@@ -75,6 +73,7 @@ def write_maps(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from astropy.wcs import WCS
     >>> counts = np.zeros((3, 3))
@@ -86,11 +85,10 @@ def write_maps(
     >>> float(ra.round(4)), float(dec.round(4))
     (9.98, 0.0)
     """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"There is already a {path}. Give overwrite=True.")
+    check_is_free(path, overwrite)
     images = {"map": maps} | more_images
     images = {key: _checked_bands(key, image) for key, image in images.items()}
+    bands = _checked_energies(bands)
     if bands is not None and len(bands) != len(images["map"]):
         raise ValueError(
             f"bands names {len(bands)} energy bands, but maps has {len(images['map'])}."
@@ -98,13 +96,13 @@ def write_maps(
     unknown = sorted({*(units or {})} - {*images})
     if unknown:
         raise ValueError(f"units are given for {unknown}, but images are {[*images]}.")
-    (distance,) = comoving_distance([redshift], cosmology)
-    side = np.degrees(2 * half_width / distance)
+    center = checked_center([center], 1)[0]
+    side = _side(half_width, checked_redshift([redshift]), cosmology)
     # A viewer that opens the primary HDU only must see something, in its place.
-    whole = images["map"].sum(axis=0, dtype=images["map"].dtype)
+    whole = images["map"].sum(axis=0)
     about = _sky_cards(center, side, len(whole))
     about |= _primary_cards(center, redshift, half_width, name) | (header or {})
-    hdus = fits.HDUList([fits.PrimaryHDU(whole, _header(about))])
+    hdus = fits.HDUList([fits.PrimaryHDU(whole, header_of(about))])
     for key, image in images.items():
         energies = bands if bands is not None and len(bands) == len(image) else None
         for band, pixels in enumerate(image):
@@ -112,10 +110,31 @@ def write_maps(
             if units and key in units:
                 cards["BUNIT"] = units[key]
             if energies is not None:
-                cards["E_MIN"] = (float(energies[band][0]), "[keV]")
-                cards["E_MAX"] = (float(energies[band][1]), "[keV]")
-            hdus.append(fits.ImageHDU(pixels, _header(cards), key, ver=band + 1))
-    _write_at_a_stroke(hdus, path)
+                cards["E_MIN"] = (energies[band][0], "[keV]")
+                cards["E_MAX"] = (energies[band][1], "[keV]")
+            hdus.append(fits.ImageHDU(pixels, header_of(cards), key, ver=band + 1))
+    with written_whole(path) as partial:
+        hdus.writeto(partial, overwrite=True)
+
+
+def _checked_energies(bands):
+    try:
+        return bands and [(float(low), float(high)) for low, high in bands]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"bands must be pairs (low, high) in keV, got {bands!r}."
+        ) from error
+
+
+def _side(half_width, redshift, cosmology):
+    """Of the square on the sky [deg]."""
+    (distance,) = comoving_distance(redshift, cosmology)
+    if not isinstance(half_width, Real) or not 0 < half_width < distance:
+        raise ValueError(
+            f"half_width must be positive and less than the cluster's distance of "
+            f"{distance:.4g} Mpc/h, got {half_width!r}."
+        )
+    return np.degrees(2 * half_width / distance)
 
 
 def _checked_bands(key, image):
@@ -131,6 +150,8 @@ def _checked_bands(key, image):
             f"{'maps' if key == 'map' else key} must be square maps of one cluster, of "
             f"shape (n_pixels, n_pixels) or (n_bands, n_pixels, n_pixels), got {shape}."
         )
+    if image.dtype.kind not in "biuf" or image.dtype.itemsize > 8:
+        raise ValueError(f"{key} must hold numbers, got the type {image.dtype}.")
     if image.dtype.kind == "b":
         return image.astype(np.uint8)
     return image.astype(np.float32) if image.dtype == np.float16 else image
@@ -139,8 +160,7 @@ def _checked_bands(key, image):
 def _primary_cards(center, redshift, half_width, name):
     cards = {"CREATOR": "skcluster"}
     if name is not None:
-        # A FITS header holds nothing but printable ASCII.
-        cards["OBJECT"] = re.sub(r"[^ -~]", "?", str(name))
+        cards["OBJECT"] = printable(name)
     cards["RA_OBJ"], cards["DEC_OBJ"] = (float(angle) for angle in center)
     cards["REDSHIFT"] = float(redshift)
     cards["HALFWID"] = (float(half_width), "half the side [comoving Mpc/h]")
@@ -164,26 +184,3 @@ def _sky_cards(center, side, n_pixels):
         "CDELT2": pixel,
         "RADESYS": "ICRS",
     }
-
-
-def _header(cards):
-    header = fits.Header()
-    for keyword, value in cards.items():
-        header[keyword] = value
-    return header
-
-
-def _write_at_a_stroke(hdus, path):
-    # The partial file keeps the name's end, by which astropy knows to compress.
-    handle, partial = tempfile.mkstemp(
-        dir=path.parent, prefix=".", suffix=f".{path.name}"
-    )
-    os.close(handle)
-    try:
-        hdus.writeto(partial, overwrite=True)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise

@@ -1,11 +1,17 @@
 """Photon lists: read from any mission's FITS file, written as our own."""
 
 import numpy as np
-from astropy.io import fits
 
-from ..sample import Ragged
+from ..sample.checks import checked_center, checked_photons, checked_redshift
 from .event_table import find_event_table
 from .fits_files import opened_fits
+from .whole_files import (
+    check_is_free,
+    fits_table,
+    header_of,
+    printable,
+    written_whole,
+)
 
 ORIGINS = range(128)
 PHOTON_UNITS = {"ra": "deg", "dec": "deg", "energy": "keV"}
@@ -97,7 +103,8 @@ def write_photons(
     Parameters
     ----------
     path : str or Path
-        Compressed if it ends in ``.gz``.
+        Compressed if it ends in ``.gz``. After an error there is no file, or the old
+        one.
     photons : dict of arrays, structured array, astropy Table or DataFrame
         Columns ``ra``, ``dec`` [deg], ``energy`` [keV]; ``origin`` and any others are
         written too, in upper case.
@@ -119,35 +126,17 @@ def write_photons(
     ...     read_photons(Path(folder, "a.fits.gz"))["origin"]
     array([2], dtype=int8)
     """
-    columns = Ragged.from_tables([photons]).columns
-    missing = [name for name in PHOTON_UNITS if name not in columns]
-    if missing:
-        raise ValueError(f"Photons lack the columns {missing}; have {list(columns)}.")
-    header = fits.Header({"CREATOR": "skcluster"})
+    columns = checked_photons([photons]).columns
+    check_is_free(path, overwrite)
+    cards = {"CREATOR": "skcluster"}
     if name is not None:
-        header["OBJECT"] = str(name)
+        cards["OBJECT"] = printable(name)
     if center is not None:
-        header["RA_OBJ"], header["DEC_OBJ"] = (float(angle) for angle in center)
+        cards["RA_OBJ"], cards["DEC_OBJ"] = checked_center([center], 1)[0].tolist()
     if redshift is not None:
-        header["REDSHIFT"] = float(redshift)
-    columns = {name.upper(): column for name, column in columns.items()}
-    units = {name.upper(): unit for name, unit in PHOTON_UNITS.items()}
-    write_fits_table(
-        path, columns, units, header, extname="EVENTS", overwrite=overwrite
+        cards["REDSHIFT"] = checked_redshift([redshift])[0]
+    table = fits_table(
+        columns, PHOTON_UNITS, header_of(cards), extname="EVENTS", spell=str.upper
     )
-
-
-def write_fits_table(path, columns, units, header, *, extname, overwrite):
-    """Columns as the one table of a new FITS file."""
-    records = np.rec.fromarrays(
-        [_storable(column) for column in columns.values()], names=list(columns)
-    )
-    hdu = fits.BinTableHDU(records, header, name=extname)
-    for name, unit in units.items():
-        hdu.columns[name].unit = unit
-    hdu.writeto(path, overwrite=overwrite)
-
-
-def _storable(column):
-    # FITS has no signed byte: astropy writes int8 as True and False.
-    return column.astype(np.int16) if column.dtype == np.int8 else column
+    with written_whole(path) as partial:
+        table.writeto(partial, overwrite=True)

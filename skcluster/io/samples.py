@@ -7,21 +7,30 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from astropy.table import Table
 from sklearn.utils import Bunch
 
 from ..sample import ClusterSample
 from .broken_files import named_if_unfit
 from .galaxies import read_galaxies
-from .photons import read_photons, write_fits_table, write_photons
+from .photons import read_photons, write_photons
 from .tables import column_with_gaps, complete_column, find_column, read_table
+from .whole_files import (
+    check_is_free,
+    fits_table,
+    header_of,
+    storable,
+    written_folder,
+    written_whole,
+)
 
 SCALARS = ("redshift", "ra", "dec", "r500c", "field_radius", "name")
 BOX = ("x", "y", "z")
 LISTS = ("photons", "galaxies")
 SHARED_RADIUS = 10.0  # comoving Mpc/h
 QUIET_SECONDS = 2.0
+TABLE_NAME = "clusters.ecsv"
+UNWRITABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 MAY_BE_EMPTY = {"name", "galaxies"}
 UNIT_OF = {"ra": "deg", "dec": "deg", "field_radius": "deg"}
 
@@ -192,12 +201,12 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
 
     The folder holds ``clusters.ecsv``, ``photons/NAME.fits`` and, if the sample has
     them, ``galaxies/NAME.fits``. Maps, cubes and coverage, which are made from these,
-    are not written.
+    are not written, nor are blanks around a name.
 
     Parameters
     ----------
     directory : str or Path
-        Made if it is not there.
+        Made if it is not there. After an error it holds what it held before.
     sample : ClusterSample
     overwrite : bool, default=False
     verbose : int, default=0
@@ -223,30 +232,32 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
     (array([1]), array([14.2]))
     """
     directory = Path(directory)
-    path = directory / "clusters.ecsv"
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"There is already a {path}. Give overwrite=True.")
     table = _catalog_of(sample)
     stems = file_stems(sample)
-    for field in LISTS:
-        if getattr(sample, field) is not None:
-            table[field] = [f"{field}/{stem}.fits" for stem in stems]
+    fields = [field for field in LISTS if getattr(sample, field) is not None]
+    for field in fields:
+        table[field] = [f"{field}/{stem}.fits" for stem in stems]
     for name, column in columns.items():
         _add_column(table, name, column, len(sample))
+    names = [*(path for field in fields for path in table[field]), TABLE_NAME]
+    _check_texts(table)
+    for name in reversed(names):
+        check_is_free(directory / name, overwrite)
     started = time.perf_counter()
-    for i in range(len(sample)):
-        _write_lists(directory, table[i], sample, i, overwrite)
-        if verbose > 0 and time.perf_counter() - started > QUIET_SECONDS:
-            end = "\n" if i + 1 == len(sample) else ""
-            text = f"\rwritten {i + 1} / {len(sample)}"
-            print(text, end=end, file=sys.stderr, flush=True)
-    directory.mkdir(parents=True, exist_ok=True)
-    table.write(path, format="ascii.ecsv", overwrite=overwrite)
-    return path
+    with written_folder(directory, names) as partial:
+        for i in range(len(sample)):
+            _write_lists(partial, table[i], sample[i])
+            if verbose > 0 and time.perf_counter() - started > QUIET_SECONDS:
+                end = "\n" if i + 1 == len(sample) else ""
+                text = f"\rwritten {i + 1} / {len(sample)}"
+                print(text, end=end, file=sys.stderr, flush=True)
+        table.write(partial / TABLE_NAME, format="ascii.ecsv")
+    return directory / TABLE_NAME
 
 
 def _catalog_of(sample):
-    values = {"name": sample.name, "redshift": sample.redshift, "r500c": sample.r500c}
+    # A row that begins with a name such as #1 would be read as a comment.
+    values = {"redshift": sample.redshift, "name": sample.name, "r500c": sample.r500c}
     values["field_radius"] = sample.field_radius
     if sample.center is not None:
         values["ra"], values["dec"] = sample.center.T
@@ -265,45 +276,54 @@ def _add_column(table, name, column, n_clusters):
             f"The column {name!r} would be read as a part of the sample. Name it "
             f"otherwise than {', '.join(reserved)}."
         )
-    if len(column) != n_clusters:
+    if not name.strip() or UNWRITABLE.search(name):
+        raise ValueError(f"A column cannot have the name {name!r}.")
+    n_values = np.shape(column)[0] if np.ndim(column) else 1
+    if n_values != n_clusters or not np.ndim(column):
         raise ValueError(
-            f"The column {name!r} has {len(column)} values for {n_clusters} clusters."
+            f"The column {name!r} has {n_values} values for {n_clusters} clusters."
         )
-    table[name] = np.asarray(column)
+    table[name] = storable(column, name)
+
+
+def _check_texts(table):
+    for name in table.colnames:
+        if table[name].dtype.kind != "U":
+            continue
+        wrong = [
+            i for i, text in enumerate(table[name].flat) if UNWRITABLE.search(text)
+        ]
+        if wrong:
+            raise ValueError(
+                f"Column {name!r} has line breaks, tabs or the like in {len(wrong)} of "
+                f"{table[name].size} texts (first: number {wrong[0]}, "
+                f"{str(table[name].flat[wrong[0]])!r}). Remove them."
+            )
 
 
 def file_stems(sample):
     """One file name per cluster: its name made safe, numbered if not unique."""
     if sample.name is None:
         return [f"cluster_{i:05d}" for i in range(len(sample))]
-    stems = [re.sub(r"[^\w+.-]+", "_", name).lstrip(".") for name in sample.name]
+    stems = [re.sub(r"[^\w+.-]+", "_", name).lstrip(".")[:60] for name in sample.name]
     # Some file systems take A and a for the same name.
     if all(stems) and len({stem.lower() for stem in stems}) == len(stems):
         return stems
     return [f"{i:05d}_{stem}" for i, stem in enumerate(stems)]
 
 
-def _write_lists(directory, row, sample, i, overwrite):
-    cluster = sample[i]
+def _write_lists(folder, row, cluster):
     about = {
         "redshift": cluster.redshift[0],
         "center": None if cluster.center is None else cluster.center[0],
         "name": None if cluster.name is None else cluster.name[0],
     }
-    for field in set(LISTS) & set(cluster.fields):
-        path = directory / row[field]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        columns = getattr(cluster, field).columns
-        if field == "photons":
-            write_photons(path, columns, **about, overwrite=overwrite)
-        else:
-            header = fits.Header({"CREATOR": "skcluster"})
-            header["COMMENT"] = "x West, y North: comoving Mpc/h; v: km/s"
-            write_fits_table(
-                path,
-                columns,
-                {"v": "km/s"},
-                header,
-                extname="GALAXIES",
-                overwrite=overwrite,
-            )
+    if cluster.photons is not None:
+        write_photons(folder / row["photons"], cluster.photons.columns, **about)
+    if cluster.galaxies is not None:
+        cards = {"CREATOR": "skcluster"}
+        cards["COMMENT"] = "x West, y North: comoving Mpc/h; v: km/s"
+        columns, units = cluster.galaxies.columns, {"v": "km/s"}
+        table = fits_table(columns, units, header_of(cards), extname="GALAXIES")
+        with written_whole(folder / row["galaxies"]) as partial:
+            table.writeto(partial, overwrite=True)
