@@ -12,10 +12,10 @@ ours      SaliencyExplainer.explain: sparse maps made dense batch by batch, a th
           each batch, channels last, pooling before in-place ReLU, no gradients of weights,
           the input gradient of the first convolution by rows of its kernel, memory kept
           between batches
-one map   the way of the released notebook, as a plain torch loop: dense maps made
-          beforehand, NCHW, ReLU before pooling, for each map a pass forward and one
-          backward to the map. tensorflow's ``tape.gradient(mass, maps)``, which the
-          notebook calls, takes no gradients of weights
+one map   the released notebook's way, one map after the other, as a plain torch loop: dense
+          maps made beforehand, NCHW, ReLU before pooling, for each map a pass forward and
+          one backward to the map. ``tape.gradient(mass, maps)`` of tensorflow, the
+          notebook's framework, takes no gradients of weights either
 and all   the same, with gradients of the weights, as ``backward()`` of a torch network does
           whose weights nobody froze
 
