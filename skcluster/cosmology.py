@@ -53,7 +53,7 @@ def cosmology_name(cosmology):
     >>> from astropy.cosmology import WMAP7, FlatLambdaCDM
     >>> cosmology_name(WMAP7)
     'WMAP7'
-    >>> cosmology_name(FlatLambdaCDM(70, 0.3)).startswith("FlatLambdaCDM(H0=")
+    >>> cosmology_name(FlatLambdaCDM(70, 0.3)).startswith("FlatLambdaCDM(")
     True
     """
     cosmology = get_cosmology(cosmology)

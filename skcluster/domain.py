@@ -152,7 +152,7 @@ def warn_outside(values, training_ranges, *, by, names=None):
     """Warn of clusters far outside what `by` was trained on.
 
     Far is farther than 0.02 and a tenth of the range for redshifts, and more than a factor
-    of two for what is counted.
+    of three for what is counted.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def warn_outside(values, training_ranges, *, by, names=None):
     for quantity in values.keys() & training_ranges.keys():
         value, (low, high) = values[quantity], training_ranges[quantity]
         margin = max(0.02, 0.1 * (high - low))
-        limits = (low - abs(low) / 2, high + abs(high))
+        limits = (low - abs(low) * 2 / 3, high + 2 * abs(high))
         if quantity == "redshift":
             limits = (low - margin, high + margin)
         far = np.flatnonzero((value < limits[0]) | (value > limits[1]))

@@ -148,4 +148,9 @@ def test_learned_attributes_are_documented(name):
 
 def test_this_test_sees_what_is_learned():
     learned = learned_attributes(skcluster.RedshiftNormalizer)
-    assert learned == {"slope_", "intercept_", "redshift_range_"}
+    assert learned == {
+        "slope_",
+        "intercept_",
+        "redshift_range_",
+        "training_ranges_",
+    }

@@ -101,10 +101,10 @@ class TestWarnings:
             ("redshift", 0.085, False),
             ("redshift", 0.35, True),
             ("redshift", 0.05, True),
-            ("counts", 0.051, False),
-            ("counts", 0.049, True),
-            ("counts", 0.59, False),
-            ("counts", 0.61, True),
+            ("counts", 0.034, False),
+            ("counts", 0.033, True),
+            ("counts", 0.89, False),
+            ("counts", 0.91, True),
         ],
     )
     def test_how_far_is_far(self, quantity, value, is_far):
@@ -119,10 +119,10 @@ class TestWarnings:
         with pytest.warns(
             UserWarning,
             match=r"1 of 2 clusters lie far outside the training range of a model, "
-            r"counts 10 to 30 \(first: cluster 1, Abell 1, counts 90\)",
+            r"counts 10 to 30 \(first: cluster 1, Abell 1, counts 91\)",
         ):
             warn_outside(
-                {"counts": np.array([20, 90])},
+                {"counts": np.array([20, 91])},
                 {"counts": (10, 30)},
                 by="a model",
                 names=["Coma", "Abell 1"],

@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from skorch.callbacks import Callback
 
-from skcluster import ClusterSample, XrayCNNRegressor
+from skcluster import ClusterSample, MapOutlierDetector, XrayCNNRegressor
 from skcluster.regressors.batches import (
     MapBatches,
     pixel_moments,
@@ -174,6 +174,8 @@ def test_the_state_holds_parameters_arrays_and_numbers_only(fitted):
             return all(map(plain, value.values()))
         if isinstance(value, list | tuple):
             return all(map(plain, value))
+        if isinstance(value, MapOutlierDetector):
+            return plain(value.__getstate__())
         return value is None or isinstance(value, np.ndarray | int | float | str)
 
     assert all(map(plain, fitted.__getstate__().values()))

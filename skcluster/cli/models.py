@@ -39,6 +39,13 @@ def add_train(commands):
         "--half-width", type=float, default=2.3, help="[comoving Mpc/h]"
     )
     parser.add_argument("--cosmology", default="WMAP7", help="an astropy name")
+    _add_network_options(parser)
+    parser.add_argument("--json", action="store_true", help="JSON on standard output")
+    parser.set_defaults(run=train)
+    return parser
+
+
+def _add_network_options(parser):
     parser.add_argument("--epochs", type=int, default=200, help="at most; default: 200")
     parser.add_argument("--members", type=int, default=1, help="networks to average")
     parser.add_argument("--dropout", type=float, help="default: 0, with --joint 0.1")
@@ -78,9 +85,6 @@ def add_train(commands):
     parser.add_argument(
         "--device", default="auto", help="default: a GPU if there is one"
     )
-    parser.add_argument("--json", action="store_true", help="JSON on standard output")
-    parser.set_defaults(run=train)
-    return parser
 
 
 def train(arguments):
