@@ -78,7 +78,9 @@ class TestCells:
         rows = rng.permutation(50)[:7]
         alone = MassPosterior.from_gaussians(mean[rows], std[rows])
         assert_array_equal(posterior[rows].probability, alone.probability)
-        assert_array_equal(posterior.quantile(QUANTILES)[rows], alone.quantile(QUANTILES))
+        assert_array_equal(
+            posterior.quantile(QUANTILES)[rows], alone.quantile(QUANTILES)
+        )
         assert_allclose(posterior[3].mean(), posterior.mean()[3])
 
     def test_draws_follow_the_posterior_and_the_seed(self):
