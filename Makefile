@@ -14,7 +14,8 @@ demo: $(INSTALLED)
 	$(BIN)/skcluster demo $(ARGS)
 
 test: $(INSTALLED)
-	SCIPY_ARRAY_API=1 MPLBACKEND=Agg $(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 MPLBACKEND=Agg \
+		$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
