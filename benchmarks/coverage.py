@@ -50,8 +50,8 @@ from skcluster.plotting import CoverageDisplay
 from skcluster.posterior import MassPosterior
 
 BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
-RAW_ONLY = {"3 members"}
-"""Three networks per fit are too many to calibrate in twenty minutes."""
+RAW_ONLY = {"mse", "3 members"}
+"""Not calibrated, so that all is done in twenty minutes."""
 PROMISED = {"coverage_68": (0.68, 0.03), "coverage_95": (0.95, 0.02)}
 DRAWN = (
     ("covariance model", "raw"),

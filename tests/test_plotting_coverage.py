@@ -98,6 +98,8 @@ def test_two_estimators_in_one_figure():
     assert texts == ["raw", "calibrated"]
     low, high = second.axes_[0].get_ylim()
     assert low == -high < first.line_.get_ydata().min()
+    highest = max(each.steps_.get_data().values.max() for each in (first, second))
+    assert second.axes_[1].get_ylim()[1] > highest
 
 
 def test_one_row_of_a_figure_of_ones_own_and_options_of_lines():

@@ -120,6 +120,9 @@ class CoverageDisplay:
         self.steps_ = ax[1].stairs(
             fraction * self.n_bins, edges, baseline=None, **style
         )
+        # A limit at zero alone would leave the top to whoever drew first.
+        heights = [steps.get_data().values.max() for steps in ax[1].patches]
+        ax[1].set_ylim(0, 1.15 * max(1.0, *heights))
         if self.name is not None:
             ax[0].legend(fontsize="x-small", frameon=False, loc="lower left")
         return self
