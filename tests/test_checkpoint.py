@@ -27,9 +27,9 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, StepLR
 
 from skcluster import XrayCNNRegressor
 from skcluster.comparison import compare_estimators
+from skcluster.durable_file import remove_leftovers, replace_file
 from skcluster.regressors import checkpoint as checkpoints
 from skcluster.regressors.checkpoint import checkpoint_path
-from skcluster.regressors.durable_file import remove_leftovers, replace_file
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "kill_and_resume.py"
 EPOCHS = 4

@@ -31,7 +31,8 @@ from skcluster import (
     read_header,
     save_model,
 )
-from skcluster.persistence.archive import pack, read_members, replaced_at_a_stroke
+from skcluster.durable_file import replaced_at_a_stroke
+from skcluster.persistence.archive import pack, read_members
 from skcluster.persistence.description import describe, parts
 from skcluster.persistence.header import FORMAT, HEADER, PACKAGES
 

@@ -1,12 +1,13 @@
 """The covariance of observables as a table and a file, for cosmology likelihoods."""
 
-import contextlib
+import io
 import os
-import tempfile
 
 import numpy as np
 from astropy.table import Table
 from sklearn.utils.validation import check_is_fitted
+
+from ..durable_file import replaced_at_a_stroke
 
 FORMAT, VERSION = "skcluster proxy covariance", 1
 MODEL = (
@@ -133,17 +134,10 @@ def write_covariance(table, path):
     True
     """
     _check(table, "The table")
-    folder = os.path.dirname(os.path.abspath(path))
-    handle, partial = tempfile.mkstemp(dir=folder, suffix=".part")
-    os.close(handle)
-    try:
-        table.write(partial, format="ascii.ecsv", overwrite=True)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv")
+    with replaced_at_a_stroke(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def read_covariance(path):

@@ -1,72 +1,15 @@
-"""The zip file of a model: written at a stroke, and read with suspicion."""
+"""The zip file of a model, read with suspicion."""
 
 import collections
-import contextlib
-import errno
 import io
 import os
 import re
 import stat
-import tempfile
 import zipfile
 
 MEMBER_NAME = re.compile(r"[\w-]+\.(json|npy|npz|bin)", flags=re.ASCII)
 MAX_REASON = 500
 """Characters of an error that may quote the file."""
-
-
-@contextlib.contextmanager
-def replaced_at_a_stroke(path):
-    """A file to write that takes the place of another when all of it is on the disk.
-
-    Parameters
-    ----------
-    path : str or path-like
-
-    Yields
-    ------
-    file : binary file
-        In the same folder; it is gone if anything fails.
-
-    Raises
-    ------
-    OSError
-        The folder is missing or read-only, or the disk is full: at once, and the old
-        file is as it was.
-    """
-    path = os.path.abspath(path)
-    folder, partial = os.path.dirname(path), None
-    try:
-        if os.path.isdir(path):
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        handle, partial = tempfile.mkstemp(dir=folder, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-        partial = None
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"{path} cannot be written: {error.strerror}. What was there is as it was.",
-        ) from error
-    finally:
-        if partial is not None:
-            os.unlink(partial)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder):
-    # The new name, too, must outlive a loss of power. Some network file systems cannot
-    # do this, and Windows cannot open a folder; the content is safe by then.
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def pack(members):

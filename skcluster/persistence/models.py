@@ -9,7 +9,8 @@ import zipfile
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
-from .archive import damaged, pack, replaced_at_a_stroke
+from ..durable_file import replaced_at_a_stroke
+from .archive import damaged, pack
 from .description import default_parameters, parts
 from .header import (
     FORMAT,

@@ -27,6 +27,49 @@ def replace_file(path, content):
         _sync_folder(path.parent)
 
 
+@contextlib.contextmanager
+def replaced_at_a_stroke(path):
+    """A file to write that takes the place of another when all of it is on the disk.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Yields
+    ------
+    file : binary file
+        In the same folder; it is gone if anything fails.
+
+    Raises
+    ------
+    OSError
+        The folder is missing or read-only, or the disk is full: at once, and the old
+        file is as it was.
+    """
+    path = os.path.abspath(path)
+    folder, partial = os.path.dirname(path), None
+    try:
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        handle, partial = tempfile.mkstemp(dir=folder, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+        partial = None
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{path} cannot be written: {error.strerror}. What was there is as it was.",
+        ) from error
+    finally:
+        if partial is not None:
+            os.unlink(partial)
+    _sync_folder(folder)
+
+
 def try_to_write(path, size):
     """Write and remove a file of `size` bytes beside a path, to see an error now.
 
