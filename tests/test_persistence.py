@@ -26,10 +26,12 @@ from skorch import NeuralNetRegressor
 
 import skcluster
 from skcluster import (
+    CalibratedMassRegressor,
     ClusterSample,
     EvrardProxyRegressor,
     JointCNNRegressor,
     LogScaler,
+    MapOutlierDetector,
     PhaseSpaceKDE,
     PhotonMapper,
     ProxyMeasurer,
@@ -39,6 +41,7 @@ from skcluster import (
     RotationAugmentedRegressor,
     XrayCNNRegressor,
     load_model,
+    predict_posterior,
     save_model,
 )
 from skcluster.persistence import OUR_TYPES, PACKAGES
@@ -186,6 +189,13 @@ WHOLE_MODELS = {
     "ln of masses": TransformedTargetRegressor(
         LINEAR, func=np.log, inverse_func=np.exp
     ),
+    "calibrated": CalibratedMassRegressor(LINEAR, cv=3),
+    "with errors of its own": clone(XRAY).set_params(
+        xraycnnregressor__loss="gaussian_nll",
+        xraycnnregressor__dropout=0.1,
+        xraycnnregressor__n_dropout_draws=3,
+    ),
+    "outliers": make_pipeline(PhotonMapper(n_pixels=16), MapOutlierDetector()),
 }
 
 
@@ -196,6 +206,9 @@ def test_a_whole_model_predicts_the_same_bits(name, sample, log_mass, path):
     loaded = load_model(path)
     assert_array_equal(loaded.predict(sample), model.predict(sample))
     assert repr(loaded) == repr(model)
+    if name in ("calibrated", "with errors of its own"):
+        edges = [predict_posterior(m, sample).quantile(0.16) for m in (loaded, model)]
+        assert_array_equal(*edges)
 
 
 def test_the_best_of_a_search_predicts_the_same_bits(sample, log_mass, path):
