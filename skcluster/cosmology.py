@@ -29,7 +29,7 @@ def get_cosmology(cosmology):
     """
     if isinstance(cosmology, astropy_cosmology.Cosmology):
         return cosmology
-    if cosmology not in astropy_cosmology.available:
+    if not isinstance(cosmology, str) or cosmology not in astropy_cosmology.available:
         raise ValueError(
             f"Unknown cosmology {cosmology!r}. Give one of "
             f"{', '.join(astropy_cosmology.available)}, or an astropy cosmology object."

@@ -1,6 +1,6 @@
 """Photon list → network input: counts in bands, redshift trend removed, logarithm."""
 
-from numbers import Integral
+import math
 
 import numpy as np
 from scipy import sparse
@@ -9,12 +9,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .cosmology import comoving_distance, cosmology_name, sky_to_plane
 from .domain import range_of, warn_outside
 from .sample import MapGeometry, SparseMaps, require
+from .sample.parameters import check_count, check_positive
 from .sample.transformer import SampleTransformer
 
 EMPTY_CURE = (
     "Drop them with sample[sample.maps.total() > 0], widen the aperture, or check the "
     "energies and the bands, both in keV."
 )
+SINGLE_REDSHIFT = 1e-6
+"""Redshifts this close show no trend: clusters move faster."""
+LOG_COUNT_MAX = 30.0
+"""No cluster has 10³⁰ photons, or as few."""
 LOWEST_EV = 100.0
 """No X-ray band starts here in keV; in eV most do."""
 
@@ -132,24 +137,16 @@ class PhotonMapper(SampleTransformer):
         return _maps_of_pixels(filled, len(center), self.n_pixels, geometry)
 
     def _geometry(self):
-        bands = np.asarray(self.bands, object)
-        is_pairs = bands.ndim == 2 and bands.shape[1] == 2
-        if not is_pairs or not np.less(*bands.astype(float).T).all():
-            raise ValueError(
-                "bands must be pairs (low, high) in keV with low < high, got "
-                f"{self.bands!r}."
-            )
-        low, high = bands.astype(float)[bands[:, 0].astype(float).argmax()]
+        bands = _checked_bands(self.bands)
+        low, high = max(bands)
         if low >= LOWEST_EV:
             raise ValueError(
                 f"The band ({low:g}, {high:g}) looks like eV, but bands are in keV: "
                 f"({low / 1000:g}, {high / 1000:g})."
             )
-        if not isinstance(self.n_pixels, Integral) or self.n_pixels < 1:
-            raise ValueError(f"n_pixels must be a positive int, got {self.n_pixels!r}.")
-        if not self.half_width > 0:
-            raise ValueError(f"half_width must be positive, got {self.half_width!r}.")
-        bands = tuple((float(low), float(high)) for low, high in bands)
+        most = math.isqrt(np.iinfo(np.int32).max // len(bands))
+        check_count(most, n_pixels=self.n_pixels)
+        check_positive(half_width=self.half_width)
         return MapGeometry(
             bands, float(self.half_width), cosmology_name(self.cosmology)
         )
@@ -206,18 +203,17 @@ class RedshiftNormalizer(SampleTransformer):
     def fit(self, X, y=None):
         """Learn the trend of the training clusters' counts with redshift."""
         require(X, "maps", by="RedshiftNormalizer")
-        if not self.pivot_count > 0:
-            raise ValueError(f"pivot_count must be positive, got {self.pivot_count!r}.")
+        check_positive(pivot_count=self.pivot_count)
         total = _counts_of_filled_maps(X.maps)
         log_count = np.log10(total)
         low, high = range_of(X.redshift)
-        if low < high:
+        if high - low > SINGLE_REDSHIFT:
             slope, intercept = np.polyfit(X.redshift, log_count, deg=1)
         else:
             slope, intercept = 0.0, log_count.mean()
         self.slope_, self.intercept_ = float(slope), float(intercept)
         self.redshift_range_ = (low, high)
-        relative = total / 10 ** (self.slope_ * X.redshift + self.intercept_)
+        relative = total / self._expected(X.redshift)
         self.training_ranges_ = {
             "redshift": (low, high),
             "counts": range_of(total),
@@ -230,12 +226,24 @@ class RedshiftNormalizer(SampleTransformer):
         check_is_fitted(self)
         require(X, "maps", by="RedshiftNormalizer")
         total = _counts_of_filled_maps(X.maps)
-        expected = 10 ** (self.slope_ * X.redshift + self.intercept_)
+        expected = self._expected(X.redshift)
         values = {"redshift": X.redshift, "relative_counts": total / expected}
         # Models of the first file format know the range of redshifts only.
         ranges = getattr(self, "training_ranges_", {"redshift": self.redshift_range_})
         warn_outside(values, ranges, by="RedshiftNormalizer", names=X.name)
         return X.assign(maps=X.maps.scaled(self.pivot_count / expected))
+
+    def _expected(self, redshift):
+        log_count = self.slope_ * redshift + self.intercept_
+        wild = np.flatnonzero(np.abs(log_count) > LOG_COUNT_MAX)
+        if len(wild):
+            raise ValueError(
+                f"The counts expected of {len(wild)} of {len(redshift)} clusters (first: "
+                f"cluster {wild[0]}, redshift {redshift[wild[0]]:.4g}) are "
+                f"10^{log_count[wild[0]]:.4g}: a trend of {self.slope_:.4g} dex a unit of "
+                "redshift is no trend of clusters. Train on a wider range of redshifts."
+            )
+        return 10**log_count
 
 
 class LogScaler(SampleTransformer):
@@ -285,6 +293,18 @@ class LogScaler(SampleTransformer):
             allow_nd=True,
             ensure_non_negative=True,
         )
+
+
+def _checked_bands(bands):
+    try:
+        pairs = tuple((float(low), float(high)) for low, high in bands)
+    except (TypeError, ValueError, OverflowError):
+        pairs = ()
+    if not pairs or not all(low < high for low, high in pairs):
+        raise ValueError(
+            f"bands must be pairs (low, high) in keV with low < high, got {bands!r}."
+        )
+    return pairs
 
 
 def square_inside_circle(half_width, radius):

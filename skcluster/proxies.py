@@ -5,6 +5,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from .cosmology import comoving_distance, get_cosmology, sky_to_plane
 from .sample import Ragged, require
+from .sample.columns import LARGEST, as_numbers
+from .sample.parameters import check_positive
 
 MEMBER_RADIUS_MAX = 1.25
 """Projected radius of the galaxies behind n_gal and sigma_v [Mpc/h]."""
@@ -111,17 +113,19 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         return np.asarray(names, dtype=object)
 
     def _require(self, X):
-        unknown = [name for name in self.proxies if name not in NEEDS]
+        if isinstance(self.proxies, str) or not np.iterable(self.proxies):
+            raise ValueError(f"proxies must be a list of names, got {self.proxies!r}.")
+        unknown = [name for name in self.proxies if str(name) not in NEEDS]
         if unknown or not len(self.proxies):
             raise ValueError(
                 f"Unknown proxies {unknown} in proxies={self.proxies!r}; there are "
                 f"{list(NEEDS)}."
             )
-        for name in ("half_width", "radius_factor"):
-            if not getattr(self, name) > 0:
-                raise ValueError(
-                    f"{name} must be positive, got {getattr(self, name)!r}."
-                )
+        check_positive(half_width=self.half_width, radius_factor=self.radius_factor)
+        if not isinstance(self.with_redshift, bool | np.bool_):
+            raise ValueError(
+                f"with_redshift must be True or False, got {self.with_redshift!r}."
+            )
         needs = dict.fromkeys(field for name in self.proxies for field in NEEDS[name])
         require(X, *needs, by="ProxyMeasurer")
 
@@ -168,9 +172,7 @@ def gapper_dispersion(velocity):
     >>> float(round(gapper_dispersion([-100.0, 100.0]), 3))
     177.245
     """
-    velocity = np.sort(np.asarray(velocity, float).ravel())
-    if not np.isfinite(velocity).all():
-        raise ValueError("Velocities must be finite, got NaN or infinity.")
+    velocity = _checked_velocity(velocity)
     galaxies = Ragged({"v": velocity}, [0, len(velocity)])
     return float(_gapper_of_sorted(galaxies)[0])
 
@@ -195,9 +197,18 @@ def clip_velocities(velocity, *, n_sigma=3.0, max_iterations=5):
     >>> clip_velocities([*range(-10, 11), 500.0]).max()
     np.float64(10.0)
     """
-    velocity = np.sort(np.asarray(velocity, float).ravel())
+    velocity = _checked_velocity(velocity)
     galaxies = Ragged({"v": velocity}, [0, len(velocity)])
     return _clip_sorted(galaxies, n_sigma, max_iterations)["v"]
+
+
+def _checked_velocity(velocity):
+    velocity = np.sort(as_numbers(velocity, "Velocities", "v").ravel())
+    if not (np.abs(velocity) < LARGEST).all():
+        raise ValueError(
+            f"Velocities must be finite, got NaN, infinity or more than {LARGEST:g} km/s."
+        )
+    return velocity
 
 
 def _projected_radius(photons, center, distance):

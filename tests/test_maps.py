@@ -207,8 +207,8 @@ def test_the_mapper_leaves_its_sample_alone(sample):
         ),
         ({"n_pixels": 0}, "n_pixels must be a positive int, got 0"),
         ({"n_pixels": 12.5}, "n_pixels must be a positive int, got 12.5"),
-        ({"half_width": -1}, "half_width must be positive, got -1"),
-        ({"half_width": np.nan}, "half_width must be positive, got nan"),
+        ({"half_width": -1}, "half_width must be a positive number, got -1"),
+        ({"half_width": np.nan}, "half_width must be a positive number, got nan"),
         ({"cosmology": "WMAP8"}, "Unknown cosmology 'WMAP8'"),
     ],
 )
@@ -344,7 +344,7 @@ def test_an_unfitted_normalizer_says_so():
 @pytest.mark.parametrize("pivot_count", [0, -1.0, np.nan])
 def test_the_pivot_count_is_positive(pivot_count):
     with pytest.raises(
-        ValueError, match=f"pivot_count must be positive.*{pivot_count}"
+        ValueError, match=f"pivot_count must be a positive number.*{pivot_count}"
     ):
         RedshiftNormalizer(pivot_count=pivot_count).fit(planted([0.2])[0])
 

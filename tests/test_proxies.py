@@ -235,8 +235,8 @@ def test_only_the_fields_of_the_asked_proxies_are_needed(sample):
     [
         ({"proxies": ("n_phot", "T")}, r"Unknown proxies \['T'\].*'n_phot_500c'"),
         ({"proxies": ()}, r"proxies=\(\); there are"),
-        ({"half_width": 0}, "half_width must be positive, got 0"),
-        ({"radius_factor": np.nan}, "radius_factor must be positive, got nan"),
+        ({"half_width": 0}, "half_width must be a positive number, got 0"),
+        ({"radius_factor": np.nan}, "radius_factor must be a positive number, got nan"),
         ({"cosmology": "WMAP8"}, "Unknown cosmology 'WMAP8'"),
     ],
 )

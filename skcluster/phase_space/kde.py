@@ -2,15 +2,18 @@
 
 import hashlib
 from itertools import pairwise
-from numbers import Integral, Real
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils import check_random_state
 
 from ..sample import require
+from ..sample.parameters import check_count, check_positive, is_number
 from ..sample.transformer import SampleTransformer
 from .density import fill_cube
+
+N_BINS_MAX = 1024
+"""A cube of as many cells a side takes 4 GiB."""
 
 GALAXIES_MIN = 4
 """Fewest galaxies whose covariance in three dimensions can be inverted."""
@@ -204,20 +207,25 @@ class PhaseSpaceKDE(SampleTransformer):
         return _draw(members, self.sampling_fraction, seed)
 
     def _check(self, galaxies):
-        if not isinstance(self.n_bins, Integral) or self.n_bins < 1:
-            raise ValueError(f"n_bins must be a positive int, got {self.n_bins!r}.")
-        for name in ("bandwidth", "half_width", "velocity_max"):
-            value = getattr(self, name)
-            if not (isinstance(value, Real) and 0 < value < np.inf):
-                raise ValueError(f"{name} must be a positive number, got {value!r}.")
-        if not 0 < self.sampling_fraction <= 1:
+        check_count(N_BINS_MAX, n_bins=self.n_bins)
+        check_positive(
+            bandwidth=self.bandwidth,
+            half_width=self.half_width,
+            velocity_max=self.velocity_max,
+        )
+        if not is_number(self.sampling_fraction) or not 0 < self.sampling_fraction <= 1:
             raise ValueError(
                 f"sampling_fraction must be in (0, 1], got {self.sampling_fraction!r}."
             )
-        if self.on_few not in ("zeros", "error"):
+        if str(self.on_few) not in ("zeros", "error"):
             raise ValueError(f"on_few must be 'zeros' or 'error', got {self.on_few!r}.")
         if self.log_stellar_mass_min is None:
             return
+        if not is_number(self.log_stellar_mass_min):
+            raise ValueError(
+                "log_stellar_mass_min must be a number (log10 of Msun/h) or None, got "
+                f"{self.log_stellar_mass_min!r}."
+            )
         if "log_stellar_mass" not in galaxies:
             raise ValueError(
                 f"log_stellar_mass_min={self.log_stellar_mass_min!r} needs a column "

@@ -2,14 +2,25 @@
 
 import numpy as np
 
+from .columns import LARGEST, as_numbers, plain_array
 from .ragged import Ragged
+
+UNITS_AND_CURES = {
+    "ra": ("deg", "ra and dec are in degrees"),
+    "dec": ("deg", "ra and dec are in degrees; are they exchanged?"),
+    "x": ("Mpc/h", "drop them"),
+    "y": ("Mpc/h", "drop them"),
+    "v": ("km/s", "drop them"),
+}
+REDSHIFT_MAX = 100.0
+"""No cluster is farther, and astropy's integrals overflow far beyond."""
 
 KEV = (0.01, 100.0)
 """The median energy of a cluster's photons lies between, or the unit is another."""
 
 
 def checked_redshift(redshift):
-    redshift = np.array(redshift, float)
+    redshift = as_numbers(redshift, "redshift", "redshift")
     if redshift.ndim != 1:
         raise ValueError(
             f"redshift must be 1-d, one number a cluster, got shape {redshift.shape}. Of "
@@ -22,7 +33,31 @@ def checked_redshift(redshift):
             f"(first: cluster {wrong[0]}, redshift {redshift[wrong[0]]}), so they "
             "have no distance. Correct or drop these clusters."
         )
+    wrong = np.flatnonzero(redshift > REDSHIFT_MAX)
+    if len(wrong):
+        raise ValueError(
+            f"{len(wrong)} of {len(redshift)} redshifts are beyond {REDSHIFT_MAX:g} "
+            f"(first: cluster {wrong[0]}, redshift {redshift[wrong[0]]:g}). Are they "
+            "velocities in km/s?"
+        )
     return redshift
+
+
+def checked_field_radius(field_radius, n_clusters):
+    """Radii of fields of view [deg], of which one may serve all clusters."""
+    if field_radius is None:
+        return None
+    field_radius = as_numbers(field_radius, "field_radius", "field_radius")
+    if field_radius.ndim == 0:
+        field_radius = np.full(n_clusters, field_radius)
+    radius = dense("field_radius", field_radius, (n_clusters,))
+    wrong = np.flatnonzero((radius <= 0) | (radius >= 90))
+    if len(wrong):
+        raise ValueError(
+            f"{len(wrong)} of {len(radius)} values of field_radius are not between 0 and "
+            f"90 deg (first: cluster {wrong[0]}, {radius[wrong[0]]:g})."
+        )
+    return radius
 
 
 def checked_center(center, n_clusters):
@@ -39,15 +74,16 @@ def checked_center(center, n_clusters):
 def dense(name, value, shape):
     if value is None:
         return None
-    value = np.array(value, float)
+    value = as_numbers(value, name, name)
     # Another number of clusters is told apart from a wrong shape, later.
     if value.ndim != len(shape) or value.shape[1:] != shape[1:]:
         raise ValueError(f"{name} must have shape {shape}, got {value.shape}.")
-    if not np.isfinite(value).all():
-        wrong = np.flatnonzero(~np.isfinite(value.reshape(len(value), -1)).all(axis=1))
+    is_right = np.abs(value) < LARGEST
+    if not is_right.all():
+        wrong = np.flatnonzero(~is_right.all(axis=tuple(range(1, value.ndim))))
         raise ValueError(
-            f"{len(wrong)} of {len(value)} values of {name} are NaN or infinite "
-            f"(first: cluster {wrong[0]})."
+            f"{len(wrong)} of {len(value)} values of {name} are NaN or infinite, or "
+            f"beyond {LARGEST:g} (first: cluster {wrong[0]})."
         )
     return value
 
@@ -56,23 +92,22 @@ def checked_photons(photons):
     photons = _checked_list(photons, "photons", ("ra", "dec", "energy"))
     if photons is None or photons.offsets[-1] == 0:
         return photons
-    for name, (low, high), cure in (
-        ("ra", (-360, 720), "ra and dec are in degrees"),
-        ("dec", (-90, 90), "ra and dec are in degrees; are they exchanged?"),
-    ):
-        _check_range(photons, name, low, high, cure)
+    _check_range(photons, "photons", "ra", -360, 720)
+    _check_range(photons, "photons", "dec", -90, 90)
     _check_energies(photons)
     return photons
 
 
-def _check_range(photons, name, low, high, cure):
-    values = photons[name]
+def _check_range(ragged, field, name, low, high):
+    values = ragged[name]
     if low <= values.min() and values.max() <= high:
         return
     wrong = np.flatnonzero((values < low) | (values > high))
+    unit, cure = UNITS_AND_CURES[name]
     raise ValueError(
-        f"{len(wrong)} of {len(values)} photons have a {name} outside of {low} to {high} "
-        f"deg (first: {_row(photons, wrong[0])}, {values[wrong[0]]:.6g}): {cure}."
+        f"{len(wrong)} of {len(values)} {field} have a {name} outside of {low:g} to "
+        f"{high:g} {unit} (first: {_row(ragged, wrong[0])}, {values[wrong[0]]:.6g}): "
+        f"{cure}."
     )
 
 
@@ -110,7 +145,12 @@ def checked_cubes(cubes):
     """Cubes as an array without NaN, looked at a few clusters at a time."""
     if cubes is None:
         return None
-    cubes = np.asarray(cubes)
+    cubes = plain_array(cubes, "cubes", "cubes")
+    if cubes.ndim != 4 or cubes.dtype.kind not in "iuf":
+        raise ValueError(
+            "cubes must be numbers of shape (n_clusters, n_bins, n_bins, n_bins), got "
+            f"{cubes.dtype} of shape {cubes.shape}."
+        )
     for start in range(0, len(cubes), 64):
         block = cubes[start : start + 64].reshape(len(cubes[start : start + 64]), -1)
         wrong = start + np.flatnonzero(~np.isfinite(block).all(axis=1))
@@ -123,7 +163,11 @@ def checked_cubes(cubes):
 
 
 def checked_galaxies(galaxies):
-    return _checked_list(galaxies, "galaxies", ("x", "y", "v"))
+    galaxies = _checked_list(galaxies, "galaxies", ("x", "y", "v"))
+    if galaxies is not None and galaxies.offsets[-1]:
+        for name in ("x", "y", "v"):
+            _check_range(galaxies, "galaxies", name, -LARGEST, LARGEST)
+    return galaxies
 
 
 def _checked_list(tables, field, names):
@@ -136,6 +180,9 @@ def _checked_list(tables, field, names):
             f"{field} lack the columns {missing}; they have {list(ragged.columns)}. "
             f"The names must be {list(names)}."
         )
+    # Positions on the sky and energies are too small to overflow in single precision.
+    types = (np.float32, np.float64) if field == "photons" else (np.float64,)
+    ragged = _as_floats(ragged, field, names, types)
     for name in names:
         wrong = np.flatnonzero(~np.isfinite(ragged[name]))
         if len(wrong):
@@ -144,3 +191,13 @@ def _checked_list(tables, field, names):
                 f"{name} (first: {_row(ragged, wrong[0])}). Drop them."
             )
     return ragged
+
+
+def _as_floats(ragged, field, names, types):
+    """The named columns in one of these types, or else in double precision."""
+    columns = {
+        name: as_numbers(ragged[name], f"{name} of {field}", name)
+        for name in names
+        if ragged[name].dtype not in types
+    }
+    return ragged.assign(**columns) if columns else ragged

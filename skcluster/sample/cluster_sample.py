@@ -2,6 +2,7 @@
 
 import html
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,16 @@ import numpy as np
 from .checks import (
     checked_center,
     checked_cubes,
+    checked_field_radius,
     checked_galaxies,
     checked_photons,
     checked_redshift,
     dense,
 )
+from .columns import as_labels, as_texts, column_names, joined, plain_column
+from .description import described
 from .frozen import read_only
-from .ragged import Ragged, column_names, plain_column, row_indices
+from .ragged import Ragged, row_indices
 from .sparse_maps import SparseMaps
 
 HOW_TO_GET = {
@@ -128,8 +132,6 @@ default=None
     ):
         redshift = checked_redshift(redshift)
         n = len(redshift)
-        if field_radius is not None and np.ndim(field_radius) == 0:
-            field_radius = np.full(n, field_radius, float)
         values = {
             "redshift": redshift,
             "photons": checked_photons(photons),
@@ -137,12 +139,12 @@ default=None
             "center": checked_center(center, n),
             "position": dense("position", position, (n, 3)),
             "r500c": dense("r500c", r500c, (n,)),
-            "name": None if name is None else np.atleast_1d(np.array(name, str)),
-            "group": None if group is None else np.atleast_1d(np.array(group)),
+            "name": None if name is None else as_texts(name, "name"),
+            "group": None if group is None else as_labels(group, "group"),
             "maps": None if maps is None else SparseMaps.from_dense(maps),
             "cubes": checked_cubes(cubes),
             "cube_extent": dense("cube_extent", cube_extent, (n, 2)),
-            "field_radius": dense("field_radius", field_radius, (n,)),
+            "field_radius": checked_field_radius(field_radius, n),
             "coverage": dense("coverage", coverage, (n,)),
         }
         for field, value in values.items():
@@ -183,6 +185,11 @@ default=None
         if not clusters:
             raise ValueError("No cluster was given: a sample needs at least 1.")
         for i, cluster in enumerate(clusters):
+            if not hasattr(cluster, "keys"):
+                raise TypeError(
+                    f"A cluster must be a dict, but number {i} is a "
+                    f"{type(cluster).__name__}."
+                )
             if set(cluster) != set(clusters[0]):
                 raise ValueError(
                     f"Cluster {i} has the keys {sorted(cluster)}, cluster 0 has "
@@ -190,6 +197,12 @@ default=None
                 )
         if "redshift" not in clusters[0]:
             raise ValueError(f"The clusters lack 'redshift'; have {list(clusters[0])}.")
+        unknown = sorted({*clusters[0]} - {field.name for field in fields(cls)})
+        if unknown:
+            raise ValueError(
+                f"The clusters have the keys {unknown}, which are no fields of a sample. "
+                f"Leave them out; the fields are {[f.name for f in fields(cls)]}."
+            )
         columns = {key: [cluster[key] for cluster in clusters] for key in clusters[0]}
         return cls(columns.pop("redshift"), **columns)
 
@@ -253,6 +266,9 @@ default=None
         samples = list(samples)
         if not samples:
             raise ValueError("No sample was given: there is nothing to join.")
+        for sample in samples:
+            if not isinstance(sample, cls):
+                raise TypeError(f"Can join samples only, got {type(sample).__name__}.")
         values = {}
         for field in dict.fromkeys(name for part in samples for name in part.fields):
             parts = [getattr(sample, field) for sample in samples]
@@ -263,7 +279,7 @@ default=None
                     for part, sample in zip(parts, samples, strict=True)
                 ]
             if all(part is not None for part in parts):
-                join = getattr(type(parts[0]), "concatenate", np.concatenate)
+                join = getattr(type(parts[0]), "concatenate", partial(joined, field))
                 values[field] = join(parts)
         return cls._trusted(values)
 
@@ -352,7 +368,7 @@ default=None
 
     def _summary(self):
         for name in self.fields:
-            yield name, _described(name, getattr(self, name))
+            yield name, described(name, getattr(self, name))
 
 
 def require(X, *names, by):
@@ -371,21 +387,3 @@ def require(X, *names, by):
                 f"lacks (it has {', '.join(X.fields)}): {HOW_TO_GET[name]}."
             )
     return X
-
-
-def _described(name, value):
-    if isinstance(value, Ragged):
-        lengths = value.lengths if len(value) else np.zeros(1, int)
-        low, middle, high = lengths.min(), np.median(lengths), lengths.max()
-        return (
-            f"{', '.join(value.columns)}: {low} / {middle:.0f} / {high} a cluster "
-            "(min / median / max)"
-        )
-    if isinstance(value, SparseMaps):
-        bands, rows, columns = value.shape[1:]
-        return (
-            f"{bands} band(s) of {rows} x {columns}, {100 * value.filled:.1f} % filled"
-        )
-    if name in ("redshift", "coverage", "r500c", "field_radius") and len(value):
-        return f"{value.min():.3f} to {value.max():.3f}"
-    return f"{value.shape} {value.dtype}"

@@ -4,17 +4,10 @@ from numbers import Integral
 
 import numpy as np
 
+from .columns import column_names, columns_of, joined, plain_array, plain_column
 from .frozen import read_only, read_only_columns
 
 ROWS_PER_BLOCK = 200_000
-UNITS = {
-    "ra": "deg",
-    "dec": "deg",
-    "field_radius": "deg",
-    "energy": "keV",
-    "v": "km / s",
-}
-IN_MPC_H = ("x", "y", "z", "r500c")
 
 
 def row_indices(key, n_rows):
@@ -34,7 +27,12 @@ def row_indices(key, n_rows):
         return slice(key % n_rows, key % n_rows + 1)
     if isinstance(key, slice):
         return key
-    key = np.asarray(key)
+    if np.ma.is_masked(key):
+        raise IndexError("The index has masked values. Fill them.")
+    try:
+        key = np.asarray(key)
+    except (TypeError, ValueError) as error:
+        raise IndexError(f"An index must be one list, got {key!r}.") from error
     if key.dtype == bool:
         if key.shape != (n_rows,):
             raise IndexError(
@@ -88,8 +86,14 @@ class Ragged:
     """
 
     def __init__(self, columns, offsets):
+        offsets = plain_array(offsets, "offsets", "offsets")
+        if offsets.dtype.kind not in "iu" and offsets.size:
+            raise ValueError(f"Offsets must be integers, got {offsets}.")
         self._store(
-            {name: np.asarray(column) for name, column in columns.items()},
+            {
+                name: plain_array(c, f"Column {name!r}", name)
+                for name, c in columns.items()
+            },
             np.array(offsets, np.int64),
         )
         if (
@@ -141,6 +145,10 @@ class Ragged:
                 f"({type(tables).__name__}). If it holds the rows of all clusters, give "
                 "it to ClusterSample.from_table."
             )
+        if not np.iterable(tables):
+            raise TypeError(
+                f"Give a list with one table a cluster, got {type(tables).__name__}."
+            )
         tables = list(tables)
         if not tables:
             raise ValueError("No table was given: a sample needs at least 1 cluster.")
@@ -151,11 +159,9 @@ class Ragged:
         none = {name: plain_column(given[0][name], name)[:0] for name in names}
         tables = [none if table is None else table for table in tables]
         parts = [
-            _columns(table, names, f"cluster {i}") for i, table in enumerate(tables)
+            columns_of(table, names, f"cluster {i}") for i, table in enumerate(tables)
         ]
-        columns = {
-            name: np.concatenate([part[name] for part in parts]) for name in names
-        }
+        columns = {name: joined(name, [part[name] for part in parts]) for name in names}
         lengths = [len(part[names[0]]) for part in parts]
         return cls(columns, np.concatenate([[0], np.cumsum(lengths)]))
 
@@ -169,7 +175,7 @@ class Ragged:
         array([0, 0])
         """
         columns = {name: column[:0] for name, column in columns.items()}
-        return cls(columns, np.zeros(n_clusters + 1))
+        return cls(columns, np.zeros(n_clusters + 1, int))
 
     @classmethod
     def from_long_table(cls, table, n_clusters, key="cluster"):
@@ -182,7 +188,7 @@ class Ragged:
         array([10., 30., 20.])
         """
         names = [name for name in column_names(table) if name != key]
-        columns = _columns(table, [key, *names], "all clusters")
+        columns = columns_of(table, [key, *names], "all clusters")
         cluster = columns.pop(key)
         if cluster.dtype.kind not in "iu" and len(cluster):
             raise ValueError(f"The column {key!r} must hold integers, got {cluster}.")
@@ -208,7 +214,7 @@ class Ragged:
                     f"{sorted(part.columns)}."
                 )
         columns = {
-            name: np.concatenate([part.columns[name] for part in parts])
+            name: joined(name, [part.columns[name] for part in parts])
             for name in parts[0].columns
         }
         lengths = np.concatenate([part.lengths for part in parts])
@@ -311,66 +317,3 @@ class Ragged:
     def assign(self, **columns):
         """Ragged with columns added or replaced."""
         return Ragged({**self.columns, **columns}, self.offsets)
-
-
-def column_names(table):
-    """Names of the columns of a dict, structured array, Table or DataFrame."""
-    names = getattr(getattr(table, "dtype", None), "names", None)
-    if names is None:
-        names = table if hasattr(table, "keys") else None
-    if names is None:
-        raise TypeError(
-            "A table must be a dict of columns, a structured array, an astropy Table "
-            f"or a pandas DataFrame, got {type(table).__name__}."
-        )
-    for name in names:
-        if not isinstance(name, str):
-            raise TypeError(
-                f"The names of a table's columns must be texts, got {name!r} "
-                f"({type(name).__name__})."
-            )
-    return [str(name) for name in names]
-
-
-def _columns(table, names, whose):
-    """The named columns of one table, all of the same length."""
-    missing = [name for name in names if name not in column_names(table)]
-    if missing or not names:
-        raise ValueError(
-            f"The table of {whose} lacks the columns {missing}; it has "
-            f"{column_names(table)}."
-        )
-    columns = {name: plain_column(table[name], name) for name in names}
-    lengths = {name: len(column) for name, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(
-            f"The columns of the table of {whose} differ in length: {lengths}."
-        )
-    return columns
-
-
-def plain_column(column, name):
-    """A column as a plain 1-d array, in our unit if it carries one of its own."""
-    unit = getattr(column, "unit", None)
-    text = "".join(str(unit).split())
-    if name in IN_MPC_H and "pc" in text and text not in ("Mpc/h", "Mpc/littleh"):
-        raise ValueError(
-            f"Column {name!r} has the unit {text!r}, but it is taken in comoving Mpc/h. "
-            "Convert it and remove the unit."
-        )
-    if np.ma.is_masked(column):
-        is_gap = np.ma.getmaskarray(column)
-        raise ValueError(
-            f"Column {name!r} has no value in {is_gap.sum()} of {len(column)} rows "
-            f"(first: row {np.argmax(is_gap)}). Fill it or drop these rows."
-        )
-    if unit is not None and name in UNITS:
-        from astropy import units
-
-        column = units.Quantity(column).to_value(units.Unit(UNITS[name]))
-    column = np.asarray(column)
-    if column.ndim != 1:
-        raise ValueError(f"Column {name!r} must be 1-d, got shape {column.shape}.")
-    if column.dtype.kind in "fiub" and not column.dtype.isnative:
-        column = column.astype(column.dtype.newbyteorder("="))
-    return column

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from .columns import plain_array
 from .frozen import read_only
 from .ragged import row_indices
 
@@ -78,21 +79,23 @@ class SparseMaps:
         """Maps from an array of shape (n_clusters, n_bands, n_pixels, n_pixels)."""
         if isinstance(maps, cls):
             return maps
-        maps = np.asarray(maps)
+        maps = plain_array(maps, "maps", "maps")
         if maps.ndim != 4:
             raise ValueError(
                 "Maps must have shape (n_clusters, n_bands, n_pixels, n_pixels), got "
                 f"{maps.shape}."
             )
+        if maps.dtype.kind not in "biuf":
+            raise ValueError(f"Maps must be numbers, got the type {maps.dtype}.")
+        with np.errstate(over="ignore"):
+            maps = maps.astype(np.float32, copy=False)
         if not np.isfinite(maps).all():
             broken = np.flatnonzero(~np.isfinite(maps).all(axis=(1, 2, 3)))
             raise ValueError(
                 f"{len(broken)} of {len(maps)} maps hold NaN or infinite pixels "
                 f"(first: cluster {broken[0]})."
             )
-        rows = maps.reshape(len(maps), np.prod(maps.shape[1:])).astype(
-            np.float32, copy=False
-        )
+        rows = maps.reshape(len(maps), np.prod(maps.shape[1:]))
         return cls(sparse.csr_array(rows), maps.shape[1:])
 
     @classmethod
@@ -144,8 +147,15 @@ class SparseMaps:
 
     def scaled(self, factor):
         """Maps times one factor per cluster."""
-        factor = np.repeat(np.asarray(factor), np.diff(self.rows.indptr))
-        return self._with_data((self.rows.data * factor).astype(np.float32))
+        each = np.repeat(np.asarray(factor), np.diff(self.rows.indptr))
+        with np.errstate(over="ignore", invalid="ignore"):
+            data = (self.rows.data * each).astype(np.float32)
+        if not np.isfinite(data).all():
+            raise ValueError(
+                f"Maps times factors of up to {np.max(factor):.4g} are beyond the "
+                "largest number of single precision. Give smaller ones."
+            )
+        return self._with_data(data)
 
     def apply(self, function):
         """Maps under an element-wise function that leaves zero at zero."""
