@@ -96,18 +96,15 @@ def read_whole(path):
     members = read_members(path)
     if SCHEMA not in members:
         raise damaged(path, f"it has no member {SCHEMA}.")
-    packed = members.pop(HEADER, None)
-    try:
-        known = json.loads(members[SCHEMA] if packed is None else packed)
-    except (ValueError, RecursionError) as error:
-        name = SCHEMA if packed is None else HEADER
-        raise damaged(path, f"its {name} is no JSON ({error}).") from error
-    header = _of_format_1(path, known) if packed is None else known
-    _check_header(path, header)
-    if packed is None and header["format"] > 1:
-        raise damaged(path, f"it has no member {HEADER}.")
-    if packed is not None:
+    if HEADER in members:
+        header = _from_json(path, HEADER, members.pop(HEADER))
+        _check_header(path, header)
         _check_members(path, header, members)
+    else:
+        header = _of_format_1(path, _from_json(path, SCHEMA, members[SCHEMA]))
+        _check_header(path, header)
+        if header["format"] > 1:
+            raise damaged(path, f"it has no member {HEADER}.")
     return Bunch(**{name: header.get(name) for name in FIELDS}), members
 
 
@@ -143,6 +140,13 @@ def pack_header(header, members):
 def versions():
     """Name -> installed version of the packages that a model depends on."""
     return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def _from_json(path, name, content):
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, f"its {name} is no JSON ({error}).") from error
 
 
 def _of_format_1(path, schema):
