@@ -285,6 +285,13 @@ def main():
         choices=CONFIGURATIONS,
         default=list(CONFIGURATIONS),
     )
+    parser.add_argument(
+        "--at-calls",
+        nargs="*",
+        choices=CONFIGURATIONS,
+        default=list(CONFIGURATIONS),
+        help="of them those that are killed at calls, too; default: all",
+    )
     parser.add_argument("--signal", choices=("KILL", "INT"), default="KILL")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--verbose", action="store_true", help="a line for each kill")
@@ -297,7 +304,7 @@ def main():
     for name, share in zip(arguments.configurations, shares, strict=True):
         build = CONFIGURATIONS[name]
         with tempfile.TemporaryDirectory() as root:
-            if kind == signal.SIGKILL:
+            if kind == signal.SIGKILL and name in arguments.at_calls:
                 fits = KilledFits(of_two_epochs(build), data, root, arguments.verbose)
                 fits.kill_at_each_call()
                 show(f"{name}, at calls", fits)

@@ -167,24 +167,28 @@ def test_ctrl_c_raises_keeps_the_checkpoint_and_leaves_nothing_half_fitted(
     assert Trap.trained == EPOCHS - 2
 
 
-def test_killed_at_random_and_at_each_disk_call_fits_end_in_the_same_bits():
+def test_killed_at_random_and_at_each_disk_call_fits_and_folds_end_in_the_same_bits():
+    command = "--kills=20 --configurations mse folds --at-calls mse"
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--kills=20", "--configurations", "mse"],
+        [sys.executable, str(SCRIPT), *command.split()],
         capture_output=True,
         text=True,
         timeout=600,
         env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[1])},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    _, at_calls, at_random = (line.split()[3:] for line in done.stdout.splitlines())
-    n_kills, n_in_a_write, n_fits, n_trained, n_needed, n_same = map(int, at_calls)
+    table = {
+        line[:20].strip(): [int(number) for number in line[20:].split()]
+        for line in done.stdout.splitlines()[1:]
+    }
+    assert list(table) == ["mse, at calls", "mse, at random", "folds, at random"]
+    for n_kills, _, n_fits, n_trained, n_needed, n_same in table.values():
+        assert n_same == n_fits > 0
+        assert n_needed <= n_trained <= n_needed + n_kills
+    assert table["mse, at random"][0] + table["folds, at random"][0] == 20
+    n_kills, n_in_a_write = table["mse, at calls"][:2]
     assert n_kills >= 15
     assert n_in_a_write >= 5
-    assert (n_fits, n_same) == (1, 1)
-    n_kills, _, n_fits, n_trained, n_needed, n_same = map(int, at_random)
-    assert n_kills == 20
-    assert n_same == n_fits
-    assert n_needed <= n_trained <= n_needed + n_kills
 
 
 def test_a_finished_fit_is_read_and_not_trained(data, tmp_path, whole):
