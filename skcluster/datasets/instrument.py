@@ -299,7 +299,7 @@ class Telescope:
         seen = passed & (angle < np.radians(FIELD_RADIUS))
         if self.dither:
             offset = offset + (uniform[:, 1:] - 0.5) * pixel
-        return Photons(offset[seen], photons.energy[seen])
+        return Photons(offset.compress(seen, axis=0), photons.energy[seen])
 
 
 def polar(radius, turn):
