@@ -133,6 +133,7 @@ COSINE = LRScheduler(
 )
 
 
+@pytest.mark.filterwarnings("ignore:This CPU has no bfloat16")
 @pytest.mark.parametrize(
     "settings",
     [

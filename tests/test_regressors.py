@@ -22,7 +22,7 @@ from skcluster.regressors.batches import (
     randomly_turned,
     square_symmetry,
 )
-from skcluster.regressors.mass_net import build_net, torch_session
+from skcluster.regressors.mass_net import build_net, has_bfloat16, torch_session
 from skcluster.regressors.memory import _glibc
 from skcluster.sample import SparseMaps
 
@@ -342,6 +342,7 @@ def test_augmentation_teaches_directions_that_were_never_seen():
     assert scatter[True] < 0.5 * scatter[False]
 
 
+@pytest.mark.filterwarnings("ignore:This CPU has no bfloat16")
 def test_bfloat16_trains_to_nearly_the_same_network(data):
     maps, log_mass = data
     exact, rounded = (
@@ -350,6 +351,29 @@ def test_bfloat16_trains_to_nearly_the_same_network(data):
     )
     difference = np.std(exact - rounded)
     assert 0 < difference < 0.1 * log_mass.std()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx512_bf16": False, "amx_bf16": True}, True),
+        ({"bf16": False}, False),
+        ({"bf16": True}, True),
+        ({"of another processor": True}, True),
+    ],
+)
+def test_a_cpu_without_bfloat16_is_warned_of(data, monkeypatch, capabilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert has_bfloat16("cpu") is expected
+    assert has_bfloat16("cuda")
+    regressor = quick(max_epochs=1, precision="bfloat16")
+    if expected:
+        regressor.fit(*data)
+    else:
+        with pytest.warns(UserWarning, match=r"no bfloat16.*precision='float32'"):
+            regressor.fit(*data)
+    quick(max_epochs=1).fit(*data)
 
 
 def test_moments_of_sparse_maps_are_those_of_the_dense():

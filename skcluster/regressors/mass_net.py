@@ -17,6 +17,7 @@ from .batches import already_batched, in_parts, randomly_turned
 LOG_VARIANCE_MIN = -10.0
 """Of standardised masses: errors below a hundredth of their spread count as one."""
 PRECISIONS = ("float32", "bfloat16")
+BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 PREDICTED_AT_ONCE = 16
 """A multiple of the registers' width: in a batch of 25, the last row of a matrix product is
 computed by another loop than the others, and comes out different in its last bits."""
@@ -271,6 +272,15 @@ def resolve_device(device):
             "or install a build of torch with CUDA."
         )
     return device
+
+
+def has_bfloat16(device):
+    """False for a CPU of which torch knows that it must emulate bfloat16."""
+    if torch.device(device).type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return True
+    found = torch.cpu.get_capabilities()
+    known = [found[name] for name in BFLOAT16_INSTRUCTIONS if name in found]
+    return any(known) or not known
 
 
 def stopper_of(net):

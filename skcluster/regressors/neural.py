@@ -1,6 +1,7 @@
 """A torch network as a scikit-learn regressor of log10 M: all but its inputs."""
 
 import copy
+import warnings
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from .mass_net import (
     PREDICTED_AT_ONCE,
     Progress,
     build_net,
+    has_bfloat16,
     plain_history,
     resolve_device,
     torch_session,
@@ -104,6 +106,15 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     def fit(self, X, y):
         """Train on X and y, log10 M500c."""
         check_parameters(self)
+        if self.precision == "bfloat16" and not has_bfloat16(
+            resolve_device(self.device)
+        ):
+            warnings.warn(
+                "This CPU has no bfloat16 arithmetic (such as AVX512_BF16), and training "
+                "in it can take ten times as long. Give precision='float32'.",
+                UserWarning,
+                stacklevel=2,
+            )
         vars(self).pop("nets_", None)
         inputs = self._read(X)
         y = checked_target(y, len(inputs))
