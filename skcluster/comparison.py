@@ -1,6 +1,7 @@
 """Estimators side by side: the same folds, both scatters, one table."""
 
 import time
+import warnings
 
 import numpy as np
 from astropy.table import Table
@@ -74,7 +75,9 @@ def compare_estimators(
             for train, test in folds
         )
         for i, ((_, test), result) in enumerate(zip(folds, results, strict=True)):
-            predicted[test] = result
+            predicted[test], caught = result
+            for warning in caught:
+                warnings.warn(warning, stacklevel=2)
             seconds = time.perf_counter() - started
             if on_progress is not None:
                 on_progress(name, i + 1, len(folds), seconds)
@@ -87,4 +90,7 @@ def compare_estimators(
 
 
 def _predict_fold(estimator, X, y, train, test):
-    return clone(estimator).fit(X[train], y[train]).predict(X[test])
+    """Predictions, and the warnings to give in the process that asked."""
+    with warnings.catch_warnings(record=True) as caught:
+        predicted = clone(estimator).fit(X[train], y[train]).predict(X[test])
+    return predicted, [warning.message for warning in caught]

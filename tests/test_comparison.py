@@ -1,5 +1,7 @@
 """Side by side means: the same folds, the same clusters, both scatters."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -31,6 +33,17 @@ class FirstColumn(RegressorMixin, BaseEstimator):
         return X[:, 0]
 
 
+class Warner(RegressorMixin, BaseEstimator):
+    """Warns of the first cluster that it predicts."""
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        warnings.warn(f"cluster {X[0, 0]:g} is odd", UserWarning, stacklevel=2)
+        return X[:, 0]
+
+
 SEEN = []
 
 
@@ -48,6 +61,17 @@ def y():
 
 def shifted(y, residual):
     return np.column_stack([y + residual, np.arange(len(y))])
+
+
+def test_warnings_of_other_processes_are_given_here(y):
+    X = np.arange(40.0)[:, None]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        compare_estimators({"odd": (Warner(), X)}, y, cv=KFold(4), n_jobs=2)
+    assert [str(warning.message) for warning in caught] == [
+        f"cluster {first} is odd" for first in (0, 10, 20, 30)
+    ]
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_residuals_of_plus_and_minus_a_tenth_have_known_scatters(y):
