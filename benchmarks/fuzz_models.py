@@ -95,10 +95,10 @@ class TookTooLong(BaseException):
 
 
 class Watch:
-    """What the interpreter is asked to do while it is on."""
+    """What the interpreter is asked to do while it is on, and should not be."""
 
-    def __init__(self):
-        self.is_on, self.seen = False, []
+    def __init__(self, forbidden=FORBIDDEN):
+        self.is_on, self.seen, self.forbidden = False, [], forbidden
         sys.addaudithook(self._hear)
 
     def _hear(self, event, arguments):
@@ -108,7 +108,7 @@ class Watch:
             set(str(arguments[1])) & set("wax+")
             or (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         )
-        if writes or event in FORBIDDEN:
+        if writes or event in self.forbidden:
             self.seen.append(f"{event} {arguments!r:.200}")
 
     @contextlib.contextmanager

@@ -114,6 +114,17 @@ def test_nonsense_in_a_header_is_told_on_one_line(events, keyword, value):
         read_photons(with_card(events, keyword, value))
 
 
+@pytest.mark.parametrize(("unit", "declination"), [("deg", 90.001), ("rad", -1.5709)])
+def test_a_declination_beyond_the_pole_is_refused(tmp_path, unit, declination):
+    table = Table({"RA": [1.0, 1.0], "DEC": [1.0, declination], "ENERGY": [1.0, 1.0]})
+    table["RA"].unit = table["DEC"].unit = unit
+    path = tmp_path / "events.fits"
+    table.write(path)
+    told = rf"1 of 2 photons in {path} have a DEC beyond 90 deg \(first: row 1, -?90.00"
+    with pytest.raises(ValueError, match=told):
+        read_photons(path)
+
+
 @pytest.mark.parametrize("form", ["8A", "8L", "M", "64X", "2E", "QB"])
 def test_an_energy_that_is_no_number_is_refused(events, form):
     rows = np.zeros(3, dtype=[("RA", ">f8"), ("DEC", ">f8"), ("ENERGY", "S16")])

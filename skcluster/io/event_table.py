@@ -95,7 +95,9 @@ class EventTable:
         columns = self.position_columns(ra, dec)
         angles = [self.numbers(name) for name in columns]
         if self.find(ra) == columns[0]:
-            return tuple(map(self._in_degrees, angles, columns))
+            angles = [*map(self._in_degrees, angles, columns)]
+            self._check_declination(angles[1], columns[1])
+            return tuple(angles)
         names = [f"place on the sky at their {name}" for name in columns]
         return tuple(map(self.complete, self._on_sky(angles, columns), names))
 
@@ -108,6 +110,16 @@ class EventTable:
             )
         with np.errstate(over="ignore"):
             return self.complete(angle * DEGREES[unit.lower()], name)
+
+    def _check_declination(self, angle, name):
+        beyond = np.abs(angle) > 90
+        if beyond.any():
+            first = np.argmax(beyond)
+            raise ValueError(
+                f"{beyond.sum()} of {len(angle)} photons in {self.path} have a {name} "
+                f"beyond 90 deg (first: row {first}, {angle[first]:.6g}). Is {name!r} a "
+                "declination, in the unit of its TUNIT?"
+            )
 
     def position_columns(self, ra, dec):
         """The pair of columns that holds the position, or None."""
