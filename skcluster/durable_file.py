@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import tempfile
+from pathlib import Path
 
 try:
     import fcntl
@@ -22,8 +23,10 @@ def replace_file(path, content):
     path : Path
     content : bytes
     """
-    with _part_beside(path, content) as partial:
-        os.replace(partial, path)
+    with _part_beside(path) as file:
+        file.write(content)
+        _to_the_disk(file)
+        os.replace(file.name, path)
         _sync_folder(path.parent)
 
 
@@ -46,28 +49,21 @@ def replaced_at_a_stroke(path):
         The folder is missing or read-only, or the disk is full: at once, and the old
         file is as it was.
     """
-    path = os.path.abspath(path)
-    folder, partial = os.path.dirname(path), None
+    path = Path(os.path.abspath(path))
     try:
-        if os.path.isdir(path):
+        if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        handle, partial = tempfile.mkstemp(dir=folder, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
+        with _part_beside(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-        partial = None
+            _to_the_disk(file)
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
     except OSError as error:
         raise OSError(
             error.errno,
             f"{path} cannot be written: {error.strerror}. What was there is as it was.",
         ) from error
-    finally:
-        if partial is not None:
-            os.unlink(partial)
-    _sync_folder(folder)
+    _sync_folder(path.parent)
 
 
 def try_to_write(path, size):
@@ -81,8 +77,9 @@ def try_to_write(path, size):
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Random bytes, because some file systems store zeros in no space.
-    with _part_beside(path, os.urandom(size)):
-        pass
+    with _part_beside(path) as file:
+        file.write(os.urandom(size))
+        _to_the_disk(file)
 
 
 def remove_leftovers(path):
@@ -101,18 +98,24 @@ def remove_leftovers(path):
 
 
 @contextlib.contextmanager
-def _part_beside(path, content):
-    handle, partial = tempfile.mkstemp(".part", f"{path.name}.", path.parent)
+def _part_beside(path):
+    """A file to write whose name tells what it is a part of; gone at the end."""
+    # Names may have 255 bytes.
+    prefix = os.fsdecode(os.fsencode(path.name)[:200])
+    handle, partial = tempfile.mkstemp(".part", f"{prefix}.", path.parent)
+    os.close(handle)
     try:
-        with open(handle, "wb") as file, _claimed(partial):
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            yield partial
+        with open(partial, "wb") as file, _claimed(partial):
+            yield file
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)
+
+
+def _to_the_disk(file):
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
 
 
 @contextlib.contextmanager

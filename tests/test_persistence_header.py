@@ -461,3 +461,12 @@ def test_a_relative_path_is_replaced_where_it_was(tmp_path, monkeypatch):
     with replaced_at_a_stroke("model.skops") as file:
         file.write(b"whole")
     assert (tmp_path / "model.skops").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("name", ["model.skops", "é" * 127])
+def test_a_part_tells_what_it_is_a_part_of(tmp_path, name):
+    with replaced_at_a_stroke(tmp_path / name):
+        (part,) = os.listdir(tmp_path)
+    assert part.startswith(name[:100])
+    assert part.endswith(".part")
+    assert os.listdir(tmp_path) == [name]
