@@ -195,6 +195,9 @@ def test_axes_say_what_they_show(masses):
     assert "M_{500c}" in display.axes_[2].get_xlabel()
     assert display.axes_[0].get_legend() is None
     drawn(display.figure_)
+    for ax in display.axes_:
+        label = ax.yaxis.label.get_window_extent()
+        assert label.height < ax.get_window_extent().height
 
 
 def test_two_estimators_in_one_figure(masses):

@@ -19,7 +19,7 @@ PROXY_LABELS = {
 
 LABELS = (
     r"$\log_{10} M_{\rm pred}$  [$M_\odot/h$]",
-    r"$\log_{10} (M_{\rm pred} / M_{\rm true})$ [dex]",
+    r"$\log_{10} (M_{\rm pred} / M_{\rm true})$" + "\n[dex]",
     "clusters",
 )
 
