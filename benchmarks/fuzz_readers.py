@@ -15,6 +15,7 @@ first files are kept.
 
 import argparse
 import collections
+import encodings.utf_8_sig  # noqa: F401  (or the first BOM would import it under watch)
 import gzip
 import re
 import sys
@@ -209,7 +210,7 @@ def unsound(result):
     if len({len(column) for column in parts.values()}) != 1:
         return "columns of different lengths"
     for name in parts.keys() & {"ra", "dec", "energy", "x", "y", "v", "redshift"}:
-        if parts[name].dtype.kind not in "if" or not np.isfinite(parts[name]).all():
+        if parts[name].dtype.kind not in "iuf" or not np.isfinite(parts[name]).all():
             return f"{name} is not finite"
     if "dec" in parts and (abs(parts["dec"]) > 90).any():
         return "a declination beyond the pole"
