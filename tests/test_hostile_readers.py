@@ -159,6 +159,19 @@ def test_a_null_is_found_behind_its_scale_and_zero(events):
     assert_allclose(read_photons(events)["energy"], [1.01, 1.02, 0.01], rtol=1e-6)
 
 
+def test_a_signalling_nan_is_a_gap(events):
+    energy = np.array([0x3F800000, 0x7F800001, 0x3F800000], np.uint32)
+    columns = [
+        fits.Column("RA", "D", array=PHOTONS["ra"]),
+        fits.Column("DEC", "D", array=PHOTONS["dec"]),
+        fits.Column("ENERGY", "E", array=energy.view(np.float32)),
+    ]
+    fits.BinTableHDU.from_columns(columns).writeto(events, overwrite=True)
+    told = r"1 of 3 photons .* no ENERGY .*first: row 1"
+    with pytest.raises(ValueError, match=told):
+        read_photons(events)
+
+
 @pytest.mark.parametrize("name", ["RA", "ENERGY"])
 def test_numbers_that_overflow_in_our_units_are_gaps(events, name):
     values = {n.upper(): np.array(PHOTONS[n], float) for n in PHOTONS}

@@ -73,7 +73,8 @@ class EventTable:
                 f"Column {column.name!r} of {self.path} holds no numbers (TFORM "
                 f"{str(column.format)!r}). Name another one."
             )
-        values, is_gap = values.astype(np.float64), False
+        with np.errstate(invalid="ignore"):  # a signalling NaN is a gap like any other
+            values, is_gap = values.astype(np.float64), False
         if isinstance(column.null, Integral):
             # TNULL is what stands in the file, before its scale and zero are applied.
             is_gap = values == column.null * (column.bscale or 1) + (column.bzero or 0)
