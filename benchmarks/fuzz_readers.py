@@ -84,12 +84,12 @@ def make_originals():
     galaxies = {
         "x": rng.normal(size=n),
         "y": rng.normal(size=n),
-        "v": rng.normal(size=n),
+        "v": rng.normal(0, 500, n).astype(np.float32),
     }
     on_sky = {
         "RA": photons["ra"],
         "DEC": photons["dec"],
-        "z": rng.normal(0.1, 0.003, n),
+        "z": rng.normal(0.1, 0.003, n).astype(np.float32),
     }
     clusters = {"name": ["a", "b", "c"], "redshift": [0.1, 0.2, 0.3]}
     clusters |= {"ra": [9.0, 10.0, 359.0], "dec": [0.0, 1.0, -80.0]}
