@@ -57,7 +57,7 @@ class XrayCNNRegressor(NeuralMassRegressor):
         1 shows a line of progress, 2 a table of epochs.
     precision : {"float32", "bfloat16"}, default="float32"
         Of the arithmetic of training. bfloat16 is faster on CPUs and GPUs that have
-        it, and warns on a CPU that is known not to; predictions are always made in
+        it; on a CPU that is known not to, `fit` warns. Predictions are always made in
         float32.
     keep_memory : bool, default=True
         While training on Linux with glibc, let the process keep the memory that it frees
