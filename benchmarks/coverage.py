@@ -116,9 +116,8 @@ def one_fold(estimator, train, log_mass, test, n_inner):
     for kind, by in CALIBRATIONS.items():
         model = CalibratedMassRegressor(estimator, cv=OctantGroupKFold(n_inner), by=by)
         model.fit(train, log_mass)
-        posteriors["raw"] = predict_posterior(model.estimator_, test)
         posteriors[kind] = predict_posterior(model, test)
-    return posteriors
+    return {"raw": predict_posterior(model.estimator_, test), **posteriors}
 
 
 def cross_validate(estimator, X, log_mass, n_jobs, n_inner):

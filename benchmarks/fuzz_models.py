@@ -478,14 +478,20 @@ class Trial:
         return counts, wrong
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parsed_options(description):
+    """What the command line says; the folder of --keep is made."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--inputs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for files that went wrong")
     options = parser.parse_args()
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def main():
+    options = parsed_options(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(Path(folder))
         at_start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -13,7 +13,6 @@ Prints the counts by outcome, and exits with 1 if there is anything else, of whi
 first files are kept.
 """
 
-import argparse
 import collections
 import encodings.utf_8_sig  # noqa: F401  (or the first BOM would import it under watch)
 import gzip
@@ -26,7 +25,14 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
-from fuzz_models import FORBIDDEN, TIME_LIMIT, TookTooLong, Watch, change_bytes
+from fuzz_models import (
+    FORBIDDEN,
+    TIME_LIMIT,
+    TookTooLong,
+    Watch,
+    change_bytes,
+    parsed_options,
+)
 
 from skcluster.io import read_galaxies, read_photons, read_sample, write_photons
 
@@ -273,13 +279,7 @@ class Trial:
 
 def main():
     """Try the inputs and print what became of them."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, help="folder for files that went wrong")
-    options = parser.parse_args()
-    if options.keep:
-        options.keep.mkdir(parents=True, exist_ok=True)
+    options = parsed_options(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         counts, wrong = Trial(Path(folder)).run(
             options.inputs, options.seed, options.keep
