@@ -1,4 +1,5 @@
-# Two commands do all the set-up: `make demo` and `make test`.
+# Two commands do all the set-up: `make demo` and `make test`. `make stress` runs the tests
+# that `make test` leaves out: training that is killed, and thousands of mutated files.
 # On Linux, plain torch brings gigabytes of CUDA. For the CPU build elsewhere than on a
 # machine that has its wheel, add: TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
@@ -8,14 +9,19 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint docs bench clean install
+.PHONY: demo test stress lint docs bench experiments clean install
 
 demo: $(INSTALLED)
 	$(BIN)/skcluster demo $(ARGS)
 
+PYTEST = OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 MPLBACKEND=Agg \
+	$(BIN)/python -m pytest --numprocesses auto
+
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 MPLBACKEND=Agg \
-		$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(PYTEST) --dist loadfile $(ARGS)
+
+stress: $(INSTALLED)
+	$(PYTEST) --dist load -m "fuzz or kill" tests $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -35,7 +41,9 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_joint.py
 	$(BIN)/python benchmarks/bench_joint.py --memory 20000
 	$(BIN)/python benchmarks/bench_saliency.py
-	$(BIN)/python benchmarks/magneticum_scatter.py --skip-missing
+
+experiments: $(INSTALLED)
+	$(BIN)/python experiments/magneticum_scatter.py --skip-missing
 
 clean:
 	rm -rf $(VENV) docs/_build docs/generated

@@ -31,7 +31,7 @@ from skcluster.durable_file import remove_leftovers, replace_file
 from skcluster.regressors import checkpoint as checkpoints
 from skcluster.regressors.checkpoint import checkpoint_path
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "kill_and_resume.py"
+SCRIPT = Path(__file__).parent / "stress" / "kill_and_resume.py"
 EPOCHS = 4
 
 
@@ -168,6 +168,7 @@ def test_ctrl_c_raises_keeps_the_checkpoint_and_leaves_nothing_half_fitted(
     assert Trap.trained == EPOCHS - 2
 
 
+@pytest.mark.kill
 def test_killed_at_random_and_at_each_disk_call_fits_and_folds_end_in_the_same_bits():
     command = "--kills=20 --configurations mse folds --at-calls mse"
     done = subprocess.run(
@@ -175,7 +176,7 @@ def test_killed_at_random_and_at_each_disk_call_fits_and_folds_end_in_the_same_b
         capture_output=True,
         text=True,
         timeout=600,
-        env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[1])},
+        env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[2])},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     table = {

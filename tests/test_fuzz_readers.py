@@ -6,7 +6,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "fuzz_readers.py"
+import pytest
+
+pytestmark = pytest.mark.fuzz
+
+SCRIPT = Path(__file__).parent / "stress" / "fuzz_readers.py"
 
 
 def test_hundreds_of_mutated_files_are_refused_by_name_or_read():
@@ -15,7 +19,7 @@ def test_hundreds_of_mutated_files_are_refused_by_name_or_read():
         capture_output=True,
         text=True,
         timeout=300,
-        env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[1])},
+        env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[2])},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     outcomes = Counter(line.split()[-1] for line in done.stdout.splitlines()[:-1])

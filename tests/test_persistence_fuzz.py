@@ -20,7 +20,9 @@ from skcluster.persistence.header import HEADER, SCHEMA, pack_header
 
 pytest.importorskip("skops.io")
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "fuzz_models.py"
+pytestmark = pytest.mark.fuzz
+
+SCRIPT = Path(__file__).parent / "stress" / "fuzz_models.py"
 N_INPUTS, SECONDS = 3000, 8
 """At most; the script tries more."""
 

@@ -1,6 +1,6 @@
 """Do our mass scatters agree with the published ones, on the paper's own simulation?
 
-    python benchmarks/magneticum_scatter.py [--data-home FOLDER]
+    python experiments/magneticum_scatter.py [--data-home FOLDER]
 
 Fits EvrardProxyRegressor to the public list of Magneticum clusters and compares the
 scatter of each observable, alone and combined, with numbers found by others. Exits

@@ -1,7 +1,7 @@
 """Mutated model files against load_model: refused, or the same model, and nothing else.
 
-    python benchmarks/fuzz_models.py                          # 20,000 inputs
-    python benchmarks/fuzz_models.py --inputs 1000000 --seed 7
+    python tests/stress/fuzz_models.py                          # 20,000 inputs
+    python tests/stress/fuzz_models.py --inputs 1000000 --seed 7
 
 Two kinds of enemies change the files. Accidents flip, cut, insert and swap bytes of the
 file; then load_model must raise a ValueError or an OSError that names the file, or return
@@ -45,7 +45,7 @@ from skcluster import (
 from skcluster.persistence.archive import pack, read_members
 from skcluster.persistence.header import HEADER, SCHEMA, pack_header
 
-FORMAT_1 = Path(__file__).parents[1] / "tests" / "data" / "format_1"
+FORMAT_1 = Path(__file__).parents[1] / "data" / "format_1"
 TIME_LIMIT = 5
 """Seconds of the processor that a call may take; most take milliseconds."""
 FORBIDDEN = {

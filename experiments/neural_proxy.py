@@ -1,7 +1,7 @@
 """A network's mass as one more proxy: its correlations, its gain, and the slope it biases.
 
-    python benchmarks/neural_proxy.py                # about ten minutes on two cores
-    python benchmarks/neural_proxy.py --seeds 0 --clusters 1200
+    python experiments/neural_proxy.py                # about ten minutes on two cores
+    python experiments/neural_proxy.py --seeds 0 --clusters 1200
 
 Half of the octants of the mock survey are the calibration set, whose masses are known. Four
 networks are trained on three of its octants each, and give the masses of the fourth, and

@@ -1,8 +1,8 @@
 """Kill training at random moments, let it go on, and compare with training in one go.
 
-    python benchmarks/kill_and_resume.py                    # 200 kills, some minutes
-    python benchmarks/kill_and_resume.py --signal INT       # 200 times Ctrl-C
-    python benchmarks/kill_and_resume.py --kills 20 --configurations mse
+    python tests/stress/kill_and_resume.py                    # 200 kills, some minutes
+    python tests/stress/kill_and_resume.py --signal INT       # 200 times Ctrl-C
+    python tests/stress/kill_and_resume.py --kills 20 --configurations mse
 
 Each fit runs in a child process that is killed after a random time; the same fit starts
 again until it comes to its end, then the next fit begins in an empty folder, until there

@@ -1,7 +1,7 @@
 """Mutated event lists and tables against the readers: refused by name, or finite numbers.
 
-    python benchmarks/fuzz_readers.py                          # 20,000 inputs
-    python benchmarks/fuzz_readers.py --inputs 1000000 --seed 7
+    python tests/stress/fuzz_readers.py                          # 20,000 inputs
+    python tests/stress/fuzz_readers.py --inputs 1000000 --seed 7
 
 Accidents flip, cut, insert and swap bytes; authors put other values into the keywords of
 a FITS header or other words into a table of text, and compress what was compressed. Then

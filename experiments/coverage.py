@@ -1,7 +1,7 @@
 """Do posteriors keep their word? Coverage on the mock survey, raw and calibrated.
 
-    python benchmarks/coverage.py --output coverage    # 20 minutes, two cores
-    python benchmarks/coverage.py --clusters 3285 --pixels 128 --epochs 200
+    python experiments/coverage.py --output coverage    # 20 minutes, two cores
+    python experiments/coverage.py --clusters 3285 --pixels 128 --epochs 200
 
 Every cluster's posterior is by models that have not seen its octant of the box. Calibration
 learns, inside the training octants, from groups of octants that are held out in turn. Raw

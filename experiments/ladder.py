@@ -1,8 +1,8 @@
 """Is the demo's ladder in the right order: the photon count worst, three bands best?
 
-    python benchmarks/ladder.py                        # runs `skcluster demo`: minutes
-    python benchmarks/ladder.py --table skcluster-demo/table.csv
-    python benchmarks/ladder.py -- --clusters 3285 --pixels 64 --epochs 100
+    python experiments/ladder.py                        # runs `skcluster demo`: minutes
+    python experiments/ladder.py --table skcluster-demo/table.csv
+    python experiments/ladder.py -- --clusters 3285 --pixels 64 --epochs 100
 
 Prints the scatter of every rung and exits with 1 unless N_phot has the largest and the
 three-band network the smallest, both as standard deviation and as half of the central 68 %.

@@ -1,7 +1,7 @@
 """Do galaxies help? The joint network against the three-band one, with controls.
 
-    python benchmarks/joint_gain.py                          # about an hour, two cores
-    python benchmarks/joint_gain.py --clusters 3285 --pixels 128 --bins 64 --epochs 200 \
+    python experiments/joint_gain.py                          # about an hour, two cores
+    python experiments/joint_gain.py --clusters 3285 --pixels 128 --bins 64 --epochs 200 \
         --batch 100 --device cuda
 
 For every seed, of a mock survey and of the networks, both are cross-validated by octant on

@@ -1,7 +1,7 @@
 """What networks look at on the mock survey, and experiments in which they must not.
 
-    OMP_NUM_THREADS=2 python benchmarks/explanations.py --output docs/figures
-    python benchmarks/explanations.py --clusters 3285 --pixels 128 --epochs 200
+    OMP_NUM_THREADS=2 python experiments/explanations.py --output docs/figures
+    python experiments/explanations.py --clusters 3285 --pixels 128 --epochs 200
 
 Every cluster is explained by networks that did not see it (cross-validation by octant), one
 for each seed, and so is N_phot's mass, with the slope of the cluster's redshift bin.
