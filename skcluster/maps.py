@@ -6,10 +6,15 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .cosmology import comoving_distance, cosmology_name, sky_to_plane
+from .cosmology import (
+    comoving_distance,
+    cosmology_name,
+    get_cosmology,
+    sky_to_plane,
+)
 from .domain import range_of, warn_outside
+from .parameters import EnergyBands, Integer, Positive, ReadBy, check_parameters
 from .sample import MapGeometry, SparseMaps, require
-from .sample.parameters import check_count, check_positive
 from .sample.transformer import SampleTransformer
 
 EMPTY_CURE = (
@@ -20,8 +25,6 @@ SINGLE_REDSHIFT = 1e-6
 """Redshifts this close show no trend: clusters move faster."""
 LOG_COUNT_MAX = 30.0
 """No cluster has 10³⁰ photons, or as few."""
-LOWEST_EV = 100.0
-"""No X-ray band starts here in keV; in eV most do."""
 
 
 class PhotonMapper(SampleTransformer):
@@ -76,6 +79,13 @@ class PhotonMapper(SampleTransformer):
             [0, 1, 0]]])
     """
 
+    _parameter_kinds = {
+        "bands": EnergyBands(),
+        "n_pixels": Integer(1),
+        "half_width": Positive(),
+        "cosmology": ReadBy(get_cosmology),
+    }
+
     def __init__(
         self,
         *,
@@ -92,64 +102,34 @@ class PhotonMapper(SampleTransformer):
     def fit(self, X, y=None):
         """Check the parameters and the sample; there is nothing to learn."""
         require(X, "photons", "center", by="PhotonMapper")
-        self._geometry()
+        self._checked_parameters()
         return self
 
     def transform(self, X):
-        """The sample with ``maps`` and, where the field is known, ``coverage``."""
+        """Return the sample with ``maps`` and, where the field is known, ``coverage``."""
         require(X, "photons", "center", by="PhotonMapper")
-        geometry = self._geometry()
-        distance = comoving_distance(X.redshift, self.cosmology)
+        parameters = self._checked_parameters()
+        distance = comoving_distance(X.redshift, parameters.cosmology)
         maps = SparseMaps.concatenate(
-            self._count(X.photons[block], X.center[block], distance[block], geometry)
+            _count(X.photons[block], X.center[block], distance[block], parameters)
             for block in X.photons.blocks()
         )
         coverage = None
         if X.field_radius is not None:
             radius = distance * np.tan(np.radians(X.field_radius))
-            coverage = square_inside_circle(self.half_width, radius)
+            coverage = square_inside_circle(parameters.half_width, radius)
         return X.assign(maps=maps, coverage=coverage)
 
-    def _count(self, photons, center, distance, geometry):
-        lengths = photons.lengths
-        x, y = sky_to_plane(
-            photons["ra"],
-            photons["dec"],
-            *center.T,
-            repeats=lengths,
-        )
-        per_radian = np.repeat(
-            distance * self.n_pixels / (2 * self.half_width), lengths
-        )
-        column = np.floor(x * per_radian + self.n_pixels / 2)
-        row = np.floor(y * per_radian + self.n_pixels / 2)
-        inside = (row >= 0) & (row < self.n_pixels)
-        inside &= (column >= 0) & (column < self.n_pixels)
-        pixel = (row[inside] * self.n_pixels + column[inside]).astype(np.int64)
-        pixel += photons.cluster[inside] * (len(geometry.bands) * self.n_pixels**2)
-        energy = photons["energy"][inside]
-        filled = np.concatenate(
-            [
-                pixel[(energy >= low) & (energy < high)] + i * self.n_pixels**2
-                for i, (low, high) in enumerate(geometry.bands)
-            ]
-        )
-        return _maps_of_pixels(filled, len(center), self.n_pixels, geometry)
-
-    def _geometry(self):
-        bands = _checked_bands(self.bands)
-        low, high = max(bands)
-        if low >= LOWEST_EV:
+    def _checked_parameters(self):
+        parameters = check_parameters(self)
+        n_bands = len(parameters.bands)
+        most = math.isqrt(np.iinfo(np.int32).max // n_bands)
+        if parameters.n_pixels > most:
             raise ValueError(
-                f"The band ({low:g}, {high:g}) looks like eV, but bands are in keV: "
-                f"({low / 1000:g}, {high / 1000:g})."
+                f"n_pixels must be at most {most} with {n_bands} bands, or the pixels "
+                f"are too many to be numbered, got {self.n_pixels!r}."
             )
-        most = math.isqrt(np.iinfo(np.int32).max // len(bands))
-        check_count(most, n_pixels=self.n_pixels)
-        check_positive(half_width=self.half_width)
-        return MapGeometry(
-            bands, float(self.half_width), cosmology_name(self.cosmology)
-        )
+        return parameters
 
 
 class RedshiftNormalizer(SampleTransformer):
@@ -196,6 +176,7 @@ class RedshiftNormalizer(SampleTransformer):
     """
 
     learns = True
+    _parameter_kinds = {"pivot_count": Positive()}
 
     def __init__(self, *, pivot_count=4000.0):
         self.pivot_count = pivot_count
@@ -203,7 +184,7 @@ class RedshiftNormalizer(SampleTransformer):
     def fit(self, X, y=None):
         """Learn the trend of the training clusters' counts with redshift."""
         require(X, "maps", by="RedshiftNormalizer")
-        check_positive(pivot_count=self.pivot_count)
+        check_parameters(self)
         total = _counts_of_filled_maps(X.maps)
         log_count = np.log10(total)
         low, high = range_of(X.redshift)
@@ -260,6 +241,8 @@ class LogScaler(SampleTransformer):
     array([[0., 1., 2.]])
     """
 
+    _parameter_kinds = {}
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
@@ -293,18 +276,6 @@ class LogScaler(SampleTransformer):
             allow_nd=True,
             ensure_non_negative=True,
         )
-
-
-def _checked_bands(bands):
-    try:
-        pairs = tuple((float(low), float(high)) for low, high in bands)
-    except (TypeError, ValueError, OverflowError):
-        pairs = ()
-    if not pairs or not all(low < high for low, high in pairs):
-        raise ValueError(
-            f"bands must be pairs (low, high) in keV with low < high, got {bands!r}."
-        )
-    return pairs
 
 
 def square_inside_circle(half_width, radius):
@@ -351,6 +322,29 @@ def _counts_of_filled_maps(maps):
             f"{empty[0]}), so log10 of their count is undefined. {EMPTY_CURE}"
         )
     return total
+
+
+def _count(photons, center, distance, parameters):
+    """Maps of the photons of some clusters; the parameters are those of the mapper."""
+    bands, n_pixels, lengths = parameters.bands, parameters.n_pixels, photons.lengths
+    x, y = sky_to_plane(photons["ra"], photons["dec"], *center.T, repeats=lengths)
+    per_radian = np.repeat(distance * n_pixels / (2 * parameters.half_width), lengths)
+    column = np.floor(x * per_radian + n_pixels / 2)
+    row = np.floor(y * per_radian + n_pixels / 2)
+    inside = (row >= 0) & (row < n_pixels) & (column >= 0) & (column < n_pixels)
+    pixel = (row[inside] * n_pixels + column[inside]).astype(np.int64)
+    pixel += photons.cluster[inside] * (len(bands) * n_pixels**2)
+    energy = photons["energy"][inside]
+    filled = np.concatenate(
+        [
+            pixel[(energy >= low) & (energy < high)] + i * n_pixels**2
+            for i, (low, high) in enumerate(bands)
+        ]
+    )
+    geometry = MapGeometry(
+        bands, parameters.half_width, cosmology_name(parameters.cosmology)
+    )
+    return _maps_of_pixels(filled, len(center), n_pixels, geometry)
 
 
 def _maps_of_pixels(filled, n_clusters, n_pixels, geometry):

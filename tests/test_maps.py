@@ -194,6 +194,29 @@ def test_the_mapper_leaves_its_sample_alone(sample):
 
 
 @pytest.mark.parametrize(
+    "integer", [np.uint8, np.int8, np.uint16, np.int16, np.int32, np.uint32, np.uint64]
+)
+def test_numpys_integers_count_as_python_s(sample, integer):
+    one_each = one_cluster(10.0, 0.0)
+    five = ClusterSample.concatenate([one_each] * 5)
+    n_pixels = min(128, int(np.iinfo(integer).max))
+    maps = PhotonMapper(n_pixels=integer(n_pixels)).transform(five).maps
+    assert_array_equal(maps.total(), np.ones(5))
+    middle = n_pixels // 2
+    expected = np.zeros((5, 1, n_pixels, n_pixels))
+    expected[:, 0, middle, middle] = 1
+    assert_array_equal(np.asarray(maps), expected)
+    assert all(type(length) is int for length in maps.shape)
+
+
+def test_seventy_thousand_clusters_with_an_int32_of_pixels():
+    one_each = one_cluster(10.0, 0.0)
+    many = one_each[np.zeros(70_000, int)]
+    maps = PhotonMapper(n_pixels=np.int32(256)).transform(many).maps
+    assert_array_equal(maps.total(), np.ones(70_000))
+
+
+@pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ({"bands": ((2.0, 0.5),)}, r"low < high, got \(\(2.0, 0.5\),\)"),

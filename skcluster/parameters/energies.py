@@ -1,0 +1,69 @@
+"""Energy bands in keV, and the units that they are mistaken for."""
+
+import numpy as np
+
+from .kinds import REFUSED, Kind
+
+LOWEST_EV, HIGHEST_KEV, LOWEST_KEV = 100.0, 300.0, 0.05
+"""No band of an X-ray telescope starts at the first in keV (in eV most do), ends at a
+finite energy above the second, or lies below the third."""
+
+
+class EnergyBand(Kind):
+    """One band (low, high) of energies in keV; it may end at infinity."""
+
+    says = "a pair (low, high) in keV with low < high"
+
+    def read(self, value):
+        band = _pair(value)
+        return REFUSED if band is None or _unit_of(band) else band
+
+    def hint(self, value):
+        band = _pair(value)
+        if band is None or not _unit_of(band):
+            return ""
+        unit, in_kev = _unit_of(band)
+        low, high = (edge * in_kev for edge in band)
+        return (
+            f"The band ({band[0]:g}, {band[1]:g}) looks like {unit}, but bands are in "
+            f"keV: ({low:g}, {high:g})."
+        )
+
+
+class EnergyBands(Kind):
+    """At least one band (low, high) of energies in keV."""
+
+    says = "pairs (low, high) in keV with low < high"
+
+    def read(self, value):
+        bands = [EnergyBand().read(pair) for pair in _items(value)]
+        return REFUSED if not bands or REFUSED in bands else tuple(bands)
+
+    def hint(self, value):
+        return next(filter(None, map(EnergyBand().hint, _items(value))), "")
+
+
+def _pair(value):
+    """The band as two numbers, or None if it is not a band."""
+    try:
+        low, high = map(float, value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return (low, high) if low < high else None
+
+
+def _unit_of(band):
+    """The wrong unit that a band seems to be in, and that unit in keV."""
+    low, high = band
+    if low >= LOWEST_EV or HIGHEST_KEV < high < np.inf:
+        return "eV", 1e-3
+    if high < LOWEST_KEV:
+        return "MeV", 1e3
+    return None
+
+
+def _items(value):
+    try:
+        return list(value)
+    except TypeError:
+        return []

@@ -1,0 +1,197 @@
+"""Every parameter of every estimator is declared, read as a plain value, or refused."""
+
+import inspect
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LinearRegression
+
+import skcluster
+from skcluster.parameters import (
+    Anything,
+    Boolean,
+    Choice,
+    EnergyBand,
+    EnergyBands,
+    Integer,
+    Interval,
+    Names,
+    NJobs,
+    NonNegative,
+    Number,
+    PathLike,
+    Positive,
+    RandomState,
+    ReadBy,
+    WithMethods,
+    check_parameters,
+)
+
+NOT_YET = {
+    "PhaseSpaceKDE",
+    "ProxyMeasurer",
+    "EvrardProxyRegressor",
+    "XrayCNNRegressor",
+    "JointCNNRegressor",
+    "MapOutlierDetector",
+    "CalibratedMassRegressor",
+    "RotationAugmentedRegressor",
+    "SaliencyExplainer",
+}
+ESTIMATORS = {
+    name: value
+    for name in skcluster.__all__
+    if inspect.isclass(value := getattr(skcluster, name))
+    and issubclass(value, BaseEstimator)
+    and name not in NOT_YET
+}
+RANDOM = np.random.RandomState(0)
+INFINITE_BAND = ((0.5, np.inf),)
+ESTIMATOR = LinearRegression()
+
+
+class Unlike:
+    """An object that is nothing that a parameter may be."""
+
+    def __repr__(self):
+        return "<something else>"
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_every_parameter_of_the_constructor_is_declared(name):
+    constructor = inspect.signature(ESTIMATORS[name]).parameters
+    assert list(ESTIMATORS[name]._parameter_kinds) == list(constructor)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_the_defaults_are_of_their_kinds(name):
+    kinds = ESTIMATORS[name]._parameter_kinds
+    for parameter in inspect.signature(ESTIMATORS[name]).parameters.values():
+        if parameter.default is not parameter.empty:
+            kind = kinds[parameter.name]
+            assert kind.check(parameter.name, parameter.default) == parameter.default
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "plain"),
+    [
+        (Integer(1), np.uint16(128), 128),
+        (Integer(1), np.int8(8), 8),
+        (Integer(), -3, -3),
+        (Integer(0, 4), np.uint64(4), 4),
+        (Number(), np.float32(0.5), 0.5),
+        (Number(), np.int16(-2), -2.0),
+        (Number(), Fraction(1, 4), 0.25),
+        (Positive(), 3, 3.0),
+        (NonNegative(), 0, 0.0),
+        (Interval("(0, 1]"), 1, 1.0),
+        (Interval("[0, 1)"), 0, 0.0),
+        (Boolean(), np.True_, True),
+        (Choice({"mse": 1, "mae": 2}), np.str_("mae"), "mae"),
+        (Names(["a", "b"]), np.array(["b", "a"]), ("b", "a")),
+        (Integer(1) | None, None, None),
+        (Integer(1) | Choice(["auto"]), "auto", "auto"),
+        (RandomState(), np.uint8(7), 7),
+        (RandomState(), RANDOM, RANDOM),
+        (NJobs(), np.int64(-1), -1),
+        (NJobs(), None, None),
+        (PathLike(), Path("here"), Path("here")),
+        (EnergyBand(), np.array([0.5, 10]), (0.5, 10.0)),
+        (EnergyBands(), [[0.5, 2], (2, 10)], ((0.5, 2.0), (2.0, 10.0))),
+        (EnergyBands(), INFINITE_BAND, INFINITE_BAND),
+        (WithMethods("an estimator"), ESTIMATOR, ESTIMATOR),
+        (Anything(), ESTIMATOR, ESTIMATOR),
+        (ReadBy(float), "3", "3"),
+    ],
+)
+def test_a_value_of_the_kind_becomes_a_plain_one(kind, given, plain):
+    read = kind.check("parameter", given)
+    assert read == plain
+    assert type(read) is type(plain)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "sentence"),
+    [
+        (Integer(1), 0, "n must be a positive int, got 0."),
+        (Integer(1), True, "n must be a positive int, got True."),
+        (Integer(1), np.True_, "n must be a positive int, got np.True_."),
+        (Integer(1), 2.0, "n must be a positive int, got 2.0."),
+        (Integer(1), np.array([1]), r"n must be a positive int, got array\(\[1\]\)."),
+        (Integer(0), -1, "n must be a non-negative int, got -1."),
+        (Integer(2), np.int8(1), r"n must be an int of at least 2, got np.int8\(1\)."),
+        (Integer(1, 8), 9, "n must be an int from 1 to 8, got 9."),
+        (Number(), np.inf, "n must be a finite number, got inf."),
+        (Number(), 1j, "n must be a finite number, got 1j."),
+        (Number(), False, "n must be a finite number, got False."),
+        (Number(), 10**400, "n must be a finite number, got 1000*[.][.][.][.]"),
+        (Positive(), 0, "n must be a positive number, got 0."),
+        (Positive(), "1", "n must be a positive number, got '1'."),
+        (Positive(), np.nan, "n must be a positive number, got nan."),
+        (NonNegative(), -1e-9, "n must be a non-negative number, got -1e-09."),
+        (Interval("(0, 1]"), 0, r"n must be in \(0, 1\], got 0."),
+        (Interval("[0, 1)"), 1.0, r"n must be in \[0, 1\), got 1.0."),
+        (Boolean(), 1, "n must be True or False, got 1."),
+        (Choice(["a", "b"]), "c", r"n must be one of \['a', 'b'\], got 'c'."),
+        (Choice(["a"]), ["a"], r"n must be one of \['a'\], got \['a'\]."),
+        (
+            Names("ab"),
+            "a",
+            r"a list of names out of \['a', 'b'\], .*Give a list: \['a'\]",
+        ),
+        (Names("ab"), ["c"], r"out of \['a', 'b'\], got \['c'\]."),
+        (Names("ab"), [], r"out of \['a', 'b'\], got \[\]."),
+        (Names("ab"), 3, r"out of \['a', 'b'\], got 3."),
+        (Integer(1) | None, 0, "n must be a positive int or None, got 0."),
+        (
+            RandomState(),
+            -1,
+            "n must be a seed .*, a numpy RandomState or None, got -1.",
+        ),
+        (RandomState(), 2**32, "n must be a seed .*got 4294967296."),
+        (RandomState(), np.random.default_rng(0), r"From a Generator, give int\(rng"),
+        (NJobs(), 0, "n must be an int that is not 0, or None, got 0."),
+        (EnergyBand(), (2, 0.5), r"n must be a pair \(low, high\) in keV with low < "),
+        (EnergyBand(), (500, 2000), r"\(500, 2000\) looks like eV.* keV: \(0.5, 2\)."),
+        (EnergyBand(), (0, 2000), r"\(0, 2000\) looks like eV.* keV: \(0, 2\)."),
+        (EnergyBand(), (5e-4, 0.01), r"looks like MeV.* keV: \(0.5, 10\)."),
+        (EnergyBands(), (0.5, 10.0), r"n must be pairs \(low, high\) in keV with low"),
+        (EnergyBands(), [(1, 2), (500, 2000)], r"\(500, 2000\) looks like eV"),
+        (EnergyBands(), [], "n must be pairs"),
+        (
+            WithMethods("an estimator"),
+            LinearRegression,
+            "n must be an estimator, got <",
+        ),
+    ],
+)
+def test_the_rest_is_refused_in_a_sentence(kind, given, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        kind.check("n", given)
+
+
+def test_what_is_no_path_is_of_the_wrong_type():
+    with pytest.raises(TypeError, match=r"n must be a path or None, got 5\."):
+        (PathLike() | None).check("n", 5)
+
+
+def test_names_may_be_added_later():
+    names = {"a": 1}
+    kind = Choice(names)
+    with pytest.raises(ValueError, match=r"one of \['a'\], got 'b'"):
+        kind.check("n", "b")
+    names["b"] = 2
+    assert kind.check("n", "b") == "b"
+
+
+def test_the_first_wrong_parameter_is_refused_and_the_estimator_unchanged():
+    estimator = SimpleNamespace(n_bins=np.uint8(3), width=-1)
+    with pytest.raises(AttributeError, match="_parameter_kinds"):
+        check_parameters(estimator)
+    mapper = skcluster.PhotonMapper(n_pixels=np.uint8(3))
+    assert type(check_parameters(mapper).n_pixels) is int
+    assert type(mapper.n_pixels) is np.uint8
