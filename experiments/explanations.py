@@ -62,6 +62,7 @@ from skcluster.metrics import bootstrap_error, summarize_residuals
 ONE_BAND = ((0.5, 10.0),)
 THREE_BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
 # In R500c. The innermost four pixels of 32 a side lie at 0.1 Mpc/h.
+HALF_WIDTH = PhotonMapper().half_width
 EDGES = np.array([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3])
 CORE, OUTSKIRTS = 0, 4
 MANY, SIGMAS = 3.0, 3.0
@@ -164,7 +165,10 @@ class Measured:
     def __init__(self, saliency, r500c, masks):
         saliency = saliency if saliency.ndim == 5 else saliency[None]
         profiles = np.array(
-            [radial_saliency(each, r500c, bins=EDGES).profiles for each in saliency]
+            [
+                radial_saliency(each, r500c, half_width=HALF_WIDTH, bins=EDGES).profiles
+                for each in saliency
+            ]
         )
         contrasts = [
             equal_radius_contrast(each, masks["agn"], masks["icm"], random_state=0)
@@ -428,7 +432,7 @@ def draw(folder, survey, proxy_maps, networks, masks, arguments):
     r500c = survey.sample.r500c
     one, three = networks["one band"].mean(axis=0), networks["three bands"].mean(axis=0)
     profiles = {
-        name: radial_saliency(maps, r500c, bins=EDGES)
+        name: radial_saliency(maps, r500c, half_width=HALF_WIDTH, bins=EDGES)
         for name, maps in (("N_phot", proxy_maps), ("one band", one))
     }
     ratio = profiles["N_phot"].median / profiles["one band"].median
@@ -436,7 +440,9 @@ def draw(folder, survey, proxy_maps, networks, masks, arguments):
         print(f"  r/R500c {low:.2f} to {high:.2f}: N_phot / one band {value:.2f}")
     share = band_attention(three, random_state=0).share
     print("  three bands, median share by band:", np.median(share, axis=0).round(3))
-    profiles["three bands"] = radial_saliency(three, r500c, bins=EDGES)
+    profiles["three bands"] = radial_saliency(
+        three, r500c, half_width=HALF_WIDTH, bins=EDGES
+    )
     display = None
     for name, profile in profiles.items():
         ax = None if display is None else display.ax_
@@ -453,6 +459,7 @@ def draw(folder, survey, proxy_maps, networks, masks, arguments):
     displays["saliency"] = SaliencyDisplay(
         np.asarray(shown.maps).sum(axis=1),
         one[brightest].mean(axis=1),
+        half_width=HALF_WIDTH,
         r500c=shown.r500c,
     ).plot()
     chosen = brightest[-1]
@@ -462,6 +469,7 @@ def draw(folder, survey, proxy_maps, networks, masks, arguments):
         three[chosen],
         bands=THREE_BANDS,
         single=(np.asarray(shown.maps)[-1, 0], one[chosen, 0]),
+        half_width=HALF_WIDTH,
         r500c=float(r500c[chosen]),
     ).plot()
     displays["source-masks"] = SourceMaskDisplay.from_sample(

@@ -582,7 +582,7 @@ def test_proxy_saliency_is_the_gradient_of_the_proxy_mass(log_counts, aperture):
         "circle": {},
         "square": {"inside": True},
         "inside": {"inside": is_counted},
-        "r500c": {"r500c": r500c},
+        "r500c": {"r500c": r500c, "half_width": 2.3},
     }[aperture]
     proxy = fitted_to_counts(log_counts, is_counted)
     found = proxy_saliency(log_counts, proxy.slope_[0, 0], **keywords)
@@ -621,9 +621,22 @@ def test_proxy_saliency_does_not_grow_with_the_survey_by_blocks(log_counts):
         ({"slope": [1.0, 2.0]}, r"one number or one a cluster, got shape \(2,\) for 5"),
         ({"slope": 0.0}, r"slope must be finite and not 0, got 0\.0"),
         ({"inside": True, "r500c": np.ones(5)}, "Give inside or r500c, not both"),
-        ({"r500c": np.ones(4)}, r"r500c has the shape \(4,\), but there are 5"),
-        ({"r500c": np.full(5, np.nan)}, "5 of 5 r500c are not positive numbers"),
-        ({"r500c": np.full(5, 0.1)}, r"cluster 0 \(of 5\) holds no photon that is"),
+        (
+            {"r500c": np.ones(4), "half_width": 2.3},
+            r"r500c has the shape \(4,\), but there are 5",
+        ),
+        (
+            {"r500c": np.full(5, np.nan), "half_width": 2.3},
+            "5 of 5 r500c are not positive numbers",
+        ),
+        (
+            {"r500c": np.ones(5)},
+            r"proxy_saliency\(r500c=...\) needs the size of the maps",
+        ),
+        (
+            {"r500c": np.full(5, 0.1), "half_width": 2},
+            r"cluster 0 \(of 5\) holds no photon that is",
+        ),
     ],
 )
 def test_proxy_saliency_refuses_what_makes_no_sense(log_counts, keywords, words):

@@ -95,26 +95,30 @@ def test_annuli_are_half_open():
 
 def test_radial_saliency_of_one_band(saliency):
     r500c = np.ones(60)
-    second = radial_saliency(saliency, r500c, band=1)
+    second = radial_saliency(saliency, r500c, half_width=2.3, band=1)
     assert_array_equal(
-        second.profiles, radial_saliency(saliency[:, 1:], r500c).profiles
+        second.profiles,
+        radial_saliency(saliency[:, 1:], r500c, half_width=2.3).profiles,
     )
     assert_array_equal(
-        second.profiles, radial_saliency(saliency, r500c, band=-1).profiles
+        second.profiles,
+        radial_saliency(saliency, r500c, half_width=2.3, band=-1).profiles,
     )
 
 
 def test_default_annuli_resolve_the_core():
-    edges = radial_saliency(np.ones((1, 1, 8, 8)), [0.6]).edges
+    edges = radial_saliency(np.ones((1, 1, 8, 8)), [0.6], half_width=2.3).edges
     assert_allclose([edges[0], edges[-1]], [0, 3])
     assert_allclose(np.diff(edges), 0.05)
-    profile = radial_saliency(np.ones((200, 1, 128, 128)), np.linspace(0.4, 1.2, 200))
+    profile = radial_saliency(
+        np.ones((200, 1, 128, 128)), np.linspace(0.4, 1.2, 200), half_width=2.3
+    )
     assert_allclose(profile.median, 1)
     assert profile.n_clusters[1] > 100
 
 
 def test_radius_is_in_units_of_r500c(saliency):
-    wanted = radial_saliency(saliency, np.full(60, 0.8), bins=7)
+    wanted = radial_saliency(saliency, np.full(60, 0.8), half_width=2.3, bins=7)
     scaled = radial_saliency(saliency, np.full(60, 1.6), half_width=4.6, bins=7)
     assert_array_equal(scaled.profiles, wanted.profiles)
     assert_allclose(wanted.edges, np.linspace(0, 3, 8))
@@ -133,8 +137,9 @@ def test_radius_is_in_units_of_r500c(saliency):
     ],
 )
 def test_radial_saliency_refuses_what_makes_no_sense(saliency, arguments, words):
+    good = {"saliency": saliency, "r500c": np.ones(60), "half_width": 2.3}
     with pytest.raises(ValueError, match=words):
-        radial_saliency(**{"saliency": saliency, "r500c": np.ones(60)} | arguments)
+        radial_saliency(**good | arguments)
 
 
 def test_sources_add_up_to_the_map(sample, sources):

@@ -82,14 +82,16 @@ def test_clusters_count_alike_whatever_their_number_of_pixels():
 def test_annuli_far_fainter_than_the_core_keep_their_digits():
     saliency = np.full((1, 1, 32, 32), 1e-9)
     saliency[0, 0, 15:17, 15:17] = 1.0
-    profile = radial_saliency(saliency, [1.0], bins=[0, 0.2, 1, 2, 3])
+    profile = radial_saliency(saliency, [1.0], half_width=2.3, bins=[0, 0.2, 1, 2, 3])
     assert_allclose(profile.median, [1, 1e-9, 1e-9, 1e-9], rtol=1e-5)
 
 
 def test_signed_saliency_has_a_signed_profile():
     saliency = np.array([-2.0, 5.0])[None, :, None, None] * np.ones((1, 2, 4, 4))
     profiles = [
-        radial_saliency(saliency, [1.0], bins=[0, 9], band=band).median[0]
+        radial_saliency(saliency, [1.0], half_width=2.3, bins=[0, 9], band=band).median[
+            0
+        ]
         for band in (0, 1, -2, None)
     ]
     assert_allclose(profiles, [-2, 5, -2, 1.5])
@@ -98,9 +100,9 @@ def test_signed_saliency_has_a_signed_profile():
 def test_a_cluster_keeps_its_profile_in_any_company(saliency):
     r500c = np.linspace(0.4, 1.5, 60)
     many, radii = np.tile(saliency, (3, 1, 1, 1)), np.tile(r500c, 3)
-    whole = radial_saliency(many, radii).profiles
+    whole = radial_saliency(many, radii, half_width=2.3).profiles
     order = np.random.default_rng(0).permutation(180)[:150]
-    found = radial_saliency(many[order], radii[order]).profiles
+    found = radial_saliency(many[order], radii[order], half_width=2.3).profiles
     assert_array_equal(found, whole[order])
     assert_array_equal(whole[:60], whole[120:])
 
@@ -111,7 +113,8 @@ def test_radial_saliency_ignores_turns_and_flips(saliency, orientation):
     turned = turned[..., ::-1] if orientation >= 4 else turned
     radii, bins = [0.8, 1.0, 1.3], [0, 0.7, 1.4, 2.1, 2.8]
     wanted, found = (
-        radial_saliency(s, radii, bins=bins).profiles for s in (saliency, turned)
+        radial_saliency(s, radii, half_width=2.3, bins=bins).profiles
+        for s in (saliency, turned)
     )
     assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
 
@@ -119,6 +122,8 @@ def test_radial_saliency_ignores_turns_and_flips(saliency, orientation):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ({"half_width": None}, "radial_saliency needs the size of the maps, .* mapper"),
+        ({"half_width": True}, "half_width must be a positive number, got True"),
         ({"half_width": -2.3}, r"half_width must be a positive number, got -2\.3"),
         ({"half_width": 0}, "half_width must be a positive number, got 0"),
         ({"half_width": np.nan}, "half_width must be a positive number, got nan"),
@@ -139,9 +144,26 @@ def test_radial_saliency_ignores_turns_and_flips(saliency, orientation):
     ],
 )
 def test_a_profile_of_nonsense_is_an_error(arguments, words):
-    good = {"saliency": np.ones((3, 2, 4, 4)), "r500c": np.ones(3)}
+    good = {"saliency": np.ones((3, 2, 4, 4)), "r500c": np.ones(3), "half_width": 2.3}
     with pytest.raises(ValueError, match=words):
         radial_saliency(**good | arguments)
+
+
+def test_a_profile_takes_the_size_of_maps_from_their_geometry(sample):
+    """The four inner pixels of 16 of a map 3 Mpc/h wide: their centers at 0.13 Mpc/h."""
+    maps = PhotonMapper(n_pixels=16, half_width=1.5).transform(sample[:3]).maps
+    planted = np.zeros((3, 1, 16, 16))
+    planted[..., 7:9, 7:9] = 7
+    rows = SparseMaps.from_dense(planted).rows
+    known = SparseMaps(rows, planted.shape[1:], maps.geometry)
+    at = np.hypot(1.5 / 16, 1.5 / 16)
+    edges = [0, at - 1e-6, at + 1e-6, 3]
+    found = radial_saliency(known, np.ones(3), bins=edges).profiles
+    assert_array_equal(found, np.tile([np.nan, 7, 0], (3, 1)))
+    said = radial_saliency(planted, np.ones(3), half_width=1.5, bins=edges).profiles
+    assert_array_equal(found, said)
+    wrong = radial_saliency(planted, np.ones(3), half_width=2.3, bins=edges).profiles
+    assert np.isnan(wrong[:, 1]).all()
 
 
 def test_attention_of_four_pixels_by_hand():

@@ -26,6 +26,7 @@ from skcluster.io.samples import file_stems
 
 PHOTONS = {"ra": [10.0, 20.0], "dec": [1.0, -1.0], "energy": [1.0, 2.0]}
 ABOUT = {"center": (10.0, 60.0), "redshift": 0.1}
+ABOUT_MAPS = ABOUT | {"half_width": 2.3}
 
 
 def sample_of(**fields):
@@ -88,7 +89,7 @@ def test_a_cluster_that_cannot_be_leaves_no_file(tmp_path, about, message):
     with pytest.raises(ValueError, match=message):
         write_photons(tmp_path / "events.fits", PHOTONS, **about)
     with pytest.raises(ValueError, match=message):
-        write_maps(tmp_path / "map.fits", np.ones((2, 2)), **ABOUT | about)
+        write_maps(tmp_path / "map.fits", np.ones((2, 2)), **ABOUT_MAPS | about)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -109,7 +110,7 @@ MAPS = [
 
 @pytest.mark.parametrize(("changed", "message"), MAPS)
 def test_maps_that_cannot_be_placed_leave_no_file(tmp_path, changed, message):
-    options = {"maps": np.ones((2, 2)), **ABOUT} | changed
+    options = {"maps": np.ones((2, 2)), **ABOUT_MAPS} | changed
     with pytest.raises(ValueError, match=message):
         write_maps(tmp_path / "map.fits", **options)
     assert list(tmp_path.iterdir()) == []
@@ -130,7 +131,7 @@ def test_a_name_beyond_ascii_is_spelled_as_far_as_fits_can(tmp_path):
 
 def written(kind, path):
     if kind == "maps":
-        return write_maps(path, np.ones((2, 2)), **ABOUT)
+        return write_maps(path, np.ones((2, 2)), **ABOUT_MAPS)
     return write_photons(path, PHOTONS)
 
 
@@ -281,5 +282,5 @@ def test_galaxies_keep_the_case_of_their_columns(tmp_path):
 
 def test_counts_of_a_small_type_are_added_up_without_overflow(tmp_path):
     maps = np.full((2, 3, 3), 200, np.uint8)
-    write_maps(tmp_path / "map.fits", maps, **ABOUT)
+    write_maps(tmp_path / "map.fits", maps, **ABOUT_MAPS)
     assert_array_equal(fits.getdata(tmp_path / "map.fits", 0), np.full((3, 3), 400))

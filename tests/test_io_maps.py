@@ -1,5 +1,6 @@
 """FITS images of maps: on the sky where their photons are, and whole or not there."""
 
+import astropy.cosmology
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -20,7 +21,10 @@ def planted(redshift, ra, dec):
 
 def written(folder, maps, **options):
     path = folder / "cluster.fits"
-    write_maps(path, maps, **{"center": CENTER, "redshift": 0.1} | options)
+    about = {"center": CENTER, "redshift": 0.1}
+    if isinstance(maps, np.ndarray):
+        about["half_width"] = 2.3
+    write_maps(path, maps, **about | options)
     return fits.open(path)
 
 
@@ -42,6 +46,28 @@ def test_a_photon_lies_in_the_pixel_that_counted_it(
         found = WCS(hdus["MAP"].header).world_to_pixel_values(ra, dec)
         assert hdus["MAP"].data[row, column] == 1
     assert_array_equal(np.round(found), [column, row])
+
+
+@pytest.mark.parametrize("cosmology", ["WMAP7", "Planck18"])
+def test_maps_of_a_mapper_know_their_size_and_cosmology(tmp_path, cosmology):
+    mapper = PhotonMapper(n_pixels=8, half_width=1.5, cosmology=cosmology)
+    maps = mapper.transform(planted(0.2, *CENTER)).maps
+    with written(tmp_path, maps, redshift=0.2) as hdus:
+        header = hdus["MAP"].header
+    chosen = getattr(astropy.cosmology, cosmology)
+    distance = chosen.comoving_distance(0.2).value * chosen.h
+    assert_allclose(header["CDELT2"], np.degrees(2 * 1.5 / 8 / distance), rtol=1e-9)
+
+
+def test_an_array_must_be_given_its_size(tmp_path):
+    about = {"center": CENTER, "redshift": 0.1}
+    with pytest.raises(ValueError, match="write_maps needs the size of the maps"):
+        write_maps(tmp_path / "map.fits", np.ones((2, 2)), **about)
+    own = astropy.cosmology.FlatLambdaCDM(70, 0.3)
+    maps = PhotonMapper(n_pixels=8, cosmology=own).transform(planted(0.1, *CENTER)).maps
+    with pytest.raises(ValueError, match=r"give cosmology=mapper\.cosmology"):
+        write_maps(tmp_path / "map.fits", maps, **about)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rows_run_to_the_west_and_columns_to_the_north(tmp_path):
@@ -108,13 +134,14 @@ def test_a_name_that_fits_cannot_spell_is_kept_as_far_as_it_can(tmp_path):
 
 def test_a_name_in_gz_is_compressed(tmp_path):
     path = tmp_path / "map.fits.gz"
-    write_maps(path, np.ones((2, 2)), center=CENTER, redshift=0.1)
+    write_maps(path, np.ones((2, 2)), center=CENTER, redshift=0.1, half_width=2.3)
     assert path.read_bytes()[:2] == b"\x1f\x8b"
     assert_array_equal(fits.getdata(path, "MAP"), np.ones((2, 2)))
 
 
 def test_an_old_file_is_replaced_only_if_told(tmp_path):
-    path, about = tmp_path / "map.fits", {"center": CENTER, "redshift": 0.1}
+    path = tmp_path / "map.fits"
+    about = {"center": CENTER, "redshift": 0.1, "half_width": 2.3}
     write_maps(path, np.ones((2, 2)), **about)
     with pytest.raises(FileExistsError, match=r"already a .*map.fits. Give overwrite="):
         write_maps(path, np.zeros((2, 2)), **about)
@@ -125,7 +152,8 @@ def test_an_old_file_is_replaced_only_if_told(tmp_path):
 
 @pytest.mark.parametrize("header", [{"STD": np.nan}, {"NOTE": object()}])
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path, header, monkeypatch):
-    path, about = tmp_path / "map.fits", {"center": CENTER, "redshift": 0.1}
+    path = tmp_path / "map.fits"
+    about = {"center": CENTER, "redshift": 0.1, "half_width": 2.3}
     write_maps(path, np.ones((2, 2)), **about)
     before = path.read_bytes()
     with pytest.raises(ValueError, match=r"are not allowed|Illegal value"):
@@ -153,7 +181,8 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path, header, monkeypatch
     ],
 )
 def test_what_is_no_map_of_a_cluster_is_an_error(tmp_path, options, message):
-    about = {"maps": np.ones((2, 2)), "center": CENTER, "redshift": 0.1}
+    about = {"maps": np.ones((2, 2)), "half_width": 2.3}
+    about |= {"center": CENTER, "redshift": 0.1}
     with pytest.raises(ValueError, match=message):
         write_maps(tmp_path / "map.fits", **about | options)
     assert list(tmp_path.iterdir()) == []

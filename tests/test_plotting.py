@@ -9,7 +9,12 @@ import pytest
 from matplotlib import colors
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skcluster import ClusterSample, EvrardProxyRegressor, PhotonMapper
+from skcluster import (
+    ClusterSample,
+    EvrardProxyRegressor,
+    PhaseSpaceKDE,
+    PhotonMapper,
+)
 from skcluster.plotting import (
     OKABE_ITO,
     MassPredictionDisplay,
@@ -359,7 +364,7 @@ def in_bands(sample):
     mapped = PhotonMapper(bands=BANDS, n_pixels=16).transform(sample[:6])
     cubes = np.zeros((6, 8, 8, 8))
     cubes[np.arange(6), 1, 6, np.arange(6)] = 1
-    return mapped.assign(cubes=cubes)
+    return mapped.assign(cubes=cubes, cube_extent=[[2.3, 3785.0]] * 6)
 
 
 def test_x_rays_and_galaxies_lie_on_one_sky(in_bands, log_mass):
@@ -414,9 +419,42 @@ def test_what_is_not_known_has_no_panel(in_bands, n_bands, fields, panels):
     kept = in_bands.drop("maps", "galaxies", "cubes", "r500c")
     kept = kept.assign(maps=np.asarray(in_bands.maps)[:, :n_bands])
     kept = kept.assign(**{field: getattr(in_bands, field) for field in fields})
-    display = MultiwavelengthDisplay.from_sample(kept, 0)
+    display = MultiwavelengthDisplay.from_sample(
+        kept, 0, half_width=2.3, cube_half_width=2.3, velocity_max=3785
+    )
     assert list(display.axes_) == panels
     assert display.circles_ == []
+
+
+def test_maps_and_cubes_of_other_sizes_lie_on_one_sky(sample):
+    """Galaxies 0.9 Mpc/h to the West: 0.9 in maps of 3 and in cubes of 4 Mpc/h per side."""
+    rng = np.random.default_rng(0)
+    galaxies = {"x": rng.normal(0.9, 0.3, 50), "y": rng.normal(0, 0.3, 50)}
+    galaxies["v"] = rng.normal(0, 500, 50)
+    X = sample[[0]].assign(galaxies=[galaxies])
+    X = PhotonMapper(n_pixels=16, half_width=1.5).transform(X)
+    X = PhaseSpaceKDE(n_bins=16, half_width=2.0, velocity_max=2000).transform(X)
+    display = MultiwavelengthDisplay.from_sample(X, 0)
+    cube = display.images_[-1]
+    assert_allclose(cube.get_extent(), [-2, 2, -2, 2])
+    assert_allclose(display.images_[0].get_extent(), [-1.5, 1.5, -1.5, 1.5])
+    weight = cube.get_array().filled(0).sum(axis=0)
+    west = weight @ (np.arange(-7.5, 8) * 4 / 16) / weight.sum()
+    assert_allclose(west, galaxies["x"].mean(), atol=0.01)
+    assert display.axes_["velocity"].get_xlim() == (-2000, 2000)
+
+
+def test_what_does_not_know_its_size_must_be_given_it(in_bands):
+    plain = in_bands.assign(maps=np.asarray(in_bands.maps))
+    with pytest.raises(
+        ValueError, match="MultiwavelengthDisplay needs the size of the m"
+    ):
+        MultiwavelengthDisplay.from_sample(plain, 0)
+    with pytest.raises(ValueError, match="PhotonMapDisplay needs the size of the maps"):
+        PhotonMapDisplay.from_sample(plain, [0])
+    plain = in_bands.assign(cubes=np.asarray(in_bands.cubes))
+    with pytest.raises(ValueError, match="needs the size of the cube"):
+        MultiwavelengthDisplay.from_sample(plain, 0)
 
 
 def seen_by_a_deuteranope(color):

@@ -19,6 +19,7 @@ from skcluster import (
     RedshiftNormalizer,
     RotationAugmentedRegressor,
     SaliencyExplainer,
+    SparseMaps,
     XrayCNNRegressor,
     plotting,
     radial_saliency,
@@ -77,7 +78,9 @@ def ways(network, proxies, sample, log_mass, saliency):
     """For each display, what its from_* take."""
     mapped = MAPPER.transform(sample[:2])
     masks = {key: np.tile(mask, (6, 1, 1)) for key, mask in MASKS.items()}
-    profile = radial_saliency(saliency, sample.r500c[:6])
+    rows = SparseMaps.from_dense(saliency).rows
+    frame = mapped.maps.geometry
+    profile = radial_saliency(saliency, sample.r500c[:6], half_width=1.5)
     return {
         "AttentionDisplay": {
             "from_sources": (source_attention(saliency, masks, random_state=0),),
@@ -97,7 +100,10 @@ def ways(network, proxies, sample, log_mass, saliency):
         "ProxyCorrelationDisplay": {"from_estimator": (proxies,)},
         "RadialSaliencyDisplay": {
             "from_estimator": (network, sample[:2]),
-            "from_saliency": (saliency, sample.r500c[:6]),
+            "from_saliency": (
+                SparseMaps(rows, saliency.shape[1:], frame),
+                sample.r500c[:6],
+            ),
             "from_profile": (profile,),
         },
         "SaliencyDisplay": {"from_estimator": (network, sample[:2])},
@@ -142,16 +148,19 @@ def test_plot_takes_axes_first_and_none_is_a_new_figure(name):
 
 SEVERAL = {
     "PhotonMapDisplay": ({"maps": np.ones((3, 4, 4)), "half_width": 2.3}, 3),
-    "MultiwavelengthDisplay": ({"maps": np.ones((3, 4, 4))}, 3),
+    "MultiwavelengthDisplay": ({"maps": np.ones((3, 4, 4)), "half_width": 2.3}, 3),
     "SaliencyDisplay": (
-        {"maps": np.ones((2, 4, 4)), "saliency": np.ones((2, 4, 4))},
+        {"maps": np.ones((2, 4, 4)), "saliency": np.ones((2, 4, 4)), "half_width": 2},
         4,
     ),
     "BandSaliencyDisplay": (
-        {"maps": np.ones((3, 4, 4)), "saliency": np.ones((3, 4, 4))},
+        {"maps": np.ones((3, 4, 4)), "saliency": np.ones((3, 4, 4)), "half_width": 2},
         6,
     ),
-    "SourceMaskDisplay": ({"masks": MASKS, "emission": {"all": np.ones((16, 16))}}, 2),
+    "SourceMaskDisplay": (
+        {"masks": MASKS, "emission": {"all": np.ones((16, 16))}, "half_width": 2},
+        2,
+    ),
 }
 
 

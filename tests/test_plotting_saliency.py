@@ -85,7 +85,7 @@ def test_map_and_saliency_of_a_cluster_share_a_row_and_a_frame():
 
 def test_saliency_spans_at_most_three_decades_to_its_largest_value():
     saliency = np.array([[[1e-9, 1e-5], [1e-3, 2e-2]]])
-    display = SaliencyDisplay(np.ones((1, 2, 2)), saliency).plot()
+    display = SaliencyDisplay(np.ones((1, 2, 2)), saliency, half_width=2).plot()
     norm = display.saliency_images_[0].norm
     assert isinstance(norm, colors.LogNorm)
     assert_allclose([norm.vmin, norm.vmax], [2e-5, 2e-2])
@@ -94,7 +94,9 @@ def test_saliency_spans_at_most_three_decades_to_its_largest_value():
 
 def test_saliency_with_a_sign_has_two_colors_about_zero():
     saliency = np.random.default_rng(0).normal(0.5, 1, (2, 30, 30))
-    display = SaliencyDisplay(np.ones((2, 30, 30)), saliency, r500c=[1, 1]).plot()
+    display = SaliencyDisplay(
+        np.ones((2, 30, 30)), saliency, half_width=2, r500c=[1, 1]
+    ).plot()
     image = display.saliency_images_[0]
     limit = np.percentile(np.abs(saliency), 99.5)
     assert_allclose(image.get_clim(), [-limit, limit])
@@ -109,7 +111,7 @@ def test_saliency_with_a_sign_has_two_colors_about_zero():
 
 @pytest.mark.parametrize("saliency", [np.zeros((1, 4, 4)), np.full((1, 4, 4), 2e-3)])
 def test_saliency_of_one_value_can_be_drawn(saliency):
-    drawn(SaliencyDisplay(np.zeros((1, 4, 4)), saliency).plot().figure_)
+    drawn(SaliencyDisplay(np.zeros((1, 4, 4)), saliency, half_width=2).plot().figure_)
 
 
 def test_a_network_is_explained_as_it_was_trained(network, sample, log_mass, saliency):
@@ -158,7 +160,9 @@ def test_bands_are_rows_on_one_scale_below_a_single_band(network, sample, salien
 
 
 def test_bands_without_energies_are_numbered():
-    display = BandSaliencyDisplay(np.ones((2, 4, 4)), np.ones((2, 4, 4))).plot()
+    display = BandSaliencyDisplay(
+        np.ones((2, 4, 4)), np.ones((2, 4, 4)), half_width=2
+    ).plot()
     titles = [axes[0].get_title(loc="left") for axes in display.axes_]
     assert titles == ["band 1", "band 2"]
 
@@ -244,7 +248,9 @@ def test_sources_lie_where_their_photons_are(sample, saliency):
 
 def test_masks_have_colors_of_their_own():
     masks = {"icm": np.eye(3) > 0, "agn": np.eye(3)[::-1] > 0, "mine": np.eye(3) < 0}
-    display = SourceMaskDisplay(masks, emission={"all": np.ones((3, 3))}).plot()
+    display = SourceMaskDisplay(
+        masks, emission={"all": np.ones((3, 3))}, half_width=2
+    ).plot()
     assert list(display.axes_) == ["all", "masks"]
     image = display.mask_image_
     shades = [colors.to_hex(image.cmap(image.norm(number))) for number in (1, 2, 3)]

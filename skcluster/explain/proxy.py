@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..sample import SparseMaps
+from ..sample import SparseMaps, half_width_of
 from .radial import checked_r500c, pixel_radius
 
 CLUSTERS_PER_BLOCK = 256
@@ -20,10 +20,10 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
         S_{ij} = \frac{\partial \log_{10} M}{\partial x_{ij}}
                = \frac{10^{x_{ij}}}{\alpha N}
 
-    for pixels that are counted; 0 for the others. By default those are counted whose
-    centre lies within `half_width` of the cluster's, as `ProxyMeasurer` counts N_phot
-    inside a circle and not in the whole square. A factor that is common to a cluster's n,
-    such as that of `RedshiftNormalizer`, cancels in dN / N, but the 1 of
+    for pixels that are counted, and 0 for the others. By default those are counted whose
+    center lies in the circle that touches the edges of the map, as `ProxyMeasurer` counts
+    N_phot inside a circle and not in the entire square. A factor common to all pixels of a
+    cluster, such as that of `RedshiftNormalizer`, cancels in dN / N, but the 1 of
     :math:`\log_{10}(n + 1)` stays: give the maps that the network is given.
 
     Parameters
@@ -40,8 +40,8 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
         Count the pixels whose centre lies within this radius [comoving Mpc/h], as for
         N_phot,500c. Not together with `inside`.
     half_width : float, default=None
-        Half the side of the maps, and radius of the circle [comoving Mpc/h]. None is that
-        of the PhotonMapper that made the maps, or 2.3 where they do not know it.
+        Half the side of the maps [comoving Mpc/h], needed only for `r500c`. None is that of
+        the `PhotonMapper` that made the maps; a plain array does not know it.
 
     Returns
     -------
@@ -72,10 +72,7 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
         )
     n = len(maps)
     slope = _checked_slope(slope, n)
-    if half_width is None:
-        geometry = getattr(maps, "geometry", None)
-        half_width = 2.3 if geometry is None else geometry.half_width
-    counted = _counted(maps.shape, inside, r500c, half_width)
+    counted = _counted(maps, inside, r500c, half_width)
     is_single = getattr(maps, "dtype", np.float32) == np.float32
     saliency = np.empty(maps.shape, np.float32 if is_single else np.float64)
     for start in range(0, n, CLUSTERS_PER_BLOCK):
@@ -88,15 +85,17 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
     return saliency
 
 
-def _counted(shape, inside, r500c, half_width):
+def _counted(maps, inside, r500c, half_width):
     """Which pixels are counted, as a function of the rows."""
+    shape = maps.shape
     if inside is not None and r500c is not None:
         raise ValueError("Give inside or r500c, not both: each says what is counted.")
-    radius = pixel_radius(shape[-2:], half_width)
     if r500c is not None:
         r500c = checked_r500c(r500c, shape[0])[:, None, None, None]
+        half_width = half_width_of(maps, half_width, by="proxy_saliency(r500c=...)")
+        radius = pixel_radius(shape[-2:], half_width)
         return lambda rows: radius <= r500c[rows]
-    inside = radius <= half_width if inside is None else inside
+    inside = pixel_radius(shape[-2:], 1.0) <= 1 if inside is None else inside
     inside = np.broadcast_to(np.asarray(inside, bool), shape)
     return lambda rows: inside[rows]
 

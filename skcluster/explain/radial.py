@@ -1,10 +1,11 @@
 """Saliency by distance from the cluster's centre."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils import Bunch
 
+from ..sample import half_width_of
 from .over_clusters import percentiles
 
 CLUSTERS_PER_BLOCK = 128
@@ -12,7 +13,7 @@ RADIUS_MAX, N_BINS = 3.0, 60
 """Default bins: 0.05 R500c wide, about the pixel of a median cluster."""
 
 
-def radial_saliency(saliency, r500c, *, half_width=2.3, bins=None, band=None):
+def radial_saliency(saliency, r500c, *, half_width=None, bins=None, band=None):
     r"""Saliency against radius in units of R500c (paper Fig. 7).
 
     The mean of a cluster's pixels whose centres lie in an annulus, then the median and
@@ -20,11 +21,13 @@ def radial_saliency(saliency, r500c, *, half_width=2.3, bins=None, band=None):
 
     Parameters
     ----------
-    saliency : array-like of shape (n_clusters, n_bands, n_pixels, n_pixels)
+    saliency : array-like or SparseMaps of shape (n_clusters, n_bands, n_pixels, n_pixels)
     r500c : array-like of shape (n_clusters,)
         [comoving Mpc/h]
-    half_width : float, default=2.3
-        Half the side of the maps [comoving Mpc/h].
+    half_width : float, default=None
+        Half the side of the maps [comoving Mpc/h]. None is for SparseMaps that know it; an
+        array does not, so give that of the `PhotonMapper`, such as
+        ``pipeline[0].half_width``.
     bins : int or array-like of shape (n_bins + 1,), default=None
         Edges of the annuli in :math:`r / R_{500c}`, half-open; a number makes as many of
         equal width between 0 and 3. None makes 60.
@@ -54,6 +57,7 @@ def radial_saliency(saliency, r500c, *, half_width=2.3, bins=None, band=None):
     >>> profile.median
     array([7., 0., 0.])
     """
+    half_width = half_width_of(saliency, half_width, by="radial_saliency")
     saliency = _checked_finite(checked_saliency(saliency))
     n = len(saliency)
     r500c = checked_r500c(r500c, n)
@@ -62,8 +66,6 @@ def radial_saliency(saliency, r500c, *, half_width=2.3, bins=None, band=None):
         raise ValueError(
             f"band={band!r} is not one of the {saliency.shape[1]} bands of the saliency."
         )
-    if not (isinstance(half_width, Real) and 0 < half_width < np.inf):
-        raise ValueError(f"half_width must be a positive number, got {half_width!r}.")
     radius = pixel_radius(saliency.shape[-2:], half_width).ravel()
     order = np.argsort(radius, kind="stable")
     profiles = np.empty((n, len(edges) - 1))

@@ -5,7 +5,8 @@ from numbers import Real
 import numpy as np
 from astropy.io import fits
 
-from ..cosmology import comoving_distance
+from ..cosmology import comoving_distance, get_cosmology
+from ..sample import half_width_of
 from ..sample.checks import checked_center, checked_redshift
 from .whole_files import check_is_free, header_of, printable, written_whole
 
@@ -16,8 +17,8 @@ def write_maps(
     *,
     center,
     redshift,
-    half_width=2.3,
-    cosmology="WMAP7",
+    half_width=None,
+    cosmology=None,
     bands=None,
     name=None,
     units=None,
@@ -53,10 +54,11 @@ def write_maps(
     center : pair of float
         RA and Dec of the cluster [deg].
     redshift : float
-    half_width : float, default=2.3
-        Half the side of the maps, that of the `PhotonMapper` [comoving Mpc/h].
-    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
-        That of the `PhotonMapper`.
+    half_width : float, default=None
+        Half the side of the maps [comoving Mpc/h]. None is that of the `PhotonMapper` that
+        made them; an array does not know it.
+    cosmology : str or astropy.cosmology.Cosmology, default=None
+        None is that of the `PhotonMapper` that made the maps, and WMAP7 for an array.
     bands : sequence of (low, high), default=None
         Energy bands [keV], kept as ``E_MIN`` and ``E_MAX`` of each image that has as
         many bands.
@@ -97,6 +99,9 @@ def write_maps(
     if unknown:
         raise ValueError(f"units are given for {unknown}, but images are {[*images]}.")
     center = checked_center([center], 1)[0]
+    if half_width is None:
+        half_width = half_width_of(maps, by="write_maps")
+    cosmology = _cosmology_of(maps) if cosmology is None else cosmology
     side = _side(half_width, checked_redshift([redshift]), cosmology)
     # A viewer that opens the primary HDU only must see something, in its place.
     whole = images["map"].sum(axis=0)
@@ -115,6 +120,20 @@ def write_maps(
             hdus.append(fits.ImageHDU(pixels, header_of(cards), key, ver=band + 1))
     with written_whole(path) as partial:
         hdus.writeto(partial, overwrite=True)
+
+
+def _cosmology_of(maps):
+    """The cosmology that maps were made with."""
+    geometry = getattr(maps, "geometry", None)
+    if geometry is None:
+        return "WMAP7"
+    try:
+        return get_cosmology(geometry.cosmology)
+    except ValueError as error:
+        raise ValueError(
+            f"write_maps needs the cosmology of the maps, {geometry.cosmology}, as an "
+            "object: give cosmology=mapper.cosmology."
+        ) from error
 
 
 def _checked_energies(bands):

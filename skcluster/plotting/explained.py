@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
-HALF_WIDTH = 2.3
+from ..sample import half_width_of
 
 
 def fitted_part(estimator):
@@ -30,12 +30,6 @@ def fitted_part(estimator):
             return estimator
 
 
-def half_width_of(maps):
-    """Half the side of maps [comoving Mpc/h]: as they were made, or the paper's."""
-    geometry = getattr(maps, "geometry", None)
-    return HALF_WIDTH if geometry is None else geometry.half_width
-
-
 def bands_of(maps):
     """Energy bands of maps [keV], None if they are not known."""
     return getattr(getattr(maps, "geometry", None), "bands", None)
@@ -54,7 +48,7 @@ def mapped(estimator, X):
     return getattr(X, "maps", X)
 
 
-def explained(estimator, X, *, half_width=None, **explainer_params):
+def explained(estimator, X, *, by, half_width=None, **explainer_params):
     """Maps and saliency of clusters, and the frame of both.
 
     Parameters
@@ -62,9 +56,11 @@ def explained(estimator, X, *, half_width=None, **explainer_params):
     estimator : fitted network, or Pipeline that ends in one
         Or a search over one, or another estimator that fits a copy of one.
     X : what the estimator predicts from
+    by : str
+        The display that asks, for an error.
     half_width : float, default=None
-        Half the side of the maps [comoving Mpc/h]; None is that of the PhotonMapper that
-        made them, or 2.3.
+        Half the side of the maps [comoving Mpc/h]. None is that of the `PhotonMapper` that
+        made them; maps of an array do not know it.
     **explainer_params
         Of `SaliencyExplainer`.
 
@@ -78,13 +74,14 @@ def explained(estimator, X, *, half_width=None, **explainer_params):
     from ..explain import SaliencyExplainer
     from .sky import saliency_label
 
+    maps = mapped(estimator, X)
+    half_width = half_width_of(maps, half_width, by=by)
     explainer = SaliencyExplainer(estimator, **explainer_params)
     saliency = explainer.explain(X)
-    maps = mapped(estimator, X)
     return Bunch(
         maps=np.asarray(maps),
         saliency=saliency,
-        half_width=half_width_of(maps) if half_width is None else half_width,
+        half_width=half_width,
         bands=bands_of(maps),
         r500c=getattr(X, "r500c", None),
         label=saliency_label(

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ..sample import require
-from .explained import half_width_of
+from ..sample import half_width_of, require
 from .sky import (
     cluster_titles,
     count_norm,
@@ -69,8 +68,8 @@ class PhotonMapDisplay:
         sample : ClusterSample with maps
         clusters : sequence of int
         half_width : float, default=None
-            Half the side of the maps [comoving Mpc/h]; None is that of the
-            `PhotonMapper` that made them, or 2.3.
+            Half the side of the maps [comoving Mpc/h]. None is that of the
+            `PhotonMapper` that made them; maps of an array do not know it.
         log_mass : array-like of shape (n_clusters,), default=None
             Of the whole sample, for the titles.
         n_columns, ax, **image_kwargs
@@ -81,7 +80,7 @@ class PhotonMapDisplay:
             log_mass = np.asarray(log_mass)[list(clusters)]
         titles = cluster_titles(chosen, log_mass)
         maps = np.asarray(chosen.maps).sum(axis=1)
-        half_width = half_width_of(chosen.maps) if half_width is None else half_width
+        half_width = half_width_of(chosen.maps, half_width, by="PhotonMapDisplay")
         display = cls(maps, half_width=half_width, r500c=chosen.r500c, titles=titles)
         return display.plot(ax, n_columns=n_columns, **image_kwargs)
 

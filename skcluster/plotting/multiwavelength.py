@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..sample import require
-from .explained import bands_of, half_width_of
+from ..sample import half_width_of, require
+from .explained import bands_of
 from .sky import (
     NORTH,
     WEST,
@@ -17,6 +17,8 @@ from .sky import (
 from .style import OKABE_ITO, PAGE_WIDTH, given_axes
 
 N_VELOCITY_BINS = 24
+VELOCITY_MAX = 3785.0
+"""Range of velocities shown where there is no cube, the paper's cut [km/s]."""
 
 
 class MultiwavelengthDisplay:
@@ -30,10 +32,13 @@ class MultiwavelengthDisplay:
         Columns ``x`` (West), ``y`` (North) [comoving Mpc/h] and ``v`` [km/s].
     cube : ndarray of shape (n_bins, n_bins, n_velocity_bins), default=None
         The phase-space cube, in (y, x, v).
-    half_width : float, default=2.3
-        Half the side of the maps and of the cube [comoving Mpc/h].
-    velocity_max : float, default=3785.0
-        Half the depth of the cube [km/s].
+    half_width : float
+        Half the side of the maps [comoving Mpc/h].
+    cube_half_width : float, default=None
+        Half the side of the cube along x and y [comoving Mpc/h]; a cube needs it.
+    velocity_max : float, default=None
+        Half the depth of the cube, and largest speed that the histogram shows [km/s]. A
+        cube needs it; without one, None is 3785.
     r500c : float, default=None
         [comoving Mpc/h]
     bands : sequence of (low, high), default=None
@@ -61,7 +66,9 @@ class MultiwavelengthDisplay:
     >>> import numpy as np
     >>> from skcluster.plotting import MultiwavelengthDisplay
     >>> galaxies = {"x": [0.5, -1.0], "y": [0.1, 0.2], "v": [-300.0, 700.0]}
-    >>> display = MultiwavelengthDisplay(np.ones((3, 8, 8)), galaxies=galaxies).plot()
+    >>> display = MultiwavelengthDisplay(
+    ...     np.ones((3, 8, 8)), half_width=2.3, galaxies=galaxies
+    ... ).plot()
     >>> display.galaxies_.get_array().tolist()
     [-300.0, 700.0]
     """
@@ -72,14 +79,16 @@ class MultiwavelengthDisplay:
         *,
         galaxies=None,
         cube=None,
-        half_width=2.3,
-        velocity_max=3785.0,
+        half_width,
+        cube_half_width=None,
+        velocity_max=None,
         r500c=None,
         bands=None,
         title=None,
     ):
         self.maps, self.galaxies, self.cube = maps, galaxies, cube
-        self.half_width, self.velocity_max = half_width, velocity_max
+        self.half_width, self.cube_half_width = half_width, cube_half_width
+        self.velocity_max = velocity_max
         self.r500c, self.bands, self.title = r500c, bands, title
 
     @classmethod
@@ -89,7 +98,8 @@ class MultiwavelengthDisplay:
         cluster,
         *,
         half_width=None,
-        velocity_max=3785.0,
+        cube_half_width=None,
+        velocity_max=None,
         bands=None,
         log_mass=None,
         ax=None,
@@ -102,10 +112,11 @@ class MultiwavelengthDisplay:
         sample : ClusterSample with maps
         cluster : int
         half_width : float, default=None
-            Half the side of the maps [comoving Mpc/h]; None is that of the
-            `PhotonMapper` that made them, or 2.3.
-        velocity_max : float, default=3785.0
-            That of the cubes [km/s].
+            Half the side of the maps [comoving Mpc/h]. None is that of the
+            `PhotonMapper` that made them; maps of an array do not know it.
+        cube_half_width, velocity_max : float, default=None
+            Half the sides of the cubes [comoving Mpc/h and km/s]. None are those of the
+            `PhaseSpaceKDE` that made them, ``sample.cube_extent``.
         bands : sequence of (low, high), default=None
             [keV]; None are those of that `PhotonMapper`, if it is known.
         log_mass : array-like of shape (n_clusters,), default=None
@@ -116,11 +127,18 @@ class MultiwavelengthDisplay:
         chosen = require(sample, "maps", by="MultiwavelengthDisplay")[cluster]
         if log_mass is not None:
             log_mass = np.asarray(log_mass)[[cluster]]
+        if chosen.cubes is not None and chosen.cube_extent is not None:
+            known = chosen.cube_extent[0].tolist()
+            cube_half_width = known[0] if cube_half_width is None else cube_half_width
+            velocity_max = known[1] if velocity_max is None else velocity_max
         display = cls(
             np.asarray(chosen.maps)[0],
             galaxies=None if chosen.galaxies is None else chosen.galaxies.columns,
             cube=None if chosen.cubes is None else np.asarray(chosen.cubes)[0],
-            half_width=half_width_of(chosen.maps) if half_width is None else half_width,
+            half_width=half_width_of(
+                chosen.maps, half_width, by="MultiwavelengthDisplay"
+            ),
+            cube_half_width=cube_half_width,
             velocity_max=velocity_max,
             r500c=None if chosen.r500c is None else float(chosen.r500c[0]),
             bands=bands_of(chosen.maps) if bands is None else bands,
@@ -139,6 +157,12 @@ class MultiwavelengthDisplay:
             For matplotlib's imshow of the maps.
         """
         maps = [f"map {i}" for i in range(len(self.maps))]
+        if self.cube is not None and None in (self.cube_half_width, self.velocity_max):
+            raise ValueError(
+                "MultiwavelengthDisplay needs the size of the cube, and it is not known. "
+                "Give cube_half_width [comoving Mpc/h] and velocity_max [km/s], half its "
+                "sides, or a sample whose cubes PhaseSpaceKDE made."
+            )
         if ax is None:
             self.axes_ = self._new_axes(maps)
         else:
@@ -211,7 +235,7 @@ class MultiwavelengthDisplay:
         image = draw_pixels(
             ax,
             on_sky / on_sky.max(),
-            half_width=self.half_width,
+            half_width=self.cube_half_width,
             cmap="magma",
             vmin=0,
             vmax=1,
@@ -221,18 +245,19 @@ class MultiwavelengthDisplay:
         self._bar(image, ax, "galaxy density / maximum", ticks=[0, 0.5, 1])
 
     def _draw_velocities(self, ax):
-        limits = (-self.velocity_max, self.velocity_max)
+        highest = VELOCITY_MAX if self.velocity_max is None else self.velocity_max
+        limits = (-highest, highest)
         n_galaxies, width = 1.0, 1.0
         if self.galaxies is not None:
             self.histogram_ = ax.hist(
                 self.galaxies["v"], bins=N_VELOCITY_BINS, range=limits, color="0.7"
             )
             n_galaxies = self.histogram_[0].sum()
-            width = 2 * self.velocity_max / N_VELOCITY_BINS
+            width = 2 * highest / N_VELOCITY_BINS
         if self.cube is not None:
             along_v = (self.cube - np.min(self.cube)).sum(axis=(0, 1))
-            step = 2 * self.velocity_max / len(along_v)
-            v = (np.arange(len(along_v)) + 0.5) * step - self.velocity_max
+            step = 2 * highest / len(along_v)
+            v = (np.arange(len(along_v)) + 0.5) * step - highest
             density = along_v / along_v.sum() / step
             (self.velocity_line_,) = ax.plot(
                 v, density * n_galaxies * width, color=OKABE_ITO[0]

@@ -60,7 +60,7 @@ class RadialSaliencyDisplay:
         saliency,
         r500c,
         *,
-        half_width=2.3,
+        half_width=None,
         bins=None,
         band=None,
         name=None,
@@ -75,8 +75,8 @@ class RadialSaliencyDisplay:
         saliency : ndarray of shape (n_clusters, n_bands, n_pixels, n_pixels)
         r500c : array-like of shape (n_clusters,)
             [comoving Mpc/h]
-        half_width : float, default=2.3
-            Half the side of the maps [comoving Mpc/h].
+        half_width : float, default=None
+            Half the side of the maps [comoving Mpc/h], see `radial_saliency`.
         bins, band
             See `radial_saliency`.
         name, label : str, default=None
@@ -116,8 +116,8 @@ class RadialSaliencyDisplay:
         estimator : fitted network, or Pipeline that ends in one
         X : ClusterSample with r500c
         half_width : float, default=None
-            Half the side of the maps [comoving Mpc/h]; None is that of the pipeline's
-            `PhotonMapper`, or 2.3.
+            Half the side of the maps [comoving Mpc/h]. None is that of the
+            `PhotonMapper` that made them; maps of an array do not know it.
         bins : int or array-like, default=None
             See `radial_saliency`.
         name : str, default=None
@@ -133,6 +133,7 @@ class RadialSaliencyDisplay:
         found = explained(
             estimator,
             X,
+            by="RadialSaliencyDisplay",
             half_width=half_width,
             method=method,
             signed=signed,

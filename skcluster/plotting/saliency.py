@@ -28,7 +28,7 @@ class SaliencyDisplay:
     saliency : ndarray of shape (n_clusters, n_pixels, n_pixels)
         One with negative values is shown in two colours about 0, any other on a
         logarithmic scale.
-    half_width : float, default=2.3
+    half_width : float
         Half the side of the maps [comoving Mpc/h].
     r500c : array-like of shape (n_clusters,), default=None
         [comoving Mpc/h]
@@ -50,13 +50,15 @@ class SaliencyDisplay:
     >>> import numpy as np
     >>> from skcluster.plotting import SaliencyDisplay
     >>> maps, saliency = np.ones((2, 8, 8)), np.full((2, 8, 8), 1e-3)
-    >>> display = SaliencyDisplay(maps, saliency, r500c=[0.5, 0.8]).plot()
+    >>> display = SaliencyDisplay(
+    ...     maps, saliency, half_width=2.3, r500c=[0.5, 0.8]
+    ... ).plot()
     >>> [circle.radius for circle in display.circles_]
     [0.5, 0.5, 0.8, 0.8]
     """
 
     def __init__(
-        self, maps, saliency, *, half_width=2.3, r500c=None, titles=None, label=None
+        self, maps, saliency, *, half_width, r500c=None, titles=None, label=None
     ):
         self.maps, self.saliency = np.asarray(maps), np.asarray(saliency)
         self.half_width, self.r500c = half_width, r500c
@@ -81,8 +83,8 @@ class SaliencyDisplay:
         X : ClusterSample
             The clusters to show, best those that the network has not seen.
         half_width : float, default=None
-            Half the side of the maps [comoving Mpc/h]; None is that of the pipeline's
-            `PhotonMapper`, or 2.3.
+            Half the side of the maps [comoving Mpc/h]. None is that of the
+            `PhotonMapper` that made them; maps of an array do not know it.
         log_mass : array-like of shape (n_clusters,), default=None
             For the titles.
         ax : array of matplotlib Axes, default=None
@@ -90,7 +92,13 @@ class SaliencyDisplay:
         **explainer_params
             Of `SaliencyExplainer`: ``method``, ``signed`` and the others.
         """
-        found = explained(estimator, X, half_width=half_width, **explainer_params)
+        found = explained(
+            estimator,
+            X,
+            by="SaliencyDisplay",
+            half_width=half_width,
+            **explainer_params,
+        )
         return cls(
             found.maps.sum(axis=1),
             found.saliency.mean(axis=1),
@@ -180,7 +188,7 @@ class BandSaliencyDisplay:
         Energy bands [keV].
     single : pair of ndarray of shape (n_pixels, n_pixels), default=None
         Map and saliency of a network on a single band, for a row on top.
-    half_width : float, default=2.3
+    half_width : float
         Half the side of the maps [comoving Mpc/h].
     r500c : float, default=None
         [comoving Mpc/h]
@@ -200,7 +208,9 @@ class BandSaliencyDisplay:
     >>> import numpy as np
     >>> from skcluster.plotting import BandSaliencyDisplay
     >>> maps, saliency = np.ones((2, 8, 8)), np.full((2, 8, 8), 1e-3)
-    >>> display = BandSaliencyDisplay(maps, saliency, bands=((0.5, 2), (2, 7))).plot()
+    >>> display = BandSaliencyDisplay(
+    ...     maps, saliency, half_width=2.3, bands=((0.5, 2), (2, 7))
+    ... ).plot()
     >>> [axes[0].get_title(loc="left") for axes in display.axes_]
     ['0.5–2 keV', '2–7 keV']
     """
@@ -212,7 +222,7 @@ class BandSaliencyDisplay:
         *,
         bands=None,
         single=None,
-        half_width=2.3,
+        half_width,
         r500c=None,
         label=None,
     ):
@@ -242,15 +252,15 @@ class BandSaliencyDisplay:
         single_band : fitted network or Pipeline, default=None
             One on a single band, for a row on top.
         half_width : float, default=None
-            Half the side of the maps [comoving Mpc/h]; None is that of the pipeline's
-            `PhotonMapper`, or 2.3.
+            Half the side of the maps [comoving Mpc/h]. None is that of the
+            `PhotonMapper` that made them; maps of an array do not know it.
         ax : array of matplotlib Axes, default=None
             See `plot`.
         **explainer_params
             Of `SaliencyExplainer`.
         """
         X = X[[cluster]]
-        explainer_params["half_width"] = half_width
+        explainer_params |= {"half_width": half_width, "by": "BandSaliencyDisplay"}
         found, single = explained(estimator, X, **explainer_params), None
         if single_band is not None:
             other = explained(single_band, X, **explainer_params)

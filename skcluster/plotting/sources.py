@@ -37,7 +37,7 @@ class SourceMaskDisplay:
     emission : dict of str to ndarray of shape (n_pixels, n_pixels)
         Photon maps of the sources, or ``{"all": map}``.
     saliency : ndarray of shape (n_pixels, n_pixels), default=None
-    half_width : float, default=2.3
+    half_width : float
         Half the side of the maps [comoving Mpc/h].
     r500c : float, default=None
         [comoving Mpc/h]
@@ -63,7 +63,9 @@ class SourceMaskDisplay:
     >>> icm, agn = np.zeros((2, 4, 4))
     >>> icm[1:3, 1:3], agn[0, 3] = 9, 2
     >>> display = SourceMaskDisplay(
-    ...     {"icm": icm > agn, "agn": agn > icm}, emission={"icm": icm, "agn": agn}
+    ...     {"icm": icm > agn, "agn": agn > icm},
+    ...     emission={"icm": icm, "agn": agn},
+    ...     half_width=2.3,
     ... ).plot()
     >>> list(display.axes_)
     ['icm', 'agn', 'masks']
@@ -75,7 +77,7 @@ class SourceMaskDisplay:
         *,
         emission,
         saliency=None,
-        half_width=2.3,
+        half_width,
         r500c=None,
         label=None,
     ):

@@ -7,6 +7,13 @@ returns a new, smaller sample; nothing is ever changed in place.
 
 from .cluster_sample import ClusterSample, require
 from .ragged import Ragged
-from .sparse_maps import MapGeometry, SparseMaps
+from .sparse_maps import MapGeometry, SparseMaps, half_width_of
 
-__all__ = ["ClusterSample", "MapGeometry", "Ragged", "SparseMaps", "require"]
+__all__ = [
+    "ClusterSample",
+    "MapGeometry",
+    "Ragged",
+    "SparseMaps",
+    "half_width_of",
+    "require",
+]

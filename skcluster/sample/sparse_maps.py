@@ -1,5 +1,6 @@
 """Photon maps of n clusters, of which only the pixels that hold something are kept."""
 
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -166,6 +167,45 @@ class SparseMaps:
             (data, self.rows.indices, self.rows.indptr), shape=self.rows.shape
         )
         return SparseMaps(rows, self.shape[1:], self.geometry)
+
+
+def half_width_of(maps, half_width=None, *, by):
+    """Half the side of maps [comoving Mpc/h]: the one given, or that of their geometry.
+
+    Parameters
+    ----------
+    maps : SparseMaps or array-like
+    half_width : float, default=None
+        None takes that of the `PhotonMapper` that made the maps.
+    by : str
+        Who needs it, for the error where neither is known.
+
+    Returns
+    -------
+    half_width : float
+
+    Examples
+    --------
+    >>> maps = SparseMaps.from_dense([[[[0, 3], [1, 0]]]])
+    >>> half_width_of(maps, 1.5, by="A profile")
+    1.5
+    >>> half_width_of(maps, by="A profile")
+    Traceback (most recent call last):
+    ValueError: A profile needs the size of the maps, and these do not know it...
+    """
+    if half_width is None:
+        geometry = getattr(maps, "geometry", None)
+        if geometry is None:
+            raise ValueError(
+                f"{by} needs the size of the maps, and these do not know it. Give "
+                "half_width, half their side [comoving Mpc/h], such as "
+                "mapper.half_width of the PhotonMapper that made them."
+            )
+        return geometry.half_width
+    is_bool = isinstance(half_width, bool | np.bool_)
+    if not isinstance(half_width, Real) or is_bool or not 0 < half_width < np.inf:
+        raise ValueError(f"half_width must be a positive number, got {half_width!r}.")
+    return float(half_width)
 
 
 def _read_only_rows(rows):
