@@ -43,7 +43,7 @@ def test_each_field_is_a_line_and_each_step_of_the_model_too(path, capsys):
     lines = lines_of(capsys, path)
     header = read_header(path)
     told = dict(line.split(maxsplit=1) for line in lines if line[0] != " ")
-    assert told["format"] == "2"
+    assert told["format"] == "1"
     assert told["written"] == header.written
     assert f"numpy {np.__version__}" in told["versions"].split(", ")
     assert told["notes"] == "first release"

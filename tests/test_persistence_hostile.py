@@ -281,7 +281,7 @@ def test_a_part_that_is_more_than_data_needs_trust_by_its_type(loader, type, pat
 @pytest.mark.parametrize("loader", ["PartialNode", "TypeNode", "ListNode", "DictNode"])
 def test_a_type_of_ours_is_an_object_and_nothing_else(loader, path):
     """A list of what we vouch for lets skops call it with what the file says."""
-    type = "skcluster.maps.LogScaler"
+    type = "skcluster.LogScaler"
     with_parameter(path, part(loader, [], type=type))
     with pytest.raises(ValueError, match=rf"has a {loader} of the type {type}"):
         load_model(path, trusted=[type])
@@ -304,7 +304,7 @@ def test_another_protocol_of_skops_is_refused(protocol, path):
         lambda schema, _: schema.update(content=[]),
         lambda schema, _: schema["content"]["model"].pop("__class__"),
         lambda schema, _: schema["content"]["model"].update(__class__=3),
-        lambda schema, _: schema["content"]["model"].update(__module__="skcluster"),
+        lambda schema, _: schema["content"]["model"].update(__module__="skcluster.io"),
         lambda schema, _: schema["content"]["model"].update(content=number(3)),
         lambda schema, _: schema["content"]["model"].update(__id__=[1]),
     ],

@@ -1,8 +1,8 @@
 """Fitted models as files that hold no code: nothing is executed on load."""
 
 from .header import FORMAT, PACKAGES, read_header
+from .known_types import OUR_TYPES
 from .models import load_model, require_skops, save_model
-from .schema import OUR_TYPES
 
 __all__ = [
     "FORMAT",

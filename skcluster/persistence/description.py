@@ -6,6 +6,8 @@ import math
 import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 
+from .known_types import public_name
+
 MAP_PARAMETERS = ("bands", "n_pixels", "half_width", "cosmology")
 TARGET = "log10 M500c [Msun/h]"
 MAX_TEXT, MAX_ITEMS = 200, 100
@@ -73,7 +75,7 @@ def describe(estimator):
     --------
     >>> from skcluster import PhotonMapper
     >>> describe(PhotonMapper(n_pixels=64))
-    {'class': 'skcluster.maps.PhotonMapper', 'parameters': {'n_pixels': 64}}
+    {'class': 'skcluster.PhotonMapper', 'parameters': {'n_pixels': 64}}
     """
     cls = type(estimator)
     defaults = {name: repr(value) for name, value in default_parameters(cls).items()}
@@ -82,7 +84,7 @@ def describe(estimator):
         for name, value in estimator.get_params(deep=False).items()
         if defaults.get(name) != repr(value)
     }
-    return {"class": f"{cls.__module__}.{cls.__qualname__}", "parameters": parameters}
+    return {"class": public_name(cls), "parameters": parameters}
 
 
 def plain(value):

@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 from .archive import damaged, read_members
 from .description import describe, facts
 
-FORMAT = 2
+FORMAT = 1
 PACKAGES = ("skcluster", "scikit-learn", "numpy", "torch")
 HEADER, SCHEMA = "header.json", "schema.json"
 FIELDS = (
@@ -60,7 +60,7 @@ def read_header(path):
         ``n_weights`` : int, of all networks;
         ``folds`` : as given to `save_model`;
         ``sha256`` : dict, hash of each other member.
-        What is not known, as most of a file of format 1, is None.
+        What is not known is None.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_header(path):
     ...     save_model(PhotonMapper(n_pixels=64), path, notes="maps of the first release")
     ...     header = read_header(path)
     >>> header.notes, header.n_pixels, header.model["class"]
-    ('maps of the first release', 64, 'skcluster.maps.PhotonMapper')
+    ('maps of the first release', 64, 'skcluster.PhotonMapper')
     """
     return read_whole(path)[0]
 
@@ -96,15 +96,15 @@ def read_whole(path):
     members = read_members(path)
     if SCHEMA not in members:
         raise damaged(path, f"it has no member {SCHEMA}.")
-    if HEADER in members:
-        header = _from_json(path, HEADER, members.pop(HEADER))
-        _check_header(path, header)
-        _check_members(path, header, members)
-    else:
-        header = _of_format_1(path, _from_json(path, SCHEMA, members[SCHEMA]))
-        _check_header(path, header)
-        if header["format"] > 1:
-            raise damaged(path, f"it has no member {HEADER}.")
+    if HEADER not in members:
+        raise damaged(
+            path,
+            f"it has no member {HEADER}. A file that skops wrote is loaded with "
+            "skops.io.load.",
+        )
+    header = _from_json(path, HEADER, members.pop(HEADER))
+    _check_header(path, header)
+    _check_members(path, header, members)
     return Bunch(**{name: header.get(name) for name in FIELDS}), members
 
 
@@ -147,25 +147,6 @@ def _from_json(path, name, content):
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"its {name} is no JSON ({error}).") from error
-
-
-def _of_format_1(path, schema):
-    """Format and versions, which the first format kept in the content itself."""
-    try:
-        header = schema["content"]["header"]["content"]
-        return {
-            "format": json.loads(header["format"]["content"]),
-            "versions": {
-                name: json.loads(version["content"])
-                for name, version in header["versions"]["content"].items()
-            },
-        }
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        held = schema.get("__class__") if isinstance(schema, dict) else schema
-        raise ValueError(
-            f"{path} is a skops file, but not one that save_model wrote: it holds "
-            f"{held!r:.99}. Load it with skops.io.load."
-        ) from error
 
 
 def _check_header(path, header):

@@ -1,6 +1,7 @@
 """Store fitted models, and load them without running anything that is in the file."""
 
 import contextlib
+import importlib
 import io
 import json
 import warnings
@@ -13,7 +14,6 @@ from ..durable_file import replaced_at_a_stroke
 from .archive import damaged, pack
 from .description import default_parameters, parts
 from .header import (
-    FORMAT,
     HEADER,
     SCHEMA,
     make_header,
@@ -21,7 +21,8 @@ from .header import (
     read_whole,
     versions,
 )
-from .schema import OUR_TYPES, unvouched_types
+from .known_types import OUR_TYPES, public_name
+from .schema import unvouched_types
 
 
 def save_model(model, path, *, folds=None, notes=None):
@@ -70,9 +71,7 @@ default=None
         raise TypeError(f"save_model stores estimators, got {type(model).__name__}.")
     header = make_header(model, folds=folds, notes=notes)
     with replaced_at_a_stroke(path) as file:
-        # An older skcluster looks for the format here, and says to upgrade.
-        within = {"format": FORMAT, "versions": versions()}
-        members = _dump(skops_io, {"header": within, "model": model})
+        members = _dump(skops_io, {"model": model})
         file.write(pack({HEADER: pack_header(header, members), **members}))
 
 
@@ -81,7 +80,7 @@ def load_model(path, *, trusted=()):
 
     The file is checked before anything of it is used: that it is whole, by the hashes in
     its header, that it holds nothing but data and types that are known, and that no
-    array claims more than is there. Files of the first format are read as well. A
+    array claims more than is there. A
     parameter that was added to an estimator after its file was written gets its default.
 
     Parameters
@@ -156,7 +155,21 @@ def _dump(skops_io, content):
             "take callbacks off with set_params(callbacks=None)."
         ) from error
     with zipfile.ZipFile(io.BytesIO(dumped)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+        members = {name: archive.read(name) for name in archive.namelist()}
+    schema = json.loads(members[SCHEMA])
+    _use_public_names(schema)
+    return {**members, SCHEMA: json.dumps(schema).encode()}
+
+
+def _use_public_names(part):
+    """Name our types in a schema as the documentation does, whose names stay."""
+    if isinstance(part, dict) and str(part.get("__module__")).startswith("skcluster."):
+        cls = getattr(importlib.import_module(part["__module__"]), part["__class__"])
+        part["__module__"] = public_name(cls).rpartition(".")[0]
+    children = part.values() if isinstance(part, dict) else part
+    for child in children:
+        if isinstance(child, dict | list):
+            _use_public_names(child)
 
 
 def _unknown_types(skops_io, content, members, known):

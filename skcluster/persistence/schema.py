@@ -10,21 +10,8 @@ import math
 
 import numpy as np
 
-OUR_TYPES = (
-    "skcluster.calibration.CalibratedMassRegressor",
-    "skcluster.maps.LogScaler",
-    "skcluster.maps.PhotonMapper",
-    "skcluster.maps.RedshiftNormalizer",
-    "skcluster.model_selection.QuadrantGroupKFold",
-    "skcluster.proxies.ProxyMeasurer",
-    "skcluster.domain.MapOutlierDetector",
-    "skcluster.evrard.regressor.EvrardProxyRegressor",
-    "skcluster.phase_space.kde.PhaseSpaceKDE",
-    "skcluster.regressors.joint.JointCNNRegressor",
-    "skcluster.regressors.xray.XrayCNNRegressor",
-    "skcluster.rotation.RotationAugmentedRegressor",
-    "skcluster.sample.sparse_maps.MapGeometry",
-)
+from .known_types import OUR_TYPES
+
 PLAIN_KINDS = {
     "DictNode": {"builtins.dict", "collections.OrderedDict"},
     "JsonNode": {"builtins.str"},

@@ -15,7 +15,6 @@ if there is anything else, of which the first files are kept.
 import argparse
 import collections
 import contextlib
-import gzip
 import json
 import os
 import pickle
@@ -45,7 +44,6 @@ from skcluster import (
 from skcluster.persistence.archive import pack, read_members
 from skcluster.persistence.header import HEADER, SCHEMA, pack_header
 
-FORMAT_1 = Path(__file__).parents[1] / "data" / "format_1"
 TIME_LIMIT = 5
 """Seconds of the processor that a call may take; most take milliseconds."""
 FORBIDDEN = {
@@ -132,7 +130,7 @@ class Watch:
 
 
 def make_originals():
-    """Name -> bytes of a small model's file, of both formats."""
+    """Name -> bytes of a small model's file."""
     rng = np.random.default_rng(0)
     log_mass = rng.uniform(13.5, 15, 20)
     proxies = log_mass[:, None] + rng.normal(0, 0.1, (20, 2))
@@ -159,9 +157,6 @@ def make_originals():
         for name, model in models.items():
             save_model(model, path, folds=[0, 1] * 10, notes="before")
             originals[name] = path.read_bytes()
-    for name in ("evrard", "xray"):
-        packed = (FORMAT_1 / f"{name}.skops.gz").read_bytes()
-        originals[f"{name}, format 1"] = gzip.decompress(packed)
     return originals
 
 
@@ -246,11 +241,11 @@ TYPES = [
     ("operator", "methodcaller"),
     ("posix", "system"),
     ("scipy.sparse._matrix", "spmatrix"),
-    ("skcluster.evrard.regressor", "EvrardProxyRegressor"),
-    ("skcluster.maps", "LogScaler"),
-    ("skcluster.regressors.joint", "JointCNNRegressor"),
-    ("skcluster.regressors.xray", "XrayCNNRegressor"),
-    ("skcluster.rotation", "RotationAugmentedRegressor"),
+    ("skcluster", "EvrardProxyRegressor"),
+    ("skcluster", "LogScaler"),
+    ("skcluster", "JointCNNRegressor"),
+    ("skcluster", "XrayCNNRegressor"),
+    ("skcluster", "RotationAugmentedRegressor"),
     ("sklearn.isotonic", "IsotonicRegression"),
     ("sklearn.pipeline", "Pipeline"),
     ("sklearn.tree._tree", "Tree"),
