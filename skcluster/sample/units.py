@@ -1,0 +1,374 @@
+"""The one table of units: what each number is measured in, and where it is plausible.
+
+Every door of the package asks here: constructors, readers, writers, steps and the command.
+`TABLE` has one row per name. `in_our_unit` converts what carries a unit or refuses it;
+`check_plausible` refuses plain numbers that look like another unit, and says which one.
+
+>>> check_plausible("r500c", [0.9, 700.0])
+Traceback (most recent call last):
+...
+ValueError: 1 of 2 values of r500c are outside of 0.01 to 5 comoving Mpc/h (first: number 1,
+700); they look like kpc. Give comoving Mpc/h: physical kpc / 1000 * (1 + z) * h.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+SPEED_OF_LIGHT = 299792.458  # km/s
+PLACEHOLDERS = (0, -1, *(sign * (10**n - 1) for n in range(2, 7) for sign in (1, -1)))
+"""Numbers that catalogues write where they have no value: 0, -1, 99, -99, 999, …"""
+
+KEV = (0.01, 100.0)
+"""The median energy of a cluster's photons lies between, or the unit is another."""
+
+
+@dataclass(frozen=True)
+class LookAlike:
+    """Another unit, the numbers that the quantity has in it, and how to convert them."""
+
+    unit: str
+    low: float
+    high: float
+    cure: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity of the table: its kind, our unit, and where plain numbers lie.
+
+    Parameters
+    ----------
+    kind : str
+        What decides on conversion: "comoving length", "angle", "energy", "speed",
+        "time", "number", "mass" or "log mass".
+    unit : str
+        Our unit, as messages and files spell it.
+    low, high : float
+        Plausible range, both ends included.
+    look_alikes : tuple of LookAlike
+        Units that numbers outside of the range may have, most likely first.
+    cure : str
+        What to do about numbers that look like none of these.
+    """
+
+    kind: str
+    unit: str
+    low: float
+    high: float
+    look_alikes: tuple = ()
+    cure: str = ""
+
+
+def _scaled(low, high, **factors):
+    """Look-alikes of a quantity that lies in [low, high], by what one of our unit is."""
+    return tuple(
+        LookAlike(
+            _SPELLED.get(name, name),
+            *sorted((low * factor, high * factor)),
+            f"Divide them by {factor:g}."
+            if factor > 1
+            else f"Multiply them by {1 / factor:g}.",
+        )
+        for name, factor in factors.items()
+    )
+
+
+_SPELLED = {"kpc_h": "kpc/h", "m_s": "m/s", "cz": "velocities cz in km/s"}
+_SPELLED |= {"z": "redshifts"}
+_PHYSICAL = "Give comoving Mpc/h: physical kpc / 1000 * (1 + z) * h."
+_R500C = (
+    LookAlike("kpc", 20, 5e3, _PHYSICAL),
+    LookAlike("pc", 2e4, 5e6, _PHYSICAL.replace("kpc / 1000", "pc / 1e6")),
+    LookAlike("m", 1e20, 1e24, "Give comoving Mpc/h: physical Mpc * (1 + z) * h."),
+    LookAlike("cm", 1e24, 1e26, "Give comoving Mpc/h: physical Mpc * (1 + z) * h."),
+)
+_BOX = _scaled(1, 25e3, kpc_h=1e3, pc=1e6, cm=3.0857e24)
+_FIELD = _scaled(0.02, 12, rad=np.pi / 180, arcmin=60, arcsec=3600)
+_LOG_MASS = (
+    LookAlike("ln of masses", 22, 40, "Divide them by ln 10 = 2.302585."),
+    LookAlike("masses in 1e13 or 1e14 Msun", 1e-3, 1e4, "Give log10 of Msun/h."),
+    LookAlike("masses in Msun", 1e9, 1e18, "Give log10 of Msun/h."),
+    LookAlike("masses in g", 1e42, 1e50, "Give log10 of Msun/h."),
+    LookAlike("ln of masses over a pivot mass", -10, 10, "Give log10 of Msun/h."),
+)
+_MASS = (
+    LookAlike("log10 of masses", 5, 20, "Give 10 ** them."),
+    LookAlike("ln of masses", 20, 42, "Give exp of them."),
+    LookAlike("1e13 or 1e14 Msun", 1e-3, 1e5, "Multiply them by 1e13 or 1e14."),
+    LookAlike("g", 1e42, 1e51, "Divide them by 1.98841e33."),
+)
+_MPC_H = "comoving Mpc/h"
+_LENGTH = Row("comoving length", _MPC_H, 0.01, 100, _scaled(0.05, 100, kpc_h=1e3))
+
+TABLE = {
+    # What a sample holds.
+    "redshift": Row("number", "", 5e-324, 100, _scaled(1e-3, 20, cz=SPEED_OF_LIGHT)),
+    "ra": Row("angle", "deg", -360, 720, _scaled(1, 720, arcmin=60, arcsec=3600)),
+    "dec": Row("angle", "deg", -90, 90, _scaled(1, 90, arcmin=60, arcsec=3600)),
+    "center": Row("angle", "deg", -360, 720, _scaled(1, 720, arcmin=60, arcsec=3600)),
+    "energy": Row("energy", "keV", *KEV, _scaled(0.05, 50, eV=1e3, MeV=1e-3)),
+    "x": Row("comoving length", _MPC_H, -200, 200, _scaled(0.1, 200, kpc_h=1e3)),
+    "y": Row("comoving length", _MPC_H, -200, 200, _scaled(0.1, 200, kpc_h=1e3)),
+    "z": Row("comoving length", _MPC_H, -25e3, 25e3, _BOX),
+    "position": Row("comoving length", _MPC_H, -25e3, 25e3, _BOX),
+    "v": Row("speed", "km/s", -SPEED_OF_LIGHT, 6e6, _scaled(100, 1e5, m_s=1e3)),
+    "r500c": Row("comoving length", _MPC_H, 0.01, 5, _R500C),
+    "field_radius": Row(
+        "angle",
+        "deg",
+        0.01,
+        12,
+        _FIELD,
+        "Leave out a field wider than that: it contains every map.",
+    ),
+    "coverage": Row("number", "", 0, 1 + 1e-6, _scaled(1e-2, 1, percent=100)),
+    "exposure": Row(
+        "time", "s", 30, 1e8, _scaled(300, 1e7, ks=1e-3), "Drop these clusters."
+    ),
+    # Galaxies before they are placed about a cluster.
+    "galaxy_redshift": Row(
+        "number", "", -0.1, 30, _scaled(3e-3, 10, cz=SPEED_OF_LIGHT)
+    ),
+    # Targets and what is predicted.
+    "log_mass": Row("log mass", "log10 Msun/h", 10, 17, _LOG_MASS),
+    "mass": Row("mass", "Msun/h", 1e10, 1e17, _MASS),
+    "pivot_mass": Row("mass", "Msun/h", 1e10, 1e17, _MASS),
+    # Parameters of steps.
+    "half_width": _LENGTH,
+    "radius_max": _LENGTH,
+    "box_size": Row("comoving length", _MPC_H, 1, 25e3, _BOX),
+    "velocity_max": Row(
+        "speed", "km/s", 10, 1e6, _scaled(1e3, 1e5, m_s=1e3, z=1 / SPEED_OF_LIGHT)
+    ),
+    "bandwidth": Row("number", "standard deviations", 1e-3, 100),
+    "bands": Row("energy", "keV", 0, 200, _scaled(0.2, 200, eV=1e3)),
+}
+
+_ASTROPY_UNIT = {"angle": "deg", "energy": "keV", "speed": "km / s", "time": "s"}
+_ASTROPY_UNIT |= {"number": "", "mass": "Msun"}
+_FACTORS = {
+    "angle": {"degree": 1.0, "deg": 1.0, "radian": 180 / np.pi, "rad": 180 / np.pi},
+    "energy": {"ev": 1e-3, "kev": 1.0, "mev": 1e3, "gev": 1e6},
+    "speed": {"km/s": 1.0, "kms-1": 1.0, "km/sec": 1.0, "kms^-1": 1.0, "m/s": 1e-3},
+    "time": {"s": 1.0, "sec": 1.0, "second": 1.0, "ks": 1e3, "ksec": 1e3},
+    "number": {"redshift": 1.0, "1": 1.0, "percent": 0.01, "%": 0.01},
+    "log mass": {"dex": 1.0, "": 1.0},
+}
+_FACTORS["angle"] |= {"arcmin": 1 / 60, "arcminute": 1 / 60}
+_FACTORS["angle"] |= {"arcsec": 1 / 3600, "arcsecond": 1 / 3600}
+_MPC = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}
+_PER_H = r"(?:/(?:little)?h|[.*]?(?:little)?h(?:\^|\*\*)?\(?-1\)?)"
+_H_PER = r"(?:1/(?:little)?h|(?:little)?h(?:\^|\*\*)?\(?-1\)?)[.*]?"
+_LENGTHS = re.compile(
+    rf"(?:{_H_PER}(?:comoving|c)?([kmg]?)pc|(?:comoving|c)?([kmg]?)pc{_PER_H})"
+)
+
+
+def in_our_unit(name, value, subject):
+    """The value without its unit: converted to the unit that `name` has with us.
+
+    Parameters
+    ----------
+    name : str
+        A row of `TABLE`; the value of another name passes as it is.
+    value : array-like
+        A Quantity, or a Column with a unit; without a unit it passes as it is.
+    subject : str
+        What a message is about, such as "Column 'ra'".
+
+    Examples
+    --------
+    >>> from astropy import units
+    >>> in_our_unit("field_radius", [30.0] * units.arcmin, "field_radius")
+    array([0.5])
+    """
+    unit = getattr(value, "unit", None)
+    if unit is None or name not in TABLE:
+        return value
+    factor = unit_factor(name, unit, subject)
+    plain = getattr(value, "value", value)
+    if factor == 1:
+        return plain
+    with np.errstate(over="ignore"):
+        return np.asarray(plain, float) * factor
+
+
+def unit_factor(name, unit, subject=None):
+    """What one `unit` is in the unit that `name` has with us, or a ValueError.
+
+    Parameters
+    ----------
+    name : str
+        A row of `TABLE`.
+    unit : str or astropy Unit
+        As files spell it: ``"km s-1"``, ``"Mpc/h"``, astropy's ``"Mpc / littleh"``.
+    subject : str, default=None
+        What the message is about; by default the name.
+
+    Examples
+    --------
+    >>> unit_factor("v", "m/s"), unit_factor("r500c", "kpc/littleh")
+    (0.001, 0.001)
+    """
+    row, text = TABLE[name], str(unit).strip()
+    plain = "".join(text.split()).strip("[]()'\"").lower()
+    if not plain or plain in ("none", "-", "--"):
+        return 1.0
+    if row.kind == "comoving length":
+        factor = _length_factor(plain, unit)
+    elif row.kind in ("mass", "log mass"):
+        factor = _mass_factor(row.kind, plain)
+    else:
+        factors = _FACTORS[row.kind]
+        factor = factors.get(plain, factors.get(plain.removesuffix("s")))
+        if factor is None:
+            factor = _astropy_factor(unit, _ASTROPY_UNIT[row.kind])
+    if factor is None:
+        raise ValueError(_unfit_unit(name, "".join(text.split()), subject or name))
+    return factor
+
+
+def _length_factor(plain, unit):
+    found = _LENGTHS.fullmatch(plain)
+    if found:
+        return _MPC[found[1] if found[1] is not None else found[2]]
+    if "littleh" in plain:
+        from astropy import units
+        from astropy.cosmology.units import littleh
+
+        with units.add_enabled_units(littleh):
+            return _astropy_factor(unit, units.Mpc / littleh)
+    return None
+
+
+def _mass_factor(kind, plain):
+    if kind == "log mass":
+        plain = re.sub(r"^(dex|log10|log)\(?(.*?)\)?$", r"\2", plain)
+        if plain in _FACTORS["log mass"]:
+            return 1.0
+    sun = r"(?:m_?sun|m_?☉|m_?⊙|solmass)"
+    return 1.0 if re.fullmatch(rf"{sun}{_PER_H}|{_H_PER}{sun}", plain) else None
+
+
+def _astropy_factor(unit, ours):
+    from astropy import units
+
+    try:
+        return float(units.Unit(unit).to(ours))
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+
+
+def _unfit_unit(name, text, subject):
+    row = TABLE[name]
+    if row.kind == "comoving length":
+        return (
+            f"{subject} has the unit {text!r}, but {name} is in comoving Mpc/h. "
+            "Convert it and remove the unit."
+        )
+    ours = _ASTROPY_UNIT.get(row.kind, row.unit) or "a plain number"
+    return (
+        f"{subject} has the unit {text!r}, which cannot be converted to {ours}. Correct "
+        "or remove it."
+    )
+
+
+def looks_like(name, values):
+    """The unit that numbers outside of the plausible range look like, or None.
+
+    Parameters
+    ----------
+    name : str
+        A row of `TABLE`.
+    values : array-like
+        Those inside of the range are left out of account.
+
+    Returns
+    -------
+    look_alike : LookAlike or None
+        None if all are plausible, or if nothing is known of such numbers.
+
+    Examples
+    --------
+    >>> looks_like("log_mass", [14.2, 2.5e14]).unit
+    'masses in Msun'
+    >>> looks_like("log_mass", [14.2, -99.0]).unit
+    'placeholders such as -99, which stand for no value'
+    """
+    values = np.asarray(values, float).ravel()
+    values = values[_is_implausible(TABLE[name], values)]
+    if len(values) == 0:
+        return None
+    if np.isin(values, PLACEHOLDERS).all():
+        return LookAlike(
+            f"placeholders such as {values[0]:g}, which stand for no value",
+            *(values.min(), values.max()),
+            "Drop these rows.",
+        )
+    typical = np.median(np.abs(values)) * (1 if np.median(values) >= 0 else -1)
+    size = abs(typical) if TABLE[name].low < 0 else typical
+    fitting = (a for a in TABLE[name].look_alikes if a.low <= size <= a.high)
+    return next(fitting, None)
+
+
+def _is_implausible(row, values):
+    return ~((row.low <= values) & (values <= row.high))
+
+
+def check_plausible(name, values, subject=None, *, rows="number"):
+    """Refuse plain numbers of a size that the quantity never has in our unit.
+
+    Parameters
+    ----------
+    name : str
+        A row of `TABLE`.
+    values : float or array-like
+        The first axis counts rows.
+    subject : str, default=None
+        What the message is about; by default the name.
+    rows : str, default="number"
+        What a row is called in the message, such as "cluster".
+
+    Raises
+    ------
+    ValueError
+        It says how many values are outside, which is the first, what unit they look
+        like, and how to convert them. NaN is outside of every range.
+
+    Examples
+    --------
+    >>> check_plausible("half_width", 2.3)
+    >>> check_plausible("half_width", 2300.0)
+    Traceback (most recent call last):
+    ...
+    ValueError: half_width=2300 is outside of 0.01 to 100 comoving Mpc/h; it looks like
+    kpc/h. Divide it by 1000.
+    """
+    row, subject = TABLE[name], subject or name
+    values = np.asarray(values, float)
+    wrong = _is_implausible(row, values)
+    if not wrong.any():
+        return
+    known = looks_like(name, values)
+    outside = f"outside of {row.low:g} to {row.high:g} {row.unit}".rstrip()
+    if values.ndim == 0:
+        like = "" if known is None else f"; it looks like {known.unit}"
+        cure = replace(known, cure=known.cure.replace("them", "it")) if known else None
+        cure = _cure(row, cure)
+        raise ValueError(f"{subject}={values:.6g} is {outside}{like}. {cure}")
+    wrong_rows = np.flatnonzero(wrong.reshape(len(values), -1).any(axis=1))
+    first = values[wrong_rows[0]]
+    shown = f"{first:.6g}" if first.ndim == 0 else str(first)
+    like = "" if known is None else f"; they look like {known.unit}"
+    raise ValueError(
+        f"{len(wrong_rows)} of {len(values)} values of {subject} are {outside} (first: "
+        f"{rows} {wrong_rows[0]}, {shown}){like}. {_cure(row, known)}"
+    )
+
+
+def _cure(row, known):
+    if known is not None:
+        return known.cure
+    return row.cure or f"Give {row.unit or 'plain numbers'}, or drop them."
