@@ -5,6 +5,7 @@ as plain numbers; what a file calls its columns and which units it uses stops he
 """
 
 from .galaxies import read_galaxies
+from .limits import unpack_limit
 from .maps import write_maps
 from .photons import read_photons, write_photons
 from .samples import read_sample, write_sample
@@ -13,6 +14,7 @@ __all__ = [
     "read_galaxies",
     "read_photons",
     "read_sample",
+    "unpack_limit",
     "write_maps",
     "write_photons",
     "write_sample",

@@ -1,0 +1,118 @@
+"""How large a file may become in memory: compressed files say little about their content.
+
+A file of a megabyte can unpack to gigabytes, by mistake or by intent. So a file may take
+100 times its own size in memory, or 256 MiB if that is more; ordinary files unpack to five
+times their size. `unpack_limit` and the variable SKCLUSTER_UNPACK_LIMIT raise the limit.
+"""
+
+import bz2
+import gzip
+import io
+import os
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from .broken_files import named_if_broken
+
+ORDINARY_RATIO = 100
+ALWAYS_ALLOWED = 256 * 2**20
+VARIABLE = "SKCLUSTER_UNPACK_LIMIT"
+CHUNK = 2**20
+OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
+
+_raised = ContextVar("unpack_limit", default=None)
+
+
+@contextmanager
+def unpack_limit(n_bytes):
+    """Let every file that is read inside take up to `n_bytes` of memory.
+
+    The environment variable ``SKCLUSTER_UNPACK_LIMIT`` (bytes) does the same for the
+    command.
+
+    Examples
+    --------
+    >>> with unpack_limit(8e9):
+    ...     allowed_bytes(__file__)
+    8000000000
+    """
+    token = _raised.set(int(n_bytes))
+    try:
+        yield
+    finally:
+        _raised.reset(token)
+
+
+def allowed_bytes(path):
+    """Bytes that the content of this file may take in memory."""
+    if _raised.get() is not None:
+        return _raised.get()
+    if VARIABLE in os.environ:
+        try:
+            return int(float(os.environ[VARIABLE]))
+        except ValueError as error:
+            raise ValueError(
+                f"{VARIABLE} must be a number of bytes, got {os.environ[VARIABLE]!r}."
+            ) from error
+    return max(ORDINARY_RATIO * Path(path).stat().st_size, ALWAYS_ALLOWED)
+
+
+def check_unpacked(n_bytes, path):
+    """Refuse a file whose content would take more bytes of memory than allowed.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Bytes that the content takes at least.
+    path : str or Path
+    """
+    allowed = allowed_bytes(path)
+    if n_bytes > allowed:
+        size = Path(path).stat().st_size
+        raise ValueError(
+            f"{path} has {_rounded(size)}, but its content takes at least "
+            f"{_rounded(n_bytes)} of memory; {_rounded(allowed)} are allowed. If you trust "
+            "it, read it inside `with skcluster.io.unpack_limit(n_bytes):`, or set the "
+            f"environment variable {VARIABLE}."
+        )
+
+
+def unpacked_content(path, kind):
+    """The bytes of a file, unpacked if it is gzip or bzip2.
+
+    Parameters
+    ----------
+    path : str or Path
+    kind : str
+        What the file should be, for the error about one that is cut off.
+
+    Raises
+    ------
+    OSError
+        The compressed data are cut off or damaged.
+    ValueError
+        The content is larger than allowed.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        opener = OPENERS.get(file.read(2))
+    if opener is None:
+        return path.read_bytes()
+    allowed, content = allowed_bytes(path), io.BytesIO()
+    with opener(path) as file:
+        while content.tell() <= allowed:
+            with named_if_broken(path, kind):
+                chunk = file.read(CHUNK)
+            if not chunk:
+                return content.getvalue()
+            content.write(chunk)
+    check_unpacked(content.tell(), path)
+
+
+def _rounded(n_bytes):
+    for unit in ("bytes", "KiB", "MiB"):
+        if n_bytes < 1024:
+            return f"{n_bytes:.4g} {unit}"
+        n_bytes /= 1024
+    return f"{n_bytes:.4g} GiB"
