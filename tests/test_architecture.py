@@ -27,7 +27,7 @@ ARROWS = {
     "io": {"sample", "cosmology"},
     "datasets": {"sample", "cosmology"},
     "maps": {"sample", "cosmology", "domain", "parameters"},
-    "phase_space": {"sample", "cosmology"},
+    "phase_space": {"sample", "cosmology", "parameters"},
     "proxies": {"sample", "cosmology"},
     "model_selection": {"sample", "cosmology"},
     "regressors": {

@@ -32,7 +32,6 @@ from skcluster.parameters import (
 )
 
 NOT_YET = {
-    "PhaseSpaceKDE",
     "ProxyMeasurer",
     "EvrardProxyRegressor",
     "XrayCNNRegressor",

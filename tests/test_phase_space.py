@@ -12,7 +12,8 @@ from sklearn.base import clone
 
 from skcluster import ClusterSample, PhaseSpaceKDE
 from skcluster.datasets import make_mock_survey
-from skcluster.phase_space import density
+from skcluster.parameters import check_parameters
+from skcluster.phase_space import density, kde
 from skcluster.sample import Ragged
 
 HALF_SIDES = np.array([2.3, 2.3, 3785.0])
@@ -53,6 +54,10 @@ def by_logarithms(table, n_bins, bandwidth=0.15):
 def cube_of(table, **parameters):
     sample = ClusterSample([0.1], galaxies=[table])
     return PhaseSpaceKDE(**parameters).transform(sample).cubes[0]
+
+
+def members_of(step, galaxies):
+    return kde._members(galaxies, check_parameters(step))
 
 
 def assert_close(cube, expected):
@@ -167,8 +172,8 @@ def test_cuts_on_radius_velocity_and_stellar_mass():
 def test_a_random_part_of_the_galaxies_belongs_to_the_cluster_alone():
     sample = make_mock_survey(n_clusters=8, random_state=0).sample
     half = PhaseSpaceKDE(n_bins=16, sampling_fraction=0.5, random_state=0)
-    members = half._members(sample.galaxies)
-    full = PhaseSpaceKDE(n_bins=16)._members(sample.galaxies)
+    members = members_of(half, sample.galaxies)
+    full = members_of(PhaseSpaceKDE(n_bins=16), sample.galaxies)
     assert_array_equal(members.lengths, np.round(0.5 * full.lengths))
     for i in range(8):
         assert set(members.table(i)["v"]) < set(full.table(i)["v"])
@@ -177,7 +182,8 @@ def test_a_random_part_of_the_galaxies_belongs_to_the_cluster_alone():
     assert_array_equal(half.transform(sample).cubes, cubes)
     other = clone(half).set_params(random_state=1).transform(sample).cubes
     assert not np.array_equal(other, cubes)
-    tenth = clone(half).set_params(sampling_fraction=0.1)._members(sample.galaxies)
+    tenth = clone(half).set_params(sampling_fraction=0.1)
+    tenth = members_of(tenth, sample.galaxies)
     for i in range(8):
         assert set(tenth.table(i)["v"]) < set(members.table(i)["v"])
 
@@ -187,16 +193,16 @@ def test_the_order_of_a_clusters_galaxies_does_not_matter_to_the_draw():
     table = galaxies_of(40, rng)
     turn = rng.permutation(40)
     turned = {name: column[turn] for name, column in table.items()}
-    kde = PhaseSpaceKDE(sampling_fraction=0.5, random_state=0)
-    one, other = (kde._members(Ragged.from_tables([t])) for t in (table, turned))
+    step = PhaseSpaceKDE(sampling_fraction=0.5, random_state=0)
+    one, other = (members_of(step, Ragged.from_tables([t])) for t in (table, turned))
     assert set(one["v"]) == set(other["v"])
 
 
 def test_a_drawn_part_is_unbiased():
     rng = np.random.default_rng(0)
     tables = [galaxies_of(40, rng) for _ in range(200)]
-    kde = PhaseSpaceKDE(sampling_fraction=0.25, random_state=0)
-    drawn = kde._members(Ragged.from_tables(tables))
+    step = PhaseSpaceKDE(sampling_fraction=0.25, random_state=0)
+    drawn = members_of(step, Ragged.from_tables(tables))
     first = np.array([table["v"] for table in tables])
     rank = [np.isin(row, drawn["v"]) for row in first]
     often = np.mean(rank, axis=0)
@@ -318,14 +324,14 @@ def test_both_ways_to_sum_agree(monkeypatch, cells_min, n_bins):
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
-        ({"n_bins": 0}, "n_bins must be a positive int, got 0"),
-        ({"n_bins": 8.0}, "n_bins must be a positive int"),
+        ({"n_bins": 0}, "n_bins must be an int from 1 to 1024, got 0"),
+        ({"n_bins": 8.0}, r"n_bins must be an int from 1 to 1024, got 8\.0"),
         ({"bandwidth": 0}, "bandwidth must be a positive number"),
         ({"half_width": -1.0}, "half_width must be a positive number"),
         ({"velocity_max": np.inf}, "velocity_max must be a positive number"),
         ({"sampling_fraction": 0.0}, r"sampling_fraction must be in \(0, 1\]"),
         ({"sampling_fraction": 1.5}, r"sampling_fraction must be in \(0, 1\]"),
-        ({"on_few": "skip"}, "on_few must be 'zeros' or 'error'"),
+        ({"on_few": "skip"}, r"on_few must be one of \['zeros', 'error'\], got 'skip'"),
     ],
 )
 def test_senseless_parameters_are_refused_by_name(parameters, text):

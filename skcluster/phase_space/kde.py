@@ -7,8 +7,17 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils import check_random_state
 
+from ..parameters import (
+    Choice,
+    Integer,
+    Interval,
+    NJobs,
+    Number,
+    Positive,
+    RandomState,
+    check_parameters,
+)
 from ..sample import require
-from ..sample.parameters import check_count, check_positive, is_number
 from ..sample.transformer import SampleTransformer
 from .density import fill_cube
 
@@ -97,6 +106,18 @@ class PhaseSpaceKDE(SampleTransformer):
     array([0., 0., 1., 0.], dtype=float32)
     """
 
+    _parameter_kinds = {
+        "n_bins": Integer(1, N_BINS_MAX),
+        "bandwidth": Positive(),
+        "half_width": Positive(),
+        "velocity_max": Positive(),
+        "log_stellar_mass_min": Number() | None,
+        "sampling_fraction": Interval("(0, 1]"),
+        "random_state": RandomState(),
+        "on_few": Choice(["zeros", "error"]),
+        "n_jobs": NJobs(),
+    }
+
     def __init__(
         self,
         *,
@@ -123,7 +144,7 @@ class PhaseSpaceKDE(SampleTransformer):
     def fit(self, X, y=None):
         """Check the parameters and the sample; there is nothing to learn."""
         require(X, "galaxies", by="PhaseSpaceKDE")
-        self._check(X.galaxies)
+        self._checked_parameters(X.galaxies)
         return self
 
     def transform(self, X):
@@ -145,18 +166,20 @@ class PhaseSpaceKDE(SampleTransformer):
         cubes : ndarray of float32 of shape (n_clusters, n_bins, n_bins, n_bins)
             The cube of a cluster is the same, bit by bit, in whatever batch.
         """
-        self._check(galaxies)
-        clusters, covariances = self._in_cells(galaxies)
+        parameters = self._checked_parameters(galaxies)
+        clusters, covariances = _in_cells(galaxies, parameters)
         able = [i for i, covariance in enumerate(covariances) if covariance is not None]
-        if self.on_few == "error" and len(able) < len(galaxies):
+        if parameters.on_few == "error" and len(able) < len(galaxies):
             self._refuse_few([cluster.shape[1] for cluster in clusters], able)
-        cubes = np.zeros((len(galaxies), *3 * [self.n_bins]), np.float32)
+        cubes = np.zeros((len(galaxies), *3 * [parameters.n_bins]), np.float32)
 
         def fill(rows):
             for i in rows:
-                fill_cube(cubes[i], clusters[i], self.bandwidth**2 * covariances[i])
+                fill_cube(
+                    cubes[i], clusters[i], parameters.bandwidth**2 * covariances[i]
+                )
 
-        n_threads = effective_n_jobs(self.n_jobs)
+        n_threads = effective_n_jobs(parameters.n_jobs)
         if n_threads == 1:
             fill(able)
             return cubes
@@ -178,60 +201,20 @@ class PhaseSpaceKDE(SampleTransformer):
         -------
         has_kernel : ndarray of bool of shape (n_clusters,)
         """
-        self._check(galaxies)
-        _, covariances = self._in_cells(galaxies)
+        parameters = self._checked_parameters(galaxies)
+        _, covariances = _in_cells(galaxies, parameters)
         return np.array([covariance is not None for covariance in covariances])
 
-    def _in_cells(self, galaxies):
-        """Of each cluster, the galaxies (3, n) in units of cells, and their covariance."""
-        members = self._members(galaxies)
-        half_sides = (self.half_width, self.half_width, self.velocity_max)
-        cells = [
-            members[name] * (self.n_bins / (2 * half_side)) + (self.n_bins - 1) / 2
-            for name, half_side in zip("yxv", half_sides, strict=True)
-        ]
-        bounds = members.offsets[1:-1]
-        clusters = np.split(np.array(cells, float).reshape(3, -1), bounds, axis=1)
-        return clusters, [_covariance(cluster) for cluster in clusters]
-
-    def _members(self, galaxies):
-        """Galaxies inside the cuts, and of these the part that is drawn."""
-        inside = np.hypot(galaxies["x"], galaxies["y"]) <= self.half_width
-        inside &= np.abs(galaxies["v"]) <= self.velocity_max
-        if self.log_stellar_mass_min is not None:
-            inside &= galaxies["log_stellar_mass"] >= self.log_stellar_mass_min
-        members = galaxies.select(inside)
-        if self.sampling_fraction == 1:
-            return members
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
-        return _draw(members, self.sampling_fraction, seed)
-
-    def _check(self, galaxies):
-        check_count(N_BINS_MAX, n_bins=self.n_bins)
-        check_positive(
-            bandwidth=self.bandwidth,
-            half_width=self.half_width,
-            velocity_max=self.velocity_max,
-        )
-        if not is_number(self.sampling_fraction) or not 0 < self.sampling_fraction <= 1:
+    def _checked_parameters(self, galaxies):
+        parameters = check_parameters(self)
+        least = parameters.log_stellar_mass_min
+        if least is not None and "log_stellar_mass" not in galaxies:
             raise ValueError(
-                f"sampling_fraction must be in (0, 1], got {self.sampling_fraction!r}."
+                f"log_stellar_mass_min={least!r} needs a column 'log_stellar_mass' "
+                f"(log10 of Msun/h), and the galaxies have {list(galaxies.columns)}. Add "
+                "it, or give log_stellar_mass_min=None."
             )
-        if str(self.on_few) not in ("zeros", "error"):
-            raise ValueError(f"on_few must be 'zeros' or 'error', got {self.on_few!r}.")
-        if self.log_stellar_mass_min is None:
-            return
-        if not is_number(self.log_stellar_mass_min):
-            raise ValueError(
-                "log_stellar_mass_min must be a number (log10 of Msun/h) or None, got "
-                f"{self.log_stellar_mass_min!r}."
-            )
-        if "log_stellar_mass" not in galaxies:
-            raise ValueError(
-                f"log_stellar_mass_min={self.log_stellar_mass_min!r} needs a column "
-                f"'log_stellar_mass' (log10 of Msun/h), and the galaxies have "
-                f"{list(galaxies.columns)}. Add it, or give log_stellar_mass_min=None."
-            )
+        return parameters
 
     def _refuse_few(self, n_members, able):
         few = np.setdiff1d(np.arange(len(n_members)), able)
@@ -241,6 +224,33 @@ class PhaseSpaceKDE(SampleTransformer):
             f"{GALAXIES_MIN} galaxies that do not lie in a plane. Drop these clusters, or "
             "give on_few='zeros', which leaves their cubes empty."
         )
+
+
+def _in_cells(galaxies, parameters):
+    """Galaxies of each cluster in units of cells, shape (3, n), and their covariances."""
+    members = _members(galaxies, parameters)
+    n_bins, half_width = parameters.n_bins, parameters.half_width
+    half_sides = (half_width, half_width, parameters.velocity_max)
+    cells = [
+        members[name] * (n_bins / (2 * half_side)) + (n_bins - 1) / 2
+        for name, half_side in zip("yxv", half_sides, strict=True)
+    ]
+    bounds = members.offsets[1:-1]
+    clusters = np.split(np.array(cells, float).reshape(3, -1), bounds, axis=1)
+    return clusters, [_covariance(cluster) for cluster in clusters]
+
+
+def _members(galaxies, parameters):
+    """Galaxies inside the cuts, and of these the part that is drawn."""
+    inside = np.hypot(galaxies["x"], galaxies["y"]) <= parameters.half_width
+    inside &= np.abs(galaxies["v"]) <= parameters.velocity_max
+    if parameters.log_stellar_mass_min is not None:
+        inside &= galaxies["log_stellar_mass"] >= parameters.log_stellar_mass_min
+    members = galaxies.select(inside)
+    if parameters.sampling_fraction == 1:
+        return members
+    seed = check_random_state(parameters.random_state).randint(2**31 - 1)
+    return _draw(members, parameters.sampling_fraction, seed)
 
 
 def _draw(galaxies, fraction, seed):
