@@ -4,9 +4,18 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from .cosmology import comoving_distance, get_cosmology, sky_to_plane
+from .parameters import (
+    Boolean,
+    EnergyBand,
+    Integer,
+    Names,
+    Number,
+    Positive,
+    ReadBy,
+    check_parameters,
+)
 from .sample import Ragged, require
 from .sample.columns import LARGEST, as_numbers
-from .sample.parameters import check_positive
 
 MEMBER_RADIUS_MAX = 1.25
 """Projected radius of the galaxies behind n_gal and sigma_v [Mpc/h]."""
@@ -25,30 +34,39 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
     """Measure ln S of scalar mass proxies (paper Table 2).
 
     =============== =============================================================
-    ``n_phot``      photons with projected radius R ≤ `half_width`
-    ``n_phot_500c`` photons with R ≤ `radius_factor` · R500c
-    ``n_gal``       galaxies with R ≤ 1.25 Mpc/h and \\|v\\| ≤ 2000 km/s that survive
-                    3σ clipping in v
+    ``n_phot``      photons in the `band` with projected radius R ≤ `half_width`
+    ``n_phot_500c`` photons in the `band` with R ≤ `radius_factor` · R500c
+    ``n_gal``       galaxies with R ≤ 1.25 Mpc/h, \\|v\\| ≤ 2000 km/s and enough stellar
+                    mass that survive 3σ clipping in v
     ``sigma_v``     gapper velocity dispersion of those galaxies [km/s]
     =============== =============================================================
 
     Parameters
     ----------
     proxies : sequence of str, default=("n_phot", "n_phot_500c", "n_gal", "sigma_v")
-        Which ones, in the order of the columns.
+        Proxies to measure, in the order of the columns.
     half_width : float, default=2.3
-        [comoving Mpc/h]
+        Radius of the aperture of ``n_phot`` [comoving Mpc/h].
     radius_factor : float, default=1.0
-        The paper's text counts inside R500c, its released code inside 2 R500c.
+        Radius of the aperture of ``n_phot_500c`` in units of R500c. The paper's text
+        counts inside R500c, its released code inside 2 R500c.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+        Turns angles into comoving lengths.
     with_redshift : bool, default=False
         Append the redshift as a last column, for
         ``EvrardProxyRegressor(redshift_column=-1)``.
+    band : (float, float), default=(0.5, 10.0)
+        Energies ``low <= E < high`` of the photons to count [keV]. This is the band of
+        `PhotonMapper`, so proxies and maps count the same photons.
+    log_stellar_mass_min : float or None, default=9.5
+        Lowest log10 of the stellar mass of a galaxy [Msun/h], the paper's cut. It applies
+        where the galaxies have a column ``log_stellar_mass``; galaxies without a value
+        (NaN) are left out. None counts galaxies of any mass.
 
     Notes
     -----
-    ``n_phot_500c`` is measured in the true R500c where the sample comes from a
-    simulation, and then knows more than an observer does.
+    If the sample comes from a simulation, ``n_phot_500c`` is counted inside the true
+    R500c, which an observer does not know.
 
     Examples
     --------
@@ -63,6 +81,16 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
     array(['n_phot', 'redshift'], dtype=object)
     """
 
+    _parameter_kinds = {
+        "proxies": Names(NEEDS),
+        "half_width": Positive(),
+        "radius_factor": Positive(),
+        "cosmology": ReadBy(get_cosmology),
+        "with_redshift": Boolean(),
+        "band": EnergyBand(),
+        "log_stellar_mass_min": Number() | None,
+    }
+
     def __init__(
         self,
         *,
@@ -71,12 +99,16 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         radius_factor=1.0,
         cosmology="WMAP7",
         with_redshift=False,
+        band=(0.5, 10.0),
+        log_stellar_mass_min=9.5,
     ):
         self.proxies = proxies
         self.half_width = half_width
         self.radius_factor = radius_factor
         self.cosmology = cosmology
         self.with_redshift = with_redshift
+        self.band = band
+        self.log_stellar_mass_min = log_stellar_mass_min
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -90,20 +122,20 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
 
     def fit(self, X, y=None):
         """Check the parameters and the sample; there is nothing to learn."""
-        self._require(X)
-        get_cosmology(self.cosmology)
+        self._checked_parameters(X)
         return self
 
     def transform(self, X):
-        """Natural logarithms of the proxies, ndarray of shape (n_clusters, k)."""
-        self._require(X)
+        """Return natural logarithms of the proxies, ndarray of shape (n_clusters, k)."""
+        parameters = self._checked_parameters(X)
+        names = parameters.proxies
         values = {}
-        if {"n_phot", "n_phot_500c"} & set(self.proxies):
-            values |= self._photon_counts(X)
-        if {"n_gal", "sigma_v"} & set(self.proxies):
-            values |= _galaxy_proxies(X.galaxies, self.proxies)
-        columns = [_log(values[name], name) for name in self.proxies]
-        if self.with_redshift:
+        if {"n_phot", "n_phot_500c"} & set(names):
+            values |= _photon_counts(X, parameters)
+        if {"n_gal", "sigma_v"} & set(names):
+            values |= _galaxy_proxies(X.galaxies, parameters)
+        columns = [_log(values[name], name) for name in names]
+        if parameters.with_redshift:
             columns.append(X.redshift)
         return np.column_stack(columns)
 
@@ -112,36 +144,11 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         names = [*self.proxies, *(["redshift"] if self.with_redshift else [])]
         return np.asarray(names, dtype=object)
 
-    def _require(self, X):
-        if isinstance(self.proxies, str) or not np.iterable(self.proxies):
-            raise ValueError(f"proxies must be a list of names, got {self.proxies!r}.")
-        unknown = [name for name in self.proxies if str(name) not in NEEDS]
-        if unknown or not len(self.proxies):
-            raise ValueError(
-                f"Unknown proxies {unknown} in proxies={self.proxies!r}; there are "
-                f"{list(NEEDS)}."
-            )
-        check_positive(half_width=self.half_width, radius_factor=self.radius_factor)
-        if not isinstance(self.with_redshift, bool | np.bool_):
-            raise ValueError(
-                f"with_redshift must be True or False, got {self.with_redshift!r}."
-            )
-        needs = dict.fromkeys(field for name in self.proxies for field in NEEDS[name])
-        require(X, *needs, by="ProxyMeasurer")
-
-    def _photon_counts(self, X):
-        distance = comoving_distance(X.redshift, self.cosmology)
-        apertures = {"n_phot": np.full(len(X), self.half_width)}
-        if "n_phot_500c" in self.proxies:
-            apertures["n_phot_500c"] = self.radius_factor * X.r500c
-        counts = {name: [] for name in apertures}
-        for block in X.photons.blocks():
-            photons = X.photons[block]
-            radius = _projected_radius(photons, X.center[block], distance[block])
-            for name, aperture in apertures.items():
-                inside = radius <= np.repeat(aperture[block], photons.lengths)
-                counts[name].append(photons.sum(inside))
-        return {name: np.concatenate(parts) for name, parts in counts.items()}
+    def _checked_parameters(self, X):
+        parameters = check_parameters(self)
+        needs = [field for name in parameters.proxies for field in NEEDS[name]]
+        require(X, *dict.fromkeys(needs), by="ProxyMeasurer")
+        return parameters
 
 
 def gapper_dispersion(velocity):
@@ -178,25 +185,29 @@ def gapper_dispersion(velocity):
 
 
 def clip_velocities(velocity, *, n_sigma=3.0, max_iterations=5):
-    """Velocities within so many standard deviations of their median, iterated.
+    """Drop velocities far from the median, again until none is left, and sort the rest.
 
     Parameters
     ----------
     velocity : array-like of shape (n_galaxies,)
-        [km/s]
+        Line-of-sight velocities [km/s].
     n_sigma : float, default=3
+        Largest distance from the median that is kept, in standard deviations.
     max_iterations : int, default=5
+        Rounds of clipping at most.
 
     Returns
     -------
     clipped : ndarray of shape (n_kept,)
-        Sorted.
+        The remaining velocities, in increasing order.
 
     Examples
     --------
     >>> clip_velocities([*range(-10, 11), 500.0]).max()
     np.float64(10.0)
     """
+    n_sigma = Positive().check("n_sigma", n_sigma)
+    max_iterations = Integer(0).check("max_iterations", max_iterations)
     velocity = _checked_velocity(velocity)
     galaxies = Ragged({"v": velocity}, [0, len(velocity)])
     return _clip_sorted(galaxies, n_sigma, max_iterations)["v"]
@@ -211,6 +222,23 @@ def _checked_velocity(velocity):
     return velocity
 
 
+def _photon_counts(X, parameters):
+    distance = comoving_distance(X.redshift, parameters.cosmology)
+    apertures = {"n_phot": np.full(len(X), parameters.half_width)}
+    if "n_phot_500c" in parameters.proxies:
+        apertures["n_phot_500c"] = parameters.radius_factor * X.r500c
+    low, high = parameters.band
+    counts = {name: [] for name in apertures}
+    for block in X.photons.blocks():
+        photons = X.photons[block]
+        in_band = (photons["energy"] >= low) & (photons["energy"] < high)
+        radius = _projected_radius(photons, X.center[block], distance[block])
+        for name, aperture in apertures.items():
+            inside = radius <= np.repeat(aperture[block], photons.lengths)
+            counts[name].append(photons.sum(inside & in_band))
+    return {name: np.concatenate(parts) for name, parts in counts.items()}
+
+
 def _projected_radius(photons, center, distance):
     x, y = sky_to_plane(
         photons["ra"], photons["dec"], *center.T, repeats=photons.lengths
@@ -218,15 +246,18 @@ def _projected_radius(photons, center, distance):
     return np.hypot(x, y) * np.repeat(distance, photons.lengths)
 
 
-def _galaxy_proxies(galaxies, names):
+def _galaxy_proxies(galaxies, parameters):
     member = np.hypot(galaxies["x"], galaxies["y"]) <= MEMBER_RADIUS_MAX
     member &= np.abs(galaxies["v"]) <= MEMBER_VELOCITY_MAX
+    least = parameters.log_stellar_mass_min
+    if least is not None and "log_stellar_mass" in galaxies:
+        member &= galaxies["log_stellar_mass"] >= least
     members = galaxies.select(member)
     order = np.lexsort((members["v"], members.cluster))
     members = Ragged({"v": members["v"][order].astype(float)}, members.offsets)
     members = _clip_sorted(members)
     values = {"n_gal": members.lengths}
-    if "sigma_v" in names:
+    if "sigma_v" in parameters.proxies:
         values["sigma_v"] = _gapper_of_sorted(members)
     return values
 

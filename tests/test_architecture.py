@@ -28,7 +28,7 @@ ARROWS = {
     "datasets": {"sample", "cosmology"},
     "maps": {"sample", "cosmology", "domain", "parameters"},
     "phase_space": {"sample", "cosmology", "parameters"},
-    "proxies": {"sample", "cosmology"},
+    "proxies": {"sample", "cosmology", "parameters"},
     "model_selection": {"sample", "cosmology"},
     "regressors": {
         "sample",

@@ -91,6 +91,7 @@ CONTRACT = {
         "radius_factor": 1.0,
         "cosmology": "WMAP7",
         "with_redshift": False,
+        "band": (0.5, 10.0),
     },
     "EvrardProxyRegressor": {
         "redshift_column": None,

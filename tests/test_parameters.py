@@ -32,7 +32,6 @@ from skcluster.parameters import (
 )
 
 NOT_YET = {
-    "ProxyMeasurer",
     "EvrardProxyRegressor",
     "XrayCNNRegressor",
     "JointCNNRegressor",

@@ -1,17 +1,25 @@
 """Scalar proxies against closed forms, slow loops and astropy.stats."""
 
+
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.cosmology import WMAP7, Planck18
 from astropy.stats import sigma_clip
+from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from skcluster import ClusterSample, ProxyMeasurer, gapper_dispersion
+from skcluster import (
+    ClusterSample,
+    PhotonMapper,
+    ProxyMeasurer,
+    gapper_dispersion,
+    read_photons,
+)
 from skcluster.proxies import clip_velocities
 
 velocities = arrays(float, st.integers(2, 30), elements=st.floats(-4000, 4000))
@@ -23,7 +31,7 @@ def measured(sample, *names, **parameters):
 
 
 def projected_radii(sample, cosmology=WMAP7):
-    """Radius of each cluster's photons [Mpc/h] by astropy, one cluster at a time."""
+    """Radius of each cluster's photons from 0.5 to 10 keV [Mpc/h] by astropy."""
     for i, (redshift, center) in enumerate(
         zip(sample.redshift, sample.center, strict=True)
     ):
@@ -31,7 +39,8 @@ def projected_radii(sample, cosmology=WMAP7):
         sky = SkyCoord(photons["ra"], photons["dec"], unit="deg")
         angle = sky.separation(SkyCoord(*center, unit="deg")).rad
         distance = cosmology.comoving_distance(redshift).value * cosmology.h
-        yield distance * np.tan(angle)
+        in_band = (photons["energy"] >= 0.5) & (photons["energy"] < 10)
+        yield distance * np.tan(angle[in_band])
 
 
 def members(galaxies, radius_max=1.25, speed_max=2000.0):
@@ -137,6 +146,50 @@ def test_apertures_and_cosmology_are_parameters(sample):
     assert_allclose(n_phot_500c, expected)
 
 
+def test_photons_outside_of_the_band_are_not_counted():
+    energy = np.repeat(
+        [0.29, 10.0, 25.0, 0.5, 1.5, 9.99], [500, 500, 400, 100, 300, 100]
+    )
+    photons = {"ra": np.full(1900, 10.0), "dec": np.zeros(1900), "energy": energy}
+    sample = ClusterSample([0.2], center=[[10.0, 0.0]], r500c=[0.6], photons=[photons])
+    names = ("n_phot", "n_phot_500c")
+    assert_allclose(measured(sample, *names), [[500], [500]])
+    assert_allclose(measured(sample, *names, band=(0.5, 1.5)), [[100], [100]])
+    assert_allclose(measured(sample, *names, band=(0.0, np.inf)), [[1900], [1900]])
+
+
+def test_bands_that_partition_a_range_share_its_photons(sample):
+    bands = [(0.5, 1.2), (1.2, 2.0), (2.0, 10.0)]
+    parts = [measured(sample, "n_phot", band=band) for band in bands]
+    assert_allclose(np.sum(parts, axis=0), measured(sample, "n_phot"))
+
+
+def test_a_proxy_counts_the_photons_of_the_map(sample):
+    # One circle lies around the map's square, and one inside of it.
+    bands = [(0.5, 2.0), (2.0, 7.0)]
+    total = PhotonMapper(bands=bands, n_pixels=8).transform(sample).maps
+    total = np.asarray(total).sum(axis=(2, 3)).T
+    for counted, band in zip(total, bands, strict=True):
+        (around,) = measured(sample, "n_phot", half_width=2.3 * 2**0.5, band=band)
+        (inside,) = measured(sample, "n_phot", half_width=2.3, band=band)
+        assert (np.round(inside) <= counted).all()
+        assert (counted <= np.round(around)).all()
+
+
+def test_efeds_photons_are_counted_in_the_band_of_the_network(data_folder):
+    path = data_folder / "efeds" / "efeds_example_events.fits"
+    center, redshift = (140.3385, 3.2906), 0.333
+    events = Table.read(path)
+    sky = SkyCoord(events["RA"], events["DEC"], unit="deg")
+    angle = sky.separation(SkyCoord(*center, unit="deg")).rad
+    radius = WMAP7.comoving_distance(redshift).value * WMAP7.h * np.tan(angle)
+    in_band = (events["PI"] >= 500) & (events["PI"] < 10_000)
+    assert ((radius <= 2.3).sum(), (in_band & (radius <= 2.3)).sum()) == (5035, 4097)
+    sample = ClusterSample([redshift], center=[center], photons=[read_photons(path)])
+    assert_allclose(measured(sample, "n_phot"), [[4097]])
+    assert_allclose(measured(sample, "n_phot", band=(0.0, np.inf)), [[5035]])
+
+
 def test_a_photon_anywhere_else_on_the_sky_is_outside():
     photons = {"ra": [10.0, 190.0, 100.0], "dec": [0.0, 0.0, 80.0], "energy": [1.0] * 3}
     sample = ClusterSample([0.2], center=[[10.0, 0.0]], photons=[photons])
@@ -167,6 +220,21 @@ def test_galaxies_on_a_cut_are_members():
     assert_allclose(
         measured(sample, "n_gal", "sigma_v").ravel(), [2, 2000 * np.pi**0.5]
     )
+
+
+def test_galaxies_below_the_papers_stellar_mass_are_not_members():
+    masses = [9.5, 9.49, 11.0, np.nan, 10.0]
+    velocity = [-100.0, 1.0, 100.0, 2.0, 0.0]
+    galaxies = {"x": [0.0] * 5, "y": [0.0] * 5, "v": velocity}
+    without = ClusterSample([0.2], galaxies=[galaxies])
+    sample = ClusterSample([0.2], galaxies=[{**galaxies, "log_stellar_mass": masses}])
+    names = ("n_gal", "sigma_v")
+    kept = [[3], [textbook_gapper([-100.0, 0.0, 100.0])]]
+    assert_allclose(measured(sample, *names), kept)
+    every = [[5], [textbook_gapper(velocity)]]
+    assert_allclose(measured(without, *names), every)
+    assert_allclose(measured(sample, *names, log_stellar_mass_min=None), every)
+    assert_allclose(measured(sample, "n_gal", log_stellar_mass_min=10.5), [[1]])
 
 
 @given(st.lists(st.integers(0, 59), min_size=1, max_size=8))
@@ -233,8 +301,16 @@ def test_only_the_fields_of_the_asked_proxies_are_needed(sample):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"proxies": ("n_phot", "T")}, r"Unknown proxies \['T'\].*'n_phot_500c'"),
-        ({"proxies": ()}, r"proxies=\(\); there are"),
+        (
+            {"proxies": ("n_phot", "T")},
+            r"proxies must be a list of names out of .*'n_phot_500c'.*got .*'T'",
+        ),
+        ({"proxies": ()}, r"proxies must be a list of names out of .*got \(\)\."),
+        ({"proxies": "n_gal"}, r"got 'n_gal'\. Give a list: \['n_gal'\]"),
+        ({"band": (0.5, 0.5)}, r"band must be a pair \(low, high\) in keV"),
+        ({"band": (500, 10_000)}, r"\(500, 10000\) looks like eV.*keV: \(0.5, 10\)"),
+        ({"with_redshift": "no"}, "with_redshift must be True or False, got 'no'"),
+        ({"log_stellar_mass_min": "9.5"}, "must be a finite number or None, got '9.5'"),
         ({"half_width": 0}, "half_width must be a positive number, got 0"),
         ({"radius_factor": np.nan}, "radius_factor must be a positive number, got nan"),
         ({"cosmology": "WMAP8"}, "Unknown cosmology 'WMAP8'"),
