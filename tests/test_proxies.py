@@ -1,6 +1,5 @@
 """Scalar proxies against closed forms, slow loops and astropy.stats."""
 
-
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
