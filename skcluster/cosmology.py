@@ -184,25 +184,47 @@ def sky_to_plane(ra, dec, center_ra, center_dec, *, repeats=None):
             np.repeat(value, repeats) for value in (center_ra, center_dec, sin0, cos0)
         )
     # The same formulas in the differences d - d0 and a - a0, which lose no digits and,
-    # where all are small, need no sine.
+    # where all are small, need no sine. In place, because this is most of a map's time.
     sin, versine = _sin_versine(np.radians(np.asarray(dec, float)) - center_dec)
     sin_ra, versine_ra = _sin_versine(np.radians(np.asarray(ra, float) - center_ra))
-    cos_dec = cos0 * (1 - versine) - sin0 * sin
-    w = 1 - versine - cos_dec * cos0 * versine_ra
+    cos = 1 - versine
+    cos_dec = cos0 * cos - sin0 * sin
+    w = cos - cos_dec * cos0 * versine_ra
     # The cosine of 90 degrees is 6e-17 in floating point.
-    w = np.where(w > 1e-15, w, np.nan)
-    return -cos_dec * sin_ra / w, (sin + cos_dec * sin0 * versine_ra) / w
+    if not np.min(w, initial=1) > 1e-15:
+        w = np.where(w > 1e-15, w, np.nan)
+    versine_ra *= sin0
+    versine_ra *= cos_dec
+    sin += versine_ra
+    sin_ra *= -cos_dec
+    return sin_ra / w, sin / w
+
+
+SMALL_ANGLE = 0.05
+"""Below it [rad] the series of the sine and versine end in the last digit of float64."""
+SIN_SERIES = (-1 / 5040, 1 / 120, -1 / 6)
+VERSINE_SERIES = (-1 / 40320, 1 / 720, -1 / 24, 1 / 2)
 
 
 def _sin_versine(angle):
     """sin a and 1 - cos a [rad], by their series where all angles are below 3 degrees."""
-    if angle.size and max(angle.max(), -angle.min()) < 0.05:
+    angle = np.asarray(angle)
+    if angle.size and max(angle.max(), -angle.min()) < SMALL_ANGLE:
         square = angle * angle
-        sin = angle * (1 - square / 6 * (1 - square / 20 * (1 - square / 42)))
-        return sin, square / 2 * (
-            1 - square / 12 * (1 - square / 30 * (1 - square / 56))
-        )
+        sin = _polynomial(square, SIN_SERIES)
+        sin += 1
+        sin *= angle
+        return sin, _polynomial(square, VERSINE_SERIES)
     return np.sin(angle), 2 * np.sin(angle / 2) ** 2
+
+
+def _polynomial(x, coefficients):
+    """Sum of c_k x^k without a constant, from the highest power to the first."""
+    total = x * coefficients[0]
+    for coefficient in coefficients[1:]:
+        total += coefficient
+        total *= x
+    return total
 
 
 def plane_to_sky(x, y, center_ra, center_dec):

@@ -1,6 +1,7 @@
 """Photon list → network input: counts in bands, redshift trend removed, logarithm."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -329,33 +330,40 @@ def _count(photons, center, distance, parameters):
     bands, n_pixels, lengths = parameters.bands, parameters.n_pixels, photons.lengths
     x, y = sky_to_plane(photons["ra"], photons["dec"], *center.T, repeats=lengths)
     per_radian = np.repeat(distance * n_pixels / (2 * parameters.half_width), lengths)
-    column = np.floor(x * per_radian + n_pixels / 2)
-    row = np.floor(y * per_radian + n_pixels / 2)
+    column = x * per_radian + n_pixels / 2
+    row = y * per_radian + n_pixels / 2
     inside = (row >= 0) & (row < n_pixels) & (column >= 0) & (column < n_pixels)
-    pixel = (row[inside] * n_pixels + column[inside]).astype(np.int64)
-    pixel += photons.cluster[inside] * (len(bands) * n_pixels**2)
+    inside = np.flatnonzero(inside)
+    bounds = np.searchsorted(inside, photons.offsets)
+    # Short integers are sorted without a comparison, in a tenth of the time.
+    kind = np.min_scalar_type(n_pixels**2 - 1)
+    pixel = row[inside].astype(kind)
+    pixel *= kind.type(n_pixels)
+    pixel += column[inside].astype(kind)
     energy = photons["energy"][inside]
-    filled = np.concatenate(
-        [
-            pixel[(energy >= low) & (energy < high)] + i * n_pixels**2
-            for i, (low, high) in enumerate(bands)
-        ]
-    )
+    maps = [
+        _counted(pixel, (energy >= low) & (energy < high), bounds, n_pixels)
+        for low, high in bands
+    ]
     geometry = MapGeometry(
         bands, parameters.half_width, cosmology_name(parameters.cosmology)
     )
-    return _maps_of_pixels(filled, len(center), n_pixels, geometry)
+    map_shape = (len(bands), n_pixels, n_pixels)
+    return SparseMaps(sparse.hstack(maps, format="csr"), map_shape, geometry)
 
 
-def _maps_of_pixels(filled, n_clusters, n_pixels, geometry):
-    """Maps of the photons whose flat pixel numbers are given, in any order."""
-    n_bands = len(geometry.bands)
-    size = n_bands * n_pixels**2
-    # Most of the time goes into this sort, and short integers sort faster.
-    filled = filled.astype(np.min_scalar_type(n_clusters * size))
-    filled, counts = np.unique(filled, return_counts=True)
-    filled = filled.astype(np.int64)
-    indptr = np.searchsorted(filled, np.arange(n_clusters + 1) * size)
-    parts = (counts.astype(np.float32), (filled % size).astype(np.int32), indptr)
-    rows = sparse.csr_array(parts, shape=(n_clusters, size))
-    return SparseMaps(rows, (n_bands, n_pixels, n_pixels), geometry)
+def _counted(pixel, chosen, bounds, n_pixels):
+    """Counts in the pixels of one band, as a sparse array with a row per cluster."""
+    chosen = np.flatnonzero(chosen)
+    pixel, bounds = pixel[chosen], np.searchsorted(chosen, bounds)
+    for start, stop in pairwise(bounds.tolist()):
+        pixel[start:stop].sort(kind="stable")
+    is_new = np.ones(len(pixel) + 1, bool)
+    np.not_equal(pixel[1:], pixel[:-1], out=is_new[1:-1])
+    is_new[bounds] = True
+    first = np.flatnonzero(is_new)  # and, as the last one, the end
+    counts, indptr = np.diff(first).astype(np.float32), np.searchsorted(first, bounds)
+    filled = pixel[first[:-1]].astype(np.int32)
+    return sparse.csr_array(
+        (counts, filled, indptr), shape=(len(bounds) - 1, n_pixels**2)
+    )
