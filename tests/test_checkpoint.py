@@ -27,7 +27,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, StepLR
 
 from skcluster import XrayCNNRegressor
 from skcluster.comparison import compare_estimators
-from skcluster.durable_file import remove_leftovers, replace_file
+from skcluster.io.atomic import remove_leftovers, replace_file
 from skcluster.regressors import checkpoint as checkpoints
 from skcluster.regressors.checkpoint import checkpoint_path
 

@@ -334,7 +334,9 @@ def test_a_model_without_a_mapper_is_refused(survey, tmp_path, capsys):
 
 def test_a_table_of_no_known_format_is_refused_before_the_work(survey, model, capsys):
     line = refused(capsys, "predict", model, survey, "-o", "masses.txt")
-    assert "masses.txt is no table of a known format; its name must end in .csv" in line
+    assert (
+        "masses.txt is not a table of a known format; its name must end in .csv" in line
+    )
 
 
 def test_traceback_on_request(model):

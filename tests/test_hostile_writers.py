@@ -137,7 +137,10 @@ def written(kind, path):
 
 @pytest.mark.parametrize("kind", ["maps", "photons"])
 def test_places_where_nothing_can_be_written_are_named(tmp_path, kind):
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere for a\.fits"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"nowhere.a\.fits cannot be written: there is no folder .*nowhere",
+    ):
         written(kind, tmp_path / "nowhere" / "a.fits")
     with pytest.raises(FileExistsError, match=r"already a .* It is a folder"):
         written(kind, tmp_path)
@@ -182,7 +185,7 @@ def test_an_error_leaves_an_old_sample_as_it_was(tmp_path):
     before = content_of(tmp_path)
     galaxies = {"x": [0.1], "y": [0.0], "v": [1.0], "who": ["é"]}
     broken = sample_of(galaxies=[galaxies] * 2, name=["a", "b"])
-    with pytest.raises(ValueError, match="'who' has letters that FITS has not"):
+    with pytest.raises(ValueError, match="'who' has letters that FITS does not have"):
         write_sample(tmp_path, broken, overwrite=True)
     with pytest.raises(ValueError, match="'odd' is of type complex128"):
         write_sample(tmp_path, sample_of(), overwrite=True, odd=[1j, 2j])

@@ -31,7 +31,7 @@ from skcluster import (
     read_header,
     save_model,
 )
-from skcluster.durable_file import replaced_at_a_stroke
+from skcluster.io.atomic import atomic_replace
 from skcluster.persistence.archive import pack, read_members
 from skcluster.persistence.description import describe, parts
 from skcluster.persistence.header import FORMAT, HEADER, PACKAGES
@@ -445,14 +445,14 @@ def test_a_file_and_its_name_are_on_the_disk_before_save_returns(stored, monkeyp
 
 def test_a_relative_path_is_replaced_where_it_was(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with replaced_at_a_stroke("model.skops") as file:
+    with atomic_replace("model.skops") as file:
         file.write(b"whole")
     assert (tmp_path / "model.skops").read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize("name", ["model.skops", "é" * 127])
 def test_a_part_tells_what_it_is_a_part_of(tmp_path, name):
-    with replaced_at_a_stroke(tmp_path / name):
+    with atomic_replace(tmp_path / name):
         (part,) = os.listdir(tmp_path)
     assert part.startswith(name[:100])
     assert part.endswith(".part")

@@ -151,9 +151,10 @@ def _show_fold(name, done, n_folds, seconds):
 
 def _write(folder, comparison, survey):
     from .. import PhotonMapper
+    from ..io.table_writing import write_table
     from ..plotting import MassPredictionDisplay, PhotonMapDisplay
 
-    comparison.table.write(folder / "table.csv", overwrite=True)
+    write_table(folder / "table.csv", comparison.table)
     sample, log_mass = survey.sample, survey.log_mass
     examples = _examples(log_mass, sample.redshift)
     maps = PhotonMapper(n_pixels=64).transform(sample[examples])

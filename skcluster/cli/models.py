@@ -227,8 +227,10 @@ def add_predict(commands):
 
 def predict(arguments):
     """Print a table of masses; clusters without photons in the map get none."""
+    from ..io.table_writing import check_table_path, write_table
+
     if arguments.output:
-        _check_table_name(arguments.output)
+        check_table_path(arguments.output)
         _make_folder_of(arguments.output)
     quantiles = _quantiles(arguments.quantiles)
     model = load_photon_model(arguments.model)
@@ -238,19 +240,9 @@ def predict(arguments):
         model, sample, quantiles=quantiles, beta=arguments.prior_beta
     )
     if arguments.output:
-        table.write(arguments.output, overwrite=True)
+        write_table(arguments.output, table)
     print_table(table, as_json=arguments.json)
     return exit_code(table)
-
-
-def _check_table_name(path):
-    from ..io.tables import FORMATS
-
-    if Path(path).suffix.lower() not in FORMATS:
-        raise ValueError(
-            f"{path} is no table of a known format; its name must end in "
-            f"{', '.join(FORMATS)}."
-        )
 
 
 def _make_folder_of(path):

@@ -10,6 +10,8 @@ import numpy as np
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
+from ..io.atomic import replace_file
+
 FILE_NAME = "chandra_clusterList.npy"
 URL = (
     "https://raw.githubusercontent.com/shergreen/xray-mass-estimation/"
@@ -111,9 +113,7 @@ def _download(path):
         ) from error
     _verify(content, URL)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_bytes(content)
-    part.replace(path)
+    replace_file(path, content)
 
 
 def _verify(content, origin):

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 from sklearn.utils.validation import check_is_fitted
 
-from ..durable_file import replaced_at_a_stroke
+from ..io.atomic import atomic_replace
 
 FORMAT, VERSION = "skcluster proxy covariance", 1
 MODEL = (
@@ -136,7 +136,7 @@ def write_covariance(table, path):
     _check(table, "The table")
     text = io.StringIO()
     table.write(text, format="ascii.ecsv")
-    with replaced_at_a_stroke(path) as file:
+    with atomic_replace(path) as file:
         file.write(text.getvalue().encode())
 
 

@@ -4,18 +4,28 @@ Inside, angles are degrees, energies keV, lengths comoving Mpc/h and velocities 
 as plain numbers; what a file calls its columns and which units it uses stops here.
 """
 
-from .galaxies import read_galaxies
-from .limits import unpack_limit
-from .maps import write_maps
-from .photons import read_photons, write_photons
-from .samples import read_sample, write_sample
+import importlib
 
-__all__ = [
-    "read_galaxies",
-    "read_photons",
-    "read_sample",
-    "unpack_limit",
-    "write_maps",
-    "write_photons",
-    "write_sample",
-]
+_MODULE_OF_NAME = {
+    "read_photons": "photons",
+    "write_photons": "photons",
+    "read_galaxies": "galaxies",
+    "read_sample": "samples",
+    "write_sample": "samples",
+    "write_maps": "maps",
+    "unpack_limit": "limits",
+}
+
+__all__ = [*_MODULE_OF_NAME]
+
+
+def __getattr__(name):
+    # Models and checkpoints are written by `io.atomic`, which needs no astropy.
+    if name not in _MODULE_OF_NAME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_MODULE_OF_NAME[name]}", __name__)
+    return getattr(module, name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,8 @@ from astropy.io import fits
 from ..cosmology import comoving_distance, get_cosmology
 from ..sample import half_width_of
 from ..sample.checks import checked_center, checked_redshift
-from .whole_files import check_is_free, header_of, printable, written_whole
+from .atomic import check_is_free
+from .fits_writing import header_of, header_text, write_fits
 
 
 def write_maps(
@@ -118,8 +119,7 @@ def write_maps(
                 cards["E_MIN"] = (energies[band][0], "[keV]")
                 cards["E_MAX"] = (energies[band][1], "[keV]")
             hdus.append(fits.ImageHDU(pixels, header_of(cards), key, ver=band + 1))
-    with written_whole(path) as partial:
-        hdus.writeto(partial, overwrite=True)
+    write_fits(path, hdus)
 
 
 def _cosmology_of(maps):
@@ -179,7 +179,7 @@ def _checked_bands(key, image):
 def _primary_cards(center, redshift, half_width, name):
     cards = {"CREATOR": "skcluster"}
     if name is not None:
-        cards["OBJECT"] = printable(name)
+        cards["OBJECT"] = header_text(name)
     cards["RA_OBJ"], cards["DEC_OBJ"] = (float(angle) for angle in center)
     cards["REDSHIFT"] = float(redshift)
     cards["HALFWID"] = (float(half_width), "half the side [comoving Mpc/h]")

@@ -3,15 +3,10 @@
 import numpy as np
 
 from ..sample.checks import checked_center, checked_photons, checked_redshift
+from .atomic import check_is_free
 from .event_table import find_event_table
 from .fits_files import opened_fits
-from .whole_files import (
-    check_is_free,
-    fits_table,
-    header_of,
-    printable,
-    written_whole,
-)
+from .fits_writing import fits_table, header_of, header_text, write_fits
 
 ORIGINS = range(128)
 PHOTON_UNITS = {"ra": "deg", "dec": "deg", "energy": "keV"}
@@ -126,17 +121,21 @@ def write_photons(
     ...     read_photons(Path(folder, "a.fits.gz"))["origin"]
     array([2], dtype=int8)
     """
-    columns = checked_photons([photons]).columns
+    table = photon_table(photons, center=center, redshift=redshift, name=name)
     check_is_free(path, overwrite)
+    write_fits(path, table)
+
+
+def photon_table(photons, *, center=None, redshift=None, name=None):
+    """Return photons as the table of a FITS file; see `write_photons`."""
+    columns = checked_photons([photons]).columns
     cards = {"CREATOR": "skcluster"}
     if name is not None:
-        cards["OBJECT"] = printable(name)
+        cards["OBJECT"] = header_text(name)
     if center is not None:
         cards["RA_OBJ"], cards["DEC_OBJ"] = checked_center([center], 1)[0].tolist()
     if redshift is not None:
         cards["REDSHIFT"] = checked_redshift([redshift])[0]
-    table = fits_table(
+    return fits_table(
         columns, PHOTON_UNITS, header_of(cards), extname="EVENTS", spell=str.upper
     )
-    with written_whole(path) as partial:
-        table.writeto(partial, overwrite=True)

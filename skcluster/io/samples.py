@@ -11,18 +11,12 @@ from astropy.table import Table
 from sklearn.utils import Bunch
 
 from ..sample import ClusterSample
+from .atomic import check_is_free, files_written_together
 from .broken_files import named_if_unfit
+from .fits_writing import fits_table, header_of, storable
 from .galaxies import read_galaxies
-from .photons import read_photons, write_photons
+from .photons import photon_table, read_photons
 from .tables import column_with_gaps, complete_column, find_column, read_table
-from .whole_files import (
-    check_is_free,
-    fits_table,
-    header_of,
-    storable,
-    written_folder,
-    written_whole,
-)
 
 SCALARS = ("redshift", "ra", "dec", "r500c", "field_radius", "name")
 BOX = ("x", "y", "z")
@@ -244,7 +238,7 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
     for name in reversed(names):
         check_is_free(directory / name, overwrite)
     started = time.perf_counter()
-    with written_folder(directory, names) as partial:
+    with files_written_together(directory, names) as partial:
         for i in range(len(sample)):
             _write_lists(partial, table[i], sample[i])
             if verbose > 0 and time.perf_counter() - started > QUIET_SECONDS:
@@ -319,11 +313,11 @@ def _write_lists(folder, row, cluster):
         "name": None if cluster.name is None else cluster.name[0],
     }
     if cluster.photons is not None:
-        write_photons(folder / row["photons"], cluster.photons.columns, **about)
+        photons = photon_table(cluster.photons.columns, **about)
+        photons.writeto(folder / row["photons"])
     if cluster.galaxies is not None:
         cards = {"CREATOR": "skcluster"}
         cards["COMMENT"] = "x West, y North: comoving Mpc/h; v: km/s"
         columns, units = cluster.galaxies.columns, {"v": "km/s"}
         table = fits_table(columns, units, header_of(cards), extname="GALAXIES")
-        with written_whole(folder / row["galaxies"]) as partial:
-            table.writeto(partial, overwrite=True)
+        table.writeto(folder / row["galaxies"])

@@ -10,7 +10,7 @@ import zipfile
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
-from ..durable_file import replaced_at_a_stroke
+from ..io.atomic import atomic_replace
 from .archive import damaged, pack
 from .description import default_parameters, parts
 from .header import (
@@ -70,7 +70,7 @@ default=None
     if not isinstance(model, BaseEstimator):
         raise TypeError(f"save_model stores estimators, got {type(model).__name__}.")
     header = make_header(model, folds=folds, notes=notes)
-    with replaced_at_a_stroke(path) as file:
+    with atomic_replace(path) as file:
         members = _dump(skops_io, {"model": model})
         file.write(pack({HEADER: pack_header(header, members), **members}))
 

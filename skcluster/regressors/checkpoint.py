@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
-from ..durable_file import remove_leftovers, replace_file, try_to_write
+from ..io.atomic import remove_leftovers, replace_file, try_to_write
 from .mass_net import plain_history
 
 FORMAT = 1

@@ -1,0 +1,302 @@
+"""Write files atomically: after a kill, a full disk or a power cut, the old or the new one.
+
+Everything that skcluster stores goes through this module: models, checkpoints, tables,
+photon lists, maps and folders of samples. The new content is written into a partial file
+beside the old one, reaches the disk, and only then takes its name.
+
+As with an ordinary write, a new file has the permissions that the umask gives, a replaced
+one keeps its own, a symbolic link stays a link (the file that it points to is replaced),
+and devices and pipes such as ``/dev/stdout`` are written to, not replaced.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+NEW_FILE_MODE = 0o666  # before the umask
+MANY_FILES = 16
+READ_WRITE_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+@contextlib.contextmanager
+def atomic_replace(path):
+    """Open a file that takes the place of another one once all of it is on the disk.
+
+    Parameters
+    ----------
+    path : str, bytes or path-like
+
+    Yields
+    ------
+    file : binary file
+        In the folder of the file to replace; it is gone if anything fails.
+
+    Raises
+    ------
+    OSError
+        The folder is missing or read-only, or the disk is full. The message names the
+        path, and the old file is unchanged.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "numbers.txt")
+    ...     with atomic_replace(path) as file:
+    ...         print(file.write(b"1 2 3"), os.path.exists(path))
+    ...     print(os.path.getsize(path))
+    5 False
+    5
+    """
+    path = Path(os.fsdecode(path))
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        with _replacing(path) as file:
+            yield file
+    except OSError as error:
+        raise OSError(
+            error.errno or errno.EIO,
+            f"{path} cannot be written: {_reason(error, path)}. What was there before "
+            "is unchanged.",
+        ) from error
+
+
+def replace_file(path, content):
+    """Write bytes as the complete content of a file, atomically.
+
+    A killed process may leave a partial file, which `remove_leftovers` tells from one
+    that is still being written.
+
+    Parameters
+    ----------
+    path : str, bytes or path-like
+    content : bytes
+    """
+    with _replacing(Path(os.fsdecode(path))) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def files_written_together(directory, names):
+    """Open a partial folder for the named files, which then move into a directory.
+
+    Until all of them are on the disk, the directory is as it was, or not there. Each is
+    then replaced atomically, in the order of `names`: last comes the one that refers to
+    the others.
+
+    Parameters
+    ----------
+    directory : str, bytes or path-like
+        Made if it is not there.
+    names : sequence of str
+        Paths relative to the directory.
+
+    Yields
+    ------
+    partial : Path
+        Write the files here, under their names.
+    """
+    directory = Path(os.fsdecode(directory))
+    made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory, prefix=".partial-") as partial:
+            parents = dict.fromkeys(Path(name).parent for name in names)
+            for parent in parents:
+                Path(partial, parent).mkdir(exist_ok=True)
+            yield Path(partial)
+            _sync_files([Path(partial, name) for name in names])
+            for parent in parents:
+                (directory / parent).mkdir(exist_ok=True)
+            for name in names:
+                _move(Path(partial, name), directory / name)
+            for parent in parents:
+                _sync_folder(directory / parent)
+    except BaseException as error:
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError):
+            reason = error.strerror or error
+            raise OSError(
+                error.errno or errno.EIO, f"{directory} cannot be written ({reason})."
+            ) from error
+        raise
+
+
+def check_is_free(path, overwrite):
+    """Refuse a path that is a folder, or a file that may not be replaced."""
+    path = Path(os.fsdecode(path))
+    if path.is_dir() or (path.is_file() and not overwrite):
+        raise FileExistsError(
+            f"There is already a {path}. "
+            + ("It is a folder." if path.is_dir() else "Give overwrite=True.")
+        )
+
+
+def try_to_write(path, size):
+    """Write and remove a file of `size` bytes beside a path, to see an error now.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made if it is not there.
+    size : int
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Random bytes, because some file systems store zeros in no space.
+    with _partial_file(_resolved(path)) as file:
+        file.write(os.urandom(size))
+        _to_the_disk(file)
+
+
+def remove_leftovers(path):
+    """Remove what dead processes left half-written beside a path.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    if fcntl is None:
+        return
+    path = _resolved(path)
+    ours = re.compile(re.escape(_prefix(path)) + r"\w+\.part")
+    for partial in path.parent.glob("*.part"):
+        if not ours.fullmatch(partial.name):
+            continue
+        with contextlib.suppress(OSError), open(partial, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            partial.unlink()
+
+
+@contextlib.contextmanager
+def _replacing(path):
+    """Open the partial file of a path, and replace the path at the end."""
+    path, mode = _resolved(path), None
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode
+    if mode is not None and not stat.S_ISREG(mode):
+        # A device or a pipe: there is nothing to replace.
+        with open(path, "wb") as file:
+            yield file
+        return
+    with _partial_file(path, None if mode is None else stat.S_IMODE(mode)) as file:
+        yield file
+        _to_the_disk(file)
+        os.replace(file.name, path)
+        _sync_folder(path.parent)
+
+
+def _resolved(path):
+    """Return the absolute path of the file itself, behind all symbolic links."""
+    real = Path(os.path.realpath(path))
+    # The links of /dev/stdout lead to a pipe, which has no path.
+    return real if real.exists() or not os.path.exists(path) else Path(path)
+
+
+def _prefix(path):
+    """Return the start of the names of a file's partial files."""
+    # Names may have 255 bytes.
+    return os.fsdecode(os.fsencode(path.name)[:200]) + "."
+
+
+@contextlib.contextmanager
+def _partial_file(path, mode=None):
+    """Open a locked file beside a path, and remove it at the end."""
+    handle, partial = _new_partial_file(path, mode)
+    try:
+        # While this second handle is open, `remove_leftovers` sees the lock.
+        lock = os.dup(handle)
+        try:
+            with open(handle, "wb") as file:
+                # An open file has a number for a name.
+                file.raw.name = partial
+                yield file
+        finally:
+            os.close(lock)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+
+
+def _new_partial_file(path, mode):
+    """Create and lock a file whose name says what it is a part of."""
+    while True:
+        partial = str(path.parent / f"{_prefix(path)}{secrets.token_hex(4)}.part")
+        try:
+            new_mode = NEW_FILE_MODE if mode is None else mode
+            handle = os.open(partial, READ_WRITE_NEW, new_mode)
+        except FileExistsError:
+            continue
+        if mode is not None:
+            os.chmod(partial, mode)
+        # Where there are no locks, nothing is taken for a leftover either.
+        if fcntl is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.path.exists(partial):
+            return handle, partial
+        # Another process took it for a leftover before it was locked.
+        os.close(handle)
+
+
+def _to_the_disk(file):
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
+
+
+def _sync_files(paths):
+    """Make files reach the disk; many small ones at once, which is much faster."""
+    if len(paths) > MANY_FILES and hasattr(os, "sync"):
+        os.sync()
+    for path in paths:
+        with open(path, "rb+") as file:
+            os.fsync(file.fileno())
+
+
+def _sync_folder(folder):
+    """Make a replacement outlast a power cut, where folders can be synchronized."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def _move(partial, path):
+    """Put a file that is on the disk in the place of another one."""
+    target = _resolved(path)
+    try:
+        if target.exists():
+            os.chmod(partial, stat.S_IMODE(target.stat().st_mode))
+        os.replace(partial, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # A link led to another file system.
+        with open(partial, "rb") as source, _replacing(path) as file:
+            shutil.copyfileobj(source, file)
+
+
+def _reason(error, path):
+    if isinstance(error, FileNotFoundError) and not path.parent.exists():
+        return f"there is no folder {path.parent}"
+    return error.strerror or str(error)

@@ -1,0 +1,110 @@
+"""Tables of results as files of any format, written atomically."""
+
+import io
+import tempfile
+import unicodedata
+import warnings
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from ..printable import printable
+from .atomic import atomic_replace
+
+FORMATS = {
+    ".csv": "ascii.csv",
+    ".ecsv": "ascii.ecsv",
+    ".fits": "fits",
+    ".fit": "fits",
+    ".parquet": "parquet",
+}
+
+
+def check_table_path(path):
+    """Refuse a path whose name does not end in a format that `write_table` knows."""
+    if Path(path).suffix.lower() not in FORMATS:
+        raise ValueError(
+            f"{printable(path)} is not a table of a known format; its name must end in "
+            f"{', '.join(FORMATS)}."
+        )
+
+
+def write_table(path, table):
+    """Write a table as CSV, ECSV, FITS or Parquet, and replace a file that is there.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Its suffix is the format.
+    table : astropy.table.Table
+        FITS holds only ASCII: there, letters lose their accents, others become ``?``, and
+        a warning says in which columns.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from astropy.table import Table
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "masses.csv")
+    ...     write_table(path, Table({"name": ["A1795"], "log_mass": [14.8]}))
+    ...     print(path.read_text())
+    name,log_mass
+    A1795,14.8
+    """
+    check_table_path(path)
+    file_format = FORMATS[Path(path).suffix.lower()]
+    if file_format == "fits":
+        content = _fits_content(table)
+    elif file_format == "parquet":
+        content = _parquet_content(table)
+    else:
+        text = io.StringIO()
+        table.write(text, format=file_format)
+        content = text.getvalue().encode()
+    with atomic_replace(path) as file:
+        file.write(content)
+
+
+def _fits_content(table):
+    table = table.copy(copy_data=False)
+    changed = []
+    for name in table.colnames:
+        if table[name].dtype.kind in "UO":
+            texts = [*map(str, np.ma.filled(table[name], "").flat)]
+            spelled = [*map(_in_ascii, texts)]
+            if spelled != texts:
+                changed.append(name)
+            table[name] = np.array(spelled).reshape(table[name].shape)
+    if changed:
+        warnings.warn(
+            f"FITS holds only ASCII, so letters of the columns {changed} were written "
+            "without accents or as '?'. Write CSV, ECSV or Parquet to keep them.",
+            UserWarning,
+            stacklevel=3,
+        )
+    content = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), fits.table_to_hdu(table)]).writeto(content)
+    return content.getvalue()
+
+
+def _in_ascii(text):
+    if text.isascii():
+        return text
+    letters = unicodedata.normalize("NFKD", text)
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return bare.encode("ascii", "replace").decode()
+
+
+def _parquet_content(table):
+    # astropy keeps units, gaps and metadata, but writes only to a path.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "table.parquet")
+        try:
+            table.write(path, format="parquet")
+        except ImportError as error:
+            raise ImportError(
+                "Parquet is written with pyarrow, which is not installed: "
+                'pip install "skcluster[io]", or write the table as ECSV.'
+            ) from error
+        return path.read_bytes()
