@@ -14,7 +14,14 @@ from .cosmology import (
     sky_to_plane,
 )
 from .domain import range_of, warn_outside
-from .parameters import EnergyBands, Integer, Positive, ReadBy, check_parameters
+from .parameters import (
+    EnergyBands,
+    Integer,
+    Positive,
+    Quantity,
+    ReadBy,
+    check_parameters,
+)
 from .sample import MapGeometry, SparseMaps, require
 from .sample.transformer import SampleTransformer
 
@@ -83,7 +90,7 @@ class PhotonMapper(SampleTransformer):
     _parameter_kinds = {
         "bands": EnergyBands(),
         "n_pixels": Integer(1),
-        "half_width": Positive(),
+        "half_width": Quantity("half_width"),
         "cosmology": ReadBy(get_cosmology),
     }
 

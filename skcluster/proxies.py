@@ -9,8 +9,8 @@ from .parameters import (
     EnergyBand,
     Integer,
     Names,
-    Number,
     Positive,
+    Quantity,
     ReadBy,
     check_parameters,
 )
@@ -83,12 +83,12 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
 
     _parameter_kinds = {
         "proxies": Names(NEEDS),
-        "half_width": Positive(),
-        "radius_factor": Positive(),
+        "half_width": Quantity("half_width"),
+        "radius_factor": Quantity("radius_factor"),
         "cosmology": ReadBy(get_cosmology),
         "with_redshift": Boolean(),
         "band": EnergyBand(),
-        "log_stellar_mass_min": Number() | None,
+        "log_stellar_mass_min": Quantity("log_stellar_mass_min") | None,
     }
 
     def __init__(

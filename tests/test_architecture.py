@@ -19,7 +19,7 @@ ARROWS = {
     "metrics": set(),
     "posterior": set(),
     "printable": set(),
-    "parameters": set(),
+    "parameters": {"sample"},
     "domain": {"sample"},
     "evrard": {"domain", "posterior", "io"},
     "networks": set(),

@@ -230,8 +230,9 @@ def test_seventy_thousand_clusters_with_an_int32_of_pixels():
         ),
         ({"n_pixels": 0}, "n_pixels must be a positive int, got 0"),
         ({"n_pixels": 12.5}, "n_pixels must be a positive int, got 12.5"),
-        ({"half_width": -1}, "half_width must be a positive number, got -1"),
-        ({"half_width": np.nan}, "half_width must be a positive number, got nan"),
+        ({"half_width": -1}, "half_width must be a number from 0.01 to 100 .* got -1"),
+        ({"half_width": np.nan}, "from 0.01 to 100 comoving Mpc/h, got nan"),
+        ({"half_width": 2300}, r"got 2300\. It looks like kpc/h\. Divide it by 1000"),
         ({"cosmology": "WMAP8"}, "Unknown cosmology 'WMAP8'"),
     ],
 )

@@ -309,9 +309,21 @@ def test_only_the_fields_of_the_asked_proxies_are_needed(sample):
         ({"band": (0.5, 0.5)}, r"band must be a pair \(low, high\) in keV"),
         ({"band": (500, 10_000)}, r"\(500, 10000\) looks like eV.*keV: \(0.5, 10\)"),
         ({"with_redshift": "no"}, "with_redshift must be True or False, got 'no'"),
-        ({"log_stellar_mass_min": "9.5"}, "must be a finite number or None, got '9.5'"),
-        ({"half_width": 0}, "half_width must be a positive number, got 0"),
-        ({"radius_factor": np.nan}, "radius_factor must be a positive number, got nan"),
+        (
+            {"log_stellar_mass_min": "9.5"},
+            "from 4 to 14 log10 Msun/h or None, got '9.5'",
+        ),
+        ({"log_stellar_mass_min": 10**9.5}, "It looks like masses in Msun.*log10"),
+        ({"half_width": 0}, "from 0.01 to 100 comoving Mpc/h, got 0"),
+        (
+            {"half_width": 2.3e3},
+            r"got 2300\.0\. It looks like kpc/h\. Divide it by 1000",
+        ),
+        ({"radius_factor": np.nan}, "from 0.01 to 50 times R500c, got nan"),
+        (
+            {"radius_factor": 900.0},
+            r"got 900\.0\. It looks like kpc\. Divide it by R500c",
+        ),
         ({"cosmology": "WMAP8"}, "Unknown cosmology 'WMAP8'"),
     ],
 )

@@ -163,7 +163,8 @@ SCALED = [
     (name, other)
     for name, row in TABLE.items()
     for other in row.look_alikes
-    if row.kind not in ("mass", "log mass") and "h." not in other.cure
+    if row.kind not in ("mass", "log mass") and " by " in other.cure
+    if other.cure.split(" by ")[1][0].isdigit()
 ]
 
 

@@ -16,7 +16,6 @@ A function checks one parameter at a time: ``n_bins = Integer(1).check("n_bins",
 
 from types import SimpleNamespace
 
-from .energies import EnergyBand, EnergyBands
 from .kinds import (
     NONE,
     Anything,
@@ -37,6 +36,7 @@ from .kinds import (
     ReadBy,
     WithMethods,
 )
+from .quantities import EnergyBand, EnergyBands, Quantity
 
 __all__ = [
     "NONE",
@@ -56,6 +56,7 @@ __all__ = [
     "Number",
     "PathLike",
     "Positive",
+    "Quantity",
     "RandomState",
     "ReadBy",
     "WithMethods",

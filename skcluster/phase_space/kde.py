@@ -12,8 +12,7 @@ from ..parameters import (
     Integer,
     Interval,
     NJobs,
-    Number,
-    Positive,
+    Quantity,
     RandomState,
     check_parameters,
 )
@@ -108,10 +107,10 @@ class PhaseSpaceKDE(SampleTransformer):
 
     _parameter_kinds = {
         "n_bins": Integer(1, N_BINS_MAX),
-        "bandwidth": Positive(),
-        "half_width": Positive(),
-        "velocity_max": Positive(),
-        "log_stellar_mass_min": Number() | None,
+        "bandwidth": Quantity("bandwidth"),
+        "half_width": Quantity("half_width"),
+        "velocity_max": Quantity("velocity_max"),
+        "log_stellar_mass_min": Quantity("log_stellar_mass_min") | None,
         "sampling_fraction": Interval("(0, 1]"),
         "random_state": RandomState(),
         "on_few": Choice(["zeros", "error"]),

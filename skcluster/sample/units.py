@@ -93,6 +93,10 @@ _LOG_MASS = (
     LookAlike("masses in g", 1e42, 1e50, "Give log10 of Msun/h."),
     LookAlike("ln of masses over a pivot mass", -10, 10, "Give log10 of Msun/h."),
 )
+_LOG_STELLAR_MASS = (
+    LookAlike("ln of masses", 16, 32, "Divide them by ln 10 = 2.302585."),
+    LookAlike("masses in Msun", 1e4, 1e14, "Give log10 of Msun/h."),
+)
 _MASS = (
     LookAlike("log10 of masses", 5, 20, "Give 10 ** them."),
     LookAlike("ln of masses", 20, 42, "Give exp of them."),
@@ -143,6 +147,15 @@ TABLE = {
         "speed", "km/s", 10, 1e6, _scaled(1e3, 1e5, m_s=1e3, z=1 / SPEED_OF_LIGHT)
     ),
     "bandwidth": Row("number", "standard deviations", 1e-3, 100),
+    "radius_factor": Row(
+        "number",
+        "times R500c",
+        0.01,
+        50,
+        (LookAlike("kpc", 50, 1e5, "Divide it by R500c in kpc."),),
+    ),
+    "log_stellar_mass_min": Row("log mass", "log10 Msun/h", 4, 14, _LOG_STELLAR_MASS),
+    "psf_hew": Row("angle", "arcsec", 0.1, 600, _scaled(1, 600, mas=1e3, deg=1 / 3600)),
     "bands": Row("energy", "keV", 0, 200, _scaled(0.2, 200, eV=1e3)),
 }
 

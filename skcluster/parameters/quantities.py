@@ -1,12 +1,37 @@
-"""Energy bands in keV, and the units that they are mistaken for."""
+"""Quantities: numbers and energy bands in our units, not in those they are mistaken for."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from .kinds import REFUSED, Kind
+from ..sample.units import TABLE, looks_like
+from .kinds import REFUSED, Kind, Number
 
-LOWEST_EV, HIGHEST_KEV, LOWEST_KEV = 100.0, 300.0, 0.05
+LOWEST_EV, HIGHEST_KEV, LOWEST_KEV = 100.0, TABLE["bands"].high, 0.05
 """No band of an X-ray telescope starts at the first in keV (in eV most do), ends at a
 finite energy above the second, or lies below the third."""
+
+
+@dataclass(frozen=True)
+class Quantity(Number):
+    """A number in our unit, inside the range of a row of the table of units."""
+
+    row: str
+
+    @property
+    def says(self):
+        row = TABLE[self.row]
+        return f"a number from {row.low:g} to {row.high:g} {row.unit}".rstrip()
+
+    def allows(self, number):
+        return TABLE[self.row].low <= number <= TABLE[self.row].high
+
+    def hint(self, value):
+        number = Number().read(value)
+        known = None if number is REFUSED else looks_like(self.row, number)
+        if known is None:
+            return ""
+        return f"It looks like {known.unit}. {known.cure.replace(' them', ' it')}"
 
 
 class EnergyBand(Kind):
