@@ -1,13 +1,12 @@
 """Exact rotations: photons and galaxies turn about their cluster, not pixels."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .cosmology import plane_to_sky, sky_to_plane
+from .parameters import Integer, RandomState, WithMethods, check_parameters
 from .sample import ClusterSample, require
 
 MADE_OF_LISTS = ("maps", "cubes", "coverage")
@@ -115,6 +114,12 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
     (20,)
     """
 
+    _parameter_kinds = {
+        "estimator": WithMethods("an estimator with fit and predict"),
+        "n_rotations": Integer(0),
+        "random_state": RandomState(),
+    }
+
     def __init__(self, estimator, *, n_rotations=3, random_state=None):
         self.estimator = estimator
         self.n_rotations = n_rotations
@@ -128,14 +133,11 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
 
     def fit(self, X, y):
         """Train on the sample and its turned copies."""
-        if not isinstance(self.n_rotations, Integral) or self.n_rotations < 0:
-            raise ValueError(
-                f"n_rotations must be a non-negative int, got {self.n_rotations!r}."
-            )
+        parameters = check_parameters(self)
         require(X, by=type(self).__name__)
-        rng = check_random_state(self.random_state)
+        rng = check_random_state(parameters.random_state)
         copies = [X.drop(*MADE_OF_LISTS)]
-        for _ in range(self.n_rotations):
+        for _ in range(parameters.n_rotations):
             angle, mirror = rng.uniform(0, 360, len(X)), rng.random(len(X)) < 0.5
             copies.append(rotate(X, angle, mirror=mirror))
         group = np.arange(len(X)) if X.group is None else X.group

@@ -21,7 +21,7 @@ ARROWS = {
     "printable": set(),
     "parameters": {"sample"},
     "domain": {"sample"},
-    "evrard": {"domain", "posterior", "io"},
+    "evrard": {"domain", "posterior", "io", "parameters"},
     "networks": set(),
     "persistence": {"io", "printable"},
     "io": {"sample", "cosmology", "printable"},
@@ -38,7 +38,7 @@ ARROWS = {
         "domain",
         "io",
     },
-    "rotation": {"sample", "cosmology"},
+    "rotation": {"sample", "cosmology", "parameters"},
     "calibration": {"model_selection", "posterior"},
     "comparison": {"metrics"},
     "explain": {

@@ -121,7 +121,7 @@ def test_prediction_is_the_posterior_on_a_grid_of_masses(beta):
 def test_pivot_mass_moves_no_prediction():
     ln_s, log_mass = made_clusters(30)
     near, far = (
-        EvrardProxyRegressor(pivot_mass=p).fit(ln_s, log_mass) for p in (1e14, 1)
+        EvrardProxyRegressor(pivot_mass=p).fit(ln_s, log_mass) for p in (1e14, 1e10)
     )
     assert_allclose(near.predict(ln_s), far.predict(ln_s), rtol=1e-12)
 
@@ -311,10 +311,12 @@ def test_a_pipeline_passes_the_error_on():
     [
         ({"beta": np.nan}, "beta must be a finite number, got nan"),
         ({"beta": "auto"}, "beta must be a finite number, got 'auto'"),
-        ({"pivot_mass": 0}, "pivot_mass must be a positive mass in Msun/h, got 0"),
+        ({"pivot_mass": 0}, r"from 1e\+10 to 1e\+17 Msun/h, got 0"),
+        ({"pivot_mass": 14}, r"got 14\. It looks like log10 of masses\. Give 10"),
+        ({"pivot_mass": 5.0}, r"got 5\.0\. It looks like"),
         (
             {"redshift_column": 1.5},
-            "redshift_column must be the number or the name.*1.5",
+            r"redshift_column must be an int, a string or None, got 1\.5",
         ),
         ({"redshift_column": 4}, "redshift_column=4 is out of range: X has 4 columns"),
         (
@@ -330,14 +332,25 @@ def test_a_wrong_parameter_is_named(parameters, message):
         EvrardProxyRegressor(**parameters).fit(X, log_mass)
 
 
+@pytest.mark.parametrize("integer", [np.uint8, np.int8, np.int64])
+def test_numpys_integers_are_bins_and_columns(integer):
+    X, log_mass = made_snapshots(2000, np.linspace(0.1, 0.4, 200))
+    plain = EvrardProxyRegressor(redshift_column=3, redshift_bins=100).fit(X, log_mass)
+    model = EvrardProxyRegressor(
+        redshift_column=integer(3), redshift_bins=integer(100)
+    ).fit(X, log_mass)
+    assert_array_equal(model.redshift_edges_, plain.redshift_edges_)
+    assert_array_equal(model.predict(X), plain.predict(X))
+
+
 @pytest.mark.parametrize(
     ("bins", "message"),
     [
-        (0, "redshift_bins must be a number from 1, edges or None, got 0"),
-        (True, "redshift_bins must be a number from 1, edges or None, got True"),
-        (2.5, "at least 2 increasing edges, got 2.5"),
-        ([0.3, 0.1], r"at least 2 increasing edges, got \[0.3, 0.1\]"),
-        ("ten", "at least 2 increasing edges, got 'ten'"),
+        (0, "redshift_bins must be a positive int, at least 2 .* or None, got 0"),
+        (True, "redshift_bins must be a positive int, at least 2 .* or None, got True"),
+        (2.5, r"at least 2 increasing edges or None, got 2\.5"),
+        ([0.3, 0.1], r"at least 2 increasing edges or None, got \[0.3, 0.1\]"),
+        ("ten", "at least 2 increasing edges or None, got 'ten'"),
         ([0.15, 0.5], r"30 of 60 redshifts lie outside.*cluster 0, z = 0.1\)"),
     ],
 )

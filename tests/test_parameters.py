@@ -15,6 +15,7 @@ from skcluster.parameters import (
     Anything,
     Boolean,
     Choice,
+    Edges,
     EnergyBand,
     EnergyBands,
     Integer,
@@ -28,17 +29,16 @@ from skcluster.parameters import (
     Quantity,
     RandomState,
     ReadBy,
+    Text,
     WithMethods,
     check_parameters,
 )
 
 NOT_YET = {
-    "EvrardProxyRegressor",
     "XrayCNNRegressor",
     "JointCNNRegressor",
     "MapOutlierDetector",
     "CalibratedMassRegressor",
-    "RotationAugmentedRegressor",
     "SaliencyExplainer",
 }
 ESTIMATORS = {
@@ -106,6 +106,7 @@ def test_the_defaults_are_of_their_kinds(name):
         (WithMethods("an estimator"), ESTIMATOR, ESTIMATOR),
         (Anything(), ESTIMATOR, ESTIMATOR),
         (ReadBy(float), "3", "3"),
+        (Text(), np.str_("z"), "z"),
     ],
 )
 def test_a_value_of_the_kind_becomes_a_plain_one(kind, given, plain):
@@ -162,6 +163,13 @@ def test_a_value_of_the_kind_becomes_a_plain_one(kind, given, plain):
         (EnergyBands(), (0.5, 10.0), r"n must be pairs \(low, high\) in keV with low"),
         (EnergyBands(), [(1, 2), (500, 2000)], r"\(500, 2000\) looks like eV"),
         (EnergyBands(), [], "n must be pairs"),
+        (Edges(), [0.1], r"n must be at least 2 increasing edges, got \[0.1\]"),
+        (Edges(), [0.2, 0.1], "at least 2 increasing edges"),
+        (Edges(), [0.1, np.nan], "at least 2 increasing edges"),
+        (Edges(), [[0.1], [0.1, 0.2]], "at least 2 increasing edges"),
+        (Edges(), np.array([2, 1], np.uint8), "at least 2 increasing edges"),
+        (Edges(), "ab", "at least 2 increasing edges"),
+        (Text(), 1, "n must be a string, got 1."),
         (
             WithMethods("an estimator"),
             LinearRegression,

@@ -5,6 +5,11 @@ from numbers import Integral
 
 import numpy as np
 
+from ..parameters import Edges, Integer
+
+BINS = Integer(1) | Edges() | None
+"""What `redshift_bins` may be."""
+
 MASS_SPREAD = 1e-10
 """Smallest spread of masses that a slope can be fitted to [dex]."""
 
@@ -30,10 +35,6 @@ def bin_edges(redshift, bins, n_needed):
     >>> bin_edges(np.array([0.1, 0.1, 0.3, 0.3]), None, n_needed=2)
     array([0.1, 0.2, 0.3])
     """
-    if isinstance(bins, bool) or (isinstance(bins, Integral) and bins < 1):
-        raise ValueError(
-            f"redshift_bins must be a number from 1, edges or None, got {bins!r}."
-        )
     distinct = np.unique(redshift)
     if bins is None and len(distinct) * n_needed > len(redshift):
         raise ValueError(
@@ -53,17 +54,6 @@ def bin_edges(redshift, bins, n_needed):
 
 
 def _given_edges(redshift, edges):
-    given, edges = edges, np.asarray(edges)
-    if (
-        edges.dtype.kind not in "iuf"
-        or edges.ndim != 1
-        or len(edges) < 2
-        or not (np.diff(edges) > 0).all()
-    ):
-        raise ValueError(
-            "redshift_bins must be a number, None, or at least 2 increasing edges, got "
-            f"{given!r}."
-        )
     outside = np.flatnonzero((redshift < edges[0]) | (redshift > edges[-1]))
     if len(outside):
         raise ValueError(
@@ -71,7 +61,7 @@ def _given_edges(redshift, edges):
             f"which run from {edges[0]:g} to {edges[-1]:g} (first: cluster "
             f"{outside[0]}, z = {redshift[outside[0]]:g}). Widen the edges."
         )
-    return edges.astype(float)
+    return edges
 
 
 def bin_numbers(redshift, edges):

@@ -1,15 +1,15 @@
 """Masses from scalar proxies that follow power laws with correlated scatter."""
 
-from numbers import Integral, Real
-
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..domain import range_of, warn_outside
+from ..parameters import Integer, Number, Quantity, Text, check_parameters
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from .power_laws import correlation_of, fit_power_laws, invert_power_laws
 from .redshift_bins import (
+    BINS,
     MASS_SPREAD,
     bin_centers,
     bin_edges,
@@ -113,6 +113,13 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     True
     """
 
+    _parameter_kinds = {
+        "redshift_column": Integer() | Text() | None,
+        "redshift_bins": BINS,
+        "beta": Number(),
+        "pivot_mass": Quantity("pivot_mass"),
+    }
+
     def __init__(
         self, *, redshift_column=None, redshift_bins=None, beta=0.0, pivot_mass=1e14
     ):
@@ -135,7 +142,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         -------
         self : EvrardProxyRegressor
         """
-        self._check_parameters()
+        parameters = self._checked_parameters()
         X, y = validate_data(
             self,
             X,
@@ -143,19 +150,19 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             dtype=np.float64,
             y_numeric=True,
             ensure_min_samples=3,
-            ensure_min_features=1 if self.redshift_column is None else 2,
+            ensure_min_features=1 if parameters.redshift_column is None else 2,
         )
         s, redshift = self._split(X)
         n_needed = s.shape[1] + 2
         _check_masses(y, n_needed)
         edges = np.array([-np.inf, np.inf])
-        if self.redshift_column is not None:
-            edges = bin_edges(redshift, self.redshift_bins, n_needed)
+        if parameters.redshift_column is not None:
+            edges = bin_edges(redshift, parameters.redshift_bins, n_needed)
             edges = merge_poor_bins(edges, redshift, y, n_needed)
         self.redshift_edges_ = edges
         self.redshift_centers_ = bin_centers(redshift, edges)
 
-        mu = LN_10 * (y - np.log10(self.pivot_mass))
+        mu = LN_10 * (y - np.log10(parameters.pivot_mass))
         b = bin_numbers(redshift, edges)
         members = [b == i for i in range(len(edges) - 1)]
         laws = [fit_power_laws(s[rows], mu[rows]) for rows in members]
@@ -198,6 +205,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             Their standard deviation [dex]; only with `return_std`.
         """
         check_is_fitted(self)
+        parameters = self._checked_parameters()
         X = validate_data(self, X, dtype=np.float64, reset=False)
         s, redshift = self._split(X)
         trained = {"redshift": self.redshift_edges_[[0, -1]]}
@@ -205,8 +213,8 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         b = bin_numbers(redshift, self.redshift_edges_)
         weight, variance = invert_power_laws(self.slope_, self.covariance_)
         information = np.sum(weight[b] * (s - self.intercept_[b]), axis=1)
-        mu = (information - self.beta) * variance[b]
-        log_mass = mu / LN_10 + np.log10(self.pivot_mass)
+        mu = (information - parameters.beta) * variance[b]
+        log_mass = mu / LN_10 + np.log10(parameters.pivot_mass)
         return (log_mass, np.sqrt(variance[b]) / LN_10) if return_std else log_mass
 
     def _ranges(self, s, redshift, y):
@@ -221,25 +229,14 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     def _log_prior(self):
         return log_prior(self.beta)
 
-    def _check_parameters(self):
-        if not _is_number(self.beta):
-            raise ValueError(f"beta must be a finite number, got {self.beta!r}.")
-        if not (_is_number(self.pivot_mass) and self.pivot_mass > 0):
-            raise ValueError(
-                "pivot_mass must be a positive mass in Msun/h, got "
-                f"{self.pivot_mass!r}."
-            )
-        column = self.redshift_column
-        if isinstance(column, bool) or not isinstance(column, Integral | str | None):
-            raise ValueError(
-                "redshift_column must be the number or the name of a column, or None, "
-                f"got {column!r}."
-            )
-        if column is None and self.redshift_bins is not None:
+    def _checked_parameters(self):
+        parameters = check_parameters(self)
+        if parameters.redshift_column is None and parameters.redshift_bins is not None:
             raise ValueError(
                 f"redshift_bins={self.redshift_bins!r} needs redshift_column, which is "
                 "None: say which column of X holds the redshift."
             )
+        return parameters
 
     def _split(self, X):
         """Observables and redshifts, NaN without a redshift column."""
@@ -279,9 +276,3 @@ def _check_masses(log_mass, n_needed):
             f"y must be log10 of the mass in Msun/h, but its median is "
             f"{np.median(log_mass):g}. Give np.log10(mass)."
         )
-
-
-def _is_number(value):
-    return (
-        isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value)
-    )

@@ -21,6 +21,7 @@ from .kinds import (
     Anything,
     Boolean,
     Choice,
+    Edges,
     Either,
     Exactly,
     Integer,
@@ -34,6 +35,7 @@ from .kinds import (
     Positive,
     RandomState,
     ReadBy,
+    Text,
     WithMethods,
 )
 from .quantities import EnergyBand, EnergyBands, Quantity
@@ -43,6 +45,7 @@ __all__ = [
     "Anything",
     "Boolean",
     "Choice",
+    "Edges",
     "Either",
     "EnergyBand",
     "EnergyBands",
@@ -59,6 +62,7 @@ __all__ = [
     "Quantity",
     "RandomState",
     "ReadBy",
+    "Text",
     "WithMethods",
     "check_parameters",
 ]

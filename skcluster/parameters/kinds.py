@@ -45,7 +45,8 @@ class Kind:
         raise self.error(" ".join(filter(None, sentences)))
 
     def __or__(self, other):
-        return Either((self, NONE if other is None else other))
+        alternatives = getattr(self, "kinds", (self,))
+        return Either((*alternatives, NONE if other is None else other))
 
 
 class Anything(Kind):
@@ -60,7 +61,8 @@ class Either(Kind):
 
     @property
     def says(self):
-        return " or ".join(kind.says for kind in self.kinds)
+        *others, last = (kind.says for kind in self.kinds)
+        return f"{', '.join(others)} or {last}"
 
     @property
     def error(self):
@@ -218,6 +220,35 @@ class Names(Kind):
         if isinstance(value, str) and value in self.names:
             return f"Give a list: [{value!r}]."
         return ""
+
+
+class Text(Kind):
+    """A string, such as the name of a column."""
+
+    says = "a string"
+
+    def read(self, value):
+        return str(value) if isinstance(value, str) else REFUSED
+
+
+class Edges(Kind):
+    """Edges of bins, as an array: at least two finite numbers that increase."""
+
+    says = "at least 2 increasing edges"
+
+    def read(self, value):
+        try:
+            edges = np.asarray(value)
+        except ValueError:
+            return REFUSED
+        is_right = (
+            edges.dtype.kind in "iuf"
+            and edges.ndim == 1
+            and len(edges) >= 2
+            and np.isfinite(edges).all()
+        )
+        edges = edges.astype(float) if is_right else edges
+        return edges if is_right and (np.diff(edges) > 0).all() else REFUSED
 
 
 class PathLike(Kind):
