@@ -9,6 +9,7 @@ from scipy.special import ndtr
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from .estimator_parts import changes_target, inside, last_step, walk
 from .model_selection import spatial_folds
 from .posterior import (
     MassPosterior,
@@ -45,9 +46,10 @@ class CalibratedMassRegressor(
         ``return_std``, s is 1 dex and all posteriors are equally wide. In a
         `sklearn.frozen.FrozenEstimator` it is calibrated as it is; then fit this on
         clusters that it has not seen.
-    cv : cross-validation splitter, int or None, default=None
-        None: octants where the sample has positions, otherwise five folds. Clusters in no
-        test fold are not used for calibration.
+    cv : cross-validation splitter, int, iterable or None, default=None
+        The folds, as in `skcluster.model_selection.spatial_folds`. None: octants where the
+        sample has positions, otherwise five folds, neither of which splits a group.
+        Clusters in no test fold are not used for calibration.
     by : {"redshift", "mass"} or None, default=None
         Learn the scores in bins of redshift (of a `ClusterSample`), or of predicted mass.
     n_bins : int, default=3
@@ -110,8 +112,17 @@ class CalibratedMassRegressor(
         tags.no_validation = True
         return tags
 
-    def fit(self, X, y):
-        """Learn the scores on held-out folds, then the masses on all clusters."""
+    def fit(self, X, y, groups=None):
+        """Learn the scores on held-out folds, then the masses on all clusters.
+
+        Parameters
+        ----------
+        X : what the estimator takes
+        y : array-like of shape (n_clusters,)
+            log10 M500c [Msun/h].
+        groups : array-like of shape (n_clusters,), default=None
+            Labels that no fold may split, in place of ``X.group`` of a sample.
+        """
         self._check_parameters()
         y = np.asarray(y, float)
         if len(y) == 0:
@@ -119,7 +130,7 @@ class CalibratedMassRegressor(
                 "Found 0 sample(s) while a minimum of 1 is required by "
                 "CalibratedMassRegressor."
             )
-        folds = spatial_folds(self.cv, X, y)
+        folds = spatial_folds(self.cv, X, y, groups)
         predicted = Parallel(n_jobs=self.n_jobs)(
             delayed(_predict_fold)(self.estimator, X, y, train, test)
             for train, test in folds
@@ -174,7 +185,9 @@ class CalibratedMassRegressor(
         return MassPosterior(edges, self.score_probability_[b], prior)
 
     def _log_prior(self):
-        own = getattr(last_step(self.estimator_), "_log_prior", None)
+        own = None
+        if not any(map(changes_target, walk(self.estimator_))):
+            own = getattr(last_step(self.estimator_), "_log_prior", None)
         return log_prior(self.mass_density_) if own is None else own()
 
     def _mean_std_bin(self, X):
@@ -203,7 +216,7 @@ class CalibratedMassRegressor(
             raise ValueError(f"n_bins must be a positive int, got {self.n_bins!r}.")
 
 
-def cross_val_posterior(estimator, X, y, *, cv=None, n_jobs=None):
+def cross_val_posterior(estimator, X, y, *, cv=None, groups=None, n_jobs=None):
     """Posterior of each cluster, from the model of the fold that leaves it out.
 
     Parameters
@@ -213,9 +226,12 @@ def cross_val_posterior(estimator, X, y, *, cv=None, n_jobs=None):
     X : ClusterSample or array-like
     y : array-like of shape (n_clusters,)
         log10 M500c.
-    cv : cross-validation splitter, int or None, default=None
-        Each cluster must be in one test fold. None: octants where the sample has
-        positions, otherwise five folds.
+    cv : cross-validation splitter, int, iterable or None, default=None
+        The folds, as in `skcluster.model_selection.spatial_folds`: octants by default
+        where the sample has positions, otherwise five folds. Each cluster must be in
+        exactly one test fold.
+    groups : array-like of shape (n_clusters,), default=None
+        Labels that no fold may split, in place of ``X.group`` of a sample.
     n_jobs : int, default=None
         Folds that run at a time.
 
@@ -236,7 +252,7 @@ def cross_val_posterior(estimator, X, y, *, cv=None, n_jobs=None):
     True
     """
     y = np.asarray(y, float)
-    folds = spatial_folds(cv, X, y)
+    folds = spatial_folds(cv, X, y, groups)
     tested = np.concatenate([test for _, test in folds])
     if len(tested) != len(y) or len(np.unique(tested)) != len(y):
         raise ValueError(
@@ -271,34 +287,8 @@ def _predicts_std(estimator):
     if "return_std" in parameters:
         return True
     hands_on = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    inner = _inner(estimator) if hands_on else None
-    return inner is not None and _predicts_std(inner)
-
-
-def last_step(estimator):
-    """The regressor inside pipelines and meta-estimators.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import LinearRegression
-    >>> from sklearn.pipeline import make_pipeline
-    >>> last_step(make_pipeline(LinearRegression()))
-    LinearRegression()
-    """
-    inner = _inner(estimator)
-    return estimator if inner is None else last_step(inner)
-
-
-def _inner(estimator):
-    steps = getattr(estimator, "steps", None)
-    if steps is not None:
-        return steps[-1][1]
-    if hasattr(estimator, "estimators_"):
-        return None
-    for name in ("best_estimator_", "estimator_", "estimator"):
-        if getattr(estimator, name, None) is not None:
-            return getattr(estimator, name)
-    return None
+    found = None if changes_target(estimator) or not hands_on else inside(estimator)
+    return found is not None and _predicts_std(found)
 
 
 def _cells(scores):

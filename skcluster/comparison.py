@@ -10,10 +10,19 @@ from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from .metrics import summarize_residuals
+from .model_selection import spatial_folds
+from .sample import ClusterSample
 
 
 def compare_estimators(
-    contestants, y, *, cv, groups=None, n_jobs=None, random_state=0, on_progress=None
+    contestants,
+    y,
+    *,
+    cv=None,
+    groups=None,
+    n_jobs=None,
+    random_state=0,
+    on_progress=None,
 ):
     """Cross-validate estimators of log10 M on identical folds.
 
@@ -24,15 +33,19 @@ def compare_estimators(
         may run once before, outside of the folds.
     y : array-like of shape (n_clusters,)
         log10 M500c.
-    cv : cross-validation splitter
-        Its folds are drawn once and used for all.
-    groups : array-like, default=None
-        For the splitter, which otherwise looks into the first X.
+    cv : cross-validation splitter, int, iterable or None, default=None
+        The folds, as in `skcluster.model_selection.spatial_folds`: octants by default
+        where there are positions, otherwise five folds. They are drawn once and used for
+        all.
+    groups : array-like of shape (n_clusters,), default=None
+        The halo of each cluster, for the folds and the bootstrap errors: snapshots of one
+        halo are not independent. None: the ``group`` of the first X that has one. A
+        splitter such as `QuadrantGroupKFold` takes positions of shape (n_clusters, 3), too.
     n_jobs : int, default=None
-        Folds that run at a time, each in a process of its own. Give networks
-        ``n_threads=1`` then.
+        Number of folds that run at the same time, each in a process of its own. Give
+        networks ``n_threads=1`` then.
     random_state : int, default=0
-        Of the bootstrap errors.
+        Seed of the bootstrap errors.
     on_progress : callable, default=None
         Called after every fold with the contestant's name, the folds done, the number
         of folds and the seconds since the contestant started.
@@ -62,8 +75,9 @@ def compare_estimators(
     [0.18, 0.05]
     """
     y = np.asarray(y, float)
-    _, first = next(iter(contestants.values()))
-    folds = list(cv.split(first, y, groups))
+    first = _with_most_known([X for _, X in contestants.values()])
+    folds = spatial_folds(cv, first, y, groups)
+    halo = getattr(first, "group", None) if np.ndim(groups) != 1 else np.asarray(groups)
     tested = np.unique(np.concatenate([test for _, test in folds]))
     rows, predictions = [], {}
     for name, (estimator, X) in contestants.items():
@@ -82,11 +96,23 @@ def compare_estimators(
             if on_progress is not None:
                 on_progress(name, i + 1, len(folds), seconds)
         summary = summarize_residuals(
-            y[tested], predicted[tested], random_state=random_state
+            y[tested],
+            predicted[tested],
+            groups=None if halo is None else halo[tested],
+            random_state=random_state,
         )
         rows.append({"estimator": name, **summary, "seconds": seconds})
         predictions[name] = predicted
     return Bunch(table=Table(rows=rows), predictions=predictions)
+
+
+def _with_most_known(tables):
+    """The first sample that says where its clusters are, or which are one object."""
+    for name in ("position", "group"):
+        for X in tables:
+            if isinstance(X, ClusterSample) and getattr(X, name) is not None:
+                return X
+    return tables[0]
 
 
 def _predict_fold(estimator, X, y, train, test):

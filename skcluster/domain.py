@@ -4,9 +4,9 @@ import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from .estimator_parts import enter, inside
 from .sample import ClusterSample, SparseMaps, require
 
 MIN_CLUSTERS = 50
@@ -128,16 +128,20 @@ def misspecification_score(estimator, X):
     >>> bool(misspecification_score(network, maps + 9).min() > 1)
     True
     """
-    if hasattr(estimator, "outlier_detector_"):
-        detector = estimator.outlier_detector_
-        return detector.score_samples(X) / detector.offset_
-    if isinstance(estimator, Pipeline):
-        X = X if len(estimator) == 1 else estimator[:-1].transform(X)
-        return misspecification_score(estimator[-1], X)
-    for name in ("best_estimator_", "estimator_"):
-        if hasattr(estimator, name) and not hasattr(estimator, "estimators_"):
-            return misspecification_score(getattr(estimator, name), X)
-    raise TypeError(
+    outermost = estimator
+    while not hasattr(estimator, "outlier_detector_"):
+        found, entered = enter(estimator, X)
+        if found is None:
+            raise _without_score(outermost)
+        estimator, X = found, entered
+    detector = estimator.outlier_detector_
+    return detector.score_samples(X) / detector.offset_
+
+
+def _without_score(estimator):
+    if inside(estimator) is not None:
+        check_is_fitted(estimator)
+    return TypeError(
         f"A {type(estimator).__name__} has no score of misspecification: give a fitted "
         "XrayCNNRegressor or JointCNNRegressor, or a Pipeline that ends in one."
     )

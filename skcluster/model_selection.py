@@ -1,9 +1,27 @@
-"""Folds that keep what is close in space, and so the same halo, together."""
+"""Folds that keep together what belongs together: one policy for every cv of the package.
 
+See the page "Folds and leakage" for the policy in a table.
+"""
+
+import inspect
+import warnings
 from numbers import Integral
 
 import numpy as np
-from sklearn.model_selection import BaseCrossValidator, KFold, check_cv
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    GroupKFold,
+    KFold,
+    LeaveOneGroupOut,
+    check_cv,
+)
+
+from .sample import ClusterSample
+
+N_FOLDS = 5
+MAX_SPLITS_PER_AXIS = 10
+BOXES_SPANNED = 1.1
+"""Extent of positions, in boxes, up to which they are images of one periodic box."""
 
 
 class QuadrantGroupKFold(BaseCrossValidator):
@@ -23,7 +41,9 @@ class QuadrantGroupKFold(BaseCrossValidator):
     Notes
     -----
     Positions come from ``X.position``; or give ``groups``: positions of shape (n, 3),
-    or one label a cluster. Octants that hold no cluster make no fold.
+    or one label per cluster, which then is its fold. Octants that hold no cluster make no
+    fold. Clusters with one label in ``X.group`` stay together, in the octant that holds
+    most of them.
 
     Examples
     --------
@@ -60,17 +80,19 @@ class QuadrantGroupKFold(BaseCrossValidator):
             yield labels == octant
 
     def _labels(self, X, groups):
-        if groups is None:
-            groups = getattr(X, "position", None)
+        groups = _position_of(X) if groups is None else np.asarray(groups)
         if groups is None:
             raise ValueError(
                 "QuadrantGroupKFold needs X.position of shape (n, 3) in Mpc/h, or "
-                "groups= with positions or one label a cluster."
+                "groups= with positions or one label per cluster."
             )
-        groups = np.asarray(groups)
         if groups.ndim == 1:
             return groups
-        return octants(groups, self.box_size, self.n_splits_per_axis)
+        cell = octants(groups, self.box_size, self.n_splits_per_axis)
+        if self.n_splits_per_axis > 1:
+            _check_one_box(groups, self.box_size)
+        group = _group_of(X)
+        return cell if group is None else keep_together(cell, group)
 
 
 def octants(position, box_size=352.0, n_splits_per_axis=2):
@@ -115,15 +137,47 @@ def octants(position, box_size=352.0, n_splits_per_axis=2):
     return cell @ [m**2, m, 1]
 
 
-def spatial_folds(cv, X, y):
-    """Train and test rows of every fold: octants unless told otherwise.
+def keep_together(cell, group):
+    """Move each group of clusters into the cell that holds most of them.
+
+    Parameters
+    ----------
+    cell, group : array-like of shape (n_clusters,)
+        Labels.
+
+    Returns
+    -------
+    cell : ndarray of shape (n_clusters,)
+        The same for all clusters of a group; of cells that hold equally many of them, the
+        lowest.
+
+    Examples
+    --------
+    >>> keep_together([0, 0, 7, 7], ["a", "a", "a", "b"])
+    array([0, 0, 0, 7])
+    """
+    cells, c = np.unique(cell, return_inverse=True)
+    groups, g = np.unique(group, return_inverse=True)
+    count = np.zeros((len(groups), len(cells)), int)
+    np.add.at(count, (g, c), 1)
+    return cells[count.argmax(axis=1)][g]
+
+
+def spatial_folds(cv, X, y, groups=None):
+    """Training and test rows of every fold, by the policy of the whole package.
 
     Parameters
     ----------
     cv : cross-validation splitter, int, iterable or None
-        None: octants of the box where X has positions, otherwise five folds.
+        None: octants of the box where there are positions, otherwise five folds. An int:
+        that many folds, of whole octants (or smaller cells) where there are positions.
+        Neither splits a group. A splitter and an iterable are taken as they are, with a
+        warning if they split a group; a splitter is given the groups if it takes them.
     X : ClusterSample or array-like
+        Positions and groups are those of the sample.
     y : array-like of shape (n_clusters,)
+    groups : array-like of shape (n_clusters,) or (n_clusters, 3), default=None
+        Labels in place of ``X.group``, or positions in place of ``X.position``.
 
     Returns
     -------
@@ -135,9 +189,121 @@ def spatial_folds(cv, X, y):
     >>> X = np.zeros((10, 1))
     >>> [len(test) for _, test in spatial_folds(None, X, np.zeros(10))]
     [2, 2, 2, 2, 2]
+    >>> night = [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
+    >>> [test.tolist() for _, test in spatial_folds(3, X, np.zeros(10), night)]
+    [[0, 1, 2, 3], [7, 8, 9], [4, 5, 6]]
     """
-    if cv is None and getattr(X, "position", None) is not None:
-        cv = QuadrantGroupKFold()
-    elif cv is None:
-        cv = KFold(5, shuffle=True, random_state=0)
-    return list(check_cv(cv, y).split(X, y))
+    given = None if groups is None else _checked_groups(groups, len(y))
+    is_position = given is not None and given.ndim == 2
+    position = given if is_position else _position_of(X)
+    group = _group_of(X) if given is None or is_position else given
+    if cv is None or isinstance(cv, Integral):
+        cv, labels = _chosen_splitter(cv, position, group)
+        return list(cv.split(np.zeros(len(y)), y, labels))
+    splitter = check_cv(cv, y)
+    # QuadrantGroupKFold reads the group of a sample itself; labels would be its folds.
+    labels = given if isinstance(splitter, QuadrantGroupKFold) or is_position else group
+    if labels is not None and not _takes_groups(splitter):
+        labels = None
+    folds = [tuple(map(_as_rows, fold)) for fold in splitter.split(X, y, labels)]
+    if group is not None:
+        _warn_of_split_groups(cv, folds, group)
+    return folds
+
+
+def _chosen_splitter(n_folds, position, group):
+    """The splitter of the policy, and the labels that it must not split."""
+    if position is not None:
+        return _folds_in_space(n_folds, position, group)
+    if group is not None:
+        n_groups = len(np.unique(group))
+        if n_groups < 2:
+            raise ValueError(
+                f"All {len(group)} clusters are of one group, so there is nothing to "
+                "train on."
+            )
+        return GroupKFold(min(N_FOLDS, n_groups) if n_folds is None else n_folds), group
+    if n_folds is None:
+        return KFold(N_FOLDS, shuffle=True, random_state=0), None
+    return KFold(n_folds), None
+
+
+def _folds_in_space(n_folds, position, group):
+    splitter = QuadrantGroupKFold()
+    _check_one_box(position, splitter.box_size)
+    for m in range(2, MAX_SPLITS_PER_AXIS + 1):
+        cell = octants(position, splitter.box_size, m)
+        cell = cell if group is None else keep_together(cell, group)
+        n_cells = len(np.unique(cell))
+        if n_folds is None:
+            if n_cells < 2:
+                break
+            return LeaveOneGroupOut(), cell
+        if n_cells >= n_folds:
+            return GroupKFold(n_folds), cell
+    raise ValueError(
+        f"The positions of {len(position)} clusters lie in {n_cells} of the {m**3} cells "
+        f"of a box of {splitter.box_size:g} Mpc/h, which are not enough for "
+        f"{'two' if n_folds is None else n_folds} folds in space. Give "
+        "cv=QuadrantGroupKFold(box_size=...), or a splitter of scikit-learn."
+    )
+
+
+def _position_of(X):
+    return X.position if isinstance(X, ClusterSample) else None
+
+
+def _group_of(X):
+    return X.group if isinstance(X, ClusterSample) else None
+
+
+def _checked_groups(groups, n_clusters):
+    groups = np.asarray(groups)
+    if groups.ndim not in (1, 2) or len(groups) != n_clusters:
+        raise ValueError(
+            f"groups has the shape {groups.shape}, but there are {n_clusters} clusters. "
+            "Give one label per cluster, or positions of shape (n, 3)."
+        )
+    return groups
+
+
+def _check_one_box(position, box_size):
+    extent = np.ptp(np.asarray(position, float), axis=0).max(initial=0.0)
+    if extent <= BOXES_SPANNED * box_size:
+        return
+    advice = "Give the size of your box: QuadrantGroupKFold(box_size=...)."
+    if extent > 100 * box_size:
+        advice = "They look like kpc/h: divide them by 1000."
+    raise ValueError(
+        f"The positions span {extent:.4g}, more than a periodic box of "
+        f"box_size={box_size:g} [Mpc/h], so the cells would be interleaved instead of "
+        f"octants. {advice}"
+    )
+
+
+def _takes_groups(splitter):
+    # KFold and its like accept groups, too, but only to warn that they ignore them.
+    if type(splitter).__module__.startswith("sklearn."):
+        return "groups" in splitter.get_metadata_routing().split.requests
+    return "groups" in inspect.signature(splitter.split).parameters
+
+
+def _as_rows(rows):
+    rows = np.asarray(rows)
+    return np.flatnonzero(rows) if rows.dtype == bool else rows
+
+
+def _warn_of_split_groups(cv, folds, group):
+    split = {
+        label
+        for train, test in folds
+        for label in np.intersect1d(group[train], group[test]).tolist()
+    }
+    if split:
+        warnings.warn(
+            f"{cv!r:.60} puts {len(split)} of {len(np.unique(group))} groups (first: "
+            f"{min(split)!r}) on both sides of a fold, so that errors look too small. "
+            "Give cv=None, an int, or GroupKFold.",
+            UserWarning,
+            stacklevel=4,
+        )

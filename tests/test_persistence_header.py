@@ -31,9 +31,10 @@ from skcluster import (
     read_header,
     save_model,
 )
+from skcluster.estimator_parts import parts
 from skcluster.io.atomic import atomic_replace
 from skcluster.persistence.archive import pack, read_members
-from skcluster.persistence.description import describe, parts
+from skcluster.persistence.description import describe
 from skcluster.persistence.header import FORMAT, HEADER, PACKAGES
 
 skops_io = pytest.importorskip("skops.io")

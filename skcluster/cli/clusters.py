@@ -111,7 +111,7 @@ def check_galaxies(model, sample, source):
     source : str
         The table or event list that it comes from.
     """
-    from ..calibration import last_step
+    from ..estimator_parts import last_step
 
     allows_none = getattr(last_step(model), "allow_missing", True)
     if not allows_none and sample.galaxies is None:
@@ -166,7 +166,7 @@ def _quantile_name(q):
 
 def _measured(steps, mapped, quantiles, beta):
     from .. import misspecification_score, predict_posterior, reweight_prior
-    from ..calibration import last_step
+    from ..estimator_parts import last_step
 
     last, found = last_step(steps), {}
     if hasattr(last, "outlier_detector_"):

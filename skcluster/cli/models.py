@@ -97,7 +97,7 @@ def train(arguments):
         PhotonMapper,
         RedshiftNormalizer,
     )
-    from ..calibration import last_step
+    from ..estimator_parts import last_step
     from ..io import read_sample
     from ..persistence import require_skops, save_model
 

@@ -9,7 +9,7 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, check_random_state
 
-from ..model_selection import QuadrantGroupKFold
+from ..model_selection import spatial_folds
 from ..regressors.mass_net import resolve_device, torch_session
 from ..regressors.memory import kept_memory
 from .methods import (
@@ -253,10 +253,12 @@ def cross_val_saliency(
     X : ClusterSample, or what the estimator takes
     y : array-like of shape (n_clusters,)
         log10 M500c.
-    cv : cross-validation splitter, default=None
-        Must test each cluster once. None is ``QuadrantGroupKFold()``, octants of the box.
+    cv : cross-validation splitter, int, iterable or None, default=None
+        The folds, as in `skcluster.model_selection.spatial_folds`: octants by default
+        where the sample has positions, otherwise five folds. Each cluster must be in
+        exactly one test fold.
     groups : array-like, default=None
-        For the splitter.
+        Labels that no fold may split, in place of ``X.group`` of a sample.
     n_jobs : int, default=None
         Folds at a time, each in a process of its own. Give the network ``n_threads=1``
         then.
@@ -281,9 +283,8 @@ def cross_val_saliency(
     >>> result.saliency.shape, result.log_mass.shape
     ((12, 1, 8, 8), (12,))
     """
-    cv = QuadrantGroupKFold() if cv is None else cv
     y = np.asarray(y, float)
-    folds = list(cv.split(X, y, groups))
+    folds = spatial_folds(cv, X, y, groups)
     tested = np.concatenate([test for _, test in folds])
     if not np.array_equal(np.sort(tested), np.arange(len(y))):
         missed = len(y) - len(np.unique(tested))

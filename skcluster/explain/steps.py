@@ -1,10 +1,9 @@
 """A fitted estimator taken apart: the steps before the network, and the network."""
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ..estimator_parts import changes_target, fitted_inside, steps_before
 from ..maps import LogScaler, PhotonMapper, RedshiftNormalizer
 from ..regressors.neural import NeuralMassRegressor
 
@@ -24,37 +23,24 @@ def split_network(estimator):
     Traceback (most recent call last):
     sklearn.exceptions.NotFittedError: This XrayCNNRegressor instance is not fitted yet...
     """
-    steps, last = [], estimator
+    last = estimator
     while not isinstance(last, NeuralMassRegressor):
-        if isinstance(last, Pipeline):
-            *before, last = (step for _, step in last.steps)
-            steps += before
-        else:
-            last = _fitted_copy(last)
+        if fitted_inside(last) is None or changes_target(last):
+            raise _not_a_network(last)
+        last = fitted_inside(last)
     check_is_fitted(last)
-    return [step for step in _flat(steps) if step not in (None, "passthrough")], last
+    return steps_before(estimator), last
 
 
-def _fitted_copy(estimator):
-    if isinstance(estimator, FrozenEstimator):
-        return estimator.estimator
-    for name in ("best_estimator_", "estimator_"):
-        if hasattr(estimator, name):
-            return getattr(estimator, name)
+def _not_a_network(estimator):
     is_class = isinstance(estimator, type)
     kind = f"the class {estimator.__name__}" if is_class else type(estimator).__name__
     advice = "Give a fitted XrayCNNRegressor, or a Pipeline that ends in one."
     if kind == "EvrardProxyRegressor":
         advice = "For the mass of a photon count, take proxy_saliency."
-    raise TypeError(f"SaliencyExplainer explains fitted networks, got {kind}. {advice}")
-
-
-def _flat(steps):
-    for step in steps:
-        if isinstance(step, Pipeline):
-            yield from _flat(step for _, step in step.steps)
-        else:
-            yield step
+    return TypeError(
+        f"SaliencyExplainer explains fitted networks, got {kind}. {advice}"
+    )
 
 
 def transformed(steps, X):

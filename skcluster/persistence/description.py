@@ -6,47 +6,13 @@ import math
 import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 
+from ..estimator_parts import parts
 from .known_types import public_name
 
 MAP_PARAMETERS = ("bands", "n_pixels", "half_width", "cosmology")
 TARGET = "log10 M500c [Msun/h]"
 MAX_TEXT, MAX_ITEMS = 200, 100
 """Longest text and array of a parameter that is told whole."""
-
-
-def parts(model):
-    """A model and all estimators in it, with their states.
-
-    Parameters
-    ----------
-    model : estimator
-
-    Yields
-    ------
-    estimator : BaseEstimator
-        Each once; the fitted ones that another holds come before those which it was
-        given, as ``estimator_`` before ``estimator``.
-    state : dict of str -> object
-        What of it is stored.
-    """
-    seen, left = {}, [model]
-    while left:
-        value = left.pop()
-        if id(value) in seen:
-            continue
-        # Kept, lest another object get the id of a state that is gone.
-        seen[id(value)] = value
-        children = []
-        if isinstance(value, list | tuple):
-            children = value
-        elif isinstance(value, dict):
-            children = value.values()
-        elif isinstance(value, BaseEstimator):
-            state = value.__getstate__()
-            yield value, state
-            names = sorted(state, key=lambda name: not name.endswith("_"))
-            children = [state[name] for name in names]
-        left.extend(reversed([*children]))
 
 
 def default_parameters(cls):

@@ -10,9 +10,10 @@ import zipfile
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
+from ..estimator_parts import parts
 from ..io.atomic import atomic_replace
 from .archive import damaged, pack
-from .description import default_parameters, parts
+from .description import default_parameters
 from .header import (
     HEADER,
     SCHEMA,

@@ -1,33 +1,9 @@
 """What the displays of saliency ask of an estimator, and of maps."""
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
 from ..sample import half_width_of
-
-
-def fitted_part(estimator):
-    """What a pipeline ends in; of a search or another meta-estimator, that of its copy.
-
-    Examples
-    --------
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from skcluster import LogScaler, PhotonMapper
-    >>> fitted_part(make_pipeline(PhotonMapper(), LogScaler()))
-    LogScaler()
-    """
-    while True:
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-        elif hasattr(estimator, "steps"):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif hasattr(estimator, "estimator_"):
-            estimator = estimator.estimator_
-        else:
-            return estimator
 
 
 def bands_of(maps):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ..estimator_parts import last_step
 from ..sample import require
-from .explained import explained, fitted_part
+from .explained import explained
 from .sky import saliency_label
 from .style import axes_or_new, color_after
 
@@ -141,7 +142,7 @@ class RadialSaliencyDisplay:
             random_state=random_state,
         )
         if name is None:
-            name = type(fitted_part(estimator)).__name__
+            name = type(last_step(estimator)).__name__
         return cls.from_saliency(
             found.saliency,
             found.r500c,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .explained import fitted_part
+from ..estimator_parts import last_step
 from .style import OKABE_ITO, axes_or_new
 
 
@@ -45,7 +45,7 @@ class TrainingCurveDisplay:
 
         Of a search, or another estimator that fits a copy of one, it is that of its copy.
         """
-        regressor = fitted_part(estimator)
+        regressor = last_step(estimator)
         if not hasattr(regressor, "history_"):
             raise TypeError(
                 f"A {type(regressor).__name__} has no history_ of losses: give a fitted "

@@ -1,9 +1,10 @@
 """Estimators that predict posteriors, and pipelines that end in one."""
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
+from ..estimator_parts import changes_target, enter, inside
 from .mass_posterior import MassPosterior
 
 CLUSTERS_AT_ONCE = 4096
@@ -113,16 +114,24 @@ def predict_posterior(estimator, X):
     >>> predict_posterior(model, counts[:3, None])
     <MassPosterior of 3 clusters, 512 cells of mass each>
     """
-    if hasattr(estimator, "predict_posterior"):
-        return estimator.predict_posterior(X)
-    if isinstance(estimator, Pipeline):
-        X = X if len(estimator) == 1 else estimator[:-1].transform(X)
-        return predict_posterior(estimator[-1], X)
-    # An ensemble of scikit-learn has estimator_, too: a template that is not fitted.
-    for name in ("best_estimator_", "estimator_"):
-        if hasattr(estimator, name) and not hasattr(estimator, "estimators_"):
-            return predict_posterior(getattr(estimator, name), X)
-    raise TypeError(
-        f"A {type(estimator).__name__} predicts no posterior. Wrap it before the fit: "
+    while not hasattr(estimator, "predict_posterior"):
+        found, entered = enter(estimator, X)
+        if found is None or changes_target(estimator):
+            raise _without_posterior(estimator)
+        estimator, X = found, entered
+    return estimator.predict_posterior(X)
+
+
+def _without_posterior(estimator):
+    name = type(estimator).__name__
+    if inside(estimator) is not None:
+        check_is_fitted(estimator)
+    if changes_target(estimator):
+        return TypeError(
+            f"A {name} has no posterior of log10 M: what is inside was fitted to "
+            "transformed masses. Fit that to log10 M itself."
+        )
+    return TypeError(
+        f"A {name} predicts no posterior. Wrap it before the fit: "
         "CalibratedMassRegressor learns one from held-out clusters."
     )

@@ -5,6 +5,8 @@ from itertools import combinations
 import numpy as np
 from sklearn.model_selection import ShuffleSplit
 
+from ..model_selection import keep_together
+
 MIN_TO_VALIDATE = 10
 MAX_SHARE = 1 / 3
 
@@ -28,7 +30,7 @@ def validation_split(n_clusters, fraction, *, position=None, groups=None, seed=0
         Without it, clusters are drawn at random.
     groups : array-like of shape (n_clusters,), default=None
         Clusters with one label, such as turned copies of one cluster, stay on one side,
-        in the octant of the first of them.
+        in the octant that holds most of them.
     seed : int, default=0
 
     Returns
@@ -49,7 +51,7 @@ def validation_split(n_clusters, fraction, *, position=None, groups=None, seed=0
         return everyone, everyone[:0]
     is_held_out = None
     if position is not None:
-        octant = octants_spanned(position)[first][group]
+        octant = keep_together(octants_spanned(position), group)
         is_held_out = _held_out_octants(octant, fraction, seed)
     if is_held_out is None:
         splitter = ShuffleSplit(1, test_size=fraction, random_state=seed)

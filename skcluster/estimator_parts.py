@@ -1,0 +1,219 @@
+"""What is inside an estimator: the one place that takes meta-estimators apart.
+
+Posteriors, outlier scores, saliency, displays, model files and the command all ask here for
+the regressor in a Pipeline, a search, a `sklearn.frozen.FrozenEstimator`, a
+`TransformedTargetRegressor`, a calibration, a rotation, or any of these in each other.
+"""
+
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+
+FITTED_COPIES = ("best_estimator_", "estimator_", "regressor_")
+"""Attributes in which meta-estimators keep the estimator that they fitted."""
+TEMPLATES = ("estimator", "regressor")
+"""Parameters that hold the estimator which a meta-estimator clones and fits."""
+
+
+def fitted_inside(estimator):
+    """Return the fitted estimator that another one predicts with, None if it has none.
+
+    Ensembles (bagging, boosting, voting, stacking) predict with several, and have none.
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from sklearn.linear_model import LinearRegression
+    >>> fitted_inside(FrozenEstimator(LinearRegression().fit([[0.0], [1.0]], [0, 1])))
+    LinearRegression()
+    >>> fitted_inside(LinearRegression()) is None
+    True
+    """
+    # FrozenEstimator answers for every attribute of what it holds, so it is asked first.
+    if isinstance(estimator, FrozenEstimator):
+        return estimator.estimator
+    if is_pipeline(estimator):
+        return estimator.steps[-1][1]
+    # The estimator_ of an ensemble is a template that nobody has fitted.
+    if isinstance(estimator, type) or hasattr(estimator, "estimators_"):
+        return None
+    return _first_attribute(estimator, FITTED_COPIES)
+
+
+def inside(estimator):
+    """Return the estimator inside another one, its unfitted template if that is all.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> inside(GridSearchCV(Ridge(), {"alpha": [1.0]}))
+    Ridge()
+    """
+    found = fitted_inside(estimator)
+    if found is None and not hasattr(estimator, "estimators_"):
+        found = _first_attribute(estimator, TEMPLATES)
+    return found
+
+
+def walk(estimator):
+    """Yield an estimator, the one inside it, and so on to the innermost.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> [type(each).__name__ for each in walk(make_pipeline(Ridge()))]
+    ['Pipeline', 'Ridge']
+    """
+    while estimator is not None:
+        yield estimator
+        estimator = inside(estimator)
+
+
+def last_step(estimator):
+    """Return the innermost estimator: the regressor in pipelines and meta-estimators.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> last_step(make_pipeline(LinearRegression()))
+    LinearRegression()
+    """
+    *_, last = walk(estimator)
+    return last
+
+
+def steps_before(estimator):
+    """Return all steps before the innermost estimator, outermost first, without nesting.
+
+    Examples
+    --------
+    >>> from skcluster import LogScaler, PhotonMapper, RedshiftNormalizer
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> inner = make_pipeline(RedshiftNormalizer(), LogScaler(), Ridge())
+    >>> steps_before(make_pipeline(PhotonMapper(), inner))
+    [PhotonMapper(), RedshiftNormalizer(), LogScaler()]
+    """
+    before = (each.steps[:-1] for each in walk(estimator) if is_pipeline(each))
+    return [step for steps in before for _, step in _flat(steps)]
+
+
+def enter(estimator, X):
+    """Return the fitted estimator inside, and X as it is handed on to it.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    X : what it takes
+
+    Returns
+    -------
+    inside : estimator or None
+        None if there is none, as in `fitted_inside`.
+    X : what `inside` takes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> model = make_pipeline(FunctionTransformer(np.log), LinearRegression())
+    >>> enter(model.fit([[1.0], [2.0]], [0, 1]), np.array([[1.0]]))
+    (LinearRegression(), array([[0.]]))
+    """
+    found = fitted_inside(estimator)
+    if found is None or isinstance(estimator, FrozenEstimator):
+        return found, X
+    if is_pipeline(estimator):
+        return found, X if len(estimator) == 1 else estimator[:-1].transform(X)
+    # Such as RFE, which fits its estimator to some columns of X.
+    return found, estimator.transform(X) if hasattr(estimator, "transform") else X
+
+
+def changes_target(estimator):
+    """Whether the estimator inside is fitted to something else than y, such as its log.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.compose import TransformedTargetRegressor
+    >>> from sklearn.linear_model import LinearRegression
+    >>> changes_target(TransformedTargetRegressor(LinearRegression()))
+    False
+    >>> changes_target(
+    ...     TransformedTargetRegressor(LinearRegression(), func=np.exp, inverse_func=np.log)
+    ... )
+    True
+    """
+    if isinstance(estimator, FrozenEstimator) or not hasattr(estimator, "regressor"):
+        return False
+    return any(
+        getattr(estimator, name, None) is not None for name in ("func", "transformer")
+    )
+
+
+def is_pipeline(estimator):
+    """Whether an estimator is a Pipeline, of scikit-learn or of the same making."""
+    return isinstance(getattr(estimator, "steps", None), list) and not isinstance(
+        estimator, FrozenEstimator
+    )
+
+
+def parts(model):
+    """Yield a model and all estimators in it, at whatever depth, with their states.
+
+    Parameters
+    ----------
+    model : estimator
+
+    Yields
+    ------
+    estimator : BaseEstimator
+        Each once; the fitted ones that another holds come before those which it was
+        given, as ``estimator_`` before ``estimator``.
+    state : dict of str -> object
+        The attributes that are stored with it.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import VotingRegressor
+    >>> from sklearn.linear_model import Lasso, Ridge
+    >>> model = VotingRegressor([("a", Ridge()), ("b", Lasso())])
+    >>> [type(part).__name__ for part, _ in parts(model)]
+    ['VotingRegressor', 'Ridge', 'Lasso']
+    """
+    seen, left = {}, [model]
+    while left:
+        value = left.pop()
+        if id(value) in seen:
+            continue
+        # Kept, lest another object get the id of a state that is gone.
+        seen[id(value)] = value
+        children = []
+        if isinstance(value, list | tuple):
+            children = value
+        elif isinstance(value, dict):
+            children = value.values()
+        elif isinstance(value, BaseEstimator):
+            state = value.__getstate__()
+            yield value, state
+            names = sorted(state, key=lambda name: not name.endswith("_"))
+            children = [state[name] for name in names]
+        left.extend(reversed([*children]))
+
+
+def _first_attribute(estimator, names):
+    found = (getattr(estimator, name, None) for name in names)
+    return next((each for each in found if hasattr(each, "get_params")), None)
+
+
+def _flat(steps):
+    """Steps without those that do nothing, and those of pipelines in their places."""
+    for name, step in steps:
+        if is_pipeline(step):
+            yield from _flat(step.steps)
+        elif step is not None and step != "passthrough":
+            yield name, step
