@@ -8,11 +8,12 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
     CalibratedMassRegressor,
+    ClusterSample,
     EvrardProxyRegressor,
     ProxyMeasurer,
     RotationAugmentedRegressor,
@@ -213,3 +214,68 @@ class TestRefusals:
             CalibratedMassRegressor(Boaster(), by="colour").fit(X, log_mass)
         with pytest.raises(ValueError, match="n_bins must be a positive int, got 0"):
             CalibratedMassRegressor(Boaster(), n_bins=0).fit(X, log_mass)
+
+
+class TestGroups:
+    """100 halos seen eight times each: a forest knows a halo that it has seen before."""
+
+    def noisy_copies(self, seed=0):
+        rng = np.random.default_rng(seed)
+        halo = np.repeat(np.arange(100), 8)
+        log_mass = rng.uniform(13.5, 15, 100)[halo]
+        # A hidden property that tells halos apart and says nothing about their mass.
+        own = rng.normal(size=(100, 3))[halo] + rng.normal(0, 0.01, (800, 3))
+        noise = rng.normal(0, 0.3, 100)[halo] + rng.normal(0, 0.05, 800)
+        table = np.column_stack([log_mass + noise, own])
+        order = rng.permutation(800)
+        return table[order], log_mass[order], halo[order]
+
+    class OfTable(RegressorMixin, BaseEstimator):
+        """A forest on the galaxies' columns of a sample that holds a table."""
+
+        def fit(self, X, y):
+            self.forest_ = RandomForestRegressor(12, random_state=0).fit(table_of(X), y)
+            return self
+
+        def predict(self, X):
+            return self.forest_.predict(table_of(X))
+
+    @pytest.mark.parametrize("cv", [None, 5, GroupKFold(5)])
+    def test_intervals_cover_halos_that_nobody_has_seen(self, cv):
+        table, log_mass, halo = self.noisy_copies()
+        new, new_mass, _ = self.noisy_copies(seed=1)
+        sample, forest = sample_of(table, halo), self.OfTable()
+        model = CalibratedMassRegressor(forest, cv=cv).fit(sample, log_mass)
+        covered = coverage(model.predict_posterior(sample_of(new)), new_mass, 0.68)
+        # 100 halos: the binomial error is 0.047.
+        assert abs(covered - 0.68) < 0.14
+        model = CalibratedMassRegressor(forest).fit(sample_of(table), log_mass)
+        torn = coverage(model.predict_posterior(sample_of(new)), new_mass, 0.68)
+        assert torn < 0.3
+
+    @pytest.mark.parametrize("cv", [None, GroupKFold(5)])
+    def test_cross_validated_posteriors_cover(self, cv):
+        table, log_mass, halo = self.noisy_copies()
+        model = CalibratedMassRegressor(self.OfTable())
+        posterior = cross_val_posterior(model, sample_of(table, halo), log_mass, cv=cv)
+        assert abs(coverage(posterior, log_mass, 0.68) - 0.68) < 0.14
+
+    def test_a_table_is_given_its_groups(self):
+        table, log_mass, halo = self.noisy_copies()
+        forest = RandomForestRegressor(12, random_state=0)
+        model = CalibratedMassRegressor(forest).fit(table, log_mass, groups=halo)
+        of_sample = CalibratedMassRegressor(self.OfTable())
+        of_sample.fit(sample_of(table, halo), log_mass)
+        assert_array_equal(model.scores_, of_sample.scores_)
+        posterior = cross_val_posterior(model, table, log_mass, groups=halo)
+        assert len(posterior) == 800
+
+
+def table_of(sample):
+    return np.asarray(sample.maps)[:, 0, 0].astype(float)
+
+
+def sample_of(table, halo=None):
+    maps = np.zeros((len(table), 1, 4, 4))
+    maps[:, 0, 0] = table
+    return ClusterSample(np.full(len(table), 0.2), maps=maps, group=halo)

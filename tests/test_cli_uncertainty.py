@@ -1,18 +1,24 @@
 """Posteriors from the shell: trained, calibrated, and with another prior."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
 
 from skcluster import (
     CalibratedMassRegressor,
     load_model,
+    misspecification_score,
     predict_posterior,
     read_sample,
     reweight_prior,
+    save_model,
 )
 from skcluster.cli import main
 
@@ -109,3 +115,31 @@ def test_a_model_without_errors_has_no_quantiles(survey, tmp_path, capsys):
     assert main(["train", few, "-o", path, *TINY]) == 0
     assert main(["predict", path, few, "--quantiles", "0.5"]) == 1
     assert "masses have no errors, no quantiles" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_mapper_outside", [False, True])
+def test_a_frozen_pipeline_that_was_calibrated(
+    survey, model, tmp_path, capsys, is_mapper_outside
+):
+    """The documented way to calibrate a model that took hours to train."""
+    pipeline, (sample, columns) = load_model(model), read_sample(survey)
+    log_mass = np.asarray(columns["log_mass"], float)
+    if is_mapper_outside:
+        frozen = CalibratedMassRegressor(FrozenEstimator(pipeline[1:]), cv=2)
+        calibrated = make_pipeline(pipeline[0], frozen).fit(sample, log_mass)
+    else:
+        calibrated = CalibratedMassRegressor(FrozenEstimator(pipeline), cv=2)
+        calibrated.fit(sample, log_mass)
+    path = tmp_path / "frozen.skops"
+    save_model(calibrated, path)
+    code, table = rows(capsys, "predict", path, survey)
+    assert code == 0
+    expected = calibrated.predict(sample, return_std=True)
+    found = np.transpose([[row["log_mass"], row["std_dex"]] for row in table])
+    assert_array_equal(found, expected)
+    score = misspecification_score(pipeline, sample)
+    assert_allclose([row["misspecification"] for row in table], score)
+    few = Path(survey).with_name("few.ecsv")
+    Table.read(survey)[:2].write(few, overwrite=True)
+    code, table = rows(capsys, "explain", path, few, "-o", tmp_path / "figures")
+    assert (code, len(table)) == (0, 2)

@@ -5,9 +5,11 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import (
+    GroupKFold,
     KFold,
     LeaveOneGroupOut,
     PredefinedSplit,
@@ -15,8 +17,9 @@ from sklearn.model_selection import (
     cross_val_predict,
 )
 
-from skcluster import QuadrantGroupKFold
+from skcluster import ClusterSample, QuadrantGroupKFold
 from skcluster.comparison import compare_estimators
+from skcluster.metrics import bootstrap_error, mass_scatter
 
 LN_10 = np.log(10)
 
@@ -42,6 +45,17 @@ class Warner(RegressorMixin, BaseEstimator):
     def predict(self, X):
         warnings.warn(f"cluster {X[0, 0]:g} is odd", UserWarning, stacklevel=2)
         return X[:, 0]
+
+
+class Off(RegressorMixin, BaseEstimator):
+    """Knows the true masses of a sample, and adds the error that its redshift hides."""
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        masses = np.random.default_rng(4).uniform(13.5, 15, 100)
+        return masses[X.group] + 10 * (X.redshift - 0.2)
 
 
 SEEN = []
@@ -192,6 +206,40 @@ def test_groups_reach_the_splitter(y, seen):
         groups=groups,
     )
     assert [set(groups[test]) for _, test in seen] == [{0}, {1}, {2}]
+
+
+@pytest.mark.parametrize("is_in_sample", [False, True])
+def test_errors_are_those_of_halos_drawn_again(is_in_sample):
+    """100 halos of 8 snapshots each, which share the error of their mass."""
+    rng = np.random.default_rng(4)
+    halo = np.repeat(np.arange(100), 8)
+    y = np.repeat(rng.uniform(13.5, 15, 100), 8)
+    gaussian = stats.norm(0, 0.11).ppf((np.arange(100) + 0.5) / 100)
+    residual = np.repeat(rng.permutation(gaussian), 8)
+    X, groups, cv = shifted(y, residual), halo, GroupKFold(5)
+    if is_in_sample:
+        redshift = 0.2 + residual / 10
+        X, groups, cv = ClusterSample(redshift, group=halo), None, None
+    comparison = compare_estimators(
+        {"a": (Off() if is_in_sample else FirstColumn(), X)}, y, cv=cv, groups=groups
+    )
+    # What the scatter of such a survey would be, were it observed again and again.
+    drawn = residual[::8].std() * rng.normal(size=(4000, 100))
+    expected = drawn.std(axis=1).std()
+    assert 0.007 < expected < 0.009
+    assert_allclose(comparison.table["std_dex_error"][0], expected, rtol=0.15)
+    # Had all 800 been independent:
+    alone = bootstrap_error(mass_scatter, y, y + residual, random_state=0)
+    assert_allclose(alone * np.sqrt(8), expected, rtol=0.15)
+
+
+def test_positions_as_groups_are_for_the_folds_alone(y):
+    position = np.random.default_rng(0).uniform(0, 352, (40, 3))
+    X = shifted(y, np.resize([0.1, 0.2, -0.1], 40))
+    cv = QuadrantGroupKFold()
+    row = compare_estimators({"a": (FirstColumn(), X)}, y, cv=cv, groups=position).table
+    alone = compare_estimators({"a": (FirstColumn(), X)}, y, cv=KFold(4)).table
+    assert row["std_dex_error"][0] == alone["std_dex_error"][0]
 
 
 def test_octants_come_from_the_first_sample(sample, log_mass):

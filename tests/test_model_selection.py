@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
+    KFold,
     LeaveOneGroupOut,
     cross_val_predict,
     cross_val_score,
@@ -17,8 +19,66 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skcluster import ClusterSample, ProxyMeasurer, QuadrantGroupKFold
-from skcluster.model_selection import octants
+from skcluster import (
+    CalibratedMassRegressor,
+    ClusterSample,
+    ProxyMeasurer,
+    QuadrantGroupKFold,
+    XrayCNNRegressor,
+    cross_val_posterior,
+    cross_val_saliency,
+)
+from skcluster.comparison import compare_estimators
+from skcluster.model_selection import keep_together, octants, spatial_folds
+from skcluster.posterior import PosteriorMixin
+from skcluster.regressors.validation_split import validation_split
+
+SEEN = []
+
+
+def rows_of(sample):
+    """Rows of the sample that `clusters` made, which tells them apart by redshift."""
+    return np.round((sample.redshift - 0.2) * 1e4).astype(int)
+
+
+class Spy(PosteriorMixin, RegressorMixin, BaseEstimator):
+    """Notes which clusters it predicts, and which ones it was trained on."""
+
+    def fit(self, X, y):
+        self.rows_ = rows_of(X)
+        return self
+
+    def predict(self, X, return_std=False):
+        SEEN.append((self.rows_, rows_of(X)))
+        mean = np.full(len(X), 14.0)
+        return (mean, np.ones_like(mean)) if return_std else mean
+
+    def _components(self, X):
+        return self.predict(X, return_std=True)
+
+    def _log_prior(self):
+        return np.zeros_like
+
+
+class SpyNetwork(XrayCNNRegressor):
+    """A network that does the same."""
+
+    def fit(self, X, y):
+        self.rows_ = rows_of(X)
+        return super().fit(X, y)
+
+    def predict(self, X, return_std=False):
+        SEEN.append((self.rows_, rows_of(X)))
+        return super().predict(X, return_std)
+
+
+NETWORK = SpyNetwork(max_epochs=1, device="cpu", n_threads=1, random_state=0)
+DRAWERS = {
+    "calibration": lambda cv, X, y: CalibratedMassRegressor(Spy(), cv=cv).fit(X, y),
+    "posteriors": lambda cv, X, y: cross_val_posterior(Spy(), X, y, cv=cv),
+    "comparison": lambda cv, X, y: compare_estimators({"a": (Spy(), X)}, y, cv=cv),
+    "saliency": lambda cv, X, y: cross_val_saliency(NETWORK, X, y, cv=cv),
+}
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +289,166 @@ def test_the_sample_needs_nothing_but_its_position():
         (frozenset({0}), frozenset({1})),
         (frozenset({1}), frozenset({0})),
     }
+
+
+# One policy for cv=, in a table: cv, whether there are positions, whether there are groups,
+# and the splitter of scikit-learn (with what it must not split) that makes the same folds.
+N = 120
+HALO = np.repeat(np.arange(30), 4)
+RNG = np.random.default_rng(3)
+# Snapshots of a halo lie together, and two halos lie across the borders of octants.
+PLACE = np.repeat(
+    RNG.uniform(20, 156, (30, 3)) + 176 * RNG.integers(0, 2, (30, 3)), 4, 0
+)
+PLACE[[0, 1, 2], 0] = 170.0
+PLACE[3, 0] = 180.0
+OCTANT = (PLACE >= 176) @ [4, 2, 1]
+WHOLE_HALOS = np.where(np.arange(N) == 3, OCTANT[0], OCTANT)
+FIVE = KFold(5, shuffle=True, random_state=0)
+OWN = [(np.arange(60), np.arange(60, 120)), (np.arange(60, 120), np.arange(60))]
+POLICY = [
+    (None, True, True, LeaveOneGroupOut(), WHOLE_HALOS),
+    (None, True, False, LeaveOneGroupOut(), OCTANT),
+    (None, False, True, GroupKFold(5), HALO),
+    (None, False, False, FIVE, None),
+    (3, True, True, GroupKFold(3), WHOLE_HALOS),
+    (3, True, False, GroupKFold(3), OCTANT),
+    (3, False, True, GroupKFold(3), HALO),
+    (3, False, False, KFold(3), None),
+    (np.int8(3), False, False, KFold(3), None),
+    (GroupKFold(4), True, True, GroupKFold(4), HALO),
+    (GroupKFold(4), False, True, GroupKFold(4), HALO),
+    (LeaveOneGroupOut(), False, True, LeaveOneGroupOut(), HALO),
+    (KFold(4), False, False, KFold(4), None),
+    (QuadrantGroupKFold(), True, True, LeaveOneGroupOut(), WHOLE_HALOS),
+    (QuadrantGroupKFold(), True, False, LeaveOneGroupOut(), OCTANT),
+    (OWN, True, False, OWN, None),
+    (iter(OWN), False, False, OWN, None),
+]
+
+
+def clusters(with_positions, with_groups):
+    return ClusterSample(
+        0.2 + 1e-4 * np.arange(N),
+        position=PLACE if with_positions else None,
+        group=HALO if with_groups else None,
+        maps=np.random.default_rng(0).poisson(1.0, (N, 1, 8, 8)),
+    )
+
+
+class TestOnePolicy:
+    @pytest.mark.parametrize(
+        ("cv", "with_positions", "with_groups", "stock", "kept"), POLICY
+    )
+    def test_folds_are_those_of_the_table(
+        self, cv, with_positions, with_groups, stock, kept
+    ):
+        y = np.linspace(13.5, 15, N)
+        folds = spatial_folds(cv, clusters(with_positions, with_groups), y)
+        expected = stock if stock is OWN else stock.split(np.zeros(N), y, kept)
+        assert as_sets(folds) == as_sets(expected)
+        if with_groups:
+            assert not any(set(HALO[a]) & set(HALO[b]) for a, b in folds)
+
+    @pytest.mark.parametrize(
+        ("cv", "with_positions", "with_groups"),
+        [(None, True, True), (3, False, True), (GroupKFold(4), True, True)],
+    )
+    def test_all_that_draw_folds_draw_the_same(self, cv, with_positions, with_groups):
+        sample, y = clusters(with_positions, with_groups), np.linspace(13.5, 15, N)
+        expected = as_sets(spatial_folds(cv, sample, y))
+        for draw in DRAWERS.values():
+            SEEN.clear()
+            draw(cv, sample, y)
+            assert as_sets(SEEN) == expected
+
+    @pytest.mark.parametrize("cv", [None, 3, GroupKFold(3)])
+    def test_a_table_is_given_its_groups_or_positions(self, cv):
+        X, y = np.zeros((N, 1)), np.linspace(13.5, 15, N)
+        folds = spatial_folds(cv, X, y, HALO)
+        assert as_sets(folds) == as_sets(
+            spatial_folds(cv, clusters(False, True), y),
+        )
+        if cv is None:
+            folds = spatial_folds(cv, X, y, PLACE)
+            assert as_sets(folds) == as_sets(
+                spatial_folds(cv, clusters(True, False), y)
+            )
+
+    def test_many_folds_in_space_have_smaller_cells(self):
+        sample = clusters(True, True)
+        folds = spatial_folds(10, sample, np.zeros(N))
+        assert len(folds) == 10
+        assert not any(set(HALO[a]) & set(HALO[b]) for a, b in folds)
+        assert_array_equal(np.sort(np.concatenate([b for _, b in folds])), np.arange(N))
+
+    def test_masks_are_rows(self):
+        masks = [(np.arange(N) >= 60, np.arange(N) < 60)]
+        ((train, test),) = spatial_folds(masks, np.zeros((N, 1)), np.zeros(N))
+        assert_array_equal(train, np.arange(60, 120))
+        assert_array_equal(test, np.arange(60))
+
+    @pytest.mark.parametrize("cv", [KFold(4, shuffle=True, random_state=0), OWN[:0]])
+    def test_who_splits_a_group_on_purpose_is_warned(self, cv):
+        folds = cv or [(np.arange(2, N), np.arange(2))]
+        n_split = 30 if cv else 1
+        with pytest.warns(
+            UserWarning, match=rf"puts {n_split} of 30 groups \(first: 0\)"
+        ):
+            spatial_folds(folds, clusters(True, True), np.zeros(N))
+
+    def test_validation_splits_leave_halos_whole(self):
+        for seed in range(20):
+            train, held_out = validation_split(
+                N, 0.1, position=PLACE, groups=HALO, seed=seed
+            )
+            assert not set(HALO[train]) & set(HALO[held_out])
+
+    def test_few_groups_make_few_folds_and_one_makes_none(self):
+        X, y = np.zeros((9, 1)), np.zeros(9)
+        night = np.repeat([0, 1, 2], 3)
+        assert len(spatial_folds(None, X, y, night)) == 3
+        with pytest.raises(ValueError, match="All 9 clusters are of one group"):
+            spatial_folds(None, X, y, np.zeros(9))
+        with pytest.raises(
+            ValueError, match=r"groups has the shape \(8,\), .* 9 clusters"
+        ):
+            spatial_folds(None, X, y, np.zeros(8))
+
+    @given(st.permutations(range(12)))
+    def test_a_group_goes_where_most_of_it_is(self, order):
+        cell = np.array([0, 0, 7, 7, 7, 3, 3, 5, 5, 1, 1, 1])
+        group = np.array(list("aaaaabbbbccc"))
+        expected = np.array([7] * 5 + [3] * 4 + [1] * 3)
+        assert_array_equal(keep_together(cell[order], group[order]), expected[order])
+
+
+class TestAnotherBox:
+    def test_a_larger_box_than_was_said_is_named(self):
+        """Cells of 176 in a box of 1000 would be striped: octants of no box at all."""
+        position = np.random.default_rng(0).uniform(0, 1000, (300, 3))
+        sample = ClusterSample(np.full(300, 0.2), position=position)
+        striped = octants(position)
+        assert len(np.unique(striped)) == 8
+        message = r"span 99\d\.\d, more than a periodic box of box_size=352 \[Mpc/h\]"
+        for cv in (None, QuadrantGroupKFold(), 4):
+            with pytest.raises(ValueError, match=message):
+                spatial_folds(cv, sample, np.zeros(300))
+        ours = split(sample, box_size=1000.0)
+        expected = (position >= 500) @ [4, 2, 1]
+        assert as_sets(ours) == as_sets(
+            LeaveOneGroupOut().split(position, groups=expected)
+        )
+
+    @given(st.floats(-17.0, 17.0))
+    def test_images_a_little_outside_stay_in_their_octants(self, shift):
+        position = np.random.default_rng(0).uniform(0, 352, (40, 3))
+        outside = np.where(position < 17, position + 352 * (shift < 0), position)
+        sample = ClusterSample(np.full(40, 0.2), position=outside)
+        inside = ClusterSample(np.full(40, 0.2), position=position)
+        assert as_sets(split(sample)) == as_sets(split(inside))
+
+    def test_kpc_are_named(self):
+        position = 1000 * np.random.default_rng(0).uniform(0, 352, (40, 3))
+        with pytest.raises(ValueError, match="look like kpc/h: divide them by 1000"):
+            split(np.zeros((40, 1)), groups=position)

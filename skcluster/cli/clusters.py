@@ -38,10 +38,23 @@ def add_cluster_options(parser):
 
 
 def load_photon_model(path):
-    """A stored pipeline that starts with a PhotonMapper, or an error that says so."""
+    """A stored model whose first step is a PhotonMapper, or an error that says so."""
     from ..persistence import load_model
 
     return _check_takes_photons(load_model(path), path)
+
+
+def mapper_and_rest(model):
+    """The PhotonMapper of a model, and what predicts from the sample that it maps.
+
+    Where the mapper is not a step of its own, as in a calibrated pipeline, the rest is the
+    model itself, which maps the photons again.
+    """
+    from ..estimator_parts import steps_before
+
+    (mapper, *_) = steps_before(model)
+    is_own_step = getattr(model, "steps", [("", None)])[0][1] is mapper
+    return mapper, model[1:] if is_own_step else model
 
 
 def new_clusters(arguments, cosmology):
@@ -123,8 +136,9 @@ def check_galaxies(model, sample, source):
 
 
 def predicted_masses(model, sample, **options):
-    """The `mass_table` of a sample with photons and a whole pipeline."""
-    return mass_table(model[1:], model[0].transform(sample), **options)
+    """The `mass_table` of a sample with photons and a model that takes them."""
+    mapper, rest = mapper_and_rest(model)
+    return mass_table(rest, mapper.transform(sample), **options)
 
 
 def mass_table(steps, mapped, *, quantiles=(), beta=None):
@@ -215,12 +229,13 @@ def exit_code(table):
 
 def _check_takes_photons(model, path):
     from .. import PhotonMapper
+    from ..estimator_parts import last_step, steps_before
 
-    steps = getattr(model, "steps", [("", model)])
-    if not isinstance(steps[0][1], PhotonMapper):
+    first = [*steps_before(model), last_step(model)][0]
+    if not isinstance(first, PhotonMapper):
         raise ValueError(
             f"{path} holds a {type(model).__name__} that starts with "
-            f"{type(steps[0][1]).__name__}, but photon lists need PhotonMapper first. "
+            f"{type(first).__name__}, but photon lists need PhotonMapper first. "
             "Give a model of `skcluster train`."
         )
     return model

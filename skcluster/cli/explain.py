@@ -9,6 +9,7 @@ from .clusters import (
     add_cluster_options,
     exit_code,
     load_photon_model,
+    mapper_and_rest,
     mass_table,
     new_clusters,
 )
@@ -56,21 +57,22 @@ def explain(arguments):
 
     require_matplotlib(by="`skcluster explain`")
     model = load_photon_model(arguments.model)
-    steps, _ = _taken_apart(model, arguments.model)
+    mapper, rest = mapper_and_rest(model)
+    steps, _ = _taken_apart(rest, arguments.model)
     explainer = SaliencyExplainer(
-        model[1:],
+        rest,
         method=arguments.method,
         signed=arguments.signed,
         per_photon=arguments.per_photon,
         random_state=arguments.seed,
     )
     explainer._check_parameters()
-    sample, stems = _clusters_and_stems(arguments, model[0].cosmology)
+    sample, stems = _clusters_and_stems(arguments, mapper.cosmology)
     folder = Path(arguments.output)
     _check_is_free(folder, stems, arguments.overwrite)
     folder.mkdir(parents=True, exist_ok=True)
-    mapped = model[0].transform(sample)
-    table = mass_table(model[1:], mapped)
+    mapped = mapper.transform(sample)
+    table = mass_table(rest, mapped)
     del table["mass"]
     shown = np.flatnonzero(np.isfinite(table["log_mass"]))
     files = np.full((2, len(sample)), "", dtype=object)
@@ -78,8 +80,8 @@ def explain(arguments):
     for i, found in zip(shown, counted(images, "explained", len(shown)), strict=True):
         files[:, i] = paths = [f"{folder / stems[i]}.{kind}" for kind in KINDS]
         cluster = mapped[[i]]
-        _write_fits(paths[0], table[i], cluster, found, model[0], arguments)
-        _write_png(paths[1], table[i], cluster, found[1], model[0], arguments)
+        _write_fits(paths[0], table[i], cluster, found, mapper, arguments)
+        _write_png(paths[1], table[i], cluster, found[1], mapper, arguments)
     for kind, names in zip(KINDS, files, strict=True):
         table[kind] = names.astype(str)
     print_table(table, as_json=arguments.json)
@@ -174,12 +176,12 @@ def _printable(text):
     return re.sub(r"[^ -~]", "?", text)
 
 
-def _taken_apart(model, path):
-    """The steps between the mapper and the network, and the network."""
+def _taken_apart(rest, path):
+    """The steps before the network that follow the maps, and the network."""
     from ..explain.steps import split_network
 
     try:
-        return split_network(model[1:])
+        return split_network(rest)
     except TypeError as error:
         raise ValueError(f"The model in {path} cannot be explained. {error}") from error
 

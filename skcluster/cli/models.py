@@ -9,6 +9,7 @@ from .clusters import (
     check_galaxies,
     exit_code,
     load_photon_model,
+    mapper_and_rest,
     new_clusters,
     predicted_masses,
 )
@@ -234,7 +235,8 @@ def predict(arguments):
         _make_folder_of(arguments.output)
     quantiles = _quantiles(arguments.quantiles)
     model = load_photon_model(arguments.model)
-    sample = new_clusters(arguments, model[0].cosmology)
+    mapper, _ = mapper_and_rest(model)
+    sample = new_clusters(arguments, mapper.cosmology)
     check_galaxies(model, sample, ", ".join(map(str, arguments.photons)))
     table = predicted_masses(
         model, sample, quantiles=quantiles, beta=arguments.prior_beta
