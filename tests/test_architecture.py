@@ -47,6 +47,7 @@ ARROWS = {
         "sample",
         "cosmology",
         "maps",
+        "networks",
         "regressors",
         "metrics",
         "model_selection",
@@ -137,7 +138,7 @@ def calls(tree, dotted):
 def test_this_test_sees_the_imports():
     found = set(absolute_imports(ROOT / "regressors" / "joint.py"))
     assert {
-        "skcluster.networks.JOINT_ARCHITECTURES",
+        "skcluster.networks.architectures.JOINT_ARCHITECTURES",
         "skcluster.regressors.neural.NeuralMassRegressor",
         "skcluster.sample.require",
     } <= found

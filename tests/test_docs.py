@@ -142,9 +142,8 @@ def public_names():
         public = {name for name in made_here - names if not name.startswith("_")}
         names |= {f"{short}.{name}" for name in public}
     networks = importlib.import_module("skcluster.networks")
-    tables = networks.ARCHITECTURES, networks.JOINT_ARCHITECTURES
-    classes = [cls for table in tables for cls in table.values()]
-    return names | {f"networks.{cls.__name__}" for cls in classes}
+    public = {name for name in networks.__all__ if not name.isupper()}
+    return names | {f"networks.{name}" for name in public}
 
 
 def test_the_reference_lists_all_public_names_and_no_private_ones():

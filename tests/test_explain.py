@@ -35,6 +35,7 @@ from skcluster import (
 )
 from skcluster.explain.self_test import WeighingRegressor
 from skcluster.explain.thin_convolution import ThinConvolution, with_thin_convolutions
+from skcluster.networks import MassNetwork
 
 METHODS = ("gradient", "smoothgrad", "integrated_gradients", "deep_dream")
 each_method = pytest.mark.parametrize("method", METHODS)
@@ -173,12 +174,23 @@ def test_smoothgrad_without_noise_is_the_gradient(regressor, full_maps):
 class Parabola(WeighingRegressor):
     """log10 M is half the sum of squares of the standardised pixels."""
 
-    class Module(nn.Linear):
-        def forward(self, maps):
+    class Module(MassNetwork):
+        def __init__(self):
+            super().__init__(n_outputs=1)
+            self.unused = nn.Linear(1, 1)
+
+        @property
+        def output_layer(self):
+            return self.unused
+
+        def extract(self, maps):
+            return maps
+
+        def estimate(self, maps):
             return maps.pow(2).sum((1, 2, 3)) / 2
 
     def _module(self):
-        return self.Module(1, 1)
+        return self.Module()
 
 
 @pytest.mark.parametrize(("noise", "n_samples"), [(0.5, 9), (2.0, 100)])

@@ -24,6 +24,7 @@ from skcluster.explain import band_attention
 from skcluster.explain.methods import METHODS
 from skcluster.explain.self_test import WeighingRegressor
 from skcluster.explain.thin_convolution import ThinConvolution
+from skcluster.networks import MassNetwork
 from skcluster.regressors.mass_net import torch_session
 
 each_method = pytest.mark.parametrize("method", METHODS)
@@ -56,20 +57,33 @@ def test_bands_with_planted_weights_are_told_apart(method, k, planted):
     assert_allclose(10**found.log_ratio.per_cluster, k, rtol=1e-3)
 
 
-class ShiftedSum(nn.Module):
+class Weighed(MassNetwork):
+    """A network that ends in a sum of pixels, weighed by its only other parameter."""
+
+    def __init__(self, weight):
+        super().__init__(n_outputs=1)
+        self.weight = nn.Parameter(torch.as_tensor(weight, dtype=torch.float32))
+
+    @property
+    def output_layer(self):
+        return self
+
+
+class ShiftedSum(Weighed):
     """Channels of a convolution that moves maps to the South West, then a weighed sum."""
 
     def __init__(self, weight):
-        super().__init__()
+        super().__init__(weight)
         self.convolution = nn.Conv2d(1, 12, 5, padding="same", bias=False)
         nn.init.zeros_(self.convolution.weight)
         with torch.no_grad():
             self.convolution.weight[:, 0, 3, 1] = torch.linspace(-1, 2, 12)
-        self.weight = nn.Parameter(torch.as_tensor(weight, dtype=torch.float32))
         self.pool = nn.AvgPool2d(1)
 
-    def forward(self, maps):
-        moved = self.pool(self.convolution(maps)).sum(1, keepdim=True)
+    def extract(self, maps):
+        return self.pool(self.convolution(maps)).sum(1, keepdim=True)
+
+    def estimate(self, moved):
         return torch.einsum("nbyx,byx->n", moved, self.weight)
 
 
@@ -100,14 +114,15 @@ def test_planted_attention_comes_through_a_convolution(method, k, planted):
         assert 10 ** turned.log_ratio.per_cluster[0] < 3
 
 
-class WeighedJoint(nn.Module):
+class WeighedJoint(Weighed):
     """A weighed sum of the map, times one and a half where the cube has a peak."""
 
-    def __init__(self, weight):
-        super().__init__()
-        self.weight = nn.Parameter(torch.as_tensor(weight, dtype=torch.float32))
+    inputs = ("maps", "cubes")
 
-    def forward(self, maps, cubes, has_cube=None):
+    def extract(self, maps, cubes):
+        return maps, cubes
+
+    def estimate(self, maps, cubes):
         strength = 1 + 0.5 * (cubes.amax(dim=(1, 2, 3)) > 5)
         return torch.einsum("nbyx,byx->n", maps, self.weight) * strength
 

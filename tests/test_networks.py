@@ -86,5 +86,5 @@ def test_kernels_start_glorot_uniform_and_biases_at_zero():
 
 
 def test_maps_too_small_to_pool_are_an_error():
-    with pytest.raises(ValueError, match="at least 8 pixels a side, got 4 x 4"):
+    with pytest.raises(ValueError, match="at least 8 pixels per side, got 4 x 4"):
         Ho2023Network((1, 4, 4))

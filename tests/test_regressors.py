@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from skorch.callbacks import Callback
 
 from skcluster import ClusterSample, MapOutlierDetector, XrayCNNRegressor
+from skcluster.networks import MassNetwork
 from skcluster.regressors.batches import (
     MapBatches,
     pixel_moments,
@@ -36,6 +37,27 @@ def blobs(n=48, n_pixels=16, n_bands=1, seed=0):
     rate = 10 ** (log_mass - 13.5)[:, None, None, None] * profile
     maps = rng.poisson(np.repeat(rate, n_bands, axis=1))
     return np.log10(maps + 1.0), log_mass
+
+
+class Dense(MassNetwork):
+    """A user's network, none of whose layers is called `output`."""
+
+    def __init__(self, *, map_shape, dropout, n_outputs):
+        super().__init__(n_outputs)
+        self.body = torch.nn.Linear(int(np.prod(map_shape)), 8)
+        self.norm = torch.nn.LayerNorm(8)
+        self.dropout = torch.nn.Dropout(dropout)
+        self.last = torch.nn.Linear(8, n_outputs)
+
+    @property
+    def output_layer(self):
+        return self.last
+
+    def extract(self, maps):
+        return self.norm(self.body(maps.flatten(1))).relu()
+
+    def estimate(self, features):
+        return self.last(self.dropout(features)).squeeze(-1)
 
 
 def quick(**changes):
@@ -199,9 +221,7 @@ def test_mae_is_the_mean_absolute_error_of_the_last_epoch(data):
 
 
 def test_weight_decay_is_keras_l2_on_kernels_but_the_last():
-    module = torch.nn.ModuleDict(
-        {"body": torch.nn.Linear(2, 2), "output": torch.nn.Linear(2, 1)}
-    )
+    module = Dense(map_shape=(1, 2, 1), dropout=0.0, n_outputs=1)
     net = build_net(
         module,
         loss="mse",
@@ -219,7 +239,14 @@ def test_weight_decay_is_keras_l2_on_kernels_but_the_last():
     }
     assert {
         name: decay[id(parameter)] for name, parameter in module.named_parameters()
-    } == {"body.weight": 2e-4, "body.bias": 0, "output.weight": 0, "output.bias": 0}
+    } == {
+        "body.weight": 2e-4,
+        "body.bias": 0,
+        "norm.weight": 0,
+        "norm.bias": 0,
+        "last.weight": 0,
+        "last.bias": 0,
+    }
 
 
 def test_parts_of_a_batch_give_the_gradient_of_the_batch(data):
@@ -278,7 +305,7 @@ def test_the_eight_symmetries_are_different_and_keep_every_photon():
 def test_augmented_maps_are_symmetries_of_the_maps():
     torch.manual_seed(0)
     maps = torch.rand(40, 2, 5, 5)
-    turned = randomly_turned(maps)
+    turned = randomly_turned({"maps": maps})["maps"]
     found = {
         k
         for before, after in zip(maps, turned, strict=True)

@@ -145,7 +145,7 @@ class TestDropout:
             drawn = module(maps)
         generator = torch.Generator().manual_seed(3)
         with torch.no_grad():
-            (x,) = module.extract(maps)
+            x = module.extract(maps)
             for dense, relu, dropout in zip(*[iter(module.head)] * 3, strict=True):
                 kept = torch.rand(dense.out_features, generator=generator) >= dropout.p
                 x = relu(dense(x)) * kept / 0.5
@@ -240,13 +240,16 @@ def test_two_outputs_share_all_but_the_last_layer():
     assert two(torch.zeros(3, 1, 16, 16), torch.zeros(3, 16, 16, 16)).shape == (3, 2)
 
 
+@pytest.mark.filterwarnings("ignore:.*clusters have maps unlike")
 def test_saliency_is_that_of_the_mean(trained):
     maps, _ = counts_and_masses(4, seed=9)
+    # Of equal pixels, max-pooling passes on the gradient of one: there is a kink.
+    maps += np.random.default_rng(9).uniform(0, 0.02, maps.shape).astype(np.float32)
     slope = SaliencyExplainer(trained).explain(maps)
     steps = []
     for sign in (1, -1):
         moved = maps.copy()
-        moved[:, 0, 3, 4] += sign * 1e-2
+        moved[:, 0, 3, 4] += sign * 1e-3
         steps.append(trained.predict(moved))
-    numeric = np.abs(steps[0] - steps[1]) / 2e-2
-    assert_allclose(slope[:, 0, 3, 4], numeric, rtol=0.2, atol=1e-4)
+    numeric = np.abs(steps[0] - steps[1]) / 2e-3
+    assert_allclose(slope[:, 0, 3, 4], numeric, rtol=0.1, atol=1e-4)

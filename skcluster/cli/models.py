@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..networks import ARCHITECTURES, JOINT_ARCHITECTURES
 from .clusters import (
     add_cluster_options,
     check_galaxies,
@@ -47,6 +48,12 @@ def add_train(commands):
 
 
 def _add_network_options(parser):
+    parser.add_argument(
+        "--architecture",
+        default="ho2023",
+        choices=sorted({*ARCHITECTURES, *JOINT_ARCHITECTURES}),
+        help="the network (default: ho2023)",
+    )
     parser.add_argument("--epochs", type=int, default=200, help="at most; default: 200")
     parser.add_argument("--members", type=int, default=1, help="networks to average")
     parser.add_argument("--dropout", type=float, help="default: 0, with --joint 0.1")
@@ -171,6 +178,7 @@ def _regressor(arguments):
     from .. import JointCNNRegressor, PhaseSpaceKDE, XrayCNNRegressor
 
     parameters = {
+        "architecture": arguments.architecture,
         "loss": arguments.loss,
         "n_dropout_draws": arguments.dropout_draws,
         "max_epochs": arguments.epochs,

@@ -36,7 +36,7 @@ class MassFunction:
     """
 
     def __init__(self, regressor, device):
-        copies = [mean_only(copy.deepcopy(net.module_)) for net in regressor.nets_]
+        copies = [copy.deepcopy(net.module_) for net in regressor.nets_]
         self.modules = [each.to(device).eval().requires_grad_(False) for each in copies]
         if torch.device(device).type == "cpu":
             self.modules = [with_thin_convolutions(each) for each in self.modules]
@@ -52,20 +52,9 @@ class MassFunction:
         for module in self.modules:
             inputs = maps.detach().requires_grad_(True)
             with torch.enable_grad():
-                mass = module(inputs, **others).sum()
+                mass = module.mean(inputs, **others).sum()
             total += torch.autograd.grad(mass, inputs)[0]
         return total * (self.target_scale / self.pixel_scale / len(self.modules))
-
-
-def mean_only(module):
-    """A network that leaves out the variance which it may predict beside the mean."""
-    both = getattr(module, "output", None)
-    if both is not None and both.out_features > 1:
-        module.output = torch.nn.Linear(both.in_features, 1)
-        module.output.load_state_dict(
-            {name: values[:1] for name, values in both.state_dict().items()}
-        )
-    return module
 
 
 def gradient(function, maps, others, options):
@@ -92,7 +81,7 @@ def integrated_gradients(function, maps, others, options):
     total = torch.zeros_like(maps)
     for module in function.modules:
         explained = IntegratedGradients(
-            lambda many, module=module: module(many, **repeated(others, len(many)))
+            lambda many, module=module: module.mean(many, **repeated(others, len(many)))
         )
         total += explained.attribute(
             maps.detach().requires_grad_(True),

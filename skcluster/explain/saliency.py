@@ -329,8 +329,8 @@ class _BatchExplainer:
         # saliency must not depend on its neighbours: fill the last batch up.
         rows = np.minimum(np.arange(start, start + size), self.n - 1)
         batch, _ = self.batches.__getitems__(rows)
-        batch = batch if isinstance(batch, dict) else {"maps": batch}
-        others = {name: value.to(self.device) for name, value in batch.items()}
+        taken = self.function.modules[0].inputs
+        others = {name: batch[name].to(self.device) for name in taken}
         maps = others.pop("maps")
         saliency = self.method(self.function, maps, others, self.options)
         return saliency[: self.n - start].cpu().numpy()

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..cosmology import comoving_distance, plane_to_sky
 from ..maps import LogScaler, PhotonMapper
+from ..networks import MassNetwork
 from ..regressors import XrayCNNRegressor
 from ..sample import ClusterSample
 from .radial import pixel_radius, radial_saliency
@@ -65,12 +66,19 @@ class WeighingRegressor(XrayCNNRegressor):
         )
 
 
-class _WeighedSum(nn.Module):
+class _WeighedSum(MassNetwork):
     def __init__(self, weight, bias):
-        super().__init__()
+        super().__init__(n_outputs=1)
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(torch.tensor(bias))
 
-    def forward(self, maps):
+    @property
+    def output_layer(self):
+        return self
+
+    def extract(self, maps):
+        return maps
+
+    def estimate(self, maps):
         return torch.einsum("nbyx,byx->n", maps, self.weight) + self.bias
 
 

@@ -30,15 +30,15 @@ class MapBatches(Dataset):
         return len(self.maps)
 
     def __getitem__(self, row):
-        maps, target = self.__getitems__([row])
-        return maps[0], target[0]
+        inputs, target = self.__getitems__([row])
+        return {name: values[0] for name, values in inputs.items()}, target[0]
 
     def __getitems__(self, rows):
-        """The batch of these rows: torch's loader asks for it in one call."""
+        """Inputs by name and targets of a batch: torch's loader asks for it in one call."""
         rows = np.asarray(rows)
         maps = torch.from_numpy(np.asarray(self.maps[rows], np.float32))
         maps.sub_(self.mean).div_(self.deviation)
-        return maps, self.target[torch.from_numpy(rows)]
+        return {"maps": maps}, self.target[torch.from_numpy(rows)]
 
 
 def already_batched(batch):
@@ -86,15 +86,13 @@ def square_symmetry(images, k, axes=(-2, -1)):
 
 
 def randomly_turned(batch):
-    """Each cluster of a batch under a symmetry of the square of its own.
+    """Turn each cluster of a batch by its own random symmetry of the square.
 
     Parameters
     ----------
-    batch : Tensor, or dict of Tensor
-        Maps; or several inputs, of which ``maps`` and ``cubes`` turn together.
+    batch : dict of Tensor
+        Inputs by name. Those in `SKY_AXES` turn together; the others stay as they are.
     """
-    if isinstance(batch, torch.Tensor):
-        return randomly_turned({"maps": batch})["maps"]
     turned = dict(batch)
     symmetry = torch.randint(8, (len(batch["maps"]),))
     for name in SKY_AXES.keys() & batch.keys():
@@ -107,8 +105,6 @@ def randomly_turned(batch):
 
 
 def in_parts(batch, size):
-    """A batch, of one or several inputs, split into parts of `size` clusters."""
-    if isinstance(batch, torch.Tensor):
-        return batch.split(size)
+    """Split the inputs of a batch into parts of `size` clusters."""
     split = zip(*(inputs.split(size) for inputs in batch.values()), strict=True)
     return [dict(zip(batch, part, strict=True)) for part in split]

@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import column_or_1d
 
-from ..networks import ARCHITECTURES
+from ..networks.architectures import check_architecture
 from .mass_net import LOSSES, PRECISIONS
 
 
@@ -50,8 +50,8 @@ def check_weights(weights, expected):
 
 def check_parameters(regressor):
     """Refuse parameters that make no sense, by name."""
+    check_architecture(regressor.architecture, regressor._architectures)
     choices = {
-        "architecture": ARCHITECTURES,
         "loss": LOSSES,
         "precision": PRECISIONS,
     }

@@ -1,18 +1,14 @@
 """JointCNNRegressor: X-ray maps and galaxies' phase space, behind scikit-learn."""
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from ..networks import JOINT_ARCHITECTURES
+from ..networks.architectures import JOINT_ARCHITECTURES, build_network
 from ..phase_space import PhaseSpaceKDE
 from ..sample import require
 from .mass_net import N_OUTPUTS
 from .neural import NeuralMassRegressor
 from .phase_space_batches import JointBatches, JointInputs, cube_extent, cube_moments
-
-BYTES_PER_PART = 2**27
-"""Of the largest activation that is held at a time on a CPU."""
 
 
 class JointCNNRegressor(NeuralMassRegressor):
@@ -25,8 +21,9 @@ class JointCNNRegressor(NeuralMassRegressor):
 
     Parameters
     ----------
-    architecture : {"ho2023"}, default="ho2023"
-        See `skcluster.networks`.
+    architecture : {"ho2023"}, class or function, default="ho2023"
+        A registered name; or a network of your own, as a class derived from
+        `skcluster.networks.MassNetwork` or a function that returns one.
     loss : {"mse", "mae", "gaussian_nll"}, default="mse"
     dropout : float, default=0.1
         After each hidden dense layer.
@@ -132,6 +129,8 @@ class JointCNNRegressor(NeuralMassRegressor):
     >>> regressor.fit(sample, log_mass).predict(sample).shape
     (20,)
     """
+
+    _architectures = JOINT_ARCHITECTURES
 
     def __init__(
         self,
@@ -253,17 +252,16 @@ class JointCNNRegressor(NeuralMassRegressor):
             )
 
     def _module(self):
-        return JOINT_ARCHITECTURES[self.architecture](
-            self.map_shape_,
-            self.n_bins_,
-            self.dropout,
-            bool(self.allow_missing),
-            N_OUTPUTS[self.loss],
+        return build_network(
+            self.architecture,
+            self._architectures,
+            ("maps", "cubes", "has_cube"),
+            map_shape=self.map_shape_,
+            n_bins=self.n_bins_,
+            dropout=self.dropout,
+            with_indicator=bool(self.allow_missing),
+            n_outputs=N_OUTPUTS[self.loss],
         )
-
-    def _part_size(self):
-        bytes_per_cluster = 4 * 24 * (self.n_bins_ - 4) ** 3
-        return int(np.clip(BYTES_PER_PART // bytes_per_cluster, 1, 25))
 
     def _batches(self, inputs, target=None):
         return JointBatches(

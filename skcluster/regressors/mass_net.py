@@ -1,6 +1,7 @@
 """skorch, as we use it: its training loop, and cures for the traps we met."""
 
 import contextlib
+import glob
 import sys
 import threading
 
@@ -10,7 +11,7 @@ from skorch import NeuralNetRegressor
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import unpack_data
 from skorch.helper import predefined_split
-from skorch.utils import noop, to_device
+from skorch.utils import noop
 
 from .batches import already_batched, in_parts, randomly_turned
 
@@ -18,12 +19,11 @@ LOG_VARIANCE_MIN = -10.0
 """Of standardised masses: errors below a hundredth of their spread count as one."""
 PRECISIONS = ("float32", "bfloat16")
 BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
+CLUSTERS_PER_PART, BYTES_PER_PART = 25, 2**27
+"""Clusters, and memory of the largest activation, that are held at a time on a CPU."""
 PREDICTED_AT_ONCE = 16
 """A multiple of the registers' width: in a batch of 25, the last row of a matrix product is
 computed by another loop than the others, and comes out different in its last bits."""
-UNDECAYED = ("output.*", "*.bias")
-"""Parameters without weight decay."""
-
 _SESSION = threading.RLock()
 
 
@@ -84,6 +84,13 @@ class MassNet(NeuralNetRegressor):
         self.interrupted_ = False
         return self
 
+    def infer(self, x, **fit_params):
+        return self.module_(**self._taken(x))
+
+    def _taken(self, inputs):
+        """The inputs that the network takes, on its device."""
+        return {name: inputs[name].to(self.device) for name in self.module_.inputs}
+
     def train_step_single(self, batch, **fit_params):
         self._set_training(True)
         inputs, target = unpack_data(batch)
@@ -117,9 +124,8 @@ class MassNet(NeuralNetRegressor):
         draws = []
         with torch.no_grad():
             for batch in self.get_iterator(dataset, training=False):
-                inputs = to_device(unpack_data(batch)[0], self.device)
-                inputs = inputs if isinstance(inputs, dict) else {"maps": inputs}
-                features = self.module_.extract(**inputs)
+                inputs = self._taken(unpack_data(batch)[0])
+                features = self.module_.features(**inputs)
                 draws.append([self._thinned(features, seed) for seed in seeds])
         return np.concatenate([np.stack(each, axis=1) for each in draws])
 
@@ -179,10 +185,10 @@ def build_net(
     verbose=0,
     **net_params,
 ):
-    """A MassNet around an initialised module, ready to train.
+    """Build an initialized MassNet around a network, ready to train.
 
     Keras' ``l2(λ)`` on kernels adds 2λw to the gradient, so torch's coupled weight
-    decay is 2 λ; biases and the output layer have none.
+    decay is 2 λ, except for the parameters in `undecayed`.
     """
     callbacks = list(callbacks)
     if valid is not None and patience is not None:
@@ -202,7 +208,9 @@ def build_net(
         criterion=LOSSES[loss],
         optimizer=torch.optim.Adam,
         optimizer__weight_decay=2 * weight_decay,
-        optimizer__param_groups=[(name, {"weight_decay": 0.0}) for name in UNDECAYED],
+        optimizer__param_groups=[
+            (glob.escape(name), {"weight_decay": 0.0}) for name in undecayed(module)
+        ],
         lr=lr,
         batch_size=batch_size,
         iterator_train__shuffle=True,
@@ -217,6 +225,27 @@ def build_net(
         verbose=verbose,
         **net_params,
     ).initialize()
+
+
+def part_size(network):
+    """Number of clusters whose activations are held at a time on a CPU."""
+    at_most = BYTES_PER_PART // max(network.bytes_per_cluster, 1)
+    return min(max(at_most, 1), CLUSTERS_PER_PART)
+
+
+def undecayed(network):
+    """Names of the parameters without weight decay: all but the kernels of hidden layers.
+
+    Parameters
+    ----------
+    network : MassNetwork
+    """
+    of_output = set(map(id, network.output_layer.parameters()))
+    return [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.ndim < 2 or id(parameter) in of_output
+    ]
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..domain import MapOutlierDetector, range_of, warn_outside, warn_unlike
+from ..networks.architectures import source_of
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..sample import ClusterSample, SparseMaps, require
 from .batches import pixel_moments
@@ -22,6 +23,7 @@ from .mass_net import (
     Progress,
     build_net,
     has_bfloat16,
+    part_size,
     plain_history,
     resolve_device,
     torch_session,
@@ -202,8 +204,9 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return net, self._to_dex(predicted) - y[held_out]
 
     def _build_net(self, seed, device, valid=None, callbacks=()):
+        network = self._module()
         return build_net(
-            self._module(),
+            network,
             loss=self.loss,
             lr=self.lr,
             weight_decay=self.weight_decay,
@@ -215,13 +218,9 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             callbacks=callbacks,
             augment=self.augment,
             precision=self.precision,
-            part_size=self._part_size() if str(device) == "cpu" else self.batch_size,
+            part_size=part_size(network) if str(device) == "cpu" else self.batch_size,
             verbose=self.verbose,
         )
-
-    def _part_size(self):
-        """Clusters whose activations are held at a time on a CPU."""
-        return 25
 
     def _read_maps(self, X):
         if isinstance(X, ClusterSample):
@@ -349,7 +348,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             for values in whereabouts.values()
         ]
         name = type(self).__name__
-        parts = (parameters, arrays, y, where, member, seed)
+        source = source_of(self.architecture)
+        parts = (parameters, source, arrays, y, where, member, seed)
         path = checkpoint_path(self.checkpoint_dir, name, *parts)
         return Checkpoint(path, label, self.verbose)
 

@@ -110,18 +110,14 @@ class JointBatches(MapBatches):
         self.inputs, self.n_bins = inputs, n_bins
         self.cube_mean, self.cube_deviation = cube_mean, cube_deviation
 
-    def __getitem__(self, row):
-        batch, target = self.__getitems__([row])
-        return {name: values[0] for name, values in batch.items()}, target[0]
-
     def __getitems__(self, rows):
-        """The batch of these rows: torch's loader asks for it in one call."""
-        maps, target = super().__getitems__(rows)
+        """Inputs by name and targets of a batch: torch's loader asks for it in one call."""
+        batch, target = super().__getitems__(rows)
         cubes = torch.from_numpy(self.inputs.cubes_of(np.asarray(rows), self.n_bins))
         has_cube = cubes.flatten(1).any(1)
         cubes = cubes.sub(self.cube_mean).div_(self.cube_deviation)
         cubes[~has_cube] = 0
-        return {"maps": maps, "cubes": cubes, "has_cube": has_cube.float()}, target
+        return {**batch, "cubes": cubes, "has_cube": has_cube.float()}, target
 
 
 def cube_extent(sample, phase_space):

@@ -1,6 +1,6 @@
 """XrayCNNRegressor: the paper's network on photon maps, behind scikit-learn."""
 
-from ..networks import ARCHITECTURES
+from ..networks.architectures import ARCHITECTURES, build_network
 from .batches import MapBatches
 from .mass_net import N_OUTPUTS
 from .neural import NeuralMassRegressor
@@ -16,8 +16,9 @@ class XrayCNNRegressor(NeuralMassRegressor):
 
     Parameters
     ----------
-    architecture : {"ho2023"}, default="ho2023"
-        See `skcluster.networks`.
+    architecture : {"ho2023"}, class or function, default="ho2023"
+        A registered name; or a network of your own, as a class derived from
+        `skcluster.networks.MassNetwork` or a function that returns one.
     loss : {"mse", "mae", "gaussian_nll"}, default="mse"
         "gaussian_nll" lets the network predict its error, too (Ho et al. 2021).
     dropout : float, default=0.0
@@ -117,6 +118,8 @@ class XrayCNNRegressor(NeuralMassRegressor):
     (40,)
     """
 
+    _architectures = ARCHITECTURES
+
     def _read(self, X):
         return self._read_maps(X)
 
@@ -127,8 +130,13 @@ class XrayCNNRegressor(NeuralMassRegressor):
         self._check_map_shape(maps)
 
     def _module(self):
-        return ARCHITECTURES[self.architecture](
-            self.map_shape_, self.dropout, N_OUTPUTS[self.loss]
+        return build_network(
+            self.architecture,
+            self._architectures,
+            ("maps",),
+            map_shape=self.map_shape_,
+            dropout=self.dropout,
+            n_outputs=N_OUTPUTS[self.loss],
         )
 
     def _batches(self, maps, target=None):

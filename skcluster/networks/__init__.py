@@ -1,0 +1,29 @@
+"""Networks, as torch modules: standardized inputs in, one number per cluster out.
+
+`MassNetwork` says what a network is to the regressors; each published architecture has a
+module of its own. `ARCHITECTURES` and `JOINT_ARCHITECTURES` name them. torch is imported
+with the first class that is asked for.
+"""
+
+import importlib
+
+from .architectures import ARCHITECTURES, JOINT_ARCHITECTURES
+
+_MODULE_OF_CLASS = {
+    "MassNetwork": "mass_network",
+    "Ho2023Network": "ho2023",
+    "Ho2023JointNetwork": "ho2023_joint",
+}
+
+__all__ = [*_MODULE_OF_CLASS, "ARCHITECTURES", "JOINT_ARCHITECTURES"]
+
+
+def __getattr__(name):
+    if name not in _MODULE_OF_CLASS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_MODULE_OF_CLASS[name]}", __name__)
+    return getattr(module, name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,132 @@
+"""Architectures by name, and the networks that they, or a user's own, build."""
+
+import importlib
+import inspect
+
+ARCHITECTURES = {"ho2023": "Ho2023Network"}
+"""Classes of `skcluster.networks` that take maps."""
+JOINT_ARCHITECTURES = {"ho2023": "Ho2023JointNetwork"}
+"""Classes of `skcluster.networks` that take maps and cubes."""
+
+
+def check_architecture(architecture, registered):
+    """Refuse what is neither a registered name nor something that builds networks."""
+    shown = repr(architecture)
+    if isinstance(architecture, str):
+        is_known = architecture in registered
+    else:
+        is_known = callable(architecture)
+        if (
+            is_known
+            and not isinstance(architecture, type)
+            and _is_network(architecture)
+        ):
+            # It is callable, too, but every member and fold would train it further.
+            is_known, shown = False, f"an object of {type(architecture).__name__}"
+    if not is_known:
+        raise ValueError(
+            f"architecture must be one of {list(registered)}, got {shown}. Give a network "
+            "of your own as a class derived from skcluster.networks.MassNetwork, or as a "
+            "function that returns one."
+        )
+
+
+def build_network(architecture, registered, offered, **arguments):
+    """Build the network of an architecture, and check that it keeps the contract.
+
+    Parameters
+    ----------
+    architecture : str or callable
+        A registered name; or a class or a function that returns a `MassNetwork`.
+    registered : dict of str to str
+        `ARCHITECTURES` or `JOINT_ARCHITECTURES`.
+    offered : sequence of str
+        Names of the inputs that the network may take.
+    **arguments
+        Passed on by name: they describe the inputs, ``dropout`` and ``n_outputs``.
+
+    Returns
+    -------
+    network : MassNetwork
+
+    Examples
+    --------
+    >>> network = build_network(
+    ...     "ho2023", ARCHITECTURES, ["maps"], map_shape=(1, 8, 8), dropout=0.0, n_outputs=1
+    ... )
+    >>> type(network).__name__
+    'Ho2023Network'
+    """
+    if isinstance(architecture, str):
+        architecture = _registered_class(registered[architecture])
+    name = getattr(architecture, "__name__", repr(architecture))
+    try:
+        inspect.signature(architecture).bind(**arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"The architecture {name} is called with the keywords {', '.join(arguments)}, "
+            f"but does not take them ({error}). Add what it lacks to its signature."
+        ) from error
+    network = architecture(**arguments)
+    _check_contract(network, name, offered, arguments["n_outputs"])
+    return network
+
+
+def _is_network(value):
+    return hasattr(value, "state_dict")
+
+
+def _registered_class(name):
+    return getattr(importlib.import_module(__package__), name)
+
+
+def _check_contract(network, name, offered, n_outputs):
+    if not isinstance(network, _registered_class("MassNetwork")):
+        raise TypeError(
+            f"The architecture {name} makes a {type(network).__name__}. Derive the network "
+            "from skcluster.networks.MassNetwork, which says what else it must define."
+        )
+    missing = [each for each in network.inputs if each not in offered]
+    if missing:
+        raise ValueError(
+            f"The network {name} takes {', '.join(network.inputs)}, but this regressor "
+            f"has only {', '.join(offered)}. JointCNNRegressor has cubes, too."
+        )
+    if network.n_outputs != n_outputs:
+        raise ValueError(
+            f"The network {name} says that it has {network.n_outputs} outputs, but the "
+            f"loss needs {n_outputs}. Pass n_outputs on: super().__init__(n_outputs)."
+        )
+    if all(network.output_layer is not module for module in network.modules()):
+        raise ValueError(
+            f"The output_layer of the network {name} is not one of its modules, so its "
+            "weights would decay. Return the module that estimate() ends with."
+        )
+
+
+def source_of(architecture):
+    """Return the source code of a user's architecture, to tell its versions apart.
+
+    Parameters
+    ----------
+    architecture : str or callable
+
+    Returns
+    -------
+    source : list of str
+        The source of a function; or of a class and the classes that it is derived from,
+        down to those of this package. Empty for a registered name, and where Python
+        cannot find the source.
+    """
+    if isinstance(architecture, str):
+        return []
+    # A partial holds the function or class that it calls.
+    architecture = getattr(architecture, "func", architecture)
+    parts = [architecture]
+    if isinstance(architecture, type):
+        ours = _registered_class("MassNetwork").__mro__
+        parts = [part for part in architecture.__mro__ if part not in ours]
+    try:
+        return [inspect.getsource(part) for part in parts]
+    except (OSError, TypeError):
+        return []

@@ -1,0 +1,35 @@
+"""Layers that several architectures share, and the weights that they start with."""
+
+from itertools import pairwise
+
+from torch import nn
+
+
+def dense_layers(widths, dropout):
+    """Build dense layers of the given widths, each followed by a ReLU and dropout.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Number of input features, then the width of each layer.
+    dropout : float
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in dense_layers((8, 4), 0.1)]
+    ['Linear', 'ReLU', 'Dropout']
+    """
+    layers = []
+    for n_in, n_out in pairwise(widths):
+        layers += [nn.Linear(n_in, n_out), nn.ReLU(inplace=True), nn.Dropout(dropout)]
+    return nn.Sequential(*layers)
+
+
+def start_like_keras(layer):
+    """Start the kernel of a layer Glorot-uniform and its bias at zero.
+
+    For ``network.apply(start_like_keras)``.
+    """
+    if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.Linear):
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(layer.bias)
