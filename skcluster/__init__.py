@@ -10,6 +10,15 @@ Photons travel through a `ClusterSample`, step by step, to a mass::
 Every step is a scikit-learn transformer or regressor that takes the sample as X, so
 pipelines, cross-validation and searches work as they are. Sky frame: x to the West, y to
 the North. Units: deg, keV, km/s, comoving Mpc/h, Msun/h; targets are log10 M500c.
+
+Where to find a name. On top are the sample with what reads and writes it, every class
+that goes into a pipeline, a search or ``cv=``, and the functions that are applied to a
+sample, a fitted estimator or what a step measured. Called by the name of their module are
+metrics, displays, datasets and distances (``metrics.mass_scatter``,
+``plotting.SaliencyDisplay``, ``datasets.make_mock_survey``,
+``cosmology.comoving_distance``), and the base classes to build on
+(``sample.SampleTransformer``, ``posterior.PosteriorMixin``). Every module is there after
+``import skcluster``.
 """
 
 import importlib
@@ -17,7 +26,8 @@ import importlib
 __version__ = "0.1.0"
 
 # In the order in which the photons travel. A name loads its module on first use: nobody
-# waits for scikit-learn, astropy or torch to read a version.
+# waits for scikit-learn, astropy or torch to read a version. For type checkers,
+# __init__.pyi repeats this list: tests/test_public_names.py writes it.
 _NAMES_OF_MODULE = {
     "sample": ("ClusterSample", "Ragged", "SparseMaps"),
     "io": (
@@ -62,13 +72,14 @@ _MODULE_OF_NAME = {
     name: module for module, names in _NAMES_OF_MODULE.items() for name in names
 }
 _MODULES = (
+    *_NAMES_OF_MODULE,
+    "cli",
+    "comparison",
     "cosmology",
     "datasets",
-    "networks",
-    "explain",
     "metrics",
-    "posterior",
-    "comparison",
+    "networks",
+    "parameters",
     "plotting",
 )
 

@@ -13,7 +13,17 @@ __all__ = [
     "ClusterSample",
     "MapGeometry",
     "Ragged",
+    "SampleTransformer",
     "SparseMaps",
     "half_width_of",
     "require",
 ]
+
+
+def __getattr__(name):
+    # The base of the steps is the only part that needs scikit-learn.
+    if name == "SampleTransformer":
+        from .transformer import SampleTransformer
+
+        return SampleTransformer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

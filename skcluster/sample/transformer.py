@@ -1,12 +1,29 @@
-"""The kind of step that takes a sample and returns one."""
+"""Base class of the steps that take a sample and return one."""
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
 
 class SampleTransformer(TransformerMixin, BaseEstimator):
-    """Base of the steps ClusterSample → ClusterSample.
+    """Base class of steps that take a sample and return a new one.
 
-    Steps that learn nothing set ``learns = False``: they work without `fit`.
+    A step of your own defines `fit`, which learns or only checks, and `transform`, which
+    returns ``X.assign(...)``. Steps that learn nothing leave ``learns = False`` and work
+    without `fit`.
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample
+    >>> from skcluster.sample import SampleTransformer
+    >>> class SoftPhotons(SampleTransformer):
+    ...     def fit(self, X, y=None):
+    ...         return self
+    ...
+    ...     def transform(self, X):
+    ...         return X.assign(photons=X.photons.select(X.photons["energy"] < 2.0))
+    >>> photons = {"ra": [10.0, 10.0], "dec": [0.0, 0.0], "energy": [1.0, 3.0]}
+    >>> sample = ClusterSample([0.2], center=[[10.0, 0.0]], photons=[photons])
+    >>> SoftPhotons().transform(sample).photons["energy"]
+    array([1.])
     """
 
     learns = False

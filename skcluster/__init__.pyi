@@ -1,0 +1,119 @@
+# Written by tests/test_public_names.py from the list in __init__.py.
+# ruff: noqa: I001
+from . import sample as sample
+from . import io as io
+from . import maps as maps
+from . import phase_space as phase_space
+from . import proxies as proxies
+from . import evrard as evrard
+from . import regressors as regressors
+from . import domain as domain
+from . import posterior as posterior
+from . import calibration as calibration
+from . import rotation as rotation
+from . import explain as explain
+from . import model_selection as model_selection
+from . import persistence as persistence
+from . import cli as cli
+from . import comparison as comparison
+from . import cosmology as cosmology
+from . import datasets as datasets
+from . import metrics as metrics
+from . import networks as networks
+from . import parameters as parameters
+from . import plotting as plotting
+from .sample import ClusterSample as ClusterSample
+from .sample import Ragged as Ragged
+from .sample import SparseMaps as SparseMaps
+from .io import read_photons as read_photons
+from .io import read_galaxies as read_galaxies
+from .io import read_sample as read_sample
+from .io import write_photons as write_photons
+from .io import write_sample as write_sample
+from .io import write_maps as write_maps
+from .maps import PhotonMapper as PhotonMapper
+from .maps import RedshiftNormalizer as RedshiftNormalizer
+from .maps import LogScaler as LogScaler
+from .phase_space import PhaseSpaceKDE as PhaseSpaceKDE
+from .proxies import ProxyMeasurer as ProxyMeasurer
+from .proxies import clip_velocities as clip_velocities
+from .proxies import gapper_dispersion as gapper_dispersion
+from .evrard import EvrardProxyRegressor as EvrardProxyRegressor
+from .evrard import search_proxies as search_proxies
+from .evrard import residual_correlation as residual_correlation
+from .evrard import proxy_covariance as proxy_covariance
+from .evrard import write_covariance as write_covariance
+from .evrard import read_covariance as read_covariance
+from .evrard import infer_slope as infer_slope
+from .regressors import XrayCNNRegressor as XrayCNNRegressor
+from .regressors import JointCNNRegressor as JointCNNRegressor
+from .domain import MapOutlierDetector as MapOutlierDetector
+from .domain import misspecification_score as misspecification_score
+from .posterior import predict_posterior as predict_posterior
+from .posterior import reweight_prior as reweight_prior
+from .calibration import CalibratedMassRegressor as CalibratedMassRegressor
+from .calibration import cross_val_posterior as cross_val_posterior
+from .rotation import rotate as rotate
+from .rotation import RotationAugmentedRegressor as RotationAugmentedRegressor
+from .explain import SaliencyExplainer as SaliencyExplainer
+from .explain import cross_val_saliency as cross_val_saliency
+from .explain import proxy_saliency as proxy_saliency
+from .explain import radial_saliency as radial_saliency
+from .explain import source_maps as source_maps
+from .explain import source_masks as source_masks
+from .explain import source_attention as source_attention
+from .explain import band_attention as band_attention
+from .model_selection import QuadrantGroupKFold as QuadrantGroupKFold
+from .persistence import save_model as save_model
+from .persistence import load_model as load_model
+from .persistence import read_header as read_header
+
+__version__: str
+__all__ = [
+    "ClusterSample",
+    "Ragged",
+    "SparseMaps",
+    "read_photons",
+    "read_galaxies",
+    "read_sample",
+    "write_photons",
+    "write_sample",
+    "write_maps",
+    "PhotonMapper",
+    "RedshiftNormalizer",
+    "LogScaler",
+    "PhaseSpaceKDE",
+    "ProxyMeasurer",
+    "clip_velocities",
+    "gapper_dispersion",
+    "EvrardProxyRegressor",
+    "search_proxies",
+    "residual_correlation",
+    "proxy_covariance",
+    "write_covariance",
+    "read_covariance",
+    "infer_slope",
+    "XrayCNNRegressor",
+    "JointCNNRegressor",
+    "MapOutlierDetector",
+    "misspecification_score",
+    "predict_posterior",
+    "reweight_prior",
+    "CalibratedMassRegressor",
+    "cross_val_posterior",
+    "rotate",
+    "RotationAugmentedRegressor",
+    "SaliencyExplainer",
+    "cross_val_saliency",
+    "proxy_saliency",
+    "radial_saliency",
+    "source_maps",
+    "source_masks",
+    "source_attention",
+    "band_attention",
+    "QuadrantGroupKFold",
+    "save_model",
+    "load_model",
+    "read_header",
+    "datasets",
+]
