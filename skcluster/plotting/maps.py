@@ -11,7 +11,7 @@ from .sky import (
     label_sky,
     map_colors,
 )
-from .style import PAGE_WIDTH, given_axes
+from .style import PAGE_WIDTH, check_not_empty, given_axes
 
 
 class PhotonMapDisplay:
@@ -96,6 +96,9 @@ class PhotonMapDisplay:
         **image_kwargs
             For matplotlib's imshow.
         """
+        from .color_bars import color_bar
+
+        check_not_empty(self.maps, by="PhotonMapDisplay")
         if ax is None:
             self.axes_ = self._new_axes(n_columns)
         else:
@@ -114,7 +117,7 @@ class PhotonMapDisplay:
         for panel in axes[len(self.maps) :]:
             panel.set_axis_off()
         label_sky(axes, is_new=ax is None)
-        self.figure_.colorbar(self.images_[0], ax=axes, label="photons per pixel")
+        color_bar(self.figure_, self.images_[0], axes, "photons per pixel")
         return self
 
     def _new_axes(self, n_columns):

@@ -36,7 +36,7 @@ class MassPredictionDisplay:
         Of the estimator, for the legend.
     n_bins : int, default=12
         Bins of true mass, of equal width; those with fewer than 5 clusters are left
-        out.
+        out. Where all are, each cluster is a point.
 
     Attributes
     ----------
@@ -47,6 +47,8 @@ class MassPredictionDisplay:
         Medians in bins of true mass.
     band_, residual_band_ : artists
         16th to 84th percentile.
+    points_ : list of 2 matplotlib Line2D
+        The clusters, if there are too few for a median; otherwise empty.
     histogram_ : artist
         Only of the display that drew first.
 
@@ -61,7 +63,8 @@ class MassPredictionDisplay:
     """
 
     def __init__(self, *, log_mass, predicted, name=None, n_bins=12):
-        self.log_mass, self.predicted = np.asarray(log_mass), np.asarray(predicted)
+        self.log_mass = np.asarray(log_mass, float)
+        self.predicted = np.asarray(predicted, float)
         self.name, self.n_bins = name, n_bins
 
     @classmethod
@@ -88,6 +91,7 @@ class MassPredictionDisplay:
         """
         import matplotlib.pyplot as plt
 
+        self._check_lengths()
         if ax is None:
             _, ax = plt.subplots(
                 3,
@@ -102,6 +106,7 @@ class MassPredictionDisplay:
             ax[0].plot([low, high], [low, high], color="0.5", lw=0.8, ls="--")
             ax[1].axhline(0, color="0.5", lw=0.8, ls="--")
             self.histogram_ = ax[2].hist(self.log_mass, bins=30, color="0.6")
+        self.points_ = []
         style = {"color": color_after(len(ax[1].collections))} | line_kwargs
         residual = self.predicted - self.log_mass
         self.line_, self.band_ = self._draw(ax[0], self.predicted, style)
@@ -115,6 +120,14 @@ class MassPredictionDisplay:
             ax[0].legend(fontsize="small", frameon=False)
         return self
 
+    def _check_lengths(self):
+        shapes = self.log_mass.shape, self.predicted.shape
+        if len(shapes[0]) != 1 or shapes[0] != shapes[1] or not len(self.log_mass):
+            raise ValueError(
+                "MassPredictionDisplay needs a true and a predicted log10 mass of each of "
+                f"1 cluster or more, got the shapes {shapes[0]} and {shapes[1]}."
+            )
+
     def _draw(self, ax, value, style):
         edges = np.linspace(self.log_mass.min(), self.log_mass.max(), self.n_bins + 1)
         bins = np.digitize(self.log_mass, edges[1:-1])
@@ -122,7 +135,12 @@ class MassPredictionDisplay:
         center = np.array([np.median(self.log_mass[bins == b]) for b in full])
         quantiles = [np.percentile(value[bins == b], [16, 50, 84]) for b in full]
         low, median, high = np.array(quantiles).reshape(-1, 3).T
+        if len(full) == 1:  # a line of one point would not be seen
+            style = {"marker": "o", "ms": 3} | style
         (line,) = ax.plot(center, median, label=self.name, **style)
+        if not full:
+            dots = {"marker": "o", "ms": 3, "color": line.get_color(), "ls": "none"}
+            self.points_ += ax.plot(self.log_mass, value, **dots)
         band = ax.fill_between(
             center, low, high, color=line.get_color(), alpha=0.25, lw=0
         )

@@ -13,6 +13,7 @@ from .sky import (
     draw_circle,
     draw_pixels,
     map_colors,
+    write_inside,
 )
 from .style import OKABE_ITO, PAGE_WIDTH, given_axes
 
@@ -206,13 +207,13 @@ class MultiwavelengthDisplay:
         for ax, pixels, name in zip(axes, self.maps, names, strict=True):
             image = draw_pixels(ax, pixels, half_width=self.half_width, **style)
             self.images_.append(image)
-            ax.text(0.04, 0.96, name, color="w", va="top", transform=ax.transAxes)
+            write_inside(ax, name)
             self._frame(ax, "w")
         self._bar(self.images_[0], axes, "photons per pixel")
 
     def _draw_galaxies(self, ax):
         v = np.asarray(self.galaxies["v"], float)
-        fastest = np.percentile(np.abs(v), 95) if len(v) else 1.0
+        fastest = (np.percentile(np.abs(v), 95) if len(v) else 0.0) or 1.0
         self.galaxies_ = ax.scatter(
             self.galaxies["x"],
             self.galaxies["y"],
@@ -230,11 +231,10 @@ class MultiwavelengthDisplay:
         self._bar(self.galaxies_, ax, "velocity [km/s]", extend="both")
 
     def _draw_cube(self, ax):
-        # A standardised cube is negative where it is empty.
-        on_sky = (self.cube - np.min(self.cube)).sum(axis=2)
+        on_sky = self._density().sum(axis=2)
         image = draw_pixels(
             ax,
-            on_sky / on_sky.max(),
+            on_sky / (on_sky.max() or 1.0),
             half_width=self.cube_half_width,
             cmap="magma",
             vmin=0,
@@ -243,6 +243,11 @@ class MultiwavelengthDisplay:
         self.images_.append(image)
         self._frame(ax, "w")
         self._bar(image, ax, "galaxy density / maximum", ticks=[0, 0.5, 1])
+
+    def _density(self):
+        """The cube from 0 on: a standardized one is negative where it is empty."""
+        lowest = np.min(self.cube)
+        return self.cube - lowest if lowest < 0 else np.asarray(self.cube)
 
     def _draw_velocities(self, ax):
         highest = VELOCITY_MAX if self.velocity_max is None else self.velocity_max
@@ -255,15 +260,15 @@ class MultiwavelengthDisplay:
             n_galaxies = self.histogram_[0].sum()
             width = 2 * highest / N_VELOCITY_BINS
         if self.cube is not None:
-            along_v = (self.cube - np.min(self.cube)).sum(axis=(0, 1))
+            along_v = self._density().sum(axis=(0, 1))
             step = 2 * highest / len(along_v)
             v = (np.arange(len(along_v)) + 0.5) * step - highest
-            density = along_v / along_v.sum() / step
+            density = along_v / (along_v.sum() or 1.0) / step
             (self.velocity_line_,) = ax.plot(
                 v, density * n_galaxies * width, color=OKABE_ITO[0]
             )
         label = "galaxies" if self.galaxies is not None else "density [s/km]"
-        ax.set(xlabel="velocity [km/s]", ylabel=label, xlim=limits)
+        ax.set(xlabel="velocity [km/s]", ylabel=label, xlim=limits, ylim=(0, None))
         # On the left the label would push the maps apart.
         ax.yaxis.tick_right()
         ax.yaxis.set_label_position("right")
@@ -275,10 +280,10 @@ class MultiwavelengthDisplay:
             self.circles_.append(draw_circle(ax, self.r500c, color=color))
 
     def _bar(self, mappable, ax, label, **options):
-        aspect = 20 * np.size(ax)
-        self.figure_.colorbar(
-            mappable, ax=ax, location="top", label=label, aspect=aspect, **options
-        )
+        from .color_bars import color_bar
+
+        options |= {"location": "top", "aspect": 20 * np.size(ax)}
+        color_bar(self.figure_, mappable, ax, label, **options)
 
 
 def _mosaic(maps, others):

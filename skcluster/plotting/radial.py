@@ -185,7 +185,7 @@ class RadialSaliencyDisplay:
         )
         label = saliency_label() if self.label is None else self.label
         self.ax_.set(xlabel=r"$R / R_{500c}$", ylabel=label)
-        if not (self.low < 0).any():
+        if (self.median > 0).any() and not (self.low < 0).any():
             self.ax_.set_yscale("log")
         if is_new:
             # Within a decade, labels of all minor ticks would touch.

@@ -11,11 +11,10 @@ from .sky import (
     draw_pixels,
     label_sky,
     map_colors,
-    saliency_bar,
     saliency_label,
     saliency_style,
 )
-from .style import COLUMN_WIDTH, given_axes
+from .style import COLUMN_WIDTH, check_not_empty, given_axes
 
 
 class SaliencyDisplay:
@@ -120,6 +119,7 @@ class SaliencyDisplay:
         **image_kwargs
             For matplotlib's imshow of the saliency.
         """
+        check_not_empty(self.maps, by="SaliencyDisplay")
         if ax is None:
             self.axes_ = self._new_axes(figsize)
         else:
@@ -148,7 +148,7 @@ class SaliencyDisplay:
             self.saliency_images_[0],
             1,
             saliency_label(signed=signed) if self.label is None else self.label,
-            **saliency_bar(signed),
+            extend="both" if signed else "neither",
         )
         return self
 
@@ -170,11 +170,11 @@ class SaliencyDisplay:
         return draw_pixels(ax, pixels, half_width=self.half_width, **style)
 
     def _bar(self, image, column, label, **options):
+        from .color_bars import color_bar
+
         axes = self.axes_[:, column]
-        pad = 0.05 / len(axes)
-        self.figure_.colorbar(
-            image, ax=axes, location="top", label=label, pad=pad, **options
-        )
+        options |= {"location": "top", "pad": 0.05 / len(axes)}
+        color_bar(self.figure_, image, axes, label, **options)
 
 
 class BandSaliencyDisplay:

@@ -4,6 +4,8 @@ import numpy as np
 
 WEST = "West [comoving Mpc/h]"
 NORTH = "North [comoving Mpc/h]"
+LAYOUT_PAD = 0.08
+"""Space around the panels of a new figure [inch]."""
 
 
 def draw_pixels(ax, pixels, *, half_width, blank=True, **image_kwargs):
@@ -42,15 +44,34 @@ def draw_circle(ax, radius, **circle_kwargs):
     """A circle about the cluster's centre."""
     import matplotlib.pyplot as plt
 
-    style = {"fill": False, "color": "w", "lw": 1.0}
-    return ax.add_patch(plt.Circle((0, 0), radius, **style | circle_kwargs))
+    style = {"fill": False, "color": "w", "lw": 1.0} | circle_kwargs
+    style.setdefault("path_effects", _outlined(style["color"], 2.0))
+    return ax.add_patch(plt.Circle((0, 0), radius, **style))
+
+
+def write_inside(ax, text):
+    """Write into the upper left corner of a map, to be read on bright and dark pixels."""
+    style = {"color": "w", "va": "top", "transform": ax.transAxes}
+    return ax.text(0.04, 0.96, text, path_effects=_outlined("w", 1.5), **style)
+
+
+def _outlined(color, width):
+    """Path effects that set off a light color by a dark line, and a dark one by a light."""
+    from matplotlib.colors import to_rgb
+    from matplotlib.patheffects import withStroke
+
+    other = "k" if sum(to_rgb(color)) > 1.5 else "w"
+    return [withStroke(linewidth=width, foreground=other, alpha=0.5)]
 
 
 def label_sky(axes, *, is_new):
     """Say what the axes of maps are: once for a new figure, else at the outer axes."""
     if is_new:
-        axes[0].figure.supxlabel(WEST, fontsize="medium")
-        axes[0].figure.supylabel(NORTH, fontsize="medium")
+        figure = axes[0].figure
+        figure.supxlabel(WEST, fontsize="medium")
+        figure.supylabel(NORTH, fontsize="medium")
+        # The default padding lets them touch the labels of the ticks.
+        figure.get_layout_engine().set(w_pad=LAYOUT_PAD, h_pad=LAYOUT_PAD)
         return
     for ax in axes:
         ax.set(xlabel=WEST, ylabel=NORTH)
@@ -83,15 +104,6 @@ def saliency_style(saliency, n_decades=3):
     smallest = float(size.min(where=size > 0, initial=largest))
     smallest = min(max(smallest, largest / 10**n_decades), largest / 2)
     return {"cmap": "viridis", "norm": LogNorm(smallest, largest), "blank": True}
-
-
-def saliency_bar(signed):
-    """Options of a small colour bar for saliency, whose labels must not touch."""
-    if not signed:
-        return {}
-    from matplotlib.ticker import MaxNLocator
-
-    return {"extend": "both", "ticks": MaxNLocator(3)}
 
 
 def saliency_label(method="gradient", *, signed=False, per_photon=False):

@@ -9,9 +9,9 @@ from .sky import (
     draw_pixels,
     label_sky,
     map_colors,
-    saliency_bar,
     saliency_label,
     saliency_style,
+    write_inside,
 )
 from .style import (
     COLUMN_WIDTH,
@@ -165,7 +165,7 @@ default=None
         self.map_images_ = {}
         for name, pixels in self.emission.items():
             self.map_images_[name] = self._draw(self.axes_[name], pixels, **style)
-            _write_inside(self.axes_[name], SOURCE_LABELS.get(name, name))
+            write_inside(self.axes_[name], SOURCE_LABELS.get(name, name))
         axes = [self.axes_[name] for name in self.emission]
         self._bar(self.map_images_[name], axes, "photons per pixel")
 
@@ -190,14 +190,17 @@ default=None
         self.saliency_image_ = self._draw(ax, self.saliency, **style)
         signed = not style["blank"]
         label = saliency_label(signed=signed) if self.label is None else self.label
-        self._bar(self.saliency_image_, ax, label, **saliency_bar(signed))
+        extend = "both" if signed else "neither"
+        self._bar(self.saliency_image_, ax, label, extend=extend)
 
     def _draw(self, ax, pixels, **style):
         return draw_pixels(ax, pixels, half_width=self.half_width, **style)
 
     def _bar(self, image, axes, label, **options):
+        from .color_bars import color_bar
+
         options |= {"location": "top", "pad": 0.05, "aspect": 15 * np.size(axes)}
-        return self.figure_.colorbar(image, ax=axes, label=label, **options)
+        return color_bar(self.figure_, image, axes, label, **options)
 
 
 def _row_of_axes(n_panels):
@@ -211,10 +214,6 @@ def _row_of_axes(n_panels):
         sharey=True,
         layout="compressed",
     )[1]
-
-
-def _write_inside(ax, text):
-    ax.text(0.04, 0.96, text, color="w", va="top", transform=ax.transAxes)
 
 
 class AttentionDisplay:

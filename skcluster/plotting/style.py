@@ -31,6 +31,12 @@ def axes_or_new(ax, height, width=COLUMN_WIDTH):
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
+def check_not_empty(maps, *, by):
+    """Refuse to draw a figure without panels."""
+    if not len(maps):
+        raise ValueError(f"{by} needs 1 map or more to draw, got none.")
+
+
 def given_axes(ax, n_panels, *, by):
     """The axes given for the panels of a display, as a flat array."""
     ax = list(ax.values()) if isinstance(ax, dict) else ax

@@ -54,22 +54,40 @@ class TrainingCurveDisplay:
         return cls(regressor.history_).plot(ax, **line_kwargs)
 
     def plot(self, ax=None, **line_kwargs):
-        """Draw two lines per member and mark its best epoch."""
+        """Draw two lines per member and mark its best epoch.
+
+        The scale is logarithmic unless a loss is not positive, as that of
+        ``loss="gaussian_nll"`` can be.
+        """
+        if not self.history:
+            raise ValueError(
+                "TrainingCurveDisplay needs a history of one epoch or more, got none. Give "
+                "history_ of a network that was fitted with max_epochs >= 1."
+            )
+        from matplotlib.ticker import MaxNLocator
+
         self.ax_ = axes_or_new(ax, height=2.6)
         self.figure_ = self.ax_.figure
         members = sorted({row["member"] for row in self.history})
-        thin = {"lw": 1.5 if len(members) == 1 else 0.8} | line_kwargs
+        thin = {"lw": 1.5 if len(members) == 1 else 0.8}
+        if len(self.history) == len(members):
+            thin["marker"] = "."  # a line of one epoch would not be seen
+        thin |= line_kwargs
         self.train_lines_, self.valid_lines_, self.best_ = [], [], []
         for member in members:
             rows = [row for row in self.history if row["member"] == member]
             first = member == members[0]
             epoch = [row["epoch"] for row in rows]
-            train = [row["train_loss"] for row in rows]
+            train = np.array([row["train_loss"] for row in rows])
             style = {"color": OKABE_ITO[4], "label": "training" if first else None}
             self.train_lines_ += self.ax_.plot(epoch, train, ls="--", **style | thin)
             if "valid_loss" in rows[0]:
                 self._draw_held_out(epoch, rows, first, thin)
-        self.ax_.set(xlabel="epoch", ylabel="loss", yscale="log")
+        self.ax_.set(xlabel="epoch", ylabel="loss")
+        self.ax_.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        lines = [*self.train_lines_, *self.valid_lines_]
+        if all((line.get_ydata() > 0).all() for line in lines):
+            self.ax_.set_yscale("log")
         self.ax_.legend(fontsize="small", frameon=False)
         return self
 
