@@ -15,8 +15,8 @@ from skcluster import (
     save_model,
 )
 from skcluster.cli import main
-from skcluster.persistence.archive import pack, read_members
-from skcluster.persistence.header import HEADER, pack_header
+from skcluster.persistence.archive import HEADER, pack, read_members
+from skcluster.persistence.file_header import pack_header
 
 pytest.importorskip("skops.io")
 

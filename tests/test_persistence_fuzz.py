@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skcluster import load_model
-from skcluster.persistence.archive import pack, read_members
-from skcluster.persistence.header import HEADER, SCHEMA, pack_header
+from skcluster.persistence.archive import HEADER, SCHEMA, pack, read_members
+from skcluster.persistence.file_header import pack_header
 
 pytest.importorskip("skops.io")
 

@@ -33,9 +33,9 @@ from skcluster import (
 )
 from skcluster.estimator_parts import parts
 from skcluster.io.atomic import atomic_replace
-from skcluster.persistence.archive import pack, read_members
-from skcluster.persistence.description import describe
-from skcluster.persistence.header import FORMAT, HEADER, PACKAGES
+from skcluster.persistence.archive import HEADER, pack, read_members
+from skcluster.persistence.file_header import FORMAT, PACKAGES
+from skcluster.persistence.model_description import describe
 
 skops_io = pytest.importorskip("skops.io")
 
@@ -222,8 +222,8 @@ def test_folds_that_are_no_labels_are_an_error(folds, told, path):
     assert not path.exists()
 
 
-def test_notes_that_are_no_text_are_an_error(path):
-    with pytest.raises(TypeError, match="notes must be a text, got int"):
+def test_notes_that_are_not_a_string_are_an_error(path):
+    with pytest.raises(TypeError, match="notes must be a string, got int"):
         save_model(LogScaler(), path, notes=3)
 
 
@@ -256,7 +256,7 @@ def test_reading_a_header_needs_no_skops_and_loads_no_torch(stored, monkeypatch)
 
 def test_skops_itself_reads_the_model(stored):
     content = skops_io.load(stored, trusted=["skcluster.RedshiftNormalizer"])
-    assert content["model"].pivot_count == 7.0
+    assert content.pivot_count == 7.0
 
 
 @pytest.mark.parametrize("read", [read_header, load_model])
@@ -337,14 +337,14 @@ def test_a_missing_file_is_a_file_not_found(path):
 @pytest.mark.parametrize(
     ("header", "told"),
     [
-        ({"format": "2"}, "tells no format"),
-        ({"format": True}, "tells no format"),
-        ({"format": 0}, "tells no format"),
-        ({"versions": {}}, "does not tell the versions"),
+        ({"format": "2"}, "does not give the format"),
+        ({"format": True}, "does not give the format"),
+        ({"format": 0}, "does not give the format"),
+        ({"versions": {}}, "does not give the versions"),
         ({"versions": {**dict.fromkeys(PACKAGES, "1"), "numpy": 2}}, "the versions"),
         ({"versions": dict.fromkeys(PACKAGES, "\x1b[31m")}, "the versions"),
-        ({"sha256": None}, "tells no hashes"),
-        ({"sha256": {"schema.json": 1}}, "tells no hashes"),
+        ({"sha256": None}, "does not give the hashes"),
+        ({"sha256": {"schema.json": 1}}, "does not give the hashes"),
         ({"model": "PhotonMapper"}, "model in its header is 'PhotonMapper'"),
         ({"folds": "x" * 200}, "folds in its header is 'xxxx"),
         ({"training_ranges": [1, 2]}, r"training_ranges in its header is \[1, 2\]"),
@@ -363,7 +363,9 @@ def test_a_malformed_header_is_an_error(header, told, stored):
 def test_a_header_that_is_no_json_is_an_error(text, stored):
     members = {**read_members(stored), HEADER: text}
     stored.write_bytes(pack(members))
-    with pytest.raises(ValueError, match=r"header\.json is no JSON|tells no format"):
+    with pytest.raises(
+        ValueError, match=r"header\.json is not JSON|does not give the format"
+    ):
         read_header(stored)
 
 
@@ -381,7 +383,7 @@ def test_a_file_whose_header_was_taken_out_is_an_error(stored):
 def test_nothing_that_a_terminal_obeys_is_in_an_error(stored):
     members = {**read_members(stored), HEADER: b"\x1b[2J{"}
     stored.write_bytes(pack(members))
-    with pytest.raises(ValueError, match=r"header\.json is no JSON") as raised:
+    with pytest.raises(ValueError, match=r"header\.json is not JSON") as raised:
         read_header(stored)
     assert str(raised.value).isprintable()
     save_model(LogScaler(), stored)

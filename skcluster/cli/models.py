@@ -107,9 +107,8 @@ def train(arguments):
     )
     from ..estimator_parts import last_step
     from ..io import read_sample
-    from ..persistence import require_skops, save_model
+    from ..persistence import save_model
 
-    require_skops()
     _make_folder_of(arguments.output)
     mapper = PhotonMapper(
         bands=_bands(arguments.bands),

@@ -1,8 +1,13 @@
-"""Fitted models as files that hold no code: nothing is executed on load."""
+"""Fitted models as files that hold no code: nothing in them is executed on load."""
 
-from .header import FORMAT, PACKAGES, read_header
-from .known_types import OUR_TYPES
-from .models import load_model, require_skops, save_model
+import importlib
+from typing import TYPE_CHECKING
+
+from .file_header import FORMAT, PACKAGES, read_header
+
+if TYPE_CHECKING:
+    from .known_types import OUR_TYPES
+    from .model_files import load_model, save_model
 
 __all__ = [
     "FORMAT",
@@ -10,6 +15,17 @@ __all__ = [
     "PACKAGES",
     "load_model",
     "read_header",
-    "require_skops",
     "save_model",
 ]
+
+
+def __getattr__(name):
+    # A header is read in no time, because scikit-learn waits until a model is asked for.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "known_types" if name == "OUR_TYPES" else "model_files"
+    return getattr(importlib.import_module(f".{module}", __name__), name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

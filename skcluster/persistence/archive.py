@@ -7,17 +7,24 @@ import re
 import stat
 import zipfile
 
+from ..printable import printable
+
+HEADER, SCHEMA = "header.json", "schema.json"
 MEMBER_NAME = re.compile(r"[\w-]+\.(json|npy|npz|bin)", flags=re.ASCII)
 MAX_REASON = 500
-"""Characters of an error that may quote the file."""
+"""Largest number of characters of an error that may quote the file."""
 
 
 def pack(members):
-    """Bytes of a zip file with these members, stored as they are.
+    """Write a zip file of members that are stored as they are.
 
     Parameters
     ----------
     members : dict of str -> bytes
+
+    Returns
+    -------
+    content : bytes
     """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
@@ -27,10 +34,11 @@ def pack(members):
 
 
 def read_members(path):
-    """Members of a zip file that `pack` made.
+    """Read the members of a zip file that `pack` made.
 
     Nothing is decompressed: a member that is not stored as it is, a second one of the
-    same name, or members that are larger than the file are refused before one is read.
+    same name, and members that claim to be larger than the file are refused before any
+    is read.
 
     Parameters
     ----------
@@ -43,19 +51,21 @@ def read_members(path):
     Raises
     ------
     ValueError
-        It is not such a file, or a damaged one.
+        The file is not a model, or is damaged.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"{path} is not a model: it is a folder, a pipe or a device.")
+        raise ValueError(
+            f"{printable(path)} is not a model: it is a folder, a pipe or a device."
+        )
     with open(path, "rb") as file:
         start = file.read(4)
         if start != b"PK\x03\x04":
             raise ValueError(
-                f"{path} is not a model that save_model wrote: it starts with {start}. A "
-                "pickle is loaded with joblib.load, which runs the code inside: only if "
-                "you made it yourself."
+                f"{printable(path)} is not a model that save_model wrote: it starts with "
+                f"{start}. A pickle is loaded with joblib.load, which runs the code "
+                "inside: only if you made it yourself."
             )
         content = start + file.read()
     try:
@@ -70,11 +80,17 @@ def read_members(path):
 
 
 def damaged(path, reason):
-    """The error about a file that is not, or no longer, what save_model wrote."""
-    # The reason may quote the file, which may hold what terminals obey.
-    reason = "".join(c if c.isprintable() else "?" for c in str(reason))[:MAX_REASON]
+    """Make the error about a file that is not, or no longer, what save_model wrote.
+
+    Parameters
+    ----------
+    path : str or path-like
+    reason : str or Exception
+        May quote the file, which may hold escape sequences that terminals obey.
+    """
     return ValueError(
-        f"{path} is not a model that save_model wrote, or it is damaged: {reason}"
+        f"{printable(path)} is not a model that save_model wrote, or it is damaged: "
+        f"{printable(reason)[:MAX_REASON]}"
     )
 
 
@@ -82,7 +98,7 @@ def _check_listing(listed, n_bytes):
     counted = collections.Counter(member.filename for member in listed)
     for name, n_times in counted.items():
         if not MEMBER_NAME.fullmatch(name):
-            raise ValueError(f"it has a member of the name {name!r}.")
+            raise ValueError(f"it has a member of the name {name!r:.99}.")
         if n_times > 1:
             raise ValueError(f"it has {n_times} members of the name {name}.")
     for member in listed:

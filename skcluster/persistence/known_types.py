@@ -1,6 +1,28 @@
-"""Names of the types that a model file may hold without the user's word for them."""
+"""Names of the types and functions that a model file may hold without `trusted=`.
 
+A type is known if whatever numbers a file gives it, loading, predicting and fitting again
+run nothing but its own code on memory of its own. Most of scikit-learn is written in
+Python and NumPy, which check every index. These are left out, because their compiled code
+believes what is stored:
+
+- support vector machines (libsvm reads as many intercepts and dual coefficients as the
+  stored counts say);
+- decision trees and all that grow them (nodes hold indices of other nodes and of
+  features), histogram gradient boosting among them;
+- nearest neighbors, k-means and other clusterings, whose stored points are read with the
+  number of columns of X;
+- matrix factorizations and dictionary learning, and linear models that are trained by
+  stochastic gradients, which go on from stored coefficients;
+- mixtures and one-hot encoders, which fill less memory than stored counts make them
+  reserve, or write where stored counts say.
+
+A file that holds one of these needs it named in `trusted`.
+"""
+
+import functools
 import importlib
+
+import numpy as np
 
 OUR_TYPES = (
     "skcluster.CalibratedMassRegressor",
@@ -19,19 +41,173 @@ OUR_TYPES = (
 )
 """Public names, so that a file outlives a move of the class between our modules."""
 
+SPLITTERS = (
+    "GroupKFold",
+    "GroupShuffleSplit",
+    "KFold",
+    "LeaveOneGroupOut",
+    "LeaveOneOut",
+    "PredefinedSplit",
+    "RepeatedKFold",
+    "ShuffleSplit",
+    "TimeSeriesSplit",
+)
+SKLEARN_TYPES = {
+    "compose": ("ColumnTransformer", "TransformedTargetRegressor"),
+    "covariance": (
+        "EllipticEnvelope",
+        "EmpiricalCovariance",
+        "LedoitWolf",
+        "MinCovDet",
+        "OAS",
+        "ShrunkCovariance",
+    ),
+    "cross_decomposition": ("CCA", "PLSCanonical", "PLSRegression"),
+    "decomposition": ("FactorAnalysis", "FastICA", "PCA", "TruncatedSVD"),
+    "dummy": ("DummyRegressor",),
+    "ensemble": (
+        "AdaBoostRegressor",
+        "BaggingRegressor",
+        "StackingRegressor",
+        "VotingRegressor",
+    ),
+    "feature_selection": ("RFE", "RFECV", "SelectFromModel", "VarianceThreshold"),
+    "frozen": ("FrozenEstimator",),
+    "gaussian_process": ("GaussianProcessRegressor",),
+    "gaussian_process.kernels": (
+        "ConstantKernel",
+        "DotProduct",
+        "ExpSineSquared",
+        "Exponentiation",
+        "Matern",
+        "Product",
+        "RBF",
+        "RationalQuadratic",
+        "Sum",
+        "WhiteKernel",
+    ),
+    "impute": ("IterativeImputer", "MissingIndicator", "SimpleImputer"),
+    "isotonic": ("IsotonicRegression",),
+    "kernel_approximation": ("Nystroem", "RBFSampler"),
+    "kernel_ridge": ("KernelRidge",),
+    "linear_model": (
+        "ARDRegression",
+        "BayesianRidge",
+        "ElasticNet",
+        "ElasticNetCV",
+        "HuberRegressor",
+        "Lars",
+        "LarsCV",
+        "Lasso",
+        "LassoCV",
+        "LassoLars",
+        "LassoLarsCV",
+        "LassoLarsIC",
+        "LinearRegression",
+        "OrthogonalMatchingPursuit",
+        "QuantileRegressor",
+        "RANSACRegressor",
+        "Ridge",
+        "RidgeCV",
+        "TheilSenRegressor",
+    ),
+    "metrics._scorer": ("_PassthroughScorer", "_Scorer"),
+    "model_selection": ("GridSearchCV", "RandomizedSearchCV", *SPLITTERS),
+    "multioutput": ("MultiOutputRegressor", "RegressorChain"),
+    "neural_network": ("MLPRegressor",),
+    "neural_network._stochastic_optimizers": ("AdamOptimizer", "SGDOptimizer"),
+    "pipeline": ("FeatureUnion", "Pipeline"),
+    "preprocessing": (
+        "Binarizer",
+        "FunctionTransformer",
+        "KBinsDiscretizer",
+        "MaxAbsScaler",
+        "MinMaxScaler",
+        "Normalizer",
+        "OrdinalEncoder",
+        "PolynomialFeatures",
+        "PowerTransformer",
+        "QuantileTransformer",
+        "RobustScaler",
+        "StandardScaler",
+    ),
+    "svm": ("LinearSVR",),
+}
+OBJECTS = {
+    *OUR_TYPES,
+    *(
+        f"sklearn.{module}.{name}"
+        for module in SKLEARN_TYPES
+        for name in SKLEARN_TYPES[module]
+    ),
+}
+"""Types whose state is put into a new object."""
+NAMED_TUPLES = ("skcluster.sample.MapGeometry",)
+DICTS = ("builtins.dict", "collections.OrderedDict", "sklearn.utils.Bunch")
+COSMOLOGIES = {
+    f"astropy.cosmology.{name}"
+    for name in (
+        "FlatLambdaCDM",
+        "Flatw0waCDM",
+        "FlatwCDM",
+        "LambdaCDM",
+        "w0waCDM",
+        "w0wzCDM",
+        "wCDM",
+        "wpwaCDM",
+    )
+}
+"""Types that are called with their parameters, which are plain numbers."""
+CLASSES = {
+    *(f"builtins.{name}" for name in ("bool", "float", "int", "str")),
+    *(f"sklearn.model_selection.{name}" for name in SPLITTERS),
+}
+"""Classes that may be a parameter themselves, beside NumPy's numbers."""
+FUNCTIONS = {
+    *(f"skcluster.metrics.mass_{name}" for name in ("bias", "residual", "scatter")),
+    *(
+        f"sklearn.metrics.{name}"
+        for name in (
+            "explained_variance_score",
+            "max_error",
+            "mean_absolute_error",
+            "mean_squared_error",
+            "median_absolute_error",
+            "r2_score",
+            "root_mean_squared_error",
+        )
+    ),
+    *(
+        f"numpy.{name}"
+        for name in (
+            *("cbrt", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2"),
+            *("negative", "reciprocal", "sqrt", "square"),
+        )
+    ),
+    *(f"scipy.special.{name}" for name in ("exp10", "expit", "log_ndtr", "logit")),
+}
+LEFT_BEHIND = {"checkpoint_dir": None, "memory": None, "warm_start": False}
+"""Parameters that a stored model does not keep, and the value that they have instead.
 
-def public_name(cls):
+A folder of cached results or checkpoints is trusted like code, and that of another machine
+may be anybody's here. Compiled code that starts from stored coefficients believes them.
+"""
+PACKAGES_WITH_PUBLIC_NAMES = ("astropy", "numpy", "scipy", "skcluster", "sklearn")
+
+
+@functools.lru_cache
+def public_name(thing):
     """Shortest dotted name under which a class or function can be imported.
 
     Parameters
     ----------
-    cls : class or function
+    thing : class or function
 
     Returns
     -------
     name : str
-        Of a class of skcluster or scikit-learn the name in its documentation; it stays
-        when the class moves between private modules.
+        For skcluster, scikit-learn and the packages below them, the name in their
+        documentation, which stays when a class moves between private modules.
 
     Examples
     --------
@@ -42,10 +218,38 @@ def public_name(cls):
     >>> public_name(LogScaler)
     'skcluster.LogScaler'
     """
-    parts = cls.__module__.split(".")
-    if parts[0] in ("skcluster", "sklearn"):
-        for n_parts in range(1, len(parts)):
-            module = ".".join(parts[:n_parts])
-            if getattr(importlib.import_module(module), cls.__name__, None) is cls:
-                return f"{module}.{cls.__name__}"
-    return f"{cls.__module__}.{cls.__qualname__}"
+    name = getattr(thing, "__qualname__", thing.__name__)
+    for module in _modules_of(thing):
+        if getattr(importlib.import_module(module), name, None) is thing:
+            return f"{module}.{name}"
+    return f"{thing.__module__}.{name}"
+
+
+def portable_state(state):
+    """A known estimator's state without what is bound to a machine or an earlier fit.
+
+    Parameters
+    ----------
+    state : dict of str -> object
+
+    Returns
+    -------
+    state : dict of str -> object
+        A new one, whose `LEFT_BEHIND` have their values there.
+    """
+    kept = {name: LEFT_BEHIND.get(name, value) for name, value in state.items()}
+    if isinstance(kept.get("precompute"), np.ndarray):
+        # Coordinate descent reads a Gram matrix with the number of columns of X.
+        kept["precompute"] = False
+    return kept
+
+
+def _modules_of(thing):
+    """Names of modules that may offer a class or function, the shortest first."""
+    module = getattr(thing, "__module__", None)
+    if module is None:  # a ufunc may not say where it is from
+        return ["numpy", "scipy.special"]
+    parts = module.split(".")
+    if parts[0] not in PACKAGES_WITH_PUBLIC_NAMES:
+        return []
+    return [".".join(parts[:n]) for n in range(1, len(parts))]

@@ -41,8 +41,8 @@ from skcluster import (
     load_model,
     save_model,
 )
-from skcluster.persistence.archive import pack, read_members
-from skcluster.persistence.header import HEADER, SCHEMA, pack_header
+from skcluster.persistence.archive import HEADER, SCHEMA, pack, read_members
+from skcluster.persistence.file_header import pack_header
 
 TIME_LIMIT = 5
 """Seconds of the processor that a call may take; most take milliseconds."""

@@ -1,0 +1,181 @@
+"""Store fitted models, and load them without running anything that is in the file."""
+
+import contextlib
+import warnings
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
+
+from ..io.atomic import atomic_replace
+from ..printable import printable
+from .archive import HEADER, damaged, pack
+from .file_header import installed_versions, pack_header, read_verified
+from .model_description import describe_model
+from .schema_reader import SchemaReader
+from .schema_writer import write_schema
+
+
+def save_model(model, path, *, folds=None, notes=None):
+    """Store a fitted estimator or pipeline.
+
+    The file holds parameters, arrays and the names of classes, in the format of the skops
+    library, and a header that says what it is (see `read_header`). It is written
+    atomically: an interrupted save leaves the old file as it was.
+
+    Paths and devices are stored as strings, a cosmology by its name or parameters. The
+    folders ``memory`` and ``checkpoint_dir`` and a ``warm_start`` are not stored: the
+    loaded model has None and False there.
+
+    Parameters
+    ----------
+    model : estimator
+    path : str or path-like
+    folds : array-like of int of shape (n_clusters,), dict of str -> int or None, \
+default=None
+        Label of the fold of each training cluster, or of each by its name, to be kept in
+        the header: with them a later user can keep apart what was held out.
+    notes : str or None, default=None
+        Kept in the header.
+
+    Raises
+    ------
+    OSError
+        The folder is missing or read-only, or the disk is full. The old file, if any,
+        is as it was.
+    TypeError
+        The model holds something that cannot be stored without code.
+
+    Warns
+    -----
+    UserWarning
+        The model holds types that `load_model` loads only if they are named in
+        ``trusted``; the warning names them.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from skcluster import EvrardProxyRegressor, load_model, save_model
+    >>> log_mass = np.linspace(13.5, 15, 20)
+    >>> proxy = 1.5 * log_mass[:, None] + np.sin(np.arange(20.0))[:, None]
+    >>> model = EvrardProxyRegressor().fit(proxy, log_mass)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.skops")
+    ...     save_model(model, path)
+    ...     loaded = load_model(path)
+    >>> bool((loaded.predict(proxy) == model.predict(proxy)).all())
+    True
+    """
+    if not isinstance(model, BaseEstimator):
+        raise TypeError(f"save_model stores estimators, got {type(model).__name__}.")
+    header = describe_model(model, folds=folds, notes=notes)
+    with atomic_replace(path) as file:
+        members = write_schema(model)
+        needed = _types_to_trust(model, members)
+        file.write(pack({HEADER: pack_header(header, members), **members}))
+    if needed:
+        warnings.warn(
+            f"{printable(path)} holds {len(needed)} types that load_model refuses unless "
+            f"it is told to trust them: load_model(path, trusted={needed}).",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def load_model(path, *, trusted=()):
+    """Load what `save_model` stored.
+
+    The file is checked before anything of it is used: that it is complete, by the hashes
+    in its header, that it holds nothing but data and types that are known, and that no
+    array claims more than is there. A parameter that was added to an estimator after its
+    file was written gets its default.
+
+    Parameters
+    ----------
+    path : str or path-like
+    trusted : sequence of str, default=()
+        Names of other types that the file may hold. The known ones are those of skcluster
+        and the types of scikit-learn that cannot do harm whatever numbers the file gives
+        them. A refused file names the types that it needs. They are imported and loaded as
+        they are: name only types of a file whose author you trust.
+
+    Returns
+    -------
+    model : estimator
+        Ready to predict, on any device.
+
+    Raises
+    ------
+    ValueError
+        The file is not a model, is damaged, has a newer format, or holds other types.
+    OSError
+        The file cannot be read.
+    ImportError
+        A trusted type cannot be imported, or needs skops to be loaded.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from skcluster import RedshiftNormalizer, load_model, save_model
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.skops")
+    ...     save_model(RedshiftNormalizer(pivot_count=1000.0), path)
+    ...     load_model(path)
+    RedshiftNormalizer(pivot_count=1000.0)
+    """
+    header, members = read_verified(path)
+    with as_damaged_file_error(path):
+        reader = SchemaReader(members, trusted)
+    if reader.unknown:
+        named = sorted({*reader.unknown, *trusted})
+        raise ValueError(
+            f"{printable(path)} holds {len(reader.unknown)} types that skcluster does not "
+            f"vouch for: {sorted(reader.unknown)}. If you trust the author of the file, "
+            f"pass trusted={named}."
+        )
+    with as_damaged_file_error(path), warnings.catch_warnings():
+        # Each step would warn of its version; the warning below says it once.
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        model = reader.build()
+    _warn_of_other_versions(path, header.versions)
+    return model
+
+
+@contextlib.contextmanager
+def as_damaged_file_error(path):
+    """Raise errors of any class as a ValueError that says that a file is damaged.
+
+    Parameters
+    ----------
+    path : str or path-like
+    """
+    # What a malformed file makes numpy, torch and the estimators raise is of any class;
+    # warnings that the caller made errors are about something else.
+    try:
+        yield
+    except (Warning, ImportError):
+        raise
+    except Exception as error:
+        raise damaged(path, f"{error} ({type(error).__name__})") from error
+
+
+def _types_to_trust(model, members):
+    """Names of the types that load_model will refuse, after a check like that of it."""
+    try:
+        return sorted(SchemaReader(members).unknown)
+    except (ValueError, RecursionError) as error:
+        raise TypeError(
+            f"The {type(model).__name__} cannot be stored, because load_model would refuse "
+            f"the file: {error}"
+        ) from error
+
+
+def _warn_of_other_versions(path, stored):
+    for name, now in installed_versions().items():
+        if stored[name].split(".")[:2] != now.split(".")[:2]:
+            warnings.warn(
+                f"{printable(path)} was stored with {name} {stored[name]}, and this is "
+                f"{now}: check its predictions on a few known clusters.",
+                UserWarning,
+                stacklevel=3,
+            )
