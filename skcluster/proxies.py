@@ -15,7 +15,7 @@ from .parameters import (
     check_parameters,
 )
 from .sample import Ragged, require
-from .sample.columns import LARGEST, as_numbers
+from .sample.plain_arrays import LARGEST, as_numbers
 
 MEMBER_RADIUS_MAX = 1.25
 """Projected radius of the galaxies behind n_gal and sigma_v [Mpc/h]."""

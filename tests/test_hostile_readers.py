@@ -310,7 +310,7 @@ def test_columns_that_make_no_table_are_refused():
         read_sample({"z": 0.1})
     with pytest.raises(ValueError, match=r"'z' must hold one value a row, .* \(2, 2\)"):
         read_sample({"z": [[0.1, 0.1], [0.2, 0.2]]})
-    with pytest.raises(TypeError, match=r"must be texts, got 0 \(int\)"):
+    with pytest.raises(TypeError, match=r"must be strings, got 0 \(int\)"):
         read_sample(pd.DataFrame([[0.1, 0.2]]))
 
 

@@ -431,13 +431,13 @@ def test_units_of_fields_are_converted_or_refused():
         ({"redshift": [3000.0]}, r"1 of 1 redshifts are beyond 100 .*3000.*km/s"),
         (
             {"field_radius": 90},
-            r"1 of 1 values of field_radius are not between 0 and 90",
+            r"1 of 1 values of field_radius are outside of 0\.01 to 12 deg .*arcmin",
         ),
-        ({"field_radius": -0.5}, "field_radius are not between .*cluster 0, -0.5"),
+        ({"field_radius": -0.5}, "field_radius are outside of .*cluster 0, -0.5"),
         ({"r500c": [1e200]}, r"values of r500c are NaN or infinite, or beyond 1e\+100"),
         ({"name": [["a", "b"]]}, r"name must be 1-d, got shape \(1, 2\)"),
-        ({"name": [b"\xff"]}, "name must be texts, but 'ascii' codec"),
-        ({"group": [np.nan]}, "group must be one text or finite number a cluster"),
+        ({"name": [b"\xff"]}, "name must be strings, but 'ascii' codec"),
+        ({"group": [np.nan]}, "group must be one string or finite number per cluster"),
         ({"maps": np.full((1, 1, 2, 2), 1e300)}, "1 of 1 maps hold NaN or infinite"),
         (
             {"maps": np.full((1, 1, 2, 2), "a")},
@@ -452,8 +452,8 @@ def test_units_of_fields_are_converted_or_refused():
             {"galaxies": [{key: [1e200] for key in "xyv"}]},
             r"x outside of -1e\+100 to 1e",
         ),
-        ({"photons": 5}, "list with one table a cluster, got int"),
-        ({"center": [[1, 2], [3]]}, "center makes no array"),
+        ({"photons": 5}, "list with one table per cluster, got int"),
+        ({"center": [[1, 2], [3]]}, "center cannot be made into an array"),
     ],
 )
 def test_what_no_cluster_has_is_named(fields, message):

@@ -80,7 +80,7 @@ def test_photons_that_fits_cannot_hold_leave_no_file(tmp_path, changed, message)
     ("about", "message"),
     [
         ({"center": (np.nan, 0.0)}, "values of center are NaN or infinite"),
-        ({"center": (0.0, 99.0)}, "declination beyond 90 deg"),
+        ({"center": (0.0, 99.0)}, "dec.* outside of -90 to 90 deg"),
         ({"center": (0.0,)}, r"center must have shape \(1, 2\)"),
         ({"redshift": np.nan}, "redshifts are not positive numbers"),
     ],

@@ -282,8 +282,8 @@ def test_nothing_is_learned(sample):
         ("n_phot", "photons", r"give ClusterSample\(photons="),
         ("n_phot", "center", "RA and Dec in degrees"),
         ("n_phot_500c", "r500c", r"comoving R500c in Mpc/h"),
-        ("n_gal", "galaxies", "one table a cluster with x, y, v"),
-        ("sigma_v", "galaxies", "one table a cluster with x, y, v"),
+        ("n_gal", "galaxies", "one table per cluster with x, y, v"),
+        ("sigma_v", "galaxies", "one table per cluster with x, y, v"),
     ],
 )
 def test_a_missing_field_is_named_with_its_cure(sample, proxy, field, cure):

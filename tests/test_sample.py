@@ -43,7 +43,11 @@ def packed(clusters):
             dict.fromkeys(("ra", "dec", "energy"), cluster["energy"])
             for cluster in clusters
         ],
-        galaxies=[dict.fromkeys(("x", "y", "v"), cluster["v"]) for cluster in clusters],
+        galaxies=[
+            dict.fromkeys(("x", "y"), np.divide(cluster["v"], 1000))
+            | {"v": cluster["v"]}
+            for cluster in clusters
+        ],
         maps=[[[[cluster["map"], 0], [0, 0]]] for cluster in clusters],
         name=[cluster["name"] for cluster in clusters],
     )
@@ -240,7 +244,7 @@ def test_concatenate_refuses_what_does_not_fit(sample):
 def test_text_tells_the_fields_and_their_ranges(sample):
     text = repr(PhotonMapper(n_pixels=4, bands=[(0.5, 2)]).transform(sample))
     lengths = sample.photons.lengths
-    counts = f"{lengths.min()} / {np.median(lengths):.0f} / {lengths.max()} a cluster"
+    counts = f"{lengths.min()} / {np.median(lengths):.0f} / {lengths.max()} per cluster"
     for line in (
         "<ClusterSample of 60 clusters, 0.7 MiB",
         "redshift      0.100 to 0.400",

@@ -6,8 +6,7 @@ import numpy as np
 from astropy.io import fits
 
 from ..cosmology import comoving_distance, get_cosmology
-from ..sample import half_width_of
-from ..sample.checks import checked_center, checked_redshift
+from ..sample import FIELDS, half_width_of
 from .atomic import check_is_free
 from .fits_writing import header_of, header_text, write_fits
 
@@ -99,11 +98,13 @@ def write_maps(
     unknown = sorted({*(units or {})} - {*images})
     if unknown:
         raise ValueError(f"units are given for {unknown}, but images are {[*images]}.")
-    center = checked_center([center], 1)[0]
+    center = FIELDS["center"].checked("center", [center], 1)[0]
     if half_width is None:
         half_width = half_width_of(maps, by="write_maps")
     cosmology = _cosmology_of(maps) if cosmology is None else cosmology
-    side = _side(half_width, checked_redshift([redshift]), cosmology)
+    side = _side(
+        half_width, FIELDS["redshift"].checked("redshift", [redshift]), cosmology
+    )
     # A viewer that opens the primary HDU only must see something, in its place.
     whole = images["map"].sum(axis=0)
     about = _sky_cards(center, side, len(whole))

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..sample.checks import checked_center, checked_photons, checked_redshift
+from ..sample import FIELDS
+from ..sample.lists import checked_photons
 from .atomic import check_is_free
 from .event_table import find_event_table
 from .fits_files import opened_fits
@@ -133,9 +134,10 @@ def photon_table(photons, *, center=None, redshift=None, name=None):
     if name is not None:
         cards["OBJECT"] = header_text(name)
     if center is not None:
-        cards["RA_OBJ"], cards["DEC_OBJ"] = checked_center([center], 1)[0].tolist()
+        center = FIELDS["center"].checked("center", [center], 1)
+        cards["RA_OBJ"], cards["DEC_OBJ"] = center[0].tolist()
     if redshift is not None:
-        cards["REDSHIFT"] = checked_redshift([redshift])[0]
+        cards["REDSHIFT"] = FIELDS["redshift"].checked("redshift", [redshift])[0]
     return fits_table(
         columns, PHOTON_UNITS, header_of(cards), extname="EVENTS", spell=str.upper
     )

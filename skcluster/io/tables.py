@@ -7,7 +7,7 @@ import numpy as np
 from astropy import units
 from astropy.table import Table
 
-from ..sample.columns import column_names
+from ..sample.plain_arrays import column_names
 from .broken_files import named_if_broken, whole_content
 from .fits_files import opened_fits
 

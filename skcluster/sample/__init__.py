@@ -5,11 +5,12 @@ galaxies) are `Ragged`: flat columns and offsets; maps are `SparseMaps`. Indexin
 returns a new, smaller sample; nothing is ever changed in place.
 """
 
-from .cluster_sample import ClusterSample, require
+from .cluster_sample import FIELDS, ClusterSample, require
 from .ragged import Ragged
 from .sparse_maps import MapGeometry, SparseMaps, half_width_of
 
 __all__ = [
+    "FIELDS",
     "ClusterSample",
     "MapGeometry",
     "Ragged",

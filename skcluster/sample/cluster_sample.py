@@ -1,38 +1,25 @@
 """ClusterSample: the X of every estimator."""
 
 import html
-from dataclasses import dataclass, fields
-from functools import partial
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-import numpy as np
-
-from .checks import (
-    checked_center,
-    checked_cubes,
-    checked_field_radius,
-    checked_galaxies,
-    checked_photons,
-    checked_redshift,
-    dense,
+from .fields import (
+    Cubes,
+    Labels,
+    Lists,
+    Maps,
+    Numbers,
+    Redshift,
+    SkyPosition,
+    Strings,
+    descriptions_of,
+    optional,
+    required,
 )
-from .columns import as_labels, as_texts, column_names, joined, plain_column
-from .description import described
-from .frozen import read_only
+from .lists import check_velocities, checked_galaxies, checked_photons
+from .plain_arrays import column_names, is_table, plain_column, read_only
 from .ragged import Ragged, row_indices
-from .sparse_maps import SparseMaps
-
-HOW_TO_GET = {
-    "photons": "give ClusterSample(photons=...): one table a cluster with ra, dec, "
-    "energy (or read them with read_sample)",
-    "galaxies": "give ClusterSample(galaxies=...): one table a cluster with x, y, v",
-    "center": "give ClusterSample(center=...) of shape (n, 2): RA and Dec in degrees",
-    "position": "give ClusterSample(position=...) of shape (n, 3): comoving box "
-    "coordinates in Mpc/h",
-    "r500c": "give ClusterSample(r500c=...): comoving R500c in Mpc/h",
-    "maps": "put PhotonMapper before this step",
-    "cubes": "put PhaseSpaceKDE before this step",
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,11 +37,12 @@ class ClusterSample:
     redshift : array-like of shape (n_clusters,)
         Greater than 0.
     photons : Ragged or list of tables, default=None
-        One table a cluster with the columns ``ra``, ``dec`` [deg], ``energy`` [keV]
+        One table per cluster with the columns ``ra``, ``dec`` [deg], ``energy`` [keV]
         and, if known, ``origin`` (0 ICM, 1 AGN, 2 background). A table is a dict, a
-        structured array, an astropy Table or a pandas DataFrame.
+        structured array, an astropy Table, a data frame of pandas or polars or a
+        pyarrow Table. Columns of several values per row are left out.
     galaxies : Ragged or list of tables, default=None
-        One table a cluster with ``x`` (West), ``y`` (North) [comoving Mpc/h] and
+        One table per cluster with ``x`` (West), ``y`` (North) [comoving Mpc/h] and
         ``v`` [km/s] about the cluster's centre; more columns are kept. None in place of
         a table, here or in `photons`, is one without rows.
     center : array-like of shape (n_clusters, 2), default=None
@@ -62,7 +50,7 @@ class ClusterSample:
     position : array-like of shape (n_clusters, 3), default=None
         Comoving position in a simulation box [Mpc/h], for `QuadrantGroupKFold`.
     r500c : array-like of shape (n_clusters,), default=None
-        Comoving R500c [Mpc/h].
+        R500c [comoving Mpc/h].
     name : array-like of shape (n_clusters,), default=None
     group : array-like of shape (n_clusters,), default=None
         Labels, equal for entries of one object, such as turned copies of a cluster or a
@@ -80,6 +68,12 @@ default=None
     coverage : array-like of shape (n_clusters,), default=None
         Fraction of the map inside the field of view; `PhotonMapper` sets it.
 
+    Notes
+    -----
+    Values with an astropy unit are converted, or refused if their unit means something
+    else. Plain numbers must be plausible in the units given here: ``r500c=900`` is an
+    error that says they look like kpc. :mod:`skcluster.sample.units` lists all ranges.
+
     Examples
     --------
     >>> sample = ClusterSample(
@@ -95,71 +89,83 @@ default=None
     >>> sample
     <ClusterSample of 2 clusters, 0.0 MiB
       redshift  0.100 to 0.200
-      photons   ra, dec, energy: 1 / 2 / 2 a cluster (min / median / max)
+      photons   ra, dec, energy: 1 / 2 / 2 per cluster (min / median / max)
       center    (2, 2) float64>
     """
 
-    redshift: Any
-    photons: Any = None
-    galaxies: Any = None
-    center: Any = None
-    position: Any = None
-    r500c: Any = None
-    name: Any = None
-    group: Any = None
-    maps: Any = None
-    cubes: Any = None
-    cube_extent: Any = None
-    field_radius: Any = None
-    coverage: Any = None
+    redshift: Any = required(Redshift("give ClusterSample(redshift)", ("redshift",)))
+    _: KW_ONLY
+    photons: Any = optional(
+        Lists(
+            "give ClusterSample(photons=...): one table per cluster with ra, dec, energy "
+            "(or read them with read_sample)",
+            check=checked_photons,
+        )
+    )
+    galaxies: Any = optional(
+        Lists(
+            "give ClusterSample(galaxies=...): one table per cluster with x, y, v",
+            check=checked_galaxies,
+        )
+    )
+    center: Any = optional(
+        SkyPosition(
+            "give ClusterSample(center=...) of shape (n, 2): RA and Dec in degrees",
+            columns=("ra", "dec"),
+            rows=("ra", "dec"),
+        )
+    )
+    position: Any = optional(
+        Numbers(
+            "give ClusterSample(position=...) of shape (n, 3): comoving box coordinates "
+            "in Mpc/h",
+            columns=("x", "y", "z"),
+            rows=("position",) * 3,
+        )
+    )
+    r500c: Any = optional(
+        Numbers("give ClusterSample(r500c=...): comoving R500c in Mpc/h", ("r500c",))
+    )
+    name: Any = optional(Strings("give ClusterSample(name=...)", ("name",), True))
+    group: Any = optional(Labels("give ClusterSample(group=...): labels", ("group",)))
+    maps: Any = optional(Maps("put PhotonMapper before this step"))
+    cubes: Any = optional(Cubes("put PhaseSpaceKDE before this step"))
+    cube_extent: Any = optional(
+        Numbers(
+            "put PhaseSpaceKDE before this step", rows=("half_width", "velocity_max")
+        )
+    )
+    field_radius: Any = optional(
+        Numbers(
+            "give ClusterSample(field_radius=...): radius in degrees",
+            columns=("field_radius",),
+            one_for_all=True,
+        )
+    )
+    coverage: Any = optional(Numbers("put PhotonMapper before this step"))
 
-    def __init__(
-        self,
-        redshift,
-        *,
-        photons=None,
-        galaxies=None,
-        center=None,
-        position=None,
-        r500c=None,
-        name=None,
-        group=None,
-        maps=None,
-        cubes=None,
-        cube_extent=None,
-        field_radius=None,
-        coverage=None,
-    ):
-        redshift = checked_redshift(redshift)
-        n = len(redshift)
-        values = {
-            "redshift": redshift,
-            "photons": checked_photons(photons),
-            "galaxies": checked_galaxies(galaxies),
-            "center": checked_center(center, n),
-            "position": dense("position", position, (n, 3)),
-            "r500c": dense("r500c", r500c, (n,)),
-            "name": None if name is None else as_texts(name, "name"),
-            "group": None if group is None else as_labels(group, "group"),
-            "maps": None if maps is None else SparseMaps.from_dense(maps),
-            "cubes": checked_cubes(cubes),
-            "cube_extent": dense("cube_extent", cube_extent, (n, 2)),
-            "field_radius": checked_field_radius(field_radius, n),
-            "coverage": dense("coverage", coverage, (n,)),
-        }
-        for field, value in values.items():
-            if value is not None and len(value) != n:
+    def __post_init__(self):
+        n_clusters = None
+        for name, description in FIELDS.items():
+            value = getattr(self, name)
+            if value is None and name != "redshift":
+                continue
+            value = description.checked(name, value, n_clusters)
+            if n_clusters is None:
+                n_clusters = len(value)
+            elif len(value) != n_clusters:
                 raise ValueError(
-                    f"{field} holds {len(value)} clusters, but redshift holds {n}: give "
-                    "both for the same clusters, in the same order."
+                    f"{name} holds {len(value)} clusters, but redshift holds "
+                    f"{n_clusters}: give both for the same clusters, in the same order."
                 )
-            object.__setattr__(self, field, read_only(value))
+            object.__setattr__(self, name, read_only(value))
+        check_velocities(self.galaxies, self.redshift)
 
     @classmethod
     def _trusted(cls, values):
         sample = object.__new__(cls)
-        for field in fields(cls):
-            object.__setattr__(sample, field.name, read_only(values.get(field.name)))
+        for name in FIELDS:
+            object.__setattr__(sample, name, read_only(values.get(name)))
         return sample
 
     def __setstate__(self, state):
@@ -197,11 +203,11 @@ default=None
                 )
         if "redshift" not in clusters[0]:
             raise ValueError(f"The clusters lack 'redshift'; have {list(clusters[0])}.")
-        unknown = sorted({*clusters[0]} - {field.name for field in fields(cls)})
+        unknown = sorted({*clusters[0]} - {*FIELDS})
         if unknown:
             raise ValueError(
-                f"The clusters have the keys {unknown}, which are no fields of a sample. "
-                f"Leave them out; the fields are {[f.name for f in fields(cls)]}."
+                f"The clusters have the keys {unknown}, which are not fields of a sample. "
+                f"Leave them out; the fields are {[*FIELDS]}."
             )
         columns = {key: [cluster[key] for cluster in clusters] for key in clusters[0]}
         return cls(columns.pop("redshift"), **columns)
@@ -228,27 +234,20 @@ default=None
         >>> ClusterSample.from_table(catalog, photons=photons).photons.lengths
         array([0, 2])
         """
-        names = column_names(catalog)
-        if "redshift" not in names:
-            raise ValueError(f"The catalogue lacks the column 'redshift'; has {names}.")
-        redshift = plain_column(catalog["redshift"], "redshift")
-        values = {
-            key: plain_column(catalog[key], key)
-            for key in ("r500c", "field_radius", "name")
-            if key in names
-        }
-        for field, columns in (
-            ("center", ("ra", "dec")),
-            ("position", ("x", "y", "z")),
-        ):
-            if set(columns) <= set(names):
-                values[field] = np.column_stack(
-                    [plain_column(catalog[column], column) for column in columns]
-                )
-        for field, tables in (("photons", photons), ("galaxies", galaxies)):
-            if hasattr(tables, "keys") or hasattr(tables, "dtype"):
+        names, values = column_names(catalog), {}
+        for name, field in FIELDS.items():
+            columns = field.columns_in(names)
+            if columns:
+                pairs = zip(columns, field.columns, strict=True)
+                parts = [plain_column(catalog[column], ours) for column, ours in pairs]
+                values[name] = field.from_columns(parts)
+        if "redshift" not in values:
+            raise ValueError(f"The catalog lacks the column 'redshift'; has {names}.")
+        redshift = values.pop("redshift")
+        for name, tables in (("photons", photons), ("galaxies", galaxies)):
+            if is_table(tables):
                 tables = Ragged.from_long_table(tables, len(redshift))
-            values[field] = tables
+            values[name] = tables
         return cls(redshift, **values)
 
     @classmethod
@@ -270,27 +269,22 @@ default=None
             if not isinstance(sample, cls):
                 raise TypeError(f"Can join samples only, got {type(sample).__name__}.")
         values = {}
-        for field in dict.fromkeys(name for part in samples for name in part.fields):
-            parts = [getattr(sample, field) for sample in samples]
-            if field in ("photons", "galaxies"):
+        for name in dict.fromkeys(name for part in samples for name in part.fields):
+            parts = [getattr(sample, name) for sample in samples]
+            if name in ("photons", "galaxies"):
                 columns = next(part for part in parts if part is not None).columns
                 parts = [
                     Ragged.empty(columns, len(sample)) if part is None else part
                     for part, sample in zip(parts, samples, strict=True)
                 ]
             if all(part is not None for part in parts):
-                join = getattr(type(parts[0]), "concatenate", partial(joined, field))
-                values[field] = join(parts)
+                values[name] = FIELDS[name].joined(name, parts)
         return cls._trusted(values)
 
     @property
     def fields(self):
         """Names of the fields that this sample has."""
-        return tuple(
-            field.name
-            for field in fields(self)
-            if getattr(self, field.name) is not None
-        )
+        return tuple(name for name in FIELDS if getattr(self, name) is not None)
 
     @property
     def shape(self):
@@ -300,7 +294,7 @@ default=None
 
     @property
     def nbytes(self):
-        return sum(getattr(self, field).nbytes for field in self.fields)
+        return sum(getattr(self, name).nbytes for name in self.fields)
 
     def __len__(self):
         return len(self.redshift)
@@ -338,7 +332,7 @@ default=None
 
     def drop(self, *names):
         """A new sample without the named fields."""
-        known = {field.name for field in fields(self)} - {"redshift"}
+        known = {*FIELDS} - {"redshift"}
         if set(names) - known:
             raise ValueError(
                 f"Cannot drop {sorted(set(names) - known)}; the fields are {sorted(known)}."
@@ -368,7 +362,11 @@ default=None
 
     def _summary(self):
         for name in self.fields:
-            yield name, described(name, getattr(self, name))
+            yield name, FIELDS[name].summary(getattr(self, name))
+
+
+FIELDS = descriptions_of(ClusterSample)
+"""Name of each field of a sample -> its description, a `fields.Field`."""
 
 
 def require(X, *names, by):
@@ -384,6 +382,6 @@ def require(X, *names, by):
         if getattr(X, name) is None:
             raise ValueError(
                 f"{by} needs sample.{name}, which this sample of {len(X)} clusters "
-                f"lacks (it has {', '.join(X.fields)}): {HOW_TO_GET[name]}."
+                f"lacks (it has {', '.join(X.fields)}): {FIELDS[name].how_to_get}."
             )
     return X

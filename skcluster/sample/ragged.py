@@ -1,11 +1,20 @@
-"""Tables of unequal length, one a cluster, stored as flat columns and offsets."""
+"""Tables of unequal length, one per cluster, stored as flat columns and offsets."""
 
 from numbers import Integral
 
 import numpy as np
 
-from .columns import column_names, columns_of, joined, plain_array, plain_column
-from .frozen import read_only, read_only_columns
+from .plain_arrays import (
+    column_names,
+    columns_of,
+    is_one_row_of_vectors,
+    is_table,
+    joined,
+    plain_array,
+    read_only,
+    read_only_columns,
+    shape_of,
+)
 
 ROWS_PER_BLOCK = 200_000
 
@@ -24,7 +33,8 @@ def row_indices(key, n_rows):
     if isinstance(key, Integral):
         if not -n_rows <= key < n_rows:
             raise IndexError(f"Index {key} is out of range for {n_rows} clusters.")
-        return slice(key % n_rows, key % n_rows + 1)
+        key = int(key) % n_rows  # a narrow integer type would overflow
+        return slice(key, key + 1)
     if isinstance(key, slice):
         return key
     if np.ma.is_masked(key):
@@ -50,6 +60,18 @@ def row_indices(key, n_rows):
     # In a narrow integer type, key + n_rows would overflow.
     key = key.astype(np.intp)
     return np.where(key < 0, key + n_rows, key)
+
+
+def _one_value_columns(table, needed):
+    """Names of a table's columns, without those of several values per row."""
+    shapes = {name: shape_of(table[name]) for name in column_names(table)}
+    if is_one_row_of_vectors(shapes.values()):
+        return [*shapes]
+    return [
+        name
+        for name, shape in shapes.items()
+        if name in needed or len(shape) < 2 or shape[1:] == (1,)
+    ]
 
 
 class Ragged:
@@ -91,8 +113,8 @@ class Ragged:
             raise ValueError(f"Offsets must be integers, got {offsets}.")
         self._store(
             {
-                name: plain_array(c, f"Column {name!r}", name)
-                for name, c in columns.items()
+                name: plain_array(column, f"Column {name!r}", name)
+                for name, column in columns.items()
             },
             np.array(offsets, np.int64),
         )
@@ -129,38 +151,43 @@ class Ragged:
         self._store(**state)
 
     @classmethod
-    def from_tables(cls, tables):
-        """Join one table per cluster: dicts, structured arrays, astropy Tables or
-        pandas DataFrames. Columns with an astropy unit are converted. None is a table
+    def from_tables(cls, tables, *, needed=()):
+        """Join one table per cluster: dicts, structured arrays, astropy Tables, data
+        frames of pandas or polars, or pyarrow Tables. Columns with an astropy unit are
+        converted, and those of several values per row are left out. None is a table
         without rows.
+
+        Parameters
+        ----------
+        tables : list of tables or None
+        needed : sequence of str, default=()
+            Columns that may not be left out.
 
         Examples
         --------
         >>> Ragged.from_tables([{"v": [1.0, 2.0]}, {"v": [3.0]}]).lengths
         array([2, 1])
         """
-        if hasattr(tables, "keys") or getattr(tables, "dtype", np.dtype(float)).names:
+        if is_table(tables):
             raise TypeError(
-                "Give a list with one table a cluster, got one table "
+                "Give a list with one table per cluster, got one table "
                 f"({type(tables).__name__}). If it holds the rows of all clusters, give "
                 "it to ClusterSample.from_table."
             )
         if not np.iterable(tables):
             raise TypeError(
-                f"Give a list with one table a cluster, got {type(tables).__name__}."
+                f"Give a list with one table per cluster, got {type(tables).__name__}."
             )
         tables = list(tables)
         if not tables:
             raise ValueError("No table was given: a sample needs at least 1 cluster.")
-        given = [table for table in tables if table is not None]
+        given = [i for i, table in enumerate(tables) if table is not None]
         if not given:
             raise ValueError(f"All {len(tables)} tables are None: leave them out.")
-        names = column_names(given[0])
-        none = {name: plain_column(given[0][name], name)[:0] for name in names}
-        tables = [none if table is None else table for table in tables]
-        parts = [
-            columns_of(table, names, f"cluster {i}") for i, table in enumerate(tables)
-        ]
+        names = _one_value_columns(tables[given[0]], needed)
+        parts = {i: columns_of(tables[i], names, f"cluster {i}") for i in given}
+        none = {name: column[:0] for name, column in parts[given[0]].items()}
+        parts = [parts.get(i, none) for i in range(len(tables))]
         columns = {name: joined(name, [part[name] for part in parts]) for name in names}
         lengths = [len(part[names[0]]) for part in parts]
         return cls(columns, np.concatenate([[0], np.cumsum(lengths)]))
@@ -175,7 +202,7 @@ class Ragged:
         array([0, 0])
         """
         columns = {name: column[:0] for name, column in columns.items()}
-        return cls(columns, np.zeros(n_clusters + 1, int))
+        return cls(columns, np.zeros(int(n_clusters) + 1, int))
 
     @classmethod
     def from_long_table(cls, table, n_clusters, key="cluster"):
@@ -187,7 +214,7 @@ class Ragged:
         >>> Ragged.from_long_table(table, 2)["v"]
         array([10., 30., 20.])
         """
-        names = [name for name in column_names(table) if name != key]
+        names = [n for n in _one_value_columns(table, (key,)) if n != key]
         columns = columns_of(table, [key, *names], "all clusters")
         cluster = columns.pop(key)
         if cluster.dtype.kind not in "iu" and len(cluster):
@@ -199,7 +226,7 @@ class Ragged:
             )
         order = np.argsort(cluster, kind="stable")
         columns = {name: column[order] for name, column in columns.items()}
-        lengths = np.bincount(cluster.astype(np.intp), minlength=n_clusters)
+        lengths = np.bincount(cluster.astype(np.intp), minlength=int(n_clusters))
         return cls(columns, np.concatenate([[0], np.cumsum(lengths)]))
 
     @classmethod
@@ -274,7 +301,7 @@ class Ragged:
         return columns + self.offsets.nbytes
 
     def sum(self, weights):
-        """Sum over each cluster's rows of one value a row.
+        """Sum over each cluster's rows of one value per row.
 
         Parameters
         ----------

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .columns import plain_array
-from .frozen import read_only
+from .plain_arrays import plain_array, read_only
 from .ragged import row_indices
 
 

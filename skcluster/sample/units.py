@@ -110,7 +110,16 @@ TABLE = {
     # What a sample holds.
     "redshift": Row("number", "", 5e-324, 100, _scaled(1e-3, 20, cz=SPEED_OF_LIGHT)),
     "ra": Row("angle", "deg", -360, 720, _scaled(1, 720, arcmin=60, arcsec=3600)),
-    "dec": Row("angle", "deg", -90, 90, _scaled(1, 90, arcmin=60, arcsec=3600)),
+    "dec": Row(
+        "angle",
+        "deg",
+        -90,
+        90,
+        (
+            LookAlike("right ascensions", 90, 360, "Are RA and Dec exchanged?"),
+            *_scaled(6, 90, arcmin=60, arcsec=3600),
+        ),
+    ),
     "center": Row("angle", "deg", -360, 720, _scaled(1, 720, arcmin=60, arcsec=3600)),
     "energy": Row("energy", "keV", *KEV, _scaled(0.05, 50, eV=1e3, MeV=1e-3)),
     "x": Row("comoving length", _MPC_H, -200, 200, _scaled(0.1, 200, kpc_h=1e3)),

@@ -1,0 +1,268 @@
+"""What a field of a sample may be: how it is checked, joined, shown, read and written.
+
+`ClusterSample` describes each of its fields once, by an instance of one of these classes::
+
+    r500c: Any = optional(Numbers("give ClusterSample(r500c=...)", columns=("r500c",)))
+
+Whatever handles fields by name asks that description: the constructors, `concatenate`, the
+text of a sample, readers and writers of tables, errors about what a step lacks.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .plain_arrays import (
+    LARGEST,
+    as_labels,
+    as_numbers,
+    as_strings,
+    find_column,
+    find_sky_columns,
+    joined,
+    plain_array,
+)
+from .ragged import Ragged
+from .sparse_maps import SparseMaps
+from .units import TABLE, check_plausible
+
+
+def required(description):
+    """A dataclass field with this description, which must be given."""
+    return dataclasses.field(metadata={"description": description})
+
+
+def optional(description):
+    """A dataclass field with this description, by default None."""
+    return dataclasses.field(default=None, metadata={"description": description})
+
+
+def descriptions_of(cls):
+    """Descriptions of the fields of a dataclass, by name."""
+    return {
+        field.name: field.metadata["description"] for field in dataclasses.fields(cls)
+    }
+
+
+@dataclass(frozen=True)
+class Field:
+    """Description of one field of a sample.
+
+    Parameters
+    ----------
+    how_to_get : str
+        Advice for a sample that lacks it.
+    columns : tuple of str, default=()
+        Columns of a table of clusters that hold it: one, or one per number. A field
+        without columns is neither read from such tables nor written to them.
+    may_be_empty : bool, default=False
+        Whether a table may have gaps in it.
+    """
+
+    how_to_get: str
+    columns: tuple = ()
+    may_be_empty: bool = False
+
+    def checked(self, name, value, n_clusters):
+        """The value as it is stored, or an error that says how to correct it."""
+        raise NotImplementedError
+
+    def joined(self, name, parts):
+        """The field of several samples as that of one."""
+        return joined(name, parts)
+
+    def summary(self, value):
+        """The value in one line of text."""
+        return f"{value.shape} {value.dtype}"
+
+    def columns_in(self, names):
+        """The columns of a table that hold the field, as it spells them, or None."""
+        found = tuple(find_column(names, name) for name in self.columns)
+        return found if found and all(found) else None
+
+    def to_columns(self, value):
+        """The value as columns of a table: name -> array."""
+        if len(self.columns) == 1:
+            return {self.columns[0]: value}
+        return dict(zip(self.columns, value.T, strict=True))
+
+    def from_columns(self, columns):
+        """The value from columns of a table, in their order."""
+        lengths = {name: len(c) for name, c in zip(self.columns, columns, strict=True)}
+        if len({*lengths.values()}) > 1:
+            raise ValueError(f"The columns of the table differ in length: {lengths}.")
+        return columns[0] if len(columns) == 1 else np.column_stack(columns)
+
+
+@dataclass(frozen=True)
+class Numbers(Field):
+    """One number per cluster, or several: finite, and plausible in our units.
+
+    Parameters
+    ----------
+    rows : tuple of str, default=None
+        Rows of the table of units, one per number; by default the field's name.
+    one_for_all : bool, default=False
+        Whether a single number may serve all clusters.
+    """
+
+    rows: tuple = None
+    one_for_all: bool = False
+
+    def checked(self, name, value, n_clusters):
+        rows = self.rows or (name,)
+        value = as_numbers(value, name, name)
+        if self.one_for_all and value.ndim == 0:
+            value = np.full(n_clusters, value)
+        shape = (n_clusters, len(rows)) if len(rows) > 1 else (n_clusters,)
+        if len(shape) == 1 and value.ndim == 2 and value.shape[1] == 1:
+            value = value[:, 0]
+        # Another number of clusters is told apart from a wrong shape, later.
+        if value.ndim != len(shape) or value.shape[1:] != shape[1:]:
+            raise ValueError(f"{name} must have shape {shape}, got {value.shape}.")
+        is_right = np.abs(value) < LARGEST
+        if not is_right.all():
+            wrong = np.flatnonzero(~is_right.reshape(len(value), -1).all(axis=1))
+            raise ValueError(
+                f"{len(wrong)} of {len(value)} values of {name} are NaN or infinite, or "
+                f"beyond {LARGEST:g} (first: cluster {wrong[0]})."
+            )
+        self._check_plausible(name, value, rows)
+        return value
+
+    def _check_plausible(self, name, value, rows):
+        if len({*rows}) == 1:
+            check_plausible(rows[0], value, name, rows="cluster")
+            return
+        for i, row in enumerate(rows):
+            subject = f"{name}[:, {i}] ({row})"
+            check_plausible(row, value[:, i], subject, rows="cluster")
+
+    def summary(self, value):
+        if value.ndim > 1 or len(value) == 0:
+            return super().summary(value)
+        return f"{value.min():.3f} to {value.max():.3f}"
+
+
+@dataclass(frozen=True)
+class SkyPosition(Numbers):
+    """RA and Dec, whose columns have many spellings."""
+
+    def columns_in(self, names):
+        return find_sky_columns(names)
+
+
+@dataclass(frozen=True)
+class Redshift(Numbers):
+    """The redshift: it alone says how many clusters there are."""
+
+    def checked(self, name, value, n_clusters=None):
+        redshift = as_numbers(value, name, name)
+        if redshift.ndim == 2 and redshift.shape[1] == 1:
+            redshift = redshift[:, 0]
+        if redshift.ndim != 1:
+            raise ValueError(
+                "redshift must be 1-d, one number per cluster, got shape "
+                f"{redshift.shape}. For one cluster, give [redshift]."
+            )
+        wrong = np.flatnonzero(~(np.isfinite(redshift) & (redshift > 0)))
+        if len(wrong):
+            raise ValueError(
+                f"{len(wrong)} of {len(redshift)} redshifts are not positive numbers "
+                f"(first: cluster {wrong[0]}, redshift {redshift[wrong[0]]}), so they "
+                "have no distance. Correct or drop these clusters."
+            )
+        highest = TABLE[name].high
+        wrong = np.flatnonzero(redshift > highest)
+        if len(wrong):
+            raise ValueError(
+                f"{len(wrong)} of {len(redshift)} redshifts are beyond {highest:g} "
+                f"(first: cluster {wrong[0]}, redshift {redshift[wrong[0]]:g}). Are they "
+                "velocities cz in km/s? Then divide by 299792.458."
+            )
+        return redshift
+
+
+@dataclass(frozen=True)
+class Strings(Field):
+    """One string per cluster."""
+
+    def checked(self, name, value, n_clusters):
+        return as_strings(value, name)
+
+
+@dataclass(frozen=True)
+class Labels(Field):
+    """One string or number per cluster that tells things apart."""
+
+    def checked(self, name, value, n_clusters):
+        return as_labels(value, name)
+
+
+@dataclass(frozen=True)
+class Lists(Field):
+    """One table per cluster.
+
+    Parameters
+    ----------
+    check : callable, default=Ragged.from_tables
+        Takes the tables, or a Ragged, and returns a Ragged.
+    """
+
+    check: Callable = Ragged.from_tables
+
+    def checked(self, name, value, n_clusters):
+        return self.check(value)
+
+    def joined(self, name, parts):
+        return Ragged.concatenate(parts)
+
+    def summary(self, value):
+        lengths = value.lengths if len(value) else np.zeros(1, int)
+        low, middle, high = lengths.min(), np.median(lengths), lengths.max()
+        return (
+            f"{', '.join(value.columns)}: {low} / {middle:.0f} / {high} per cluster "
+            "(min / median / max)"
+        )
+
+
+@dataclass(frozen=True)
+class Maps(Field):
+    """Photon maps, held sparse."""
+
+    def checked(self, name, value, n_clusters):
+        return SparseMaps.from_dense(value)
+
+    def joined(self, name, parts):
+        return SparseMaps.concatenate(parts)
+
+    def summary(self, value):
+        bands, rows, columns = value.shape[1:]
+        return (
+            f"{bands} band(s) of {rows} x {columns}, {100 * value.filled:.1f} % filled"
+        )
+
+
+@dataclass(frozen=True)
+class Cubes(Field):
+    """Phase-space cubes without NaN, checked a few clusters at a time."""
+
+    def checked(self, name, value, n_clusters):
+        cubes = plain_array(value, name, name)
+        if cubes.ndim != 4 or cubes.dtype.kind not in "iuf":
+            raise ValueError(
+                "cubes must be numbers of shape (n_clusters, n_bins, n_bins, n_bins), "
+                f"got {cubes.dtype} of shape {cubes.shape}."
+            )
+        for start in range(0, len(cubes), 64):
+            block = cubes[start : start + 64]
+            block = block.reshape(len(block), -1)
+            wrong = start + np.flatnonzero(~np.isfinite(block).all(axis=1))
+            if len(wrong):
+                raise ValueError(
+                    f"The cube of cluster {wrong[0]} of {len(cubes)} holds NaN or "
+                    "infinite cells. Leave a missing cube all zeros."
+                )
+        return cubes

@@ -1,0 +1,169 @@
+"""Photons and galaxies: the columns that a list needs, and the numbers they may hold."""
+
+import numpy as np
+
+from .plain_arrays import LARGEST, as_numbers
+from .ragged import Ragged
+from .units import SPEED_OF_LIGHT, TABLE, looks_like
+
+GALAXY_SPEED = 10_000.0
+"""Galaxies in front of all others move away by this much less than at redshift 0 [km/s]."""
+
+MEMBERS_MIN = 5
+"""Fewest galaxies whose typical velocity tells something about its unit."""
+
+
+def checked_photons(photons):
+    """Photons as a Ragged with the columns ra, dec, energy in deg and keV."""
+    photons = _checked_list(photons, "photons", ("ra", "dec", "energy"))
+    if photons is None or photons.offsets[-1] == 0:
+        return photons
+    for name in ("ra", "dec"):
+        row = TABLE[name]
+        _check_range(photons, "photons", name, row.low, row.high)
+    _check_energies(photons)
+    return photons
+
+
+def checked_galaxies(galaxies):
+    """Galaxies as a Ragged with the columns x, y, v in comoving Mpc/h and km/s."""
+    galaxies = _checked_list(galaxies, "galaxies", ("x", "y", "v"))
+    if galaxies is None or galaxies.offsets[-1] == 0:
+        return galaxies
+    for name in ("x", "y", "v"):
+        _check_range(galaxies, "galaxies", name, -LARGEST, LARGEST)
+    for name in ("x", "y"):
+        _check_offsets(galaxies, name)
+    return galaxies
+
+
+def check_velocities(galaxies, redshift):
+    """Refuse velocities that no galaxy about a cluster of this redshift can have.
+
+    A galaxy at redshift 0 has :math:`v = -c z / (1 + z)` about a cluster at z. Where more
+    than a tenth of a cluster's galaxies are far below that, they look like m/s; where a
+    cluster's galaxies cluster about :math:`c z` instead of 0, they look like cz.
+    """
+    if galaxies is None or galaxies.offsets[-1] == 0:
+        return
+    v = galaxies["v"]
+    at_rest = -SPEED_OF_LIGHT * redshift / (1 + redshift)
+    is_impossible = v < (at_rest - GALAXY_SPEED)[galaxies.cluster]
+    wrong = np.flatnonzero(galaxies.sum(is_impossible) > 0.1 * galaxies.lengths)
+    if len(wrong):
+        low = galaxies[int(wrong[0])]["v"].min()
+        raise ValueError(
+            f"Velocities of galaxies of {len(wrong)} of {len(galaxies)} clusters (first: "
+            f"cluster {wrong[0]}, down to {low:.4g}) are slower than those of galaxies at "
+            "redshift 0. They look like m/s, but v is in km/s: divide by 1000."
+        )
+    for i in np.flatnonzero(galaxies.lengths >= MEMBERS_MIN):
+        cz = SPEED_OF_LIGHT * redshift[i]
+        if cz < 2 * GALAXY_SPEED:
+            continue
+        v = galaxies[int(i)]["v"]
+        low, typical, high = np.percentile(v, (25, 50, 75))
+        if abs(typical - cz) < 3000 and high - low < 6000:
+            raise ValueError(
+                f"Velocities of the galaxies of cluster {i} of {len(galaxies)} have a "
+                f"median of {typical:.6g} km/s, which is its cz: they look like redshifts "
+                "times c, but v is about the cluster's center. Give "
+                "v = (cz - cz_cluster) / (1 + z_cluster)."
+            )
+
+
+def _check_range(ragged, field, name, low, high):
+    values = ragged[name]
+    if low <= values.min() and values.max() <= high:
+        return
+    wrong = np.flatnonzero((values < low) | (values > high))
+    row, known = TABLE[name], looks_like(name, values[wrong])
+    like = "" if known is None else f"; they look like {known.unit}"
+    cure = known.cure if known is not None else row.cure or "Drop them."
+    raise ValueError(
+        f"{len(wrong)} of {len(values)} {field} have a {name} outside of {low:g} to "
+        f"{high:g} {row.unit} (first: {_row(ragged, wrong[0])}, {values[wrong[0]]:.6g})"
+        f"{like}. {cure}"
+    )
+
+
+def _check_energies(photons):
+    energy, row = photons["energy"], TABLE["energy"]
+    if energy.min() <= 0:
+        wrong = np.flatnonzero(energy <= 0)
+        raise ValueError(
+            f"{len(wrong)} of {len(energy)} photons have an energy of 0 or less (first: "
+            f"{_row(photons, wrong[0])}, {energy[wrong[0]]:.4g} keV). Drop them, or name "
+            "the column that holds the energy."
+        )
+    if row.low < energy.min() and energy.max() < row.high:
+        return
+    # Most photons beyond a limit is a median beyond it, and faster.
+    beyond = [photons.sum(energy <= row.low), photons.sum(energy >= row.high)]
+    wrong = np.flatnonzero((2 * np.array(beyond) > photons.lengths).any(axis=0))
+    if len(wrong):
+        typical = np.median(photons[int(wrong[0])]["energy"])
+        unit, cure = ("eV", "divide") if typical > 1 else ("MeV", "multiply")
+        raise ValueError(
+            f"Photon energies of {len(wrong)} of {len(photons)} clusters (first: cluster "
+            f"{wrong[0]}) have a median of {typical:.4g}, so they look like {unit}, but "
+            f"photons are in keV. Please {cure} by 1000, or read the list with "
+            f"read_photons(..., energy_unit={unit!r})."
+        )
+
+
+def _check_offsets(galaxies, name):
+    row, offset = TABLE[name], np.abs(galaxies[name])
+    if offset.max() <= row.high:
+        return
+    # Some lists hold a wide field, but no cluster is in the corner of one.
+    wrong = np.flatnonzero(2 * galaxies.sum(offset > row.high) > galaxies.lengths)
+    if len(wrong):
+        typical = np.median(np.abs(galaxies[int(wrong[0])][name]))
+        known = looks_like(name, [typical])
+        like = "" if known is None else f"; they look like {known.unit}"
+        cure = "Give comoving Mpc/h." if known is None else known.cure
+        raise ValueError(
+            f"Galaxies of {len(wrong)} of {len(galaxies)} clusters (first: cluster "
+            f"{wrong[0]}) have a median |{name}| of {typical:.4g} about the center, beyond "
+            f"{row.high:g} {row.unit}{like}. {cure}"
+        )
+
+
+def _row(ragged, row):
+    cluster = np.searchsorted(ragged.offsets, row, side="right") - 1
+    return f"row {row - ragged.offsets[cluster]} of cluster {cluster}"
+
+
+def _checked_list(tables, field, names):
+    if tables is None:
+        return None
+    is_ragged = isinstance(tables, Ragged)
+    ragged = tables if is_ragged else Ragged.from_tables(tables, needed=names)
+    missing = [name for name in names if name not in ragged]
+    if missing:
+        raise ValueError(
+            f"{field} lack the columns {missing}; they have {list(ragged.columns)}. "
+            f"The names must be {list(names)}."
+        )
+    # Positions on the sky and energies are too small to overflow in single precision.
+    types = (np.float32, np.float64) if field == "photons" else (np.float64,)
+    ragged = _as_floats(ragged, field, names, types)
+    for name in names:
+        wrong = np.flatnonzero(~np.isfinite(ragged[name]))
+        if len(wrong):
+            raise ValueError(
+                f"{len(wrong)} of {len(ragged[name])} {field} have a NaN or infinite "
+                f"{name} (first: {_row(ragged, wrong[0])}). Drop them."
+            )
+    return ragged
+
+
+def _as_floats(ragged, field, names, types):
+    """The named columns in one of these types, or else in double precision."""
+    columns = {
+        name: as_numbers(ragged[name], f"{name} of {field}", name)
+        for name in names
+        if ragged[name].dtype not in types
+    }
+    return ragged.assign(**columns) if columns else ragged

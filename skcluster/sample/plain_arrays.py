@@ -1,0 +1,224 @@
+"""Arrays and columns of any kind as plain, read-only numpy arrays in our units."""
+
+import warnings
+from types import MappingProxyType
+
+import numpy as np
+
+from .units import in_our_unit
+
+LARGEST = 1e100
+"""Beyond, squares and sums leave the range of double precision."""
+
+SKY_COLUMNS = (
+    *(("ra", "dec"), ("raj2000", "dej2000"), ("raj2000", "decj2000")),
+    *(("ra_icrs", "de_icrs"), ("ra_icrs", "dec_icrs"), ("_raj2000", "_dej2000")),
+    *(("_ra.icrs", "_de.icrs"), ("_ra_icrs", "_de_icrs"), ("_ra", "_de")),
+    *(("ra_j2000", "dec_j2000"), ("alpha_j2000", "delta_j2000")),
+    *(("ra_deg", "dec_deg"), ("radeg", "decdeg"), ("radeg", "dedeg")),
+    *(("right_ascension", "declination"), ("rightascension", "declination")),
+)
+"""Columns of RA and Dec as catalogs spell them, in any case; the first pair is taken."""
+
+
+def read_only(value):
+    """A view of an array that cannot be written; anything else as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    # The array itself may be the caller's, who may go on writing into it.
+    view = value.view()
+    view.flags.writeable = False
+    return view
+
+
+def read_only_columns(columns):
+    """A dict of arrays as a mapping that cannot be changed, nor can its arrays."""
+    return MappingProxyType(
+        {name: read_only(column) for name, column in columns.items()}
+    )
+
+
+def column_names(table):
+    """Names of the columns of a table: a dict, a structured array, any data frame."""
+    names = getattr(getattr(table, "dtype", None), "names", None)
+    if names is None:
+        # pyarrow's tables have no keys, and polars' data frames neither.
+        names = getattr(table, "column_names", None)
+    if names is None and hasattr(table, "get_column"):
+        names = table.columns
+    if names is None:
+        names = table if hasattr(table, "keys") else None
+    if names is None:
+        raise TypeError(
+            "A table must be a dict of columns, a structured array, an astropy Table, a "
+            "pandas or polars DataFrame or a pyarrow Table, got "
+            f"{type(table).__name__}."
+        )
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"The names of a table's columns must be strings, got {name!r} "
+                f"({type(name).__name__})."
+            )
+    return [str(name) for name in names]
+
+
+def is_table(value):
+    """Whether this is one table, and not a list of tables."""
+    return not isinstance(value, list | tuple) and any(
+        hasattr(value, name) for name in ("keys", "dtype", "column_names", "get_column")
+    )
+
+
+def find_column(names, name):
+    """The column of that name in any case, as the table spells it, or None."""
+    if name in names:
+        return name
+    return {column.lower(): column for column in names}.get(name.lower())
+
+
+def find_sky_columns(names):
+    """The columns of RA and Dec, as the table spells them, or None."""
+    for pair in SKY_COLUMNS:
+        found = tuple(find_column(names, name) for name in pair)
+        if all(found):
+            return found
+    return None
+
+
+def columns_of(table, names, whose):
+    """The named columns of one table, all 1-d and of the same length."""
+    missing = [name for name in names if name not in column_names(table)]
+    if missing or not names:
+        raise ValueError(
+            f"The table of {whose} lacks the columns {missing}; it has "
+            f"{column_names(table)}."
+        )
+    try:
+        arrays = {
+            name: plain_array(table[name], f"Column {name!r}", name) for name in names
+        }
+        if is_one_row_of_vectors(map(np.shape, arrays.values())):
+            arrays = {name: array[0] for name, array in arrays.items()}
+        columns = {name: as_column(array, name) for name, array in arrays.items()}
+    except ValueError as error:
+        raise ValueError(f"Table of {whose}: {error}") from error
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"The columns of the table of {whose} differ in length: {lengths}."
+        )
+    return columns
+
+
+def is_one_row_of_vectors(shapes):
+    """Whether all columns are of shape (1, n), as IDL writes the n rows of a table."""
+    shapes = {*shapes}
+    return len(shapes) == 1 and all(
+        len(shape) == 2 and shape[0] == 1 and shape[1] > 1 for shape in shapes
+    )
+
+
+def joined(name, parts):
+    """The arrays of one name of several tables or samples, one after the other."""
+    try:
+        return np.concatenate(parts)
+    except (TypeError, ValueError) as error:
+        kinds = sorted({f"{part.dtype} of shape {part.shape[1:]}" for part in parts})
+        raise ValueError(f"The parts of {name!r} do not join: {kinds}.") from error
+
+
+def plain_column(column, name):
+    """A column as a plain 1-d array, in our unit if it carries one of its own."""
+    return as_column(plain_array(column, f"Column {name!r}", name), name)
+
+
+def shape_of(column):
+    """Shape of a column of any kind; () if it cannot be made into an array."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return np.shape(column)
+    except (TypeError, ValueError):
+        return ()
+
+
+def as_column(array, name):
+    """A 1-d array; one of shape (n, 1) is flattened, and others are an error."""
+    if array.ndim == 2 and array.shape[1] == 1:
+        return array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(f"Column {name!r} must be 1-d, got shape {array.shape}.")
+    return array
+
+
+def plain_array(value, subject, name):
+    """A native array without gaps, in the unit that `name` has with us.
+
+    Parameters
+    ----------
+    value : array-like
+        A Quantity or a Column with a unit is converted; it is not copied unless it has
+        to be.
+    subject : str
+        What messages are about, such as "Column 'ra'".
+    name : str
+        Row of the table of units.
+    """
+    if np.ma.is_masked(value):
+        is_gap = np.ma.getmaskarray(value)
+        raise ValueError(
+            f"{subject} has no value in {is_gap.sum()} of {is_gap.size} rows (first: "
+            f"row {np.argmax(is_gap)}). Fill it or drop these rows."
+        )
+    value = in_our_unit(name, value, subject)
+    try:
+        with warnings.catch_warnings():
+            # A masked value in a list becomes NaN, with a warning.
+            warnings.simplefilter("ignore", UserWarning)
+            array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{subject} cannot be made into an array ({error})."
+        ) from error
+    if array.dtype.kind in "fiub" and not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return array
+
+
+def as_numbers(value, subject, name):
+    """A new array of float64, or an error about what is not a number."""
+    array = plain_array(value, subject, name)
+    if array.size == 0:
+        return np.zeros(array.shape)
+    if array.dtype.kind not in "iufO":
+        raise ValueError(f"{subject} must be numbers, got the type {array.dtype}.")
+    try:
+        with warnings.catch_warnings(), np.errstate(over="ignore"):
+            warnings.simplefilter("ignore", UserWarning)
+            return np.array(array, float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{subject} must be numbers, but {error}.") from error
+
+
+def as_strings(value, name):
+    """A new 1-d array of strings; a single string becomes an array of one."""
+    array = np.atleast_1d(plain_array(value, name, name))
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be 1-d, got shape {array.shape}.")
+    try:
+        return np.array(array, str)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be strings, but {error}.") from error
+
+
+def as_labels(value, name):
+    """A new 1-d array of strings or numbers that tell things apart."""
+    array = np.atleast_1d(plain_array(value, name, name))
+    if array.dtype.kind not in "biuf":
+        return as_strings(array, name)
+    if array.ndim != 1 or not np.isfinite(array).all():
+        raise ValueError(
+            f"{name} must be one string or finite number per cluster, got {array}."
+        )
+    return array.copy()
