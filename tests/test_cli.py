@@ -142,7 +142,7 @@ def test_train_says_how_good_the_model_is_and_prints_its_path(survey, tmp_path, 
     code, out, err = outcome(capsys, "train", survey, "-o", path, *TINY)
     assert (code, out) == (0, f"{path}\n")
     assert path.is_file()
-    assert "epoch   1/1" in err
+    assert "epoch 1 / 1  loss: train" in err
     assert "Trained on 16 clusters for 1 epochs; " in err
     assert "held-out ones scatter by " in err
 
@@ -424,7 +424,7 @@ def test_demo_prints_five_rows_and_writes_table_and_figures(folder, demo_run):
         assert picture.startswith(b"\x89PNG\r\n")
     assert len(list((folder / "demo").iterdir())) == 3
     assert "Mock survey: 120 clusters, " in err
-    assert err.count("fold 8/8") == 5
+    assert err.count("fold 8 / 8") == 5
 
 
 @FEW_CLUSTERS

@@ -25,7 +25,7 @@ from skcluster import (
     save_model,
 )
 from skcluster.cli import explain as command
-from skcluster.cli import main, output
+from skcluster.cli import main
 from skcluster.explain.methods import METHODS
 
 BANDS = ((0.5, 1.2), (1.2, 7.0))
@@ -362,13 +362,18 @@ def test_a_mass_from_another_estimator_is_no_network(few, tmp_path, capsys):
     assert "proxy.skops cannot be explained. SaliencyExplainer explains" in line
 
 
-def test_progress_is_shown_only_if_it_takes_long(capsys):
-    assert list(output.counted("abc", "explained", 3)) == ["a", "b", "c"]
-    assert capsys.readouterr() == ("", "")
-    assert list(output.counted("abc", "explained", 3, quiet_for=-1)) == ["a", "b", "c"]
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err == "\rexplained 1 / 3\rexplained 2 / 3\rexplained 3 / 3\n"
+def test_progress_is_shown_only_if_it_takes_long(
+    model, few, tmp_path, capsys, monkeypatch
+):
+    assert "explained" not in outcome(capsys, model, few, "-o", tmp_path)[2]
+    monkeypatch.setattr("skcluster.progress.QUIET_SECONDS", 0.0)
+    code, _, err = outcome(capsys, model, few, "-o", tmp_path, "--overwrite")
+    lines = [line for line in err.splitlines() if line.startswith("explained")]
+    assert code == 0
+    assert [line.split(" (")[0] for line in lines] == [
+        "explained 1 / 2",
+        "explained 2 / 2",
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:.*far outside the training range")  # as they do

@@ -1,5 +1,6 @@
 """The mock survey hits what it was tuned to, and each switch does one thing."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -241,9 +242,11 @@ def test_catalog_tells_where_clusters_lie(small):
 def test_clusters_are_counted_only_if_it_takes_longer(monkeypatch, capsys):
     make_mock_survey(2, random_state=0, verbose=1)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr("skcluster.datasets.mock_survey.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("skcluster.progress.QUIET_SECONDS", 0.0)
     make_mock_survey(27, random_state=0, verbose=1)
-    assert capsys.readouterr().err == "\rmock clusters 25 / 27\rmock clusters 27 / 27\n"
+    first, last = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"mock clusters 25 / 27 \(\d:\d\d left\)", first)
+    assert re.fullmatch(r"mock clusters 27 / 27 \(\d:\d\d in all\)", last)
     make_mock_survey(2, random_state=0)
     assert capsys.readouterr().err == ""
 

@@ -465,11 +465,15 @@ def test_a_device_that_is_not_there_is_an_error(pipeline, sample):
         explain(pipeline, sample, device="cuda")
 
 
-def test_progress_goes_to_stderr(pipeline, sample, capsys):
+def test_progress_goes_to_stderr(pipeline, sample, capsys, monkeypatch):
+    explain(pipeline, sample[:20], verbose=1)
+    assert capsys.readouterr() == ("", "")  # quick work says nothing
+    monkeypatch.setattr("skcluster.progress.QUIET_SECONDS", 0.0)
     explain(pipeline, sample[:20], verbose=1)
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.endswith("\rexplained 20/20 clusters\n")
+    assert shown.err.splitlines()[-1].startswith("explained 20 / 20 (")
+    assert shown.err.endswith(" in all)\n")
 
 
 @pytest.mark.parametrize("n_bands", [1, 3])

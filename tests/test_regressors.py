@@ -425,7 +425,7 @@ def test_ctrl_c_is_passed_on_and_leaves_nothing_half_fitted(data):
 
 def test_progress_is_shown_when_verbose(data, capsys):
     quick(verbose=1, max_epochs=2).fit(*data)
-    assert "epoch   2/2  loss: train" in capsys.readouterr().err
+    assert "epoch 2 / 2  loss: train" in capsys.readouterr().err
     quick(max_epochs=2).fit(*data)
     captured = capsys.readouterr()
     assert captured.err == captured.out == ""

@@ -1,13 +1,13 @@
 """`skcluster demo`: from mock photons to masses, five estimators on the same folds."""
 
 import shutil
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-from .output import print_table, require_matplotlib, say
+from ..progress import Progress, say
+from .output import print_table, require_matplotlib
 
 THREE_BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
 
@@ -69,7 +69,7 @@ def demo(arguments):
             cv=QuadrantGroupKFold(),
             groups=survey.sample.position,
             n_jobs=arguments.jobs,
-            on_progress=_show_fold,
+            on_progress=_FoldProgress(),
         )
     except KeyboardInterrupt:
         say("\nThe same command goes on from here.")
@@ -143,10 +143,15 @@ def readable(table):
     return short
 
 
-def _show_fold(name, done, n_folds, seconds):
-    end = "\r" if sys.stderr.isatty() and done < n_folds else "\n"
-    text = f"{name:22s} fold {done}/{n_folds}  {seconds:6.1f} s"
-    print(text, end=end, file=sys.stderr, flush=True)
+class _FoldProgress:
+    """Counts the folds of one estimator after the other on standard error."""
+
+    def __call__(self, name, done, n_folds, seconds):
+        if done == 1:
+            self._progress = Progress(f"{name:22s} fold", n_folds, quiet_for=0.0)
+        self._progress.update()
+        if done == n_folds:
+            self._progress.close()
 
 
 def _write(folder, comparison, survey):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..progress import Progress
 from .clusters import (
     add_cluster_options,
     exit_code,
@@ -13,7 +14,7 @@ from .clusters import (
     mass_table,
     new_clusters,
 )
-from .output import counted, print_table, require_matplotlib
+from .output import print_table, require_matplotlib
 
 METHODS = ("gradient", "smoothgrad", "integrated_gradients", "deep_dream")
 KINDS = ("fits", "png")
@@ -77,11 +78,13 @@ def explain(arguments):
     shown = np.flatnonzero(np.isfinite(table["log_mass"]))
     files = np.full((2, len(sample)), "", dtype=object)
     images = _images(explainer, steps, mapped, shown)
-    for i, found in zip(shown, counted(images, "explained", len(shown)), strict=True):
-        files[:, i] = paths = [f"{folder / stems[i]}.{kind}" for kind in KINDS]
-        cluster = mapped[[i]]
-        _write_fits(paths[0], table[i], cluster, found, mapper, arguments)
-        _write_png(paths[1], table[i], cluster, found[1], mapper, arguments)
+    with Progress("explained", len(shown)) as progress:
+        for i, found in zip(shown, images, strict=True):
+            files[:, i] = paths = [f"{folder / stems[i]}.{kind}" for kind in KINDS]
+            cluster = mapped[[i]]
+            _write_fits(paths[0], table[i], cluster, found, mapper, arguments)
+            _write_png(paths[1], table[i], cluster, found[1], mapper, arguments)
+            progress.update()
     for kind, names in zip(KINDS, files, strict=True):
         table[kind] = names.astype(str)
     print_table(table, as_json=arguments.json)

@@ -1,43 +1,15 @@
 """What the command says: results on stdout, progress on stderr."""
 
 import json
-import sys
-import time
 
 import numpy as np
 
-
-def say(text):
-    """One line of progress."""
-    print(text, file=sys.stderr, flush=True)
+from ..progress import say
 
 
 def say_warning(message, *_, **__):
     """A warning as one line, without the place in our code that it came from."""
     say(f"skcluster: warning: {' '.join(str(message).split())}")
-
-
-def counted(items, what, n_items, *, quiet_for=2.0):
-    """The items, counted on stderr as they are done.
-
-    Parameters
-    ----------
-    items : iterable
-    what : str
-        Before the count, as in "explained 3 / 20".
-    n_items : int
-    quiet_for : float, default=2.0
-        Say nothing before this many seconds.
-    """
-    started, has_spoken = time.perf_counter(), False
-    for done, item in enumerate(items, start=1):
-        yield item
-        if time.perf_counter() - started > quiet_for:
-            has_spoken = True
-            text = f"\r{what} {done} / {n_items}"
-            print(text, end="", file=sys.stderr, flush=True)
-    if has_spoken:
-        print(file=sys.stderr)
 
 
 def require_matplotlib(by):

@@ -1,7 +1,5 @@
 """make_mock_survey: photon and galaxy lists of clusters seen by eROSITA, with truth."""
 
-import sys
-import time
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -12,6 +10,7 @@ from joblib import Parallel, delayed
 from sklearn.utils import Bunch
 
 from ..cosmology import plane_to_sky
+from ..progress import Progress
 from ..sample import ClusterSample, Ragged
 from .agn import cluster_agn, field_agn
 from .clusters import draw_cluster, draw_neighbours, draw_place
@@ -24,7 +23,6 @@ from .streams import entropy_of, stream
 ICM, AGN, BACKGROUND = 0, 1, 2
 
 CLUSTERS_PER_TASK = 25
-QUIET_SECONDS = 2.0
 TYPICAL_TEMPERATURE = 2.4
 
 COLUMNS = {
@@ -198,15 +196,11 @@ def make_mock_survey(
 
 
 def _counted(parts, n_clusters, verbose):
-    """The parts, their clusters counted if it takes longer."""
-    started, done = time.perf_counter(), 0
-    for sample, rows in parts:
-        yield sample, rows
-        done += len(rows)
-        if verbose > 0 and time.perf_counter() - started > QUIET_SECONDS:
-            end = "\n" if done == n_clusters else ""
-            text = f"\rmock clusters {done} / {n_clusters}"
-            print(text, end=end, file=sys.stderr, flush=True)
+    """The parts, whose clusters are counted on standard error."""
+    with Progress("mock clusters", n_clusters, verbose=verbose) as progress:
+        for sample, rows in parts:
+            progress.update(len(rows))
+            yield sample, rows
 
 
 def _check(n_clusters, core_scatter, background, psf_hew, pixelize, dither):

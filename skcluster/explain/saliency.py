@@ -1,6 +1,5 @@
 """SaliencyExplainer: how a network's mass answers to every pixel of its maps."""
 
-import sys
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,6 +9,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, check_random_state
 
 from ..model_selection import spatial_folds
+from ..progress import Progress
 from ..regressors.mass_net import resolve_device, torch_session
 from ..regressors.memory import kept_memory
 from .methods import (
@@ -190,14 +190,14 @@ class SaliencyExplainer(BaseEstimator):
         with (
             torch_session(device=device, n_threads=1),
             kept_memory(regressor.keep_memory),
+            Progress("explained", len(inputs), verbose=self.verbose) as progress,
         ):
             explain = _BatchExplainer(self.method, regressor, inputs, device, options)
             parallel = Parallel(n_workers, "threading", return_as="generator")
             found = parallel(delayed(explain)(start, size) for start in starts)
             for start, pixels in zip(starts, found, strict=True):
                 saliency[start : start + size] = pixels
-                if self.verbose:
-                    _show_progress(start + len(pixels), len(inputs))
+                progress.update(len(pixels))
         return saliency
 
     def _n_workers(self, regressor, device):
@@ -338,8 +338,3 @@ class _BatchExplainer:
 
 def _is_cpu(device):
     return torch.device(device).type == "cpu"
-
-
-def _show_progress(n_done, n):
-    end = "\n" if n_done == n else ""
-    print(f"\rexplained {n_done}/{n} clusters", end=end, file=sys.stderr, flush=True)

@@ -1,8 +1,6 @@
 """A sample as a folder: one table of clusters, and a photon list for each."""
 
 import re
-import sys
-import time
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 from astropy.table import Table
 from sklearn.utils import Bunch
 
+from ..progress import Progress
 from ..sample import ClusterSample
 from .atomic import check_is_free, files_written_together
 from .broken_files import named_if_unfit
@@ -22,7 +21,6 @@ SCALARS = ("redshift", "ra", "dec", "r500c", "field_radius", "name")
 BOX = ("x", "y", "z")
 LISTS = ("photons", "galaxies")
 SHARED_RADIUS = 10.0  # comoving Mpc/h
-QUIET_SECONDS = 2.0
 TABLE_NAME = "clusters.ecsv"
 UNWRITABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 MAY_BE_EMPTY = {"name", "galaxies"}
@@ -57,7 +55,7 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         For galaxies given as ``ra``, ``dec``, ``z``.
     verbose : int, default=0
-        If positive, count the lists on standard error as they are read.
+        If positive, count the lists on standard error, after two seconds.
 
     Returns
     -------
@@ -146,18 +144,23 @@ def _read_lists(catalog, folder, cosmology, verbose):
         )
 
     readers = {"photons": lambda i, path: photons(path), "galaxies": galaxies}
-    return {
-        field: _read_rows(field, catalog, folder, readers[field], verbose)
-        for field in LISTS
-        if field in catalog
-    }
+    found = {}
+    for field in LISTS:
+        if field in catalog:
+            n_clusters = len(catalog["redshift"])
+            with Progress(f"read {field}", n_clusters, verbose=verbose) as progress:
+                found[field] = _read_rows(
+                    field, catalog, folder, readers[field], progress
+                )
+    return found
 
 
-def _read_rows(field, catalog, folder, read, verbose):
+def _read_rows(field, catalog, folder, read, progress):
     n_clusters = len(catalog["redshift"])
     names = catalog.get("name", np.full(n_clusters, "without a name"))
     tables = []
     for i, path in enumerate(catalog[field]):
+        progress.update()
         if not str(path):
             tables.append(None)
             continue
@@ -171,9 +174,6 @@ def _read_rows(field, catalog, folder, read, verbose):
                 f"The {field} of row {i} (cluster {names[i]}) cannot be read from "
                 f"{path}. {error}"
             ) from error
-        if verbose > 0:
-            end = "\n" if i + 1 == n_clusters else ""
-            print(f"\r{field} {i + 1} / {n_clusters}", end=end, file=sys.stderr)
     return _with_common_columns(tables)
 
 
@@ -237,14 +237,13 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
     _check_texts(table)
     for name in reversed(names):
         check_is_free(directory / name, overwrite)
-    started = time.perf_counter()
-    with files_written_together(directory, names) as partial:
+    with (
+        Progress("written", len(sample), verbose=verbose) as progress,
+        files_written_together(directory, names) as partial,
+    ):
         for i in range(len(sample)):
             _write_lists(partial, table[i], sample[i])
-            if verbose > 0 and time.perf_counter() - started > QUIET_SECONDS:
-                end = "\n" if i + 1 == len(sample) else ""
-                text = f"\rwritten {i + 1} / {len(sample)}"
-                print(text, end=end, file=sys.stderr, flush=True)
+            progress.update()
         table.write(partial / TABLE_NAME, format="ascii.ecsv")
     return directory / TABLE_NAME
 

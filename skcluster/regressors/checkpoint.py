@@ -6,7 +6,6 @@ import io
 import json
 import os
 import pickle
-import sys
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from skorch.callbacks import Callback
 
 from ..io.atomic import remove_leftovers, replace_file, try_to_write
+from ..progress import say
 from .mass_net import plain_history
 
 FORMAT = 1
@@ -185,8 +185,7 @@ class Checkpoint(Callback):
         )
 
     def _say(self, text):
-        if self.verbose:
-            print(f"{self.label} {text}", file=sys.stderr, flush=True)
+        say(f"{self.label} {text}", verbose=self.verbose)
 
 
 def checkpoint_path(folder, name, *parts):

@@ -2,7 +2,6 @@
 
 import contextlib
 import glob
-import sys
 import threading
 
 import numpy as np
@@ -13,6 +12,7 @@ from skorch.dataset import unpack_data
 from skorch.helper import predefined_split
 from skorch.utils import noop
 
+from ..progress import Progress
 from .batches import already_batched, in_parts, randomly_turned
 
 LOG_VARIANCE_MIN = -10.0
@@ -144,11 +144,21 @@ class MassNet(NeuralNetRegressor):
         return super().get_loss(y_pred, y_true, X=X, training=training)
 
 
-class Progress(Callback):
-    """One line on the terminal that tells the epoch and the losses."""
+class EpochProgress(Callback):
+    """Shows the epoch and the losses on standard error."""
 
     def __init__(self, label, max_epochs):
         self.label, self.max_epochs = label, max_epochs
+
+        self.progress = None
+
+    def on_train_begin(self, net, **kwargs):
+        self.progress = Progress(
+            f"{self.label} epoch",
+            self.max_epochs,
+            done=len(net.history),
+            quiet_for=0.0,
+        )
 
     def on_epoch_end(self, net, **kwargs):
         row = net.history[-1]
@@ -157,16 +167,11 @@ class Progress(Callback):
             for name in ("train", "valid")
             if f"{name}_loss" in row
         ]
-        epoch = f"epoch {row['epoch']:3d}/{self.max_epochs}"
-        print(
-            f"\r{self.label} {epoch}  loss: {', '.join(losses)} ",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
+        self.progress.update(note=f"loss: {', '.join(losses)}")
 
-    def on_train_end(self, net, **kwargs):
-        print(file=sys.stderr, flush=True)
+    def close(self):
+        if self.progress is not None:
+            self.progress.close()
 
 
 def build_net(

@@ -1,5 +1,6 @@
 """A torch network as a scikit-learn regressor of log10 M: all but its inputs."""
 
+import contextlib
 import copy
 import warnings
 
@@ -20,7 +21,7 @@ from .mass_net import (
     LOG_VARIANCE_MIN,
     N_OUTPUTS,
     PREDICTED_AT_ONCE,
-    Progress,
+    EpochProgress,
     build_net,
     has_bfloat16,
     part_size,
@@ -190,9 +191,13 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         checkpoint = self._checkpoint(inputs, y, whereabouts, member, seed, label)
         if checkpoint is not None:
             callbacks.append(("checkpoint", checkpoint))
+        progress = EpochProgress(label, self.max_epochs)
         if self.verbose == 1:
-            callbacks.append(("progress", Progress(label, self.max_epochs)))
-        with torch_session(seed, device, self.n_threads):
+            callbacks.append(("progress", progress))
+        with (
+            torch_session(seed, device, self.n_threads),
+            contextlib.closing(progress),
+        ):
             valid = self._batches(inputs[held_out], target[held_out])
             net = self._build_net(
                 seed, device, valid if len(held_out) else None, callbacks
