@@ -365,6 +365,7 @@ def test_a_mass_from_another_estimator_is_no_network(few, tmp_path, capsys):
 def test_progress_is_shown_only_if_it_takes_long(
     model, few, tmp_path, capsys, monkeypatch
 ):
+    monkeypatch.setattr("skcluster.progress.QUIET_SECONDS", 600.0)
     assert "explained" not in outcome(capsys, model, few, "-o", tmp_path)[2]
     monkeypatch.setattr("skcluster.progress.QUIET_SECONDS", 0.0)
     code, _, err = outcome(capsys, model, few, "-o", tmp_path, "--overwrite")

@@ -240,6 +240,7 @@ def test_catalog_tells_where_clusters_lie(small):
 
 
 def test_clusters_are_counted_only_if_it_takes_longer(monkeypatch, capsys):
+    monkeypatch.setattr("skcluster.progress.QUIET_SECONDS", 600.0)
     make_mock_survey(2, random_state=0, verbose=1)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("skcluster.progress.QUIET_SECONDS", 0.0)
