@@ -107,7 +107,7 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize(("keyword", "value"), NONSENSE)
-def test_nonsense_in_a_header_is_told_on_one_line(events, keyword, value):
+def test_nonsense_in_a_header_is_reported_on_one_line(events, keyword, value):
     with pytest.raises(
         OSError, match=r"events\.fits cannot be read as FITS \(.+\)\. It"
     ):
@@ -137,7 +137,9 @@ def test_an_energy_that_is_no_number_is_refused(events, form):
 def test_the_form_of_an_energy_that_is_text_is_told(events):
     rows = np.zeros(3, dtype=[("RA", ">f8"), ("DEC", ">f8"), ("ENERGY", "S4")])
     fits.BinTableHDU(rows, name="EVENTS").writeto(events, overwrite=True)
-    match = r"'ENERGY' of .*events\.fits holds no numbers \(TFORM '4A'\). Name another"
+    match = (
+        r"'ENERGY' of .*events\.fits does not hold numbers \(TFORM '4A'\). Name another"
+    )
     with pytest.raises(ValueError, match=match):
         read_photons(events)
 

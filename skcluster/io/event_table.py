@@ -1,18 +1,17 @@
 """Event lists as the missions write them: which table, which columns, which units."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 
-from .broken_files import named_if_broken
+from ..printable import printable
+from .energy_scales import KEV, Scale, energies, is_x_ray, scale_of_pi, scale_of_unit
+from .file_errors import parse_errors_name_file
+from .sky_positions import frame_of, sky_of_pixels, to_icrs
 
 EVENT_EXTENSIONS = ("EVENTS", "STDEVT", "PHLIST")
 ENERGY_COLUMNS = ("ENERGY", "SIGNAL", "PI", "PHA")
-PROJECTION = {"ctype": "CTYP", "crpix": "CRPX", "crval": "CRVL", "cdelt": "CDLT"}
-KEV = {"ev": 1e-3, "kev": 1.0, "mev": 1e3}
-KEV_PER_PI_CHANNEL = {"chandra": 0.0146, "erosita": 1e-3, "xmm": 1e-3}
 DEGREES = {"": 1.0, "deg": 1.0, "degree": 1.0, "degrees": 1.0, "rad": 180 / np.pi}
 
 
@@ -24,53 +23,61 @@ class EventTable:
     hdu : astropy.io.fits.BinTableHDU
     primary : astropy.io.fits.Header
         Where missions put the keywords that hold for the whole file.
-    path : str or Path
-        For messages.
+    path : str
+        Name of the file in messages.
     """
 
     def __init__(self, hdu, primary, path):
         self.hdu, self.primary, self.path = hdu, primary, path
-        with named_if_broken(path, "FITS"):
+        with parse_errors_name_file(path, "FITS"):
             self.extname = hdu.name
             self.columns = {str(column.name): column for column in hdu.columns}
 
     def find(self, *names):
-        """The first of these names that is a column, as the file spells it, or None."""
+        """Return the first of these names that is a column, as the file spells it."""
         spelled = {name.upper(): name for name in self.columns}
         found = (spelled[name.upper()] for name in names if name.upper() in spelled)
         return next(found, None)
 
     def keyword(self, name, default=""):
-        with named_if_broken(self.path, "FITS"):
+        """Return the value of a keyword of the table, or of the primary header."""
+        with parse_errors_name_file(self.path, "FITS"):
             return self.hdu.header.get(name, self.primary.get(name, default))
 
     def unit(self, name):
+        """Return the unit of a column, "" if it has none."""
         return str(self.columns[name].unit or "").strip()
 
     def values(self, name):
-        """A copy of a column in native byte order."""
+        """Return a copy of a column in native byte order."""
         found = self.find(name)
         if found is None:
             raise ValueError(
                 f"{self.path} has no column {name!r} in its table of photons; it has "
-                f"{', '.join(self.columns)}."
+                f"{printable(', '.join(self.columns))}."
             )
-        with named_if_broken(self.path, "FITS"):
-            column = self.hdu.data[found]
+        with parse_errors_name_file(self.path, "FITS"):
+            # Lists of different lengths can stand for more memory than the file has.
+            is_list = str(self.columns[found].format).lstrip("0123456789")[:1] in "PQ"
+            column = np.zeros((1, 0)) if is_list else self.hdu.data[found]
             column = np.array(column, column.dtype.newbyteorder("="))
-        if column.ndim != 1 or column.dtype.kind == "O":
+        if column.shape[1:] == (1,) or (len(column) == 1 and column.ndim == 2):
+            # One value per photon all the same: IDL writes all photons into one row.
+            column = column.ravel()
+        if column.ndim != 1 or column.dtype.kind == "O" or is_list:
+            many = "lists of" if is_list else f"{column.shape[1:]}"
             raise ValueError(
-                f"Column {found!r} of {self.path} holds {column.shape[1:]} values a "
-                "photon; only columns of one value can be read."
+                f"Column {found!r} of {self.path} holds {many} values per photon; only "
+                "columns of one value can be read."
             )
         return column
 
     def numbers(self, name):
-        """A column as float64 without gaps."""
+        """Return a column as float64 without gaps."""
         values, column = self.values(name), self.columns[self.find(name)]
         if values.dtype.kind not in "iuf":
             raise ValueError(
-                f"Column {column.name!r} of {self.path} holds no numbers (TFORM "
+                f"Column {column.name!r} of {self.path} does not hold numbers (TFORM "
                 f"{str(column.format)!r}). Name another one."
             )
         with np.errstate(invalid="ignore"):  # a signalling NaN is a gap like any other
@@ -81,26 +88,33 @@ class EventTable:
         return self.complete(values, name, is_gap)
 
     def complete(self, values, name, is_gap=False):
-        """The values, or an error if some of them are gaps or not finite."""
+        """Return the values, or refuse them if some are gaps or not finite."""
         is_gap = is_gap | ~np.isfinite(values)
         if is_gap.any():
             raise ValueError(
                 f"{is_gap.sum()} of {len(values)} photons in {self.path} have no "
-                f"{name} (NaN, infinite or null; first: row {np.argmax(is_gap)}). "
-                "Remove these rows, for instance with ftselect of FTOOLS."
+                f"{printable(name)} (NaN, infinite or null; first: row "
+                f"{np.argmax(is_gap)}). Remove these rows, for instance with ftselect of "
+                "FTOOLS."
             )
         return values
 
     def sky(self, ra, dec):
-        """RA and Dec [deg]: the columns of that name, or the sky pixels X and Y."""
+        """Return RA and Dec [deg], from the columns of that name or sky pixels X and Y."""
         columns = self.position_columns(ra, dec)
         angles = [self.numbers(name) for name in columns]
+        if len({len(angle) for angle in angles}) > 1:
+            raise ValueError(
+                f"{self.path} has {len(angles[0])} values of {columns[0]!r}, but "
+                f"{len(angles[1])} of {columns[1]!r}."
+            )
         if self.find(ra) == columns[0]:
             angles = [*map(self._in_degrees, angles, columns)]
             self._check_declination(angles[1], columns[1])
-            return tuple(angles)
-        names = [f"place on the sky at their {name}" for name in columns]
-        return tuple(map(self.complete, self._on_sky(angles, columns), names))
+            is_galactic, numbers = columns[0].upper() == "GLON", ()
+        else:
+            angles, is_galactic, numbers = self._on_sky(angles, columns)
+        return self._in_icrs(angles, numbers, is_galactic)
 
     def _in_degrees(self, angle, name):
         unit = self.unit(name)
@@ -117,13 +131,13 @@ class EventTable:
         if beyond.any():
             first = np.argmax(beyond)
             raise ValueError(
-                f"{beyond.sum()} of {len(angle)} photons in {self.path} have a {name} "
-                f"beyond 90 deg (first: row {first}, {angle[first]:.6g}). Is {name!r} a "
-                "declination, in the unit of its TUNIT?"
+                f"{beyond.sum()} of {len(angle)} photons in {self.path} have a "
+                f"{printable(name)} beyond 90 deg (first: row {first}, "
+                f"{angle[first]:.6g}). Is {name!r} a declination, in the unit of its TUNIT?"
             )
 
     def position_columns(self, ra, dec):
-        """The pair of columns that holds the position, or None."""
+        """Return the pair of columns that holds the position, or None."""
         choices = [(ra, dec)]
         if (ra.upper(), dec.upper()) == ("RA", "DEC"):
             choices.append(("X", "Y"))
@@ -134,90 +148,80 @@ class EventTable:
         return None
 
     def energy_column(self, energy):
-        """The column that holds the energy, or None."""
+        """Return the column that holds the energy, or None."""
         return self.find(*(ENERGY_COLUMNS if energy is None else (energy,)))
 
     def _on_sky(self, pixels, columns):
-        """RA and Dec of sky pixels; NaN where the projection has none."""
-        axes = self._projection(columns)
-        with named_if_broken(self.path, "FITS"):
-            wcs = WCS(naxis=2)
-            for keyword, pair in axes.items():
-                setattr(wcs.wcs, keyword, pair)
-            return [*map(np.ascontiguousarray, wcs.wcs_pix2world(*pixels, 1))]
+        numbers = [list(self.columns).index(name) + 1 for name in columns]
+        with parse_errors_name_file(self.path, "FITS"):
+            angles, is_galactic = sky_of_pixels(
+                self.hdu.header, self.keyword, numbers, pixels
+            )
+        if angles is None:
+            ctypes = [self.keyword(f"TCTYP{n}") for n in numbers]
+            if not any(ctypes):
+                ctypes = [self.keyword(f"REF{axis}CTYP") for axis in "XY"]
+            raise ValueError(
+                f"{self.path} has sky pixels {columns[0]}, {columns[1]}, but neither "
+                f"TCTYP{numbers[0]}, TCTYP{numbers[1]} nor REFXCTYP, REFYCTYP say how "
+                f"they project RA and Dec (got {ctypes}). Add columns RA and DEC [deg] to "
+                "the list."
+            )
+        names = [f"place on the sky at their {name}" for name in columns]
+        return [*map(self.complete, angles, names)], is_galactic, numbers
 
-    def _projection(self, columns):
-        """The projection that the keywords of the columns X and Y describe."""
-        x, y = (list(self.columns).index(name) + 1 for name in columns)
-        for template in ((f"T{{}}{x}", f"T{{}}{y}"), ("REFX{}", "REFY{}")):
-            axes = {
-                name: [self.keyword(axis.format(key)) for axis in template]
-                for name, key in PROJECTION.items()
-            }
-            ctype = [*map(str, axes["ctype"])]
-            if ctype[0].startswith("RA--") and ctype[1].startswith("DEC-"):
-                return axes
-        raise ValueError(
-            f"{self.path} has sky pixels {columns[0]}, {columns[1]}, but neither "
-            f"TCTYP{x}, TCTYP{y} nor REFXCTYP, REFYCTYP say how they project RA and "
-            f"Dec (got {ctype}). Add columns RA and DEC [deg] to the list."
-        )
+    def _in_icrs(self, angles, numbers, is_galactic):
+        try:
+            frame = "galactic" if is_galactic else frame_of(self.keyword, numbers)
+        except ValueError as error:
+            raise ValueError(f"{self.path} cannot be used: {error}.") from error
+        return tuple(angles) if frame is None else to_icrs(*angles, frame)
 
     def energy(self, energy, energy_unit):
-        """Energies [keV], float32."""
+        """Return the energies [keV], as float32."""
         name = self.energy_column(energy)
         values = self.numbers(name)
-        with np.errstate(over="ignore"):
-            unit = self.kev_per_unit(name, values, energy_unit)
-            values = self.complete((values * unit).astype(np.float32), name)
-            typical = np.median(values) if len(values) else 1.0
-        if not 0.01 < typical < 100:
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = self.scale(name, values, energy_unit)
+            kev = self.complete(energies(values, scale).astype(np.float32), name)
+        if not is_x_ray(kev):
+            how = f"{scale}" if isinstance(scale, Scale) else "the function energy_unit"
             raise ValueError(
-                f"The column {name!r} of {self.path}, taken as {unit:g} keV a unit "
-                f"(TUNIT {self.unit(name)!r}), has a median of {typical:.4g} keV, which "
-                "is no X-ray photon. Correct it with energy_unit='eV', 'keV', 'MeV' or "
-                "a number of keV per channel."
+                f"The column {name!r} of {self.path}, read with {how} (TUNIT "
+                f"{self.unit(name)!r}), has a median of {np.median(kev):.4g} keV, which is "
+                "not the energy of an X-ray photon. Correct it with energy_unit='eV', "
+                "'keV', 'MeV', or a number of keV per channel."
             )
-        return values
+        return kev
 
-    def kev_per_unit(self, name, values, energy_unit):
-        """What the numbers of an energy column are worth [keV]."""
+    def scale(self, name, values, energy_unit):
+        """Return the function from an energy column to keV."""
         if energy_unit is not None:
-            return _checked_unit(energy_unit)
+            return scale_of_unit(energy_unit)
         unit = self.unit(name)
         if unit.lower() in KEV:
-            return KEV[unit.lower()]
-        who = " ".join(
-            str(self.keyword(key)) for key in ("TELESCOP", "INSTRUME", "MISSION")
-        )
-        if name.upper() == "PI":
-            for mission, kev in KEV_PER_PI_CHANNEL.items():
-                if mission in who.lower():
-                    return kev
+            return Scale(KEV[unit.lower()])
+        who = [str(self.keyword(key)) for key in ("TELESCOP", "INSTRUME", "MISSION")]
         if name.upper() in ("PI", "PHA") or unit:
+            known = None
+            if name.upper() == "PI":
+                known = scale_of_pi(" ".join(who), f"{who[1]} {self.keyword('DETNAM')}")
+            if known is not None and not known.refusal:
+                return known
+            reason = "which is not known in keV" if known is None else known.refusal
             raise ValueError(
-                f"{self.path} has photon energies only as {name} (TUNIT {unit!r}, "
-                f"mission {who.strip()!r}), which is not known in keV. Give "
-                "energy_unit, a number of keV per channel or 'eV', 'keV', 'MeV', or "
-                "name another column with energy."
+                f"{self.path} has photon energies only as {printable(name)} (TUNIT "
+                f"{unit!r}, mission {' '.join(who).strip()!r}), {reason}. Give "
+                "energy_unit: keV per channel, a pair (keV per channel, keV of channel 0), "
+                "'eV', 'keV', 'MeV' or a function; or name another column with energy."
             )
-        is_kev = len(values) == 0 or np.median(values) < 100
-        return KEV["kev"] if is_kev else KEV["ev"]
-
-
-def _checked_unit(energy_unit):
-    if isinstance(energy_unit, Real) and 0 < energy_unit < np.inf:
-        return float(energy_unit)
-    if str(energy_unit).lower() not in KEV:
-        raise ValueError(
-            "energy_unit must be 'eV', 'keV', 'MeV' or a positive number of keV per "
-            f"channel, got {energy_unit!r}."
+        return Scale(
+            KEV["kev" if len(values) == 0 or np.median(values) < 100 else "ev"]
         )
-    return KEV[str(energy_unit).lower()]
 
 
 def find_event_table(hdus, path, *, ra, dec, energy, hdu):
-    """The table of an open FITS file that holds the photons."""
+    """Return the table of an open FITS file that holds the photons."""
     candidates = _binary_tables(hdus, path, hdu)
     tables = [EventTable(table, hdus[0].header, path) for table in candidates]
     usable = [
@@ -234,8 +238,9 @@ def find_event_table(hdus, path, *, ra, dec, energy, hdu):
     if not usable:
         wanted = " or ".join(ENERGY_COLUMNS) if energy is None else energy
         raise ValueError(
-            f"{path} has no table with the columns {ra}, {dec} (or sky pixels X, Y) "
-            f"and {wanted}. Name them with ra, dec and energy. It has:"
+            f"{path} has no table with the columns {printable(ra)}, {printable(dec)} (or "
+            f"sky pixels X, Y) and {printable(wanted)}. Name them with ra, dec and energy. "
+            "It has:"
             f"{_contents(hdus, path)}"
         )
     return (named or usable)[0]
@@ -250,7 +255,7 @@ def _binary_tables(hdus, path, hdu):
         chosen = None
     if not isinstance(chosen, fits.BinTableHDU):
         raise ValueError(
-            f"hdu={hdu!r} is no binary table of {path}. It has:{_contents(hdus, path)}"
+            f"hdu={hdu!r} is not a binary table of {path}. It has:{_contents(hdus, path)}"
         )
     return [chosen]
 
@@ -259,9 +264,9 @@ def _contents(hdus, path):
     """One line per HDU: its number, name and columns."""
     lines = []
     for i, hdu in enumerate(hdus):
-        what = "no table"
+        what = "not a table"
         if isinstance(hdu, fits.BinTableHDU):
-            what = ", ".join(EventTable(hdu, None, path).columns)
-        with named_if_broken(path, "FITS"):
-            lines.append(f"\n  {i} {hdu.name or '(no name)'}: {what}")
+            what = printable(", ".join(EventTable(hdu, None, path).columns))
+        with parse_errors_name_file(path, "FITS"):
+            lines.append(f"\n  {i} {printable(hdu.name) or '(no name)'}: {what}")
     return "".join(lines)

@@ -1,4 +1,4 @@
-"""FITS files, plain or gzip, opened only if their headers fit the bytes that follow.
+"""FITS files, plain or compressed, opened only if their headers fit the bytes that follow.
 
 astropy believes what a header says of sizes: a file of a few blocks that claims 10¹² axes
 or columns would hang it, or fill the memory.
@@ -6,13 +6,17 @@ or columns would hang it, or fill the memory.
 
 import io
 import math
+import os
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import numpy as np
 from astropy.io import fits
 
-from .broken_files import GZIP, named_if_broken, whole_content
+from ..printable import printable
+from .file_errors import parse_errors_name_file
+from .limits import check_unpacked, is_compressed, unpacked_content
 
 BLOCK, CARD = 2880, 80
 FIRST_WORDS = (b"SIMPLE  =", b"XTENSION=")
@@ -21,50 +25,111 @@ SIZE_CARD = re.compile(rb"([A-Z\d ]{8})= +(\d+|-32|-64) *(?:/.*)?")
 OTHER_END = re.compile(rb"END *[^A-Z\d_ -]")
 PIXEL_BITS = (8, 16, 32, 64, -32, -64)
 AXES_MAX = COLUMNS_MAX = 999
-"""Of the FITS standard."""
+"""Limits of the FITS standard."""
+LIST_COLUMN = re.compile(r"\d*[PQ]([LXBIJKAEDCM]).*")
+LIST_BYTES = dict(zip("LXBIJKAEDCM", (1, 1, 1, 2, 4, 8, 4, 4, 8, 8, 16), strict=True))
+"""Bytes in memory of one element of a column of lists, by its type."""
 
 
 @contextmanager
 def opened_fits(path, *, memmap=True):
-    """The HDUs of a FITS file; an OSError that names it if it is broken."""
-    path = Path(path)
+    """Open a FITS file, and yield its complete HDUs.
+
+    What follows the last HDU is ignored, and its padding may be missing.
+
+    Parameters
+    ----------
+    path : str, bytes or path-like
+        Plain, gzip, bzip2 or xz.
+    memmap : bool, default=True
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        The file is not there, or is cut off or damaged; the message names it.
+    ValueError
+        The file is compressed by fpack, or takes more memory than allowed.
+    """
+    path = Path(os.fsdecode(path))
     if not path.is_file():
         raise FileNotFoundError(
-            f"There is no file {path}. Check its path; relative ones start at "
+            f"There is no file {printable(path)}. Check its path; relative ones start at "
             f"{Path.cwd()}."
         )
-    with path.open("rb") as file:
-        with named_if_broken(path, "FITS"):
-            if file.read(2) == GZIP:
-                # astropy takes a gzip file cut off in the middle for a shorter one.
-                file = io.BytesIO(whole_content(path))
-            _check_sizes(file)
+    with ExitStack() as opened:
+        if is_compressed(path):
+            # astropy takes a gzip file cut off in the middle for a shorter one.
+            file = io.BytesIO(unpacked_content(path, "FITS"))
+        else:
+            file = opened.enter_context(path.open("rb"))
+        with parse_errors_name_file(path, "FITS"):
+            n_hdus = _check_sizes(file)
             file.seek(0)
             hdus = fits.open(file, memmap=memmap, disable_image_compression=True)
-            len(hdus)
-        with hdus:
-            yield hdus
+            opened.callback(hdus.close)
+            complete = fits.HDUList([hdus[i] for i in range(n_hdus)])
+        _check_tables(complete, path)
+        yield complete
 
 
 def _check_sizes(file):
-    """Walk from header to header, as far as there are any."""
+    """Walk from header to header, and return the number of complete HDUs."""
     n_bytes, start, n_hdus = file.seek(0, io.SEEK_END), 0, 0
     while start < n_bytes:
         file.seek(start)
         if file.read(len(FIRST_WORDS[0])) != FIRST_WORDS[n_hdus > 0]:
             break
         file.seek(start)
-        n_blocks = -(-_data_size(_sizes(file), n_bytes) // BLOCK)
-        start, n_hdus = file.tell() + n_blocks * BLOCK, n_hdus + 1
-        if start > n_bytes:
-            raise OSError(f"its HDU {n_hdus - 1} ends at byte {start} of {n_bytes}")
-    file.seek(start)
-    if n_hdus == 0 or file.read().strip(b"\0"):
-        raise OSError(f"there is no HDU at byte {start} of {n_bytes}")
+        end = _data_size(_sizes(file), n_bytes) + file.tell()
+        if end > n_bytes:
+            raise EOFError(f"its HDU {n_hdus} ends at byte {end} of {n_bytes}")
+        start, n_hdus = -(-end // BLOCK) * BLOCK, n_hdus + 1
+    if n_hdus == 0:
+        raise OSError("there is no HDU at its start")
+    _check_rest(file, start, n_bytes)
+    return n_hdus
+
+
+def _check_rest(file, start, n_bytes):
+    """Refuse a file in which another HDU follows bytes that are none."""
+    for at in range(start, n_bytes, BLOCK):
+        file.seek(at)
+        if file.read(len(FIRST_WORDS[0])) in FIRST_WORDS:
+            raise OSError(
+                f"there is no HDU at byte {start} of {n_bytes}, but one behind"
+            )
+
+
+def _check_tables(hdus, path):
+    """Refuse tables that are packed, or that stand for more memory than they should."""
+    for hdu in hdus:
+        if not isinstance(hdu, fits.BinTableHDU):
+            continue
+        if hdu.header.get("ZTABLE", False) is True:
+            raise ValueError(
+                f"{printable(path)} is compressed by fpack, which is not read. Unpack it "
+                "with funpack of CFITSIO."
+            )
+        with parse_errors_name_file(path, "FITS"):
+            n_bytes = _bytes_of_lists(hdu)
+        if n_bytes:
+            check_unpacked(n_bytes, path)
+
+
+def _bytes_of_lists(hdu):
+    """Bytes of memory that columns of lists would take; rows can share what they list."""
+    n_bytes = 0
+    for i, column in enumerate(hdu.columns):
+        kind = LIST_COLUMN.fullmatch(str(column.format))
+        if kind:
+            rows = np.asarray(hdu.data)
+            counts = rows[rows.dtype.names[i]][..., 0].astype(np.int64)
+            n_bytes += int(counts.clip(0).sum()) * LIST_BYTES[kind[1]]
+    return n_bytes
 
 
 def _sizes(file):
-    """What one header says of sizes, by keyword; leaves the file behind the header."""
+    """Return what one header says of sizes; the file is then behind the header."""
     sizes = {}
     while len(block := file.read(BLOCK)) == BLOCK:
         for start in range(0, BLOCK, CARD):
@@ -79,23 +144,24 @@ def _sizes(file):
             if not found or found[1].rstrip() != name or name.decode() in sizes:
                 raise OSError(f"the card {card.decode('latin1').strip()!r} is no size")
             sizes[name.decode()] = int(found[2])
-    raise OSError("a header has no END")
+    raise EOFError("a header has no END")
 
 
 def _data_size(sizes, n_bytes):
-    """Bytes of data behind a header, without padding."""
+    """Return the bytes of data behind a header, without padding."""
     sizes = {"BITPIX": 0, "PCOUNT": 0, "GCOUNT": 1, "TFIELDS": 0, "NAXIS": -1} | sizes
     bits, n_axes = sizes.pop("BITPIX"), sizes["NAXIS"]
     axes = [name for name in sizes if re.fullmatch(r"NAXIS\d+", name)]
     if (
         bits not in PIXEL_BITS
         or min(sizes.values()) < 0
-        or max(sizes.values()) > n_bytes
         or sizes["TFIELDS"] > COLUMNS_MAX
         or n_axes > AXES_MAX
         or {*axes} != {f"NAXIS{i + 1}" for i in range(n_axes)}
     ):
         raise OSError(f"a header has impossible sizes: BITPIX {bits}, {sizes}")
+    if max(sizes.values()) > n_bytes:
+        raise EOFError(f"a header claims more than {n_bytes} bytes: {sizes}")
     if n_axes == 0:
         return 0
     pixels = math.prod(sizes[name] for name in axes)

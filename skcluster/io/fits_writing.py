@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import re
 import warnings
 from pathlib import Path
@@ -27,11 +28,11 @@ def write_fits(path, hdus):
 
     Parameters
     ----------
-    path : Path
+    path : str, bytes or path-like
         Compressed if it ends in ``.gz``, ``.bz2`` or ``.xz``.
     hdus : astropy.io.fits.HDUList or HDU
     """
-    compress = COMPRESSORS.get(Path(path).suffix.lower())
+    compress = COMPRESSORS.get(Path(os.fsdecode(path)).suffix.lower())
     with atomic_replace(path) as file:
         if compress is None:
             hdus.writeto(file)

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.constants import c
 
 from ..cosmology import comoving_distance, sky_to_plane
-from .broken_files import named_if_unfit
+from .file_errors import error_names_file
 from .tables import column_with_gaps, complete_column, find_column, read_table
 
 SPEED_OF_LIGHT = c.to_value("km/s")
@@ -53,7 +53,7 @@ def read_galaxies(
     (np.float64(0.512), array([  0. , 272.5]))
     """
     table = read_table(path_or_table)
-    with named_if_unfit(path_or_table):
+    with error_names_file(path_or_table):
         found = [find_column(table, name) for name in PHASE_SPACE]
         if all(found):
             galaxies = {

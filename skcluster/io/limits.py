@@ -8,18 +8,23 @@ times their size. `unpack_limit` and the variable SKCLUSTER_UNPACK_LIMIT raise t
 import bz2
 import gzip
 import io
+import lzma
 import os
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from .broken_files import named_if_broken
+from ..printable import printable
+from .file_errors import parse_errors_name_file
 
 ORDINARY_RATIO = 100
 ALWAYS_ALLOWED = 256 * 2**20
 VARIABLE = "SKCLUSTER_UNPACK_LIMIT"
 CHUNK = 2**20
-OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
+OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+OTHER_PACKERS = {b"\x1f\x9d": "compress", b"PK\3\4": "zip", b"(\xb5/\xfd": "zstd"}
+TRAILING_BYTES = "Not a gzipped file"
+"""What the module gzip says of bytes behind a complete file."""
 
 _raised = ContextVar("unpack_limit", default=None)
 
@@ -51,11 +56,11 @@ def allowed_bytes(path):
     if VARIABLE in os.environ:
         try:
             return int(float(os.environ[VARIABLE]))
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise ValueError(
                 f"{VARIABLE} must be a number of bytes, got {os.environ[VARIABLE]!r}."
             ) from error
-    return max(ORDINARY_RATIO * Path(path).stat().st_size, ALWAYS_ALLOWED)
+    return max(ORDINARY_RATIO * os.stat(path).st_size, ALWAYS_ALLOWED)
 
 
 def check_unpacked(n_bytes, path):
@@ -65,25 +70,39 @@ def check_unpacked(n_bytes, path):
     ----------
     n_bytes : int
         Bytes that the content takes at least.
-    path : str or Path
+    path : str, bytes or path-like
     """
     allowed = allowed_bytes(path)
     if n_bytes > allowed:
-        size = Path(path).stat().st_size
+        size = os.stat(path).st_size
         raise ValueError(
-            f"{path} has {_rounded(size)}, but its content takes at least "
+            f"{printable(path)} has {_rounded(size)}, but its content takes at least "
             f"{_rounded(n_bytes)} of memory; {_rounded(allowed)} are allowed. If you trust "
             "it, read it inside `with skcluster.io.unpack_limit(n_bytes):`, or set the "
             f"environment variable {VARIABLE}."
         )
 
 
+def _first_of(kinds, path):
+    """Return the kind of a file by its first bytes, or None."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+    return next(
+        (kind for magic, kind in kinds.items() if start.startswith(magic)), None
+    )
+
+
+def is_compressed(path):
+    """Whether the content of a file says that it is compressed."""
+    return any(_first_of(kinds, path) for kinds in (OPENERS, OTHER_PACKERS))
+
+
 def unpacked_content(path, kind):
-    """The bytes of a file, unpacked if it is gzip or bzip2.
+    """Return the bytes of a file, unpacked if it is gzip, bzip2 or xz.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, bytes or path-like
     kind : str
         What the file should be, for the error about one that is cut off.
 
@@ -92,22 +111,36 @@ def unpacked_content(path, kind):
     OSError
         The compressed data are cut off or damaged.
     ValueError
-        The content is larger than allowed.
+        The content is larger than allowed, or packed in another way.
     """
-    path = Path(path)
-    with path.open("rb") as file:
-        opener = OPENERS.get(file.read(2))
+    path = Path(os.fsdecode(path))
+    packer, opener = _first_of(OTHER_PACKERS, path), _first_of(OPENERS, path)
+    if packer is not None:
+        raise ValueError(
+            f"{printable(path)} is compressed by {packer}, which is not read. Unpack it, "
+            "or compress it by gzip."
+        )
     if opener is None:
         return path.read_bytes()
     allowed, content = allowed_bytes(path), io.BytesIO()
     with opener(path) as file:
         while content.tell() <= allowed:
-            with named_if_broken(path, kind):
-                chunk = file.read(CHUNK)
+            with parse_errors_name_file(path, kind):
+                chunk = _next_chunk(file, content)
             if not chunk:
                 return content.getvalue()
             content.write(chunk)
     check_unpacked(content.tell(), path)
+
+
+def _next_chunk(file, content):
+    try:
+        return file.read(CHUNK)
+    except gzip.BadGzipFile as error:
+        # gunzip, too, ignores what stands behind a complete file.
+        if content.tell() and str(error).startswith(TRAILING_BYTES):
+            return b""
+        raise
 
 
 def _rounded(n_bytes):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..printable import printable
 from ..sample import FIELDS
 from ..sample.lists import checked_photons
 from .atomic import check_is_free
@@ -76,8 +77,9 @@ def read_photons(
     ...     read_photons(Path(folder, "events.fits"))["energy"]
     array([0.812, 1.5  ], dtype=float32)
     """
+    named = printable(path)
     with opened_fits(path) as hdus:
-        table = find_event_table(hdus, path, ra=ra, dec=dec, energy=energy, hdu=hdu)
+        table = find_event_table(hdus, named, ra=ra, dec=dec, energy=energy, hdu=hdu)
         right_ascension, declination = table.sky(ra, dec)
         photons = {
             "ra": right_ascension,
@@ -88,6 +90,11 @@ def read_photons(
         if origin.dtype.kind in "iu" and np.isin(origin, ORIGINS).all():
             photons["origin"] = origin.astype(np.int8)
         photons.update((name, table.values(name)) for name in columns)
+    lengths = {name: len(column) for name, column in photons.items()}
+    if len({*lengths.values()}) > 1:
+        raise ValueError(
+            f"The columns of {named} hold different numbers of photons: {lengths}."
+        )
     return photons
 
 

@@ -11,7 +11,7 @@ from sklearn.utils import Bunch
 from ..progress import Progress
 from ..sample import ClusterSample
 from .atomic import check_is_free, files_written_together
-from .broken_files import named_if_unfit
+from .file_errors import error_names_file
 from .fits_writing import fits_table, header_of, storable
 from .galaxies import read_galaxies
 from .photons import photon_table, read_photons
@@ -81,7 +81,7 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
     """
     folder = _folder_of(table) if directory is None else Path(directory)
     source, table = table, read_table(table)
-    with named_if_unfit(source):
+    with error_names_file(source):
         columns = _sample_columns(table)
         catalog = {
             name: complete_column(table, column, name)
@@ -95,7 +95,7 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
             if name not in columns.values():
                 others[name] = column_with_gaps(table, name)
     lists = _read_lists(catalog, folder, cosmology, verbose)
-    with named_if_unfit(source):
+    with error_names_file(source):
         return ClusterSample.from_table(catalog, **lists), others
 
 

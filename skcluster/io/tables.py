@@ -8,8 +8,9 @@ from astropy import units
 from astropy.table import Table
 
 from ..sample.plain_arrays import column_names
-from .broken_files import named_if_broken, whole_content
+from .file_errors import parse_errors_name_file
 from .fits_files import opened_fits
+from .limits import unpacked_content
 
 FORMATS = {
     ".csv": {"format": "ascii.csv", "comment": r"\s*#"},
@@ -63,10 +64,12 @@ def read_table(source):
     with ExitStack() as opened:
         if options["format"] == "fits":
             path = opened.enter_context(opened_fits(path, memmap=False))
-        opened.enter_context(named_if_broken(source, suffix))
-        if options["format"].startswith("ascii"):
+        elif options["format"].startswith("ascii"):
             # astropy would leave a broken file open.
-            path = whole_content(path).decode("utf-8-sig").splitlines()
+            path = unpacked_content(path, suffix)
+        opened.enter_context(parse_errors_name_file(source, suffix))
+        if isinstance(path, bytes):
+            path = path.decode("utf-8-sig").splitlines()
         table = Table.read(path, **options)
         table.convert_bytestring_to_unicode()
     return table

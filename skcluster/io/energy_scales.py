@@ -1,0 +1,143 @@
+"""What the numbers of an energy column are worth, by unit, mission and instrument."""
+
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+
+KEV = {"ev": 1e-3, "kev": 1.0, "mev": 1e3}
+LARGEST_KEV = 100.0
+SMALLEST_KEV = 0.01
+
+
+class Scale(NamedTuple):
+    """Photon energy [keV] as a straight line in the channel, or a reason for none."""
+
+    kev_per_channel: float = np.nan
+    offset: float = 0.0
+    refusal: str = ""
+
+    def __call__(self, channel):
+        return channel * self.kev_per_channel + self.offset
+
+    def __str__(self):
+        if self.offset:
+            return f"{self.kev_per_channel:g} keV per channel + {self.offset:g} keV"
+        return f"{self.kev_per_channel:g} keV per channel"
+
+
+NO_ENERGY = "measures no energies: its PI is only a pulse height"
+
+# (in TELESCOP or MISSION, in INSTRUME, scale of PI), more special ones first. An empty
+# instrument stands for any. What is not here is asked for.
+PI_SCALES = (
+    # ciao: PI = floor(E / 14.6 eV) + 1, so this is the upper edge of the channel.
+    ("chandra", "hrc", Scale(refusal=NO_ENERGY)),
+    ("chandra", "", Scale(0.0146)),
+    ("erosita", "", Scale(0.001)),
+    ("xmm", "", Scale(0.001)),
+    # nustar_gen and the NuSTAR guide: E = 0.04 PI + 1.6 keV.
+    ("nustar", "", Scale(0.04, 1.6)),
+    # XRT threads: channels 30 to 1000 are 0.3 to 10 keV.
+    ("swift", "xrt", Scale(0.01)),
+    # nicerpi: PI is the nominal energy in units of 10 eV.
+    ("nicer", "", Scale(0.01)),
+    # XRISM guide: PI 4000 to 20,000 is 2 to 10 keV; 83 to 1667 is 0.5 to 10 keV.
+    ("xrism", "resolve", Scale(0.0005)),
+    ("xrism", "xtend", Scale(0.006)),
+    # Suzaku FAQ: PI = floor(E / 3.65 eV).
+    ("suzaku", "xis", Scale(0.00365)),
+    # ROSAT status report 78: the low edge of a channel is 10 eV times its number.
+    ("rosat", "hri", Scale(refusal=NO_ENERGY)),
+    ("rosat", "pspc", Scale(0.01)),
+)
+
+
+def scale_of_pi(mission, instrument):
+    """Return the scale of the PI channels of an instrument, or None if it is unknown.
+
+    Parameters
+    ----------
+    mission : str
+        TELESCOP and MISSION of the header, and INSTRUME for a mission that calls itself by
+        its instrument.
+    instrument : str
+        INSTRUME of the header.
+
+    Examples
+    --------
+    >>> print(scale_of_pi("NuSTAR", "FPMA"))
+    0.04 keV per channel + 1.6 keV
+    >>> print(scale_of_pi("SWIFT", "BAT"))
+    None
+    """
+    mission, instrument = mission.lower(), instrument.lower()
+    for in_mission, in_instrument, scale in PI_SCALES:
+        if in_mission in mission and in_instrument in instrument:
+            return scale
+    return None
+
+
+def scale_of_unit(energy_unit):
+    """Return the scale that a user has given, or refuse it.
+
+    Parameters
+    ----------
+    energy_unit : str, float, pair of float or callable
+        A unit; keV per channel; keV per channel and the energy of channel 0 [keV]; or a
+        function from an array of channels to their energies [keV].
+
+    Returns
+    -------
+    scale : callable
+        From an array of numbers in the file to energies [keV].
+    """
+    if callable(energy_unit):
+        return energy_unit
+    if isinstance(energy_unit, str) and energy_unit.lower() in KEV:
+        return Scale(KEV[energy_unit.lower()])
+    try:
+        slope, offset = (energy_unit, 0.0) if np.ndim(energy_unit) == 0 else energy_unit
+    except (TypeError, ValueError):
+        slope = offset = None
+    is_number = [
+        isinstance(number, Real) and not isinstance(number, bool | np.bool_)
+        for number in (slope, offset)
+    ]
+    if not all(is_number) or not 0 < slope < np.inf or not np.isfinite(offset):
+        raise ValueError(
+            "energy_unit must be 'eV', 'keV', 'MeV', a positive number of keV per channel, "
+            "a pair (keV per channel, keV of channel 0) or a function from channels to "
+            f"keV, got {energy_unit!r}."
+        )
+    return Scale(float(slope), float(offset))
+
+
+def energies(values, scale):
+    """Return the energies [keV] of the numbers in a file; NaN where there is none.
+
+    Raises
+    ------
+    ValueError
+        A function of the user does not return one energy for each channel.
+    """
+    if isinstance(scale, Scale):
+        return scale(values)
+    try:
+        found = np.asarray(scale(values), dtype=float)
+    except Exception as error:
+        raise ValueError(
+            f"energy_unit is a function that fails for an array of {len(values)} channels "
+            f"({type(error).__name__}: {error})."
+        ) from error
+    if found.shape != values.shape:
+        raise ValueError(
+            f"energy_unit must return an energy for each of {len(values)} channels, got "
+            f"an array of shape {found.shape}."
+        )
+    return found
+
+
+def is_x_ray(kev):
+    """Whether photons have energies [keV] of X-rays: their median is what counts."""
+    return len(kev) == 0 or SMALLEST_KEV < np.median(kev) < LARGEST_KEV
