@@ -29,6 +29,7 @@ from torch.nn import functional
 
 from skcluster import JointCNNRegressor, PhaseSpaceKDE, PhotonMapper
 from skcluster.datasets import make_mock_survey
+from skcluster.paper import THREE_BANDS
 from skcluster.regressors.memory import kept_memory
 
 N_BANDS = 3
@@ -64,9 +65,9 @@ class Naive(nn.Module):
 def sample_of(n_clusters, n_pixels, seed=0):
     """A mock survey with maps, few enough clusters repeated to make it large."""
     survey = make_mock_survey(min(n_clusters, 100), random_state=seed)
-    mapped = PhotonMapper(
-        bands=((0.5, 1.2), (1.2, 2.0), (2.0, 7.0)), n_pixels=n_pixels
-    ).transform(survey.sample.drop("name"))
+    mapped = PhotonMapper(bands=THREE_BANDS, n_pixels=n_pixels).transform(
+        survey.sample.drop("name")
+    )
     mapped = mapped.drop("photons")
     rows = np.arange(n_clusters) % len(mapped)
     return mapped[rows], survey.log_mass[rows]

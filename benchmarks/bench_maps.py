@@ -21,9 +21,9 @@ from astropy.cosmology import WMAP7
 
 from skcluster import PhotonMapper, SparseMaps
 from skcluster.datasets import make_mock_survey
+from skcluster.paper import HALF_WIDTH, THREE_BANDS
 
-THREE_BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
-EDGES = np.linspace(-2.3, 2.3, 129)
+EDGES = np.linspace(-HALF_WIDTH, HALF_WIDTH, 129)
 
 
 def notebook_maps(sample):

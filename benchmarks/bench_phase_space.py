@@ -29,9 +29,10 @@ from scipy.stats import gaussian_kde
 
 from skcluster import PhaseSpaceKDE
 from skcluster.datasets import make_mock_survey
+from skcluster.paper import HALF_WIDTH, VELOCITY_MAX
 from skcluster.sample import Ragged
 
-N_BINS, HALF_WIDTH, VELOCITY_MAX = 64, 2.3, 3785.0
+N_BINS = 64
 BATCH = 25
 LEAST = {30: 60, 112: 200, 500: 300}
 MOST = {30: 25, 112: 25, 500: 80}

@@ -46,10 +46,10 @@ from skcluster.metrics import (
     pit_uniformity,
 )
 from skcluster.model_selection import octants
+from skcluster.paper import THREE_BANDS
 from skcluster.plotting import CoverageDisplay
 from skcluster.posterior import MassPosterior
 
-BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
 RAW_ONLY = {"mse", "3 members"}
 """Not calibrated, so that all is done in twenty minutes."""
 CALIBRATIONS = {
@@ -81,7 +81,7 @@ def contestants(survey, arguments):
         ProxyMeasurer(with_redshift=True),
         EvrardProxyRegressor(redshift_column=-1, redshift_bins=5),
     )
-    mapper = PhotonMapper(bands=BANDS, n_pixels=arguments.pixels)
+    mapper = PhotonMapper(bands=THREE_BANDS, n_pixels=arguments.pixels)
     maps = mapper.transform(survey.sample).drop("photons", "galaxies", "name")
     networks = {
         "mse": {},

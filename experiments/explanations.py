@@ -58,11 +58,10 @@ from skcluster.explain import (
     randomized_weights,
 )
 from skcluster.metrics import bootstrap_error, summarize_residuals
+from skcluster.paper import HALF_WIDTH, THREE_BANDS, WIDE_BAND
 
-ONE_BAND = ((0.5, 10.0),)
-THREE_BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
+ONE_BAND = (WIDE_BAND,)
 # In R500c. The innermost four pixels of 32 a side lie at 0.1 Mpc/h.
-HALF_WIDTH = PhotonMapper().half_width
 EDGES = np.array([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3])
 CORE, OUTSKIRTS = 0, 4
 MANY, SIGMAS = 3.0, 3.0

@@ -35,8 +35,8 @@ from skcluster import (
 )
 from skcluster.comparison import compare_estimators
 from skcluster.datasets import make_mock_survey, plant_dispersion, shuffle_galaxies
+from skcluster.paper import THREE_BANDS
 
-BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
 COLUMNS = ("std_percent", "std_percent_error", "robust_percent", "robust_percent_error")
 CLAIMS = (
     ("finding", "joint", "three bands", "gain"),
@@ -59,7 +59,7 @@ def contestants(survey, seed, arguments, *, planted):
         "device": arguments.device,
         "n_threads": 1,
     }
-    mapped = PhotonMapper(bands=BANDS, n_pixels=arguments.pixels).transform(
+    mapped = PhotonMapper(bands=THREE_BANDS, n_pixels=arguments.pixels).transform(
         survey.sample
     )
     kde = PhaseSpaceKDE(n_bins=arguments.bins)

@@ -41,8 +41,8 @@ from skcluster import (
 from skcluster.comparison import compare_estimators
 from skcluster.datasets import make_mock_survey
 from skcluster.model_selection import octants
+from skcluster.paper import THREE_BANDS
 
-BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
 NETWORK = "network"
 IDEAL = {
     "T": ("temperature", "keV"),
@@ -83,7 +83,7 @@ def observe(seed, arguments):
         device=arguments.device,
         n_threads=1,
     )
-    maps = PhotonMapper(bands=BANDS, n_pixels=arguments.pixels).transform(sample)
+    maps = PhotonMapper(bands=THREE_BANDS, n_pixels=arguments.pixels).transform(sample)
     comparison = compare_estimators(
         {NETWORK: (make_pipeline(RedshiftNormalizer(), LogScaler(), network), maps)},
         log_mass,

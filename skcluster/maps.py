@@ -14,6 +14,7 @@ from .cosmology import (
     sky_to_plane,
 )
 from .domain import range_of, warn_outside
+from .paper import HALF_WIDTH, WIDE_BAND
 from .parameters import (
     EnergyBands,
     Integer,
@@ -97,9 +98,9 @@ class PhotonMapper(SampleTransformer):
     def __init__(
         self,
         *,
-        bands=((0.5, 10.0),),
+        bands=(WIDE_BAND,),
         n_pixels=128,
-        half_width=2.3,
+        half_width=HALF_WIDTH,
         cosmology="WMAP7",
     ):
         self.bands = bands

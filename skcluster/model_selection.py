@@ -16,6 +16,7 @@ from sklearn.model_selection import (
     check_cv,
 )
 
+from .paper import BOX_SIZE
 from .sample import ClusterSample
 
 N_FOLDS = 5
@@ -57,7 +58,7 @@ class QuadrantGroupKFold(BaseCrossValidator):
     [0 2] [1]
     """
 
-    def __init__(self, *, box_size=352.0, n_splits_per_axis=2):
+    def __init__(self, *, box_size=BOX_SIZE, n_splits_per_axis=2):
         self.box_size = box_size
         self.n_splits_per_axis = n_splits_per_axis
 
@@ -95,7 +96,7 @@ class QuadrantGroupKFold(BaseCrossValidator):
         return cell if group is None else keep_together(cell, group)
 
 
-def octants(position, box_size=352.0, n_splits_per_axis=2):
+def octants(position, box_size=BOX_SIZE, n_splits_per_axis=2):
     """Label of the sub-cube of a periodic box that each position lies in.
 
     Parameters

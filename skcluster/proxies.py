@@ -4,6 +4,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from .cosmology import comoving_distance, get_cosmology, sky_to_plane
+from .paper import (
+    HALF_WIDTH,
+    LOG_STELLAR_MASS_MIN,
+    MEMBER_RADIUS_MAX,
+    MEMBER_VELOCITY_MAX,
+    WIDE_BAND,
+)
 from .parameters import (
     Boolean,
     EnergyBand,
@@ -16,11 +23,6 @@ from .parameters import (
 )
 from .sample import Ragged, require
 from .sample.plain_arrays import LARGEST, as_numbers
-
-MEMBER_RADIUS_MAX = 1.25
-"""Projected radius of the galaxies behind n_gal and sigma_v [Mpc/h]."""
-MEMBER_VELOCITY_MAX = 2000.0
-"""Largest line-of-sight speed of those galaxies [km/s]."""
 
 NEEDS = {
     "n_phot": ("photons", "center"),
@@ -95,12 +97,12 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         self,
         *,
         proxies=("n_phot", "n_phot_500c", "n_gal", "sigma_v"),
-        half_width=2.3,
+        half_width=HALF_WIDTH,
         radius_factor=1.0,
         cosmology="WMAP7",
         with_redshift=False,
-        band=(0.5, 10.0),
-        log_stellar_mass_min=9.5,
+        band=WIDE_BAND,
+        log_stellar_mass_min=LOG_STELLAR_MASS_MIN,
     ):
         self.proxies = proxies
         self.half_width = half_width

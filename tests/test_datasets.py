@@ -323,11 +323,18 @@ def test_description_tells_the_parameters_and_what_not_to_do(small):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_clusters": 0}, r"n_clusters must be an integer >= 1, got 0\."),
-        ({"n_clusters": 2.5}, r"n_clusters must be an integer >= 1, got 2\.5\."),
-        ({"background": -1}, "background must be a finite number >= 0, got -1"),
-        ({"psf_hew": np.nan}, "psf_hew must be a finite number >= 0, got nan"),
-        ({"core_scatter": -0.1}, "core_scatter must be a finite number"),
+        ({"n_clusters": 0}, r"n_clusters must be a positive int, got 0\."),
+        ({"n_clusters": 2.5}, r"n_clusters must be a positive int, got 2\.5\."),
+        ({"background": -1}, r"background must be in \[0, 1000\], got -1"),
+        ({"background": "1"}, r"background must be in \[0, 1000\], got '1'"),
+        ({"psf_hew": np.nan}, "psf_hew must be 0 or a number from .* arcsec, got nan"),
+        ({"psf_hew": 30 / 3600}, r"It looks like deg\. Multiply it by 3600\."),
+        ({"core_scatter": -0.1}, r"core_scatter must be in \[0, 5\], got -0\.1"),
+        ({"core_scatter": 110}, r"core_scatter must be in \[0, 5\], got 110"),
+        ({"agn": "no"}, "agn must be True or False, got 'no'"),
+        ({"galaxies": None}, "galaxies must be True or False, got None"),
+        ({"pixelize": 1}, "pixelize must be True or False, got 1"),
+        ({"n_jobs": 0}, "n_jobs must be an int that is not 0, or None, got 0"),
         ({"dither": True, "pixelize": False}, "leaves no pixels"),
         ({"random_state": -3}, "non-negative integer, got -3"),
     ],
@@ -335,6 +342,20 @@ def test_description_tells_the_parameters_and_what_not_to_do(small):
 def test_senseless_parameters_are_refused(parameters, message):
     with pytest.raises(ValueError, match=message):
         make_mock_survey(**{"n_clusters": 1, **parameters})
+
+
+def test_numpys_integers_numbers_and_booleans_make_the_same_survey():
+    plain = make_mock_survey(27, random_state=3, field_agn=False, psf_hew=20.0)
+    typed = make_mock_survey(
+        np.int8(27),
+        random_state=np.uint8(3),
+        field_agn=np.False_,
+        psf_hew=np.int16(20),
+        n_jobs=np.int64(1),
+    )
+    assert typed.DESCR == plain.DESCR
+    for name, column in plain.sample.photons.columns.items():
+        assert_array_equal(typed.sample.photons[name], column)
 
 
 def test_a_random_state_of_another_type_is_refused():

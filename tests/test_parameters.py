@@ -18,6 +18,7 @@ from skcluster.parameters import (
     Edges,
     EnergyBand,
     EnergyBands,
+    Exactly,
     Integer,
     Interval,
     Names,
@@ -107,6 +108,7 @@ def test_the_defaults_are_of_their_kinds(name):
         (Anything(), ESTIMATOR, ESTIMATOR),
         (ReadBy(float), "3", "3"),
         (Text(), np.str_("z"), "z"),
+        (Exactly(0) | Positive(), np.int8(0), 0),
     ],
 )
 def test_a_value_of_the_kind_becomes_a_plain_one(kind, given, plain):
@@ -131,6 +133,11 @@ def test_a_value_of_the_kind_becomes_a_plain_one(kind, given, plain):
         (Number(), False, "n must be a finite number, got False."),
         (Number(), 10**400, "n must be a finite number, got 1000*[.][.][.][.]"),
         (Positive(), 0, "n must be a positive number, got 0."),
+        (
+            Exactly(0) | Positive(),
+            False,
+            "n must be 0 or a positive number, got False.",
+        ),
         (Positive(), "1", "n must be a positive number, got '1'."),
         (Positive(), np.nan, "n must be a positive number, got nan."),
         (NonNegative(), -1e-9, "n must be a non-negative number, got -1e-09."),

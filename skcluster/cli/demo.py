@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..paper import THREE_BANDS, WIDE_BAND
 from ..progress import Progress, say
 from .output import print_table, require_matplotlib
-
-THREE_BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
 
 
 def add_demo(commands):
@@ -122,7 +121,7 @@ def paper_ladder(sample, arguments, checkpoints):
         "N_phot": proxies("n_phot"),
         "N_phot,500c": proxies("n_phot_500c"),
         "four proxies": proxies("n_gal", "sigma_v", "n_phot", "n_phot_500c"),
-        "network, one band": network(((0.5, 10.0),), dropout=0.0),
+        "network, one band": network((WIDE_BAND,), dropout=0.0),
         "network, three bands": network(THREE_BANDS, dropout=0.1),
     }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ..networks import ARCHITECTURES, JOINT_ARCHITECTURES
+from ..paper import HALF_WIDTH
 from .clusters import (
     add_cluster_options,
     check_galaxies,
@@ -38,7 +39,7 @@ def add_train(commands):
     )
     parser.add_argument("--pixels", type=int, default=128, help="default: 128")
     parser.add_argument(
-        "--half-width", type=float, default=2.3, help="[comoving Mpc/h]"
+        "--half-width", type=float, default=HALF_WIDTH, help="[comoving Mpc/h]"
     )
     parser.add_argument("--cosmology", default="WMAP7", help="an astropy name")
     _add_network_options(parser)

@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from ..paper import BOX_SIZE
 from .spectra import response
 
 SNAPSHOTS = np.array(
@@ -27,7 +28,6 @@ SNAPSHOTS = np.array(
 )
 """Redshifts of the simulation's outputs."""
 
-BOX_SIDE = 352.0
 LOG_MASS = np.linspace(13.5, 15.2, 341)
 CLUSTERS_PER_DEX = (340.0, 268.0)  # at most, per snapshot: below and above the break
 BREAK_REDSHIFT = 0.31
@@ -219,7 +219,7 @@ def draw_place(rng):
     ra, height, *position = rng.random(5)
     sine = np.sin(np.radians(MAX_DECLINATION)) * (2 * height - 1)
     center = 360 * ra, np.degrees(np.arcsin(sine))
-    return center, BOX_SIDE * np.array(position)
+    return center, BOX_SIZE * np.array(position)
 
 
 def draw_neighbours(cluster, rng):

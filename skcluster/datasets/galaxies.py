@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 
+from ..paper import HALF_WIDTH, LOG_STELLAR_MASS_MIN, VELOCITY_MAX
 from .clusters import (
     PECULIAR_VELOCITY,
     R200_PER_R500,
@@ -17,13 +18,9 @@ from .clusters import (
 )
 from .instrument import polar
 
-APERTURE = 2.3
+APERTURE = HALF_WIDTH
 """Projected radius within which galaxies are listed [Mpc/h]."""
 
-VELOCITY_MAX = 3785.0
-"""Line-of-sight velocity up to which galaxies are listed [km/s]."""
-
-LOG_STELLAR_MASS_MIN = 9.5
 CENTRAL_STELLAR_SHARE = 0.3
 CONCENTRATION = 3.5  # of R200c
 MEMBERS_AT_1E14, MEMBERS_SLOPE, MEMBERS_SCATTER = 55.0, 0.84, 0.22

@@ -9,6 +9,8 @@ from functools import cache
 
 import numpy as np
 
+from ..paper import WIDE_BAND
+
 EXPOSURE = 2000.0
 """Exposure of every field [s]."""
 
@@ -18,7 +20,7 @@ FIELD_RADIUS = 0.51
 PIXEL_SIZE = 9.6
 """Side of a camera pixel [arcsec]."""
 
-ENERGY_RANGE = (0.5, 10.0)
+ENERGY_RANGE = WIDE_BAND
 """Thresholds of the event lists [keV]."""
 
 GALACTIC_COLUMN = 3e20

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
 
 import numpy as np
 from astropy.table import Table
@@ -10,6 +9,8 @@ from joblib import Parallel, delayed
 from sklearn.utils import Bunch
 
 from ..cosmology import plane_to_sky
+from ..paper import ORIGINS
+from ..parameters import Boolean, Exactly, Integer, Interval, NJobs, Quantity
 from ..progress import Progress
 from ..sample import ClusterSample, Ragged
 from .agn import cluster_agn, field_agn
@@ -19,8 +20,6 @@ from .gas import HaloGas
 from .instrument import FIELD_RADIUS, Photons, Telescope
 from .spectra import response, temperature_row
 from .streams import entropy_of, stream
-
-ICM, AGN, BACKGROUND = 0, 1, 2
 
 CLUSTERS_PER_TASK = 25
 TYPICAL_TEMPERATURE = 2.4
@@ -173,10 +172,20 @@ def make_mock_survey(
     >>> calm.catalog["n_agn"].sum(), (calm.log_mass == survey.log_mass).all()
     (np.int64(0), np.True_)
     """
-    _check(n_clusters, core_scatter, background, psf_hew, pixelize, dither)
-    telescope = Telescope(psf_hew, pixelize, dither)
+    n_clusters = Integer(1).check("n_clusters", n_clusters)
+    n_jobs = NJobs().check("n_jobs", n_jobs)
+    telescope = _telescope(psf_hew=psf_hew, pixelize=pixelize, dither=dither)
+    switches = {
+        "agn": agn,
+        "field_agn": field_agn,
+        "galaxies": galaxies,
+        "one_spectrum": one_spectrum,
+    }
     physics = Physics(
-        core_scatter, agn, background, field_agn, galaxies, one_spectrum, telescope
+        core_scatter=Interval("[0, 5]").check("core_scatter", core_scatter),
+        background=Interval("[0, 1000]").check("background", background),
+        telescope=telescope,
+        **{name: Boolean().check(name, value) for name, value in switches.items()},
     )
     entropy = entropy_of(random_state)
     clusters = range(n_clusters)
@@ -195,29 +204,26 @@ def make_mock_survey(
     )
 
 
+def _telescope(*, psf_hew, pixelize, dither):
+    telescope = Telescope(
+        psf_hew=(Exactly(0) | Quantity("psf_hew")).check("psf_hew", psf_hew),
+        pixelize=Boolean().check("pixelize", pixelize),
+        dither=Boolean().check("dither", dither),
+    )
+    if telescope.dither and not telescope.pixelize:
+        raise ValueError(
+            "dither=True moves photons within their pixels, but pixelize=False leaves no "
+            "pixels. Give pixelize=True, or dither=False."
+        )
+    return telescope
+
+
 def _counted(parts, n_clusters, verbose):
     """The parts, whose clusters are counted on standard error."""
     with Progress("mock clusters", n_clusters, verbose=verbose) as progress:
         for sample, rows in parts:
             progress.update(len(rows))
             yield sample, rows
-
-
-def _check(n_clusters, core_scatter, background, psf_hew, pixelize, dither):
-    if not isinstance(n_clusters, Integral) or n_clusters < 1:
-        raise ValueError(f"n_clusters must be an integer >= 1, got {n_clusters!r}.")
-    for name, value in (
-        ("core_scatter", core_scatter),
-        ("background", background),
-        ("psf_hew", psf_hew),
-    ):
-        if not (np.isfinite(value) and value >= 0):
-            raise ValueError(f"{name} must be a finite number >= 0, got {value!r}.")
-    if dither and not pixelize:
-        raise ValueError(
-            "dither=True moves photons about in their pixels, but pixelize=False "
-            "leaves no pixels. Give pixelize=True, or dither=False."
-        )
 
 
 def _survey(indices, entropy, physics):
@@ -320,7 +326,7 @@ def _photon_table(photons, center):
     every = Photons.concatenate(photons.values())
     ra, dec = plane_to_sky(*every.offset.T, *center)
     origin = np.repeat(
-        np.array([ICM, AGN, BACKGROUND], np.int8),
+        np.array([ORIGINS[name] for name in photons], np.int8),
         [len(part) for part in photons.values()],
     )
     return {

@@ -26,7 +26,7 @@ def entropy_of(random_state):
     """The integer that all random streams start from."""
     if random_state is None:
         return np.random.SeedSequence().entropy
-    if isinstance(random_state, Integral):
+    if isinstance(random_state, Integral) and not isinstance(random_state, bool):
         if random_state < 0:
             raise ValueError(
                 f"random_state must be a non-negative integer, got {random_state}."

@@ -11,13 +11,14 @@ from torch import nn
 from ..cosmology import comoving_distance, plane_to_sky
 from ..maps import LogScaler, PhotonMapper
 from ..networks import MassNetwork
+from ..paper import HALF_WIDTH
 from ..regressors import XrayCNNRegressor
 from ..sample import ClusterSample
 from .radial import pixel_radius, radial_saliency
 from .saliency import SaliencyExplainer
 from .sources import source_attention, source_maps, source_masks
 
-N_PIXELS, HALF_WIDTH, REDSHIFT = 16, 2.3, 0.2
+N_PIXELS, REDSHIFT = 16, 0.2
 N_PLANTED = 12
 RING = (0.5, 1.0)
 R500C = 1.5

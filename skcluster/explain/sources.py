@@ -3,11 +3,11 @@
 import numpy as np
 from sklearn.utils import Bunch
 
+from ..paper import ORIGINS
 from ..sample import require
 from .over_clusters import log10_or_nan, log_summary, ratio, seed_of, summary
 from .radial import checked_saliency
 
-ORIGINS = {"icm": 0, "agn": 1, "background": 2}
 CLUSTERS_PER_BLOCK = 256
 
 

@@ -81,7 +81,7 @@ class Either(Kind):
 
 @dataclass(frozen=True)
 class Exactly(Kind):
-    """One constant, such as None."""
+    """One constant, such as None or 0."""
 
     constant: object
 
@@ -90,7 +90,10 @@ class Exactly(Kind):
         return repr(self.constant)
 
     def read(self, value):
-        return value if value is self.constant else REFUSED
+        if self.constant is None:
+            return None if value is None else REFUSED
+        is_equal = Number().read(value) == self.constant
+        return self.constant if is_equal else REFUSED
 
 
 NONE = Exactly(None)

@@ -7,6 +7,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils import check_random_state
 
+from ..paper import HALF_WIDTH, VELOCITY_MAX
 from ..parameters import (
     Choice,
     Integer,
@@ -122,8 +123,8 @@ class PhaseSpaceKDE(SampleTransformer):
         *,
         n_bins=64,
         bandwidth=0.15,
-        half_width=2.3,
-        velocity_max=3785.0,
+        half_width=HALF_WIDTH,
+        velocity_max=VELOCITY_MAX,
         log_stellar_mass_min=None,
         sampling_fraction=1.0,
         random_state=None,

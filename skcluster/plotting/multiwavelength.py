@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..paper import VELOCITY_MAX
 from ..sample import half_width_of, require
 from .explained import bands_of
 from .sky import (
@@ -18,8 +19,6 @@ from .sky import (
 from .style import OKABE_ITO, PAGE_WIDTH, given_axes
 
 N_VELOCITY_BINS = 24
-VELOCITY_MAX = 3785.0
-"""Range of velocities shown where there is no cube, the paper's cut [km/s]."""
 
 
 class MultiwavelengthDisplay:
