@@ -350,3 +350,38 @@ def test_senseless_parameters_are_refused_by_name(parameters, text):
 def test_a_sample_without_galaxies_is_told_how_to_get_them():
     with pytest.raises(ValueError, match=r"PhaseSpaceKDE needs sample\.galaxies"):
         PhaseSpaceKDE().transform(ClusterSample([0.1]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_kernel_is_what_its_formulas_say(seed):
+    rng = np.random.default_rng(seed)
+    mixing, galaxies = rng.normal(size=(3, 3)), rng.uniform(0, 7, (3, 40))
+    covariance = mixing @ mixing.T
+    kernel = density.Kernel.about(galaxies, covariance, 8)
+    cells = np.indices((8, 8, 8)).reshape(3, -1)
+    offset = (cells[:, :, None] - galaxies[:, None]).reshape(3, -1)
+    squared = np.einsum("ik,ij,jk->k", offset, np.linalg.inv(covariance), offset)
+    assert kernel.closest == pytest.approx(squared.min())
+    at_reach = np.exp(-0.5 * (kernel.reach**2 - squared.min()))
+    assert 40 * at_reach == pytest.approx(density.TOLERANCE)
+    in_widths = offset / np.sqrt(np.diag(covariance))[:, None]
+    assert ((in_widths**2).sum(axis=0) <= kernel.stretch * squared * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_table_of_a_tile_goes_beyond_the_largest_exponent(seed):
+    rng = np.random.default_rng(seed)
+    mixing, galaxies = rng.normal(size=(3, 3)), rng.uniform(0, 7, (3, 40))
+    covariance, shape = mixing @ mixing.T, (4, 2, 8)
+    kernel = density.Kernel.about(galaxies, covariance, 8)
+    w, tile = kernel.whitening, density._cells(shape)
+    total, exponents = [], []
+    for h in galaxies.T - 3.5:  # the tile is in the middle of the cube
+        squared = ((w @ (tile.reshape(3, -1) - h[:, None])) ** 2).sum(axis=0)
+        counts = (squared <= kernel.reach**2).reshape(shape).any(axis=2)
+        sky = np.einsum("iyx,i->yx", tile[:2, :, :, 0], (w.T @ w @ h)[:2])
+        sky += 0.5 * (kernel.closest - ((w @ h)[:2] ** 2).sum())
+        exponents += [*sky[counts]]
+        total += [squared.min()]
+    assert min(total) >= kernel.closest * (1 - 1e-9)
+    assert max(np.abs(exponents)) <= kernel.largest_exponent(shape)

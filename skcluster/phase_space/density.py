@@ -1,18 +1,22 @@
-"""Sum of Gaussian kernels on the cells of a cube, tile by tile.
+r"""Sum of Gaussian kernels on the cells of a cube, tile by tile.
 
-Let W whiten the kernel, a lower triangular matrix, so that a galaxy at h adds
-exp(-|W (u - h)|² / 2) to the cell at u, both from the centre of a tile. With s for the sky
-(y, x), t = W_vs u_s and η = (W h)_v, the exponent is that of
+A galaxy at h adds :math:`\exp(-|W (u - h)|^2 / 2)` to the cell at u, with both counted from
+the center of a tile and W the lower triangular matrix of `Kernel`. With s for the two axes
+on the sky (y, x), v for the velocity, :math:`t = W_{vs} u_s` and
+:math:`\eta = (W h)_v`, the exponent is the sum of three parts:
 
-    envelope (u)           -|W_s u_s|² / 2 - t² / 2 - W_vv u_v t
-    sky (u_s, galaxy)      u_s · (Wᵀ W h)_s - |(W h)_s|² / 2
-    depth (u_v, galaxy)    -(W_vv u_v - η)² / 2
+.. math::
 
-The envelope is the same for all galaxies and tiles, and sky a product of geometric series
-along y and x. So the sum over galaxies is one matrix product, of a table (y, x | galaxy)
-with a table (galaxy | v), whatever the correlations. Where a kernel is so thin that the
-tables stay in the range of float32 on very small tiles only, exponents are added before the
-exponential is taken.
+    \mathrm{envelope}(u) &= -\tfrac{1}{2} |W_s u_s|^2 - \tfrac{1}{2} t^2 - W_{vv} u_v t \\
+    \mathrm{sky}(u_s, h) &= u_s \cdot (W^T W h)_s - \tfrac{1}{2} |(W h)_s|^2 \\
+    \mathrm{depth}(u_v, h) &= -\tfrac{1}{2} (W_{vv} u_v - \eta)^2
+
+The constant :math:`d^2 / 2` of `Kernel` is added to sky. The envelope is the same for all
+galaxies and tiles, and the exponential of sky is a product of geometric series along y and
+x. So the sum over galaxies is one matrix product, of a table (y, x | galaxy) with a table
+(galaxy | v), however the axes are correlated. A kernel may be so thin that these tables
+stay in the range of float32 only for very small tiles; then the exponents are added before
+the exponential is taken.
 """
 
 from dataclasses import dataclass
@@ -20,43 +24,76 @@ from dataclasses import dataclass
 import numpy as np
 
 TOLERANCE = 3e-7
-"""Galaxies may be left out of a cell where they add less than this part of the maximum."""
+"""Part of the cube's maximum that all galaxies left out of a cell may add to it."""
 
 TILE_BINS = 16
 """Cells of the largest tile along y and x: the fastest for 30 to 500 galaxies."""
 
 SMALL_TILE_BINS = 4
-"""Cells a side of a tile whose exponentials are taken one by one."""
+"""Cells per side of a tile whose exponents are added before the exponential is taken."""
 
 TILE_CELLS_MIN = 128
-"""Cells of a tile from which on matrix products are the faster way."""
+"""Cells of the smallest tile for which matrix products are faster."""
 
 EXPONENT_MAX = 86.0
-"""No table is further from 1 than its exponential where it counts: float32 ends at 87."""
+"""Largest exponent, of either sign, in a table: float32 ends at 87."""
 
 LARGEST = 500.0
-"""Exponent of the ratio of two neighbours in a table of float64."""
+"""Largest exponent of the ratio between neighbors in a table of float64."""
 
 CLOSE = 40.0
-"""Squared distance, in units of the kernel, up to which any close cell will do for the
-closest one: the sum is then too high by exp(20), which float32 can hold."""
+"""Squared distance, in units of the kernel, up to which the nearest cell in pixels is taken
+for the one that is closest in units of the kernel. The sum is then too high by at most
+exp(20), which float32 can hold."""
 
 PAIRS_PER_BLOCK = 100_000
-"""Pairs of a tile and a galaxy that are looked at together."""
+"""Pairs of a tile and a galaxy that are compared at a time."""
 
 PAIRS_PER_TABLE = 1_000
-"""Pairs whose factors are held at a time: so many stay in the processor's cache."""
+"""Pairs whose factors are in memory at a time, few enough for the processor's cache."""
 
+# The other four corners lie opposite to these, where every product below is the same.
 CORNERS = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]])
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A Gaussian, and how far from a galaxy it has to be summed.
+    r"""Gaussian kernel of one cluster, and the distance beyond which it may be ignored.
 
-    An offset x has the length |W x| in units of the kernel, where W, the inverse of the
-    covariance's Cholesky factor, is lower triangular. Unlike xᵀ P x this does not cancel
-    where the axes are strongly correlated.
+    A galaxy at g adds to the cell at u
+
+    .. math::
+
+        k(u, g) = \exp\left[ -\tfrac{1}{2} \left( |W (u - g)|^2 - d^2 \right) \right],
+        \qquad W = L^{-1}, \quad H = L L^T
+
+    with H the covariance of the kernel and d the smallest distance :math:`|W (u - g)|` of
+    any cell from any galaxy. So the largest term is 1, and a narrow kernel does not
+    underflow in every cell. W is lower triangular, and :math:`|W x|^2` keeps its digits
+    where the axes are strongly correlated, which :math:`x^T H^{-1} x` does not.
+
+    Beyond the distance
+
+    .. math::
+
+        r = \sqrt{d^2 + 2 \ln (n / \epsilon)}
+
+    a galaxy adds less than :math:`\epsilon / n`, so all n galaxies together less than
+    :math:`\epsilon` (`TOLERANCE`).
+
+    Parameters
+    ----------
+    whitening : ndarray of shape (3, 3)
+        W, for offsets in (y, x, v) [cells].
+    width : ndarray of shape (3,)
+        Standard deviation :math:`\sigma` along each axis [cells].
+    stretch : float
+        :math:`\lambda`, at least the largest eigenvalue of the correlation matrix, so that
+        :math:`\sum_i (x_i / \sigma_i)^2 \le \lambda |W x|^2`.
+    closest : float
+        :math:`d^2`
+    reach : float
+        r
     """
 
     whitening: np.ndarray
@@ -67,32 +104,55 @@ class Kernel:
 
     @classmethod
     def about(cls, galaxies, covariance, n_bins):
-        """The kernel of a covariance for galaxies (3, n) in a cube."""
+        """Return the kernel of this covariance H for galaxies (3, n) in a cube."""
         whitening = np.linalg.inv(np.linalg.cholesky(covariance))
         width = np.sqrt(np.diag(covariance))
-        # No eigenvalue of the correlation matrix is larger (Gershgorin).
-        stretch = (np.abs(covariance) / width / width[:, None]).sum(axis=0).max()
-        # All is relative to the cell closest to a galaxy, lest a narrow kernel underflow
-        # everywhere. Beyond `reach` a galaxy adds less than TOLERANCE / n of the maximum.
+        correlation = np.abs(covariance) / width / width[:, None]
+        stretch = correlation.sum(axis=0).max()  # Gershgorin's bound
         closest = _closest(galaxies, whitening, n_bins)
         reach = np.sqrt(closest + 2 * np.log(galaxies.shape[1] / TOLERANCE))
         return cls(whitening, width, stretch, closest, reach)
 
     def largest_exponent(self, shape):
-        """Of the tables of a tile, where they count."""
+        r"""Return the largest exponent, of either sign, in the tables of a tile.
+
+        With u the corners of the tile, r the reach, and
+
+        .. math::
+
+            \tau = \max |W_{vs} u_s|, \qquad \delta = \tau \max |W_{vv} u_v|, \qquad
+            S = \tfrac{1}{2} \left[ \max |W_s u_s|^2 + \tau^2 + (r + \tau)^2 \right]
+                + \delta
+
+        it is
+
+        .. math::
+
+            \max \left[ S, \; \tfrac{1}{2} (S + r^2) + \delta \right]
+
+        because envelope + sky + depth, the exponent of k, is at most 0, and at least
+        :math:`-r^2 / 2` where a galaxy is within reach. There, depth is from
+        :math:`-(r + \tau)^2 / 2` to 0 and envelope at most :math:`\delta`, so sky is from
+        :math:`-r^2 / 2 - \delta` to S. Its two factors, along y and x, are each at most
+        :math:`e^{S / 2}`, and so at least :math:`e^{-r^2 / 2 - \delta - S / 2}`.
+
+        Parameters
+        ----------
+        shape : sequence of 3 int
+            Cells of the tile along y, x and v.
+        """
         corners = (CORNERS * (np.array(shape) - 1) / 2).T
         whitened = self.whitening @ corners
         depth = self.whitening[2, 2] * corners[2]
-        tilt = np.abs(whitened[2] - depth).max()
-        slant = tilt * np.abs(depth).max()
-        # With envelope and depth at their smallest, sky is at its largest; its factors
-        # are the root of that at most, and at least sky, where it counts, over that.
-        sky = 0.5 * (_squared(whitened[:2]).max() + tilt**2 + (self.reach + tilt) ** 2)
-        return max(sky + slant, 0.5 * (sky + slant + self.reach**2) + slant)
+        tau = np.abs(whitened[2] - depth).max()
+        delta = tau * np.abs(depth).max()
+        on_sky = _squared(whitened[:2]).max()
+        largest = 0.5 * (on_sky + tau**2 + (self.reach + tau) ** 2) + delta
+        return max(largest, 0.5 * (largest + self.reach**2) + delta)
 
 
 def fill_cube(cube, galaxies, covariance):
-    """Write the density of galaxies (3, n), in units of cells, into a cube."""
+    """Write the density of galaxies at (3, n) [cells] into a cube that adds up to 1."""
     kernel = Kernel.about(galaxies, covariance, len(cube))
     shape = _tile_shape(kernel, len(cube))
     if np.prod(shape) >= TILE_CELLS_MIN:
@@ -103,15 +163,15 @@ def fill_cube(cube, galaxies, covariance):
 
 
 def _sum_by_products(cube, galaxies, kernel, shape):
-    """Fill a cube of zeros by one matrix product a tile, in float32."""
+    """Fill a cube of zeros by one matrix product per tile, in float32."""
     side_y, side_x, side_v = shape
     n_y, n_x, n_v = (-(-len(cube) // side) for side in shape)
-    whole = cube
+    padded = cube
     if any(len(cube) % side for side in shape):  # the last tiles reach beyond the cube
-        whole = np.zeros((n_y * side_y, n_x * side_x, n_v * side_v), np.float32)
-    columns = whole.reshape(n_y, side_y, n_x, side_x * n_v * side_v).swapaxes(1, 2)
+        padded = np.zeros((n_y * side_y, n_x * side_x, n_v * side_v), np.float32)
+    columns = padded.reshape(n_y, side_y, n_x, side_x * n_v * side_v).swapaxes(1, 2)
     envelope = np.tile(_envelope(kernel, shape), n_v).reshape(side_y, -1)
-    # Tiles behind each other along v, side by side as their cells in the cube.
+    # One column of tiles along v, with its cells in the order of the cube.
     product = np.zeros((side_y * side_x, n_v * side_v), np.float32)
     rows = product.reshape(envelope.shape)
     for filled, bounds, offset in _tiles(galaxies, kernel, shape, len(cube)):
@@ -124,12 +184,12 @@ def _sum_by_products(cube, galaxies, kernel, shape):
             if i + 1 == len(places) or places[i + 1][0] != column:
                 np.multiply(rows, envelope, out=columns[divmod(column, n_x)])
                 product.fill(0)
-    if whole is not cube:
-        cube[:] = whole[tuple(map(slice, cube.shape))]
+    if padded is not cube:
+        cube[:] = padded[tuple(map(slice, cube.shape))]
 
 
 def _envelope(kernel, shape):
-    """What the galaxies of all tiles share, of shape (y, x, v)."""
+    """Exponential of the envelope, the same for all tiles and galaxies: (y, x, v)."""
     sky = _cells([*shape[:2], 1]).reshape(3, -1)
     whitened = kernel.whitening @ sky
     tilt = kernel.whitening[2, 2] * whitened[2]
@@ -138,12 +198,12 @@ def _envelope(kernel, shape):
 
 
 def _tables(offset, kernel, shape):
-    """Tables (y, x | galaxy) and (galaxy | v) of a tile's galaxies."""
+    """Exponentials of sky (y, x | galaxy) and depth (galaxy | v) for a tile's galaxies."""
     half = (np.array(shape) - 1) / 2
     slopes = (kernel.whitening.T @ offset)[:2]
     at_edge = half[:2, None] * slopes
     span = np.abs(at_edge)
-    # Only a galaxy beyond reach can have more than the largest exponent.
+    # Only for a galaxy beyond reach can this exceed the largest exponent.
     height = 0.5 * (kernel.closest - _squared(offset[:2])) + span.sum(axis=0)
     first = np.exp(0.5 * np.minimum(height, EXPONENT_MAX) - span - at_edge)
     y, x = map(_powers, first, np.exp(np.minimum(slopes, LARGEST)), shape)
@@ -156,7 +216,7 @@ def _tables(offset, kernel, shape):
 
 
 def _powers(first, ratio, size):
-    """Table of a geometric series a column, of shape (size, n)."""
+    """Geometric series down each of n columns, of shape (size, n)."""
     table = np.empty((size, len(first)))
     table[0], done = first, 1
     while done < size:
@@ -169,7 +229,7 @@ def _powers(first, ratio, size):
 
 
 def _sum_one_by_one(cube, galaxies, kernel):
-    """Fill a cube by small tiles, many together."""
+    """Fill a cube by small tiles, with one exponential per cell and galaxy."""
     side = min(SMALL_TILE_BINS, len(cube))
     shape, n_tiles = 3 * [side], -(-len(cube) // side)
     cells = kernel.whitening @ _cells(shape).reshape(3, -1)
@@ -179,22 +239,22 @@ def _sum_one_by_one(cube, galaxies, kernel):
             (cell - from_galaxy[:, None]) ** 2
             for cell, from_galaxy in zip(cells, offset, strict=True)
         )
-        # Only cells of a tile beyond the cube can be closer to a galaxy than the closest.
+        # A tile may extend beyond the cube, where a cell can be nearer than `closest`.
         exponent = np.minimum(0.5 * (kernel.closest - squared), CLOSE / 2)
         tiles[filled] = np.add.reduceat(np.exp(exponent), bounds[:-1])
-    whole = tiles.reshape(3 * [n_tiles] + shape).transpose(0, 3, 1, 4, 2, 5)
-    whole = whole.reshape(3 * [n_tiles * side])
-    cube[:] = whole[tuple(map(slice, cube.shape))]
+    padded = tiles.reshape(3 * [n_tiles] + shape).transpose(0, 3, 1, 4, 2, 5)
+    padded = padded.reshape(3 * [n_tiles * side])
+    cube[:] = padded[tuple(map(slice, cube.shape))]
 
 
 def _closest(galaxies, whitening, n_bins):
-    """Squared distance of a cell from the galaxy that it is closest to."""
+    """Smallest squared distance |W (u - g)|² between any cell and any galaxy."""
     nearest = np.clip(np.rint(galaxies), 0, n_bins - 1)
     found = _squared(whitening @ (nearest - galaxies)).min()
     if found <= CLOSE:
         return found
-    # In a slanted kernel the closest cell may be another one: look at all y and x, with
-    # the best v of each, row by row.
+    # With correlated axes another cell may be the closest: compare all y and x, each with
+    # its best v, row by row.
     (y, x, v), cells = galaxies, np.arange(n_bins)
     to_x = cells[:, None] - x
     for row in cells:
@@ -207,18 +267,18 @@ def _closest(galaxies, whitening, n_bins):
 
 
 def _squared(whitened):
-    """Squared length of whitened offsets (3, n)."""
+    """Squared lengths of n vectors of shape (2, n) or (3, n)."""
     return np.einsum("ij,ij->j", whitened, whitened)
 
 
 def _cells(shape):
-    """Cells of a tile about its centre, of shape (3, y, x, v)."""
+    """Positions of a tile's cells about its center, of shape (3, y, x, v)."""
     axes = [np.arange(size) - (size - 1) / 2 for size in shape]
     return np.array(np.meshgrid(*axes, indexing="ij"))
 
 
 def _tile_shape(kernel, n_bins):
-    """Cells of the largest tile whose tables stay in the range of float32."""
+    """Shape of the largest tile whose tables stay in the range of float32."""
     shape = [min(TILE_BINS, n_bins), min(TILE_BINS, n_bins), n_bins]
     across = np.linalg.norm(kernel.whitening, axis=0)
     while kernel.largest_exponent(shape) > EXPONENT_MAX and max(shape) > 1:
@@ -228,16 +288,16 @@ def _tile_shape(kernel, n_bins):
 
 
 def _tiles(galaxies, kernel, shape, n_bins):
-    """Tiles that have galaxies within reach, many at a time.
+    """Yield tiles and the galaxies within reach of each, many tiles at a time.
 
     Yields
     ------
     filled : ndarray of int of shape (n_tiles,)
         Numbers of the tiles.
     bounds : list of int of length n_tiles + 1
-        Where the galaxies of each begin and end.
+        Where the galaxies of each tile begin and end in `offset`.
     offset : ndarray of shape (3, n)
-        From the tile's centre to the galaxy, whitened, tile by tile.
+        W times the galaxy's position about the center of its tile, tile by tile.
     """
     n = galaxies.shape[1]
     counts = [-(-n_bins // size) for size in shape]
@@ -265,8 +325,8 @@ def _tiles(galaxies, kernel, shape, n_bins):
 def _gaps(galaxies, kernel, middle, shape):
     """Squared gaps between tiles and galaxies along y, x and v, in widths of the kernel.
 
-    With λ the largest eigenvalue of the kernel's correlation matrix, the squared distance
-    of a galaxy from a tile, in units of the kernel, is at least their sum over λ.
+    The squared distance |W x|² between a galaxy and any cell of a tile is at least the sum
+    of the three gaps divided by the kernel's `stretch`.
     """
     axis = np.repeat([0, 1, 2], [len(centers) for centers in middle])
     gaps = np.abs(galaxies[axis] - np.concatenate(middle)[:, None])
@@ -277,7 +337,7 @@ def _gaps(galaxies, kernel, middle, shape):
 
 
 def _parts(filled, bounds, offset, n_v):
-    """Whole columns of tiles with about PAIRS_PER_TABLE galaxies together."""
+    """Split into complete columns of tiles, with about PAIRS_PER_TABLE galaxies in each."""
     ends = np.flatnonzero(np.diff(filled // n_v, append=-1)) + 1
     start = 0
     while start < len(filled):
