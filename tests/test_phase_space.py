@@ -385,3 +385,24 @@ def test_no_table_of_a_tile_goes_beyond_the_largest_exponent(seed):
         total += [squared.min()]
     assert min(total) >= kernel.closest * (1 - 1e-9)
     assert max(np.abs(exponents)) <= kernel.largest_exponent(shape)
+
+
+@pytest.mark.parametrize("n_galaxies", [5, 30, 112, 500])
+def test_no_table_sum_or_cube_holds_a_subnormal_number(monkeypatch, n_galaxies):
+    smallest, seen = np.finfo(np.float32).tiny, []
+
+    def watched_tables(*args):
+        *tables, bounds = tables_of(*args)
+        seen.extend(table.copy() for table in tables)
+        return *tables, bounds
+
+    tables_of = density._tables
+    monkeypatch.setattr(density, "_tables", watched_tables)
+    rng = np.random.default_rng(n_galaxies)
+    covariance = [[1, 0.5, 0.2], [0.5, 1, 0.3], [0.2, 0.3, 1]]
+    x, y, v = rng.multivariate_normal(np.zeros(3), covariance, n_galaxies).T
+    galaxies = Ragged.from_tables([{"x": 0.7 * x, "y": 0.7 * y, "v": 900 * v}])
+    seen.append(PhaseSpaceKDE(n_bins=64).cubes_of(galaxies))
+    assert len(seen) > 2
+    for table in seen:
+        assert not ((table != 0) & (np.abs(table) < smallest)).any()

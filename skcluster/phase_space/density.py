@@ -17,6 +17,11 @@ x. So the sum over galaxies is one matrix product, of a table (y, x | galaxy) wi
 (galaxy | v), however the axes are correlated. A kernel may be so thin that these tables
 stay in the range of float32 only for very small tiles; then the exponents are added before
 the exponential is taken.
+
+No number on the way is subnormal, because arithmetic with subnormal floats is up to a
+hundred times slower on some processors. Table entries that are too small to count become
+zero or the smallest normal number, each sum begins with a term that keeps it normal, and
+cells in which the sum is negligible are set to zero.
 """
 
 from dataclasses import dataclass
@@ -37,6 +42,16 @@ TILE_CELLS_MIN = 128
 
 EXPONENT_MAX = 86.0
 """Largest exponent, of either sign, in a table: float32 ends at 87."""
+
+LEAST = np.float32(1.2e-38)
+"""Smallest entry of a table, a normal number; whatever is smaller does not count."""
+
+FLOOR = np.float32(3.5e-19)
+"""Both table entries of the term that each sum begins with: their product is normal."""
+
+NEGLIGIBLE, EMPTY = 1e-20, 1e38
+"""Part of the density in the closest cell below which a cell is left empty, and what no
+sum over galaxies exceeds."""
 
 LARGEST = 500.0
 """Largest exponent of the ratio between neighbors in a table of float64."""
@@ -171,17 +186,19 @@ def _sum_by_products(cube, galaxies, kernel, shape):
         padded = np.zeros((n_y * side_y, n_x * side_x, n_v * side_v), np.float32)
     columns = padded.reshape(n_y, side_y, n_x, side_x * n_v * side_v).swapaxes(1, 2)
     envelope = np.tile(_envelope(kernel, shape), n_v).reshape(side_y, -1)
+    least = np.minimum(NEGLIGIBLE / envelope, EMPTY).astype(np.float32)
     # One column of tiles along v, with its cells in the order of the cube.
     product = np.zeros((side_y * side_x, n_v * side_v), np.float32)
     rows = product.reshape(envelope.shape)
     for filled, bounds, offset in _tiles(galaxies, kernel, shape, len(cube)):
-        sky, depth = _tables(offset, kernel, shape)
+        sky, depth, bounds = _tables(offset, bounds, kernel, shape)
         places = [divmod(tile, n_v) for tile in filled.tolist()]
         for i, (column, place) in enumerate(places):
             start, stop, first = bounds[i], bounds[i + 1], place * side_v
             out = product[:, first : first + side_v]
             np.matmul(sky[:, start:stop], depth[start:stop], out=out)
             if i + 1 == len(places) or places[i + 1][0] != column:
+                rows *= rows > least
                 np.multiply(rows, envelope, out=columns[divmod(column, n_x)])
                 product.fill(0)
     if padded is not cube:
@@ -197,22 +214,46 @@ def _envelope(kernel, shape):
     return _powers(first, np.exp(-tilt), shape[2]).T.astype(np.float32).reshape(shape)
 
 
-def _tables(offset, kernel, shape):
-    """Exponentials of sky (y, x | galaxy) and depth (galaxy | v) for a tile's galaxies."""
-    half = (np.array(shape) - 1) / 2
+def _tables(offset, bounds, kernel, shape):
+    """Exponentials of sky and depth for some tiles' galaxies, and where each tile begins."""
+    bounds = np.array(bounds) + np.arange(len(bounds))
+    is_galaxy = np.ones(bounds[-1], bool)
+    is_galaxy[bounds[:-1]] = False
+    with_floor = np.zeros((3, len(is_galaxy)))
+    with_floor[:, is_galaxy] = offset
+    sky, depth = _sky(with_floor, kernel, shape), _depth(with_floor, kernel, shape)
+    sky[:, bounds[:-1]], depth[bounds[:-1]] = FLOOR, FLOOR
+    return sky, depth, bounds.tolist()
+
+
+def _sky(offset, kernel, shape):
+    """Exponential of sky (y, x | galaxy): geometric series along y times those along x."""
+    half = (np.array(shape[:2]) - 1) / 2
     slopes = (kernel.whitening.T @ offset)[:2]
-    at_edge = half[:2, None] * slopes
+    at_edge = half[:, None] * slopes
     span = np.abs(at_edge)
     # Only for a galaxy beyond reach can this exceed the largest exponent.
     height = 0.5 * (kernel.closest - _squared(offset[:2])) + span.sum(axis=0)
-    first = np.exp(0.5 * np.minimum(height, EXPONENT_MAX) - span - at_edge)
+    height = np.minimum(height, EXPONENT_MAX)
+    first = np.exp(0.5 * height - span - at_edge)
     y, x = map(_powers, first, np.exp(np.minimum(slopes, LARGEST)), shape)
-    sky = y.astype(np.float32)[:, None] * x.astype(np.float32)
-    v = kernel.whitening[2, 2] * (np.arange(shape[2]) - half[2])
+    y, x = y.astype(np.float32), x.astype(np.float32)
+    y *= y >= LEAST
+    x *= x >= LEAST
+    # So that no product is less: x is at least LEAST over what it is multiplied with.
+    sky = np.maximum(x, (LEAST / np.maximum(y, LEAST) * (y < 1))[:, None])
+    sky *= y[:, None]
+    return sky.reshape(-1, offset.shape[1])
+
+
+def _depth(offset, kernel, shape):
+    """Exponential of depth (galaxy | v)."""
+    v = kernel.whitening[2, 2] * (np.arange(shape[2]) - (shape[2] - 1) / 2)
     depth = (v - offset[2][:, None]).astype(np.float32)
     depth *= depth
     depth *= np.float32(-0.5)
-    return sky.reshape(-1, len(depth)), np.exp(depth, out=depth)
+    np.putmask(depth, depth < -EXPONENT_MAX, -np.inf)
+    return np.exp(depth, out=depth)
 
 
 def _powers(first, ratio, size):
@@ -241,7 +282,8 @@ def _sum_one_by_one(cube, galaxies, kernel):
         )
         # A tile may extend beyond the cube, where a cell can be nearer than `closest`.
         exponent = np.minimum(0.5 * (kernel.closest - squared), CLOSE / 2)
-        tiles[filled] = np.add.reduceat(np.exp(exponent), bounds[:-1])
+        total = np.add.reduceat(np.exp(exponent), bounds[:-1])
+        tiles[filled] = np.where(total > NEGLIGIBLE, total, 0)
     padded = tiles.reshape(3 * [n_tiles] + shape).transpose(0, 3, 1, 4, 2, 5)
     padded = padded.reshape(3 * [n_tiles * side])
     cube[:] = padded[tuple(map(slice, cube.shape))]
