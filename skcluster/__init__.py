@@ -51,9 +51,13 @@ _NAMES_OF_MODULE = {
         "infer_slope",
     ),
     "regressors": ("XrayCNNRegressor", "JointCNNRegressor"),
-    "domain": ("MapOutlierDetector", "misspecification_score"),
-    "posterior": ("predict_posterior", "reweight_prior"),
-    "calibration": ("CalibratedMassRegressor", "cross_val_posterior"),
+    "outliers": ("MapOutlierDetector", "misspecification_score"),
+    "posterior": (
+        "predict_posterior",
+        "reweight_prior",
+        "CalibratedMassRegressor",
+        "cross_val_posterior",
+    ),
     "rotation": ("rotate", "RotationAugmentedRegressor"),
     "explain": (
         "SaliencyExplainer",

@@ -13,7 +13,6 @@ from .cosmology import (
     get_cosmology,
     sky_to_plane,
 )
-from .domain import range_of, warn_outside
 from .paper import HALF_WIDTH, WIDE_BAND
 from .parameters import (
     EnergyBands,
@@ -25,6 +24,7 @@ from .parameters import (
 )
 from .sample import MapGeometry, SparseMaps, require
 from .sample.transformer import SampleTransformer
+from .training_ranges import range_of, warn_outside
 
 EMPTY_CURE = (
     "Drop them with sample[sample.maps.total() > 0], widen the aperture, or check the "
@@ -168,7 +168,7 @@ class RedshiftNormalizer(SampleTransformer):
         Lowest and highest ``redshift``, ``counts`` and ``relative_counts``, those over
         what is expected at the redshift, of the training clusters. A cluster far outside
         in the first or the last is transformed with a warning (see
-        `domain.warn_outside`).
+        `training_ranges.warn_outside`).
 
     Examples
     --------

@@ -15,6 +15,7 @@ from sklearn.model_selection import (
     LeaveOneGroupOut,
     check_cv,
 )
+from sklearn.utils import indexable
 
 from .paper import BOX_SIZE
 from .sample import ClusterSample
@@ -194,6 +195,7 @@ def spatial_folds(cv, X, y, groups=None):
     >>> [test.tolist() for _, test in spatial_folds(3, X, np.zeros(10), night)]
     [[0, 1, 2, 3], [7, 8, 9], [4, 5, 6]]
     """
+    indexable(X, y)  # an error if they are of different lengths
     given = None if groups is None else _checked_groups(groups, len(y))
     is_position = given is not None and given.ndim == 2
     position = given if is_position else _position_of(X)

@@ -92,6 +92,10 @@ class TestCells:
             assert stats.kstest(row, stats.norm(mean, std).cdf).pvalue > 0.01
         assert abs(np.corrcoef(drawn)[0, 1]) < 0.05
 
+    def test_it_says_how_many_cells_it_has(self):
+        coarse = MassPosterior(np.linspace(13, 15, 41)[None], np.ones((1, 40)))
+        assert repr(coarse) == "<MassPosterior of 1 clusters, 40 cells of mass each>"
+
     def test_no_cluster_is_no_error(self):
         posterior = MassPosterior.from_gaussians(np.zeros((0, 3)), np.zeros((0, 3)))
         assert len(posterior) == 0

@@ -4,9 +4,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..domain import range_of, warn_outside
 from ..parameters import Integer, Number, Quantity, Text, check_parameters
 from ..posterior import PosteriorMixin, log_prior, mass_density
+from ..training_ranges import range_of, warn_outside
 from .power_laws import correlation_of, fit_power_laws, invert_power_laws
 from .redshift_bins import (
     BINS,
@@ -208,8 +208,9 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         parameters = self._checked_parameters()
         X = validate_data(self, X, dtype=np.float64, reset=False)
         s, redshift = self._split(X)
-        trained = {"redshift": self.redshift_edges_[[0, -1]]}
-        warn_outside({"redshift": redshift}, trained, by="EvrardProxyRegressor")
+        ranges = {**self.training_ranges_, "redshift": self.redshift_edges_[[0, -1]]}
+        values = {"redshift": redshift, **_by_name(s)}
+        warn_outside(values, ranges, by="EvrardProxyRegressor")
         b = bin_numbers(redshift, self.redshift_edges_)
         weight, variance = invert_power_laws(self.slope_, self.covariance_)
         information = np.sum(weight[b] * (s - self.intercept_[b]), axis=1)
@@ -221,7 +222,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         ranges = {"log_mass": range_of(y)}
         if self.redshift_column is not None:
             ranges["redshift"] = range_of(redshift)
-        return ranges | {f"ln S, {i}": range_of(each) for i, each in enumerate(s.T)}
+        return ranges | {name: range_of(each) for name, each in _by_name(s).items()}
 
     def _components(self, X):
         return self.predict(X, return_std=True)
@@ -256,6 +257,10 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 f"redshift_column={column} is out of range: X has {n_columns} columns."
             )
         return np.delete(X, column, axis=1), X[:, column]
+
+
+def _by_name(s):
+    return {f"ln S, {i}": each for i, each in enumerate(s.T)}
 
 
 def _check_masses(log_mass, n_needed):

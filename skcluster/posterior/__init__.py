@@ -1,12 +1,15 @@
-"""p(M), not M: posteriors of masses, their priors, and how to exchange these."""
+"""Posteriors of masses: how they are predicted, calibrated, and given another prior."""
 
+from .calibration import CalibratedMassRegressor, cross_val_posterior
 from .mass_posterior import MassPosterior, reweight_prior
 from .predictors import PosteriorMixin, predict_posterior
 from .priors import log_prior, mass_density
 
 __all__ = [
+    "CalibratedMassRegressor",
     "MassPosterior",
     "PosteriorMixin",
+    "cross_val_posterior",
     "log_prior",
     "mass_density",
     "predict_posterior",

@@ -100,7 +100,8 @@ class MassPosterior:
         )
 
     def __repr__(self):
-        return f"<MassPosterior of {len(self)} clusters, {N_CELLS} cells of mass each>"
+        n_cells = self.probability.shape[1]
+        return f"<MassPosterior of {len(self)} clusters, {n_cells} cells of mass each>"
 
     @property
     def middle(self):

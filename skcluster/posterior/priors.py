@@ -3,7 +3,8 @@
 from numbers import Real
 
 import numpy as np
-from scipy.special import ndtr
+
+from .smoothing import scott_bandwidth, smoothed_counts
 
 LN_10 = np.log(10)
 N_TABLE = 256
@@ -42,13 +43,10 @@ def mass_density(log_mass):
             f"All {len(log_mass)} masses are equal (log10 M = {low:.4g}): they have no "
             "density. Give clusters of different masses."
         )
-    width = log_mass.std() * len(log_mass) ** -0.2
+    width = log_mass.std() * scott_bandwidth(len(log_mass))
     edges = np.linspace(low, high, N_TABLE + 1)
-    share = np.zeros(N_TABLE)
-    for block in np.array_split(log_mass, -(-len(log_mass) // 4096)):
-        for mirrored in (block, 2 * low - block, 2 * high - block):
-            below = ndtr((edges[:, None] - mirrored) / width).sum(axis=1)
-            share += np.diff(below)
+    reflected = (log_mass, 2 * low - log_mass, 2 * high - log_mass)
+    share = sum(smoothed_counts(values, width, edges) for values in reflected)
     density = share / share.sum() / (edges[1] - edges[0])
     return np.array([(edges[1:] + edges[:-1]) / 2, density])
 

@@ -10,10 +10,11 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..domain import MapOutlierDetector, range_of, warn_outside, warn_unlike
 from ..networks.architectures import source_of
+from ..outliers import MapOutlierDetector, warn_unlike
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..sample import ClusterSample, SparseMaps, require
+from ..training_ranges import range_of, warn_outside
 from .batches import pixel_moments
 from .checkpoint import Checkpoint, checkpoint_path, train_net
 from .checks import check_parameters, check_weights, checked_target

@@ -5,19 +5,15 @@ from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.special import ndtr
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from .estimator_parts import changes_target, inside, last_step, walk
-from .model_selection import spatial_folds
-from .posterior import (
-    MassPosterior,
-    PosteriorMixin,
-    log_prior,
-    mass_density,
-    predict_posterior,
-)
+from ..estimator_parts import changes_target, inside, last_step, walk
+from ..model_selection import spatial_folds
+from .mass_posterior import MassPosterior
+from .predictors import PosteriorMixin, predict_posterior
+from .priors import log_prior, mass_density
+from .smoothing import scott_bandwidth, smoothed_counts
 
 MIN_SCORES = 20
 N_CELLS = 512
@@ -300,14 +296,11 @@ def _cells(scores):
             f"{MIN_SCORES}. Give more clusters, more folds or fewer n_bins."
         )
     # Shrunk towards their mean by what the kernel widens them.
-    bandwidth = n**-0.2
+    bandwidth = scott_bandwidth(n)
     center, width = scores.mean(), scores.std()
     kernel = np.sqrt(bandwidth**2 / (1 + bandwidth**2)) * width
     centers = center + (scores - center) / np.sqrt(1 + bandwidth**2)
     low, high = centers.min() - 6 * kernel, centers.max() + 6 * kernel
     edges = np.linspace(low, high, N_CELLS + 1)
-    below = sum(
-        ndtr((edges[:, None] - block) / kernel).sum(axis=1)
-        for block in np.array_split(centers, -(-n // 4096))
-    )
-    return edges, np.diff(below) / np.diff(below).sum()
+    counts = smoothed_counts(centers, kernel, edges)
+    return edges, counts / counts.sum()

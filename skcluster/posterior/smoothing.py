@@ -1,0 +1,52 @@
+"""Gaussian kernel estimates of densities, as exact probabilities of narrow cells."""
+
+import numpy as np
+from scipy.special import ndtr
+
+VALUES_AT_ONCE = 4096
+
+
+def scott_bandwidth(n):
+    r"""Return Scott's bandwidth :math:`n^{-1/5}`, in standard deviations of n values.
+
+    Examples
+    --------
+    >>> scott_bandwidth(32)
+    0.5
+    """
+    return n**-0.2
+
+
+def smoothed_counts(values, width, edges):
+    r"""Share out each value over cells, by a Gaussian about it.
+
+    .. math::
+
+        n_j = \sum_i \left[ \Phi \left( \frac{e_{j+1} - x_i}{w} \right)
+            - \Phi \left( \frac{e_j - x_i}{w} \right) \right]
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        :math:`x_i`.
+    width : float
+        :math:`w`, standard deviation of the kernel.
+    edges : ndarray of shape (n_cells + 1,)
+        :math:`e_j`.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_cells,)
+        :math:`n_j`; they sum up to the number of values if the edges enclose all kernels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> smoothed_counts(np.zeros(2), 1.0, np.array([-9.0, -1.0, 1.0, 9.0])).round(3)
+    array([0.317, 1.365, 0.317])
+    """
+    below = sum(
+        ndtr((edges[:, None] - block) / width).sum(axis=1)
+        for block in np.array_split(values, -(-len(values) // VALUES_AT_ONCE))
+    )
+    return np.diff(below)

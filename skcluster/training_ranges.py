@@ -1,0 +1,78 @@
+"""Ranges of what a model was trained on, and a warning where it has to extrapolate."""
+
+import warnings
+
+import numpy as np
+
+REDSHIFT_MARGIN, SHARE_OF_RANGE = 0.02, 0.1
+FACTOR = 3.0
+"""How many times more, or fewer, counts than any training cluster has are far."""
+
+
+def range_of(values):
+    """Return the lowest and the highest of some numbers, leaving out NaN, as floats."""
+    return float(np.nanmin(values)), float(np.nanmax(values))
+
+
+def warn_outside(values, training_ranges, *, by, names=None):
+    """Warn of clusters far outside of the ranges that `by` was trained on.
+
+    Far is more than a factor of three beyond the range for counts, and for logarithms of
+    such; for redshifts it is more than 0.02 and more than a tenth of the range.
+
+    Parameters
+    ----------
+    values : dict of str to ndarray of shape (n_clusters,)
+        ``"redshift"``, natural logarithms under names that start with ``"ln "``, and
+        counts under all other names. NaN is never far.
+    training_ranges : dict of str to tuple of 2 float
+        Lowest and highest value of the training clusters. A quantity without a range is
+        not checked.
+    by : str
+        Name of the estimator, for the message.
+    names : sequence of str, default=None
+        Names of the clusters, for the message.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> trained = {"redshift": (0.1, 0.3)}
+    >>> warn_outside({"redshift": np.array([0.31])}, trained, by="RedshiftNormalizer")
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn_outside({"redshift": np.array([0.9])}, trained, by="RedshiftNormalizer")
+    >>> print(caught[0].message)
+    1 of 1 clusters lie far outside the training range of RedshiftNormalizer, redshift 0.1
+    to 0.3 (first: cluster 0, redshift 0.9): it extrapolates.
+    """
+    for quantity in values.keys() & training_ranges.keys():
+        value, (low, high) = values[quantity], training_ranges[quantity]
+        lowest, highest = _limits(quantity, low, high)
+        far = np.flatnonzero((value < lowest) | (value > highest))
+        if len(far):
+            warnings.warn(
+                f"{len(far)} of {len(value)} clusters lie far outside the training range "
+                f"of {by}, {quantity} {low:.4g} to {high:.4g} (first: "
+                f"{cluster_label(far[0], names)}, {quantity} {value[far[0]]:.4g}): it "
+                "extrapolates.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+
+def cluster_label(row, names=None):
+    """Return what a message calls a cluster: its row, and its name if it has one."""
+    return f"cluster {row}" if names is None else f"cluster {row}, {names[row]}"
+
+
+def _limits(quantity, low, high):
+    """Values beyond which a quantity is far from its training range."""
+    if quantity == "redshift":
+        margin = max(REDSHIFT_MARGIN, SHARE_OF_RANGE * (high - low))
+    elif quantity.startswith("ln "):
+        margin = np.log(FACTOR)
+    else:
+        beyond = FACTOR - 1
+        return low - abs(low) * beyond / FACTOR, high + beyond * abs(high)
+    return low - margin, high + margin
