@@ -215,7 +215,7 @@ def _envelope(kernel, shape):
 
 
 def _tables(offset, bounds, kernel, shape):
-    """Exponentials of sky and depth for some tiles' galaxies, and where each tile begins."""
+    """Exponentials of sky and depth for some tiles' galaxies, and each tile's bounds."""
     bounds = np.array(bounds) + np.arange(len(bounds))
     is_galaxy = np.ones(bounds[-1], bool)
     is_galaxy[bounds[:-1]] = False
