@@ -26,7 +26,7 @@ from skcluster import (
 )
 from skcluster.cli import explain as command
 from skcluster.cli import main
-from skcluster.explain.methods import METHODS
+from skcluster.explain.attribution import METHODS
 
 BANDS = ((0.5, 1.2), (1.2, 7.0))
 TINY = ["--pixels=16", "--epochs=1", "--device=cpu"]

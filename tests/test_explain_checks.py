@@ -29,8 +29,8 @@ from skcluster.explain import (
     randomized_weights,
     saliency_similarity,
 )
-from skcluster.explain.over_clusters import percentiles, seed_of, summary
-from skcluster.explain.radial import pixel_radius
+from skcluster.explain.cluster_statistics import percentiles, seed_of, summary
+from skcluster.explain.radial_profile import pixel_radius
 from skcluster.explain.sanity import layers
 from skcluster.explain.self_test import WeighingRegressor
 

@@ -14,7 +14,7 @@ from skcluster import (
     source_masks,
 )
 from skcluster.explain import equal_radius_contrast
-from skcluster.explain.radial import pixel_radius
+from skcluster.explain.radial_profile import pixel_radius
 from skcluster.explain.self_test import WeighingRegressor
 
 WEIGHTINGS = {

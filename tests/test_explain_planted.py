@@ -21,7 +21,7 @@ from skcluster import (
     source_attention,
 )
 from skcluster.explain import band_attention
-from skcluster.explain.methods import METHODS
+from skcluster.explain.attribution import METHODS
 from skcluster.explain.self_test import WeighingRegressor
 from skcluster.explain.thin_convolution import ThinConvolution
 from skcluster.networks import MassNetwork

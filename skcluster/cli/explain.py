@@ -181,7 +181,7 @@ def _printable(text):
 
 def _taken_apart(rest, path):
     """The steps before the network that follow the maps, and the network."""
-    from ..explain.steps import split_network
+    from ..explain.explained_network import split_network
 
     try:
         return split_network(rest)

@@ -11,14 +11,18 @@ radius by `equal_radius_contrast`) and by band (`band_attention`).
 import importlib
 
 _NAMES_OF_MODULE = {
-    "saliency": ("SaliencyExplainer", "cross_val_saliency"),
+    "explainer": ("SaliencyExplainer", "cross_val_saliency"),
     "added_photon": ("photon_response",),
     "proxy": ("proxy_saliency",),
-    "radial": ("radial_saliency",),
-    "sources": ("source_maps", "source_masks", "source_attention"),
+    "radial_profile": ("radial_saliency",),
+    "attention": (
+        "source_maps",
+        "source_masks",
+        "source_attention",
+        "band_attention",
+    ),
     "contrast": ("equal_radius_contrast",),
-    "bands": ("band_attention",),
-    "over_clusters": ("binned",),
+    "cluster_statistics": ("binned",),
     "self_test": ("check_planted_attention",),
     "sanity": ("randomized_weights", "saliency_similarity"),
 }

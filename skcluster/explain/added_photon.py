@@ -4,7 +4,7 @@ import numpy as np
 
 from ..maps import PhotonMapper
 from ..sample import SparseMaps
-from .steps import split_network
+from .explained_network import split_network
 
 PHOTONS_AT_A_TIME = 256
 

@@ -5,9 +5,9 @@ from numbers import Real
 import numpy as np
 from sklearn.utils import Bunch
 
-from .over_clusters import log10_or_nan, ratio, seed_of, summary
-from .radial import checked_saliency
-from .sources import checked_mask
+from .attention import checked_mask
+from .cluster_statistics import log10_or_nan, ratio, seed_of, summary
+from .radial_profile import checked_saliency
 
 CLUSTERS_PER_BLOCK = 128
 

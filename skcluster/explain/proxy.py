@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..sample import SparseMaps, half_width_of
-from .radial import checked_r500c, pixel_radius
+from .radial_profile import checked_r500c, pixel_radius
 
 CLUSTERS_PER_BLOCK = 256
 

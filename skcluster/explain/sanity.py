@@ -8,8 +8,8 @@ from scipy.stats import rankdata
 from sklearn.utils import check_random_state
 
 from ..regressors.mass_net import torch_session
-from .radial import checked_saliency
-from .steps import split_network
+from .explained_network import split_network
+from .radial_profile import checked_saliency
 
 CLUSTERS_PER_BLOCK = 256
 

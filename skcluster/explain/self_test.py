@@ -14,9 +14,9 @@ from ..networks import MassNetwork
 from ..paper import HALF_WIDTH
 from ..regressors import XrayCNNRegressor
 from ..sample import ClusterSample
-from .radial import pixel_radius, radial_saliency
-from .saliency import SaliencyExplainer
-from .sources import source_attention, source_maps, source_masks
+from .attention import source_attention, source_maps, source_masks
+from .explainer import SaliencyExplainer
+from .radial_profile import pixel_radius, radial_saliency
 
 N_PIXELS, REDSHIFT = 16, 0.2
 N_PLANTED = 12

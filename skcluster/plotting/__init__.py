@@ -5,14 +5,15 @@ the right and North up, as they are stored.
 """
 
 from . import style
-from .calibration import CoverageDisplay
-from .maps import PhotonMapDisplay
+from .calibration_curves import CoverageDisplay
 from .masses import MassPredictionDisplay, ProxyCorrelationDisplay
 from .multiwavelength import MultiwavelengthDisplay
-from .radial import RadialSaliencyDisplay
-from .saliency import BandSaliencyDisplay, SaliencyDisplay
-from .sources import AttentionDisplay, SourceMaskDisplay
+from .photon_maps import PhotonMapDisplay
+from .saliency_by_radius import RadialSaliencyDisplay
+from .saliency_maps import BandSaliencyDisplay, SaliencyDisplay
+from .source_panels import SourceMaskDisplay
 from .training import TrainingCurveDisplay
+from .violins import AttentionDisplay
 
 OKABE_ITO = style.OKABE_ITO
 """Colours that colour-blind readers can tell apart."""

@@ -13,7 +13,7 @@ def bands_of(maps):
 
 def mapped(estimator, X):
     """The maps that an estimator makes of X, or that X has."""
-    from ..explain.steps import split_network
+    from ..explain.explained_network import split_network
     from ..maps import PhotonMapper
 
     steps, _ = split_network(estimator)

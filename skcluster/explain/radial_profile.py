@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..sample import half_width_of
-from .over_clusters import percentiles
+from .cluster_statistics import percentiles
 
 CLUSTERS_PER_BLOCK = 128
 RADIUS_MAX, N_BINS = 3.0, 60

@@ -12,7 +12,7 @@ from ..model_selection import spatial_folds
 from ..progress import Progress
 from ..regressors.mass_net import resolve_device, torch_session
 from ..regressors.memory import kept_memory
-from .methods import (
+from .attribution import (
     METHODS,
     OF_MANY_MAPS,
     OF_SLOPES,
@@ -20,7 +20,12 @@ from .methods import (
     Options,
     require_captum,
 )
-from .steps import change_by_a_photon, check_increments, split_network, transformed
+from .explained_network import (
+    change_by_a_photon,
+    check_increments,
+    split_network,
+    transformed,
+)
 
 MAPS_PER_BATCH = 8
 """On a CPU; more are not faster."""
