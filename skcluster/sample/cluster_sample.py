@@ -67,6 +67,8 @@ default=None
         Radius of a circular field of view about the centre [deg], if there is one.
     coverage : array-like of shape (n_clusters,), default=None
         Fraction of the map inside the field of view; `PhotonMapper` sets it.
+    exposure : array-like of shape (n_clusters,), default=None
+        Effective exposure at the center [s]; greater than 0.
 
     Notes
     -----
@@ -143,6 +145,9 @@ default=None
         )
     )
     coverage: Any = optional(Numbers("put PhotonMapper before this step"))
+    exposure: Any = optional(
+        Numbers("give ClusterSample(exposure=...): seconds", ("exposure",))
+    )
 
     def __post_init__(self):
         n_clusters = None
