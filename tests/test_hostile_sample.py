@@ -27,7 +27,7 @@ from skcluster import (
 
 FIELDS = (
     *("redshift", "center", "position", "r500c", "name", "group", "maps", "cubes"),
-    *("cube_extent", "field_radius", "coverage", "photons", "galaxies"),
+    *("cube_extent", "field_radius", "coverage", "exposure", "photons", "galaxies"),
 )
 NAMES = {"photons": ("ra", "dec", "energy"), "galaxies": ("x", "y", "v")}
 

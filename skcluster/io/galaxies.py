@@ -1,14 +1,18 @@
-"""Galaxy lists: positions and velocities about the cluster's centre."""
+"""Galaxy lists: positions and velocities about the cluster's center."""
 
 import numpy as np
 from astropy.constants import c
 
 from ..cosmology import comoving_distance, sky_to_plane
+from ..sample import FIELDS
+from ..sample.plain_arrays import find_column, find_sky_columns
+from ..sample.units import check_plausible
 from .file_errors import error_names_file
-from .tables import column_with_gaps, complete_column, find_column, read_table
+from .tables import column_with_gaps, complete_column, listed, read_table
 
 SPEED_OF_LIGHT = c.to_value("km/s")
 PHASE_SPACE = ("x", "y", "v")
+REDSHIFTS = ("z", "redshift", "zspec", "z_spec", "specz", "spec_z", "zsp", "z_sp")
 
 
 def read_galaxies(
@@ -28,22 +32,26 @@ def read_galaxies(
 
     Parameters
     ----------
-    path_or_table : str, Path, astropy Table, DataFrame, structured array or dict
-        A file is FITS, CSV, ECSV or Parquet. Columns are found in any case.
+    path_or_table : str, bytes, path-like or table
+        A file is CSV (parted by commas, semicolons or tabs), ECSV, FITS, Parquet or
+        VOTable. A table is a dict, a structured array, an astropy Table, a data frame of
+        pandas or polars, or a pyarrow Table. Columns are found in any case, and RA and
+        Dec under the names that catalogs use, such as ``RAJ2000``, ``DEJ2000``.
     center : pair of float, default=None
         RA and Dec of the cluster [deg]; needed for ``ra``, ``dec``, ``z``.
     redshift : float, default=None
-        Of the cluster; needed for ``ra``, ``dec``, ``z``.
+        Redshift of the cluster; needed for ``ra``, ``dec``, ``z``.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+        Turns angles into comoving Mpc/h.
     radius_max : float, default=None
-        Keep only galaxies within this projected radius [comoving Mpc/h], for tables of
-        more of the sky than one cluster's.
+        Keep only galaxies within this projected radius [comoving Mpc/h], for tables that
+        cover more of the sky than one cluster.
 
     Returns
     -------
     galaxies : dict of ndarray
-        ``x``, ``y`` [comoving Mpc/h], ``v`` [km/s], and all other columns of the
-        table, in which a gap is NaN or "".
+        ``x``, ``y`` [comoving Mpc/h], ``v`` [km/s], and all other columns of the table
+        with one value per row, in which a gap is NaN or "".
 
     Examples
     --------
@@ -53,8 +61,10 @@ def read_galaxies(
     (np.float64(0.512), array([  0. , 272.5]))
     """
     table = read_table(path_or_table)
+    if radius_max is not None:
+        check_plausible("radius_max", radius_max)
     with error_names_file(path_or_table):
-        found = [find_column(table, name) for name in PHASE_SPACE]
+        found = [find_column(table.colnames, name) for name in PHASE_SPACE]
         if all(found):
             galaxies = {
                 name: complete_column(table, column, name)
@@ -63,8 +73,11 @@ def read_galaxies(
         else:
             found = []
             galaxies = _about_center(table, center, redshift, cosmology, radius_max)
-        others = (name for name in table.colnames if name not in found)
-        galaxies |= {name: column_with_gaps(table, name) for name in others}
+        galaxies |= {
+            name: column_with_gaps(table, name)
+            for name in table.colnames
+            if name not in found and table[name].ndim == 1
+        }
         if radius_max is None:
             return galaxies
         near = np.hypot(galaxies["x"], galaxies["y"]) <= radius_max
@@ -72,31 +85,38 @@ def read_galaxies(
 
 
 def _about_center(table, center, redshift, cosmology, radius_max):
-    sky = {name: find_column(table, name) for name in ("ra", "dec")}
-    sky["redshift"] = find_column(table, "z") or find_column(table, "redshift")
-    if not all(sky.values()):
+    sky = find_sky_columns(table.colnames)
+    spelled = (find_column(table.colnames, name) for name in REDSHIFTS)
+    column = next(filter(None, spelled), None)
+    if sky is None or column is None:
         raise ValueError(
             "Galaxies need the columns x, y, v or ra, dec, z; the table has "
-            f"{', '.join(table.colnames)}."
+            f"{listed(table.colnames)}."
         )
     if center is None or redshift is None:
         raise ValueError(
             "Galaxies with ra, dec, z need the cluster's center and redshift, got "
             f"center={center} and redshift={redshift}."
         )
-    ra, dec, z = (complete_column(table, column, name) for name, column in sky.items())
+    center = FIELDS["center"].checked("center", [center], 1)[0]
+    FIELDS["redshift"].checked("redshift", [redshift])
+    ra, dec = map(complete_column, [table] * 2, sky, ("ra", "dec"))
+    z = complete_column(table, column, "galaxy_redshift")
     x, y = sky_to_plane(ra, dec, *center)
     distance = comoving_distance([redshift], cosmology)
+    is_near = np.ones(len(z), bool)
+    if radius_max is not None:
+        is_near = distance * np.hypot(x, y) <= radius_max
+    z_near = np.where(is_near, z, redshift)
+    check_plausible("galaxy_redshift", z_near, f"column {column!r}", rows="row")
     with np.errstate(over="ignore"):
         v = SPEED_OF_LIGHT * (np.asarray(z, float) - redshift) / (1 + redshift)
-    lost = ~np.isfinite(x + v) | (np.abs(dec) > 90)
-    if radius_max is not None:
-        lost &= distance * np.hypot(x, y) <= radius_max
-    lost = np.flatnonzero(lost)
+    lost = np.flatnonzero((~np.isfinite(x + v) | (np.abs(dec) > 90)) & is_near)
     if len(lost):
         raise ValueError(
             f"{len(lost)} of {len(v)} galaxies are not within 90 degrees of the "
-            f"cluster's center {tuple(center)}, or have no redshift (first: row "
-            f"{lost[0]}, ra {ra[lost[0]]}, dec {dec[lost[0]]}, z {z[lost[0]]}). Drop them."
+            f"cluster's center {tuple(map(float, center))}, or have no redshift (first: "
+            f"row {lost[0]}, ra {ra[lost[0]]}, dec {dec[lost[0]]}, z {z[lost[0]]}). Drop "
+            "them."
         )
     return {"x": distance * x, "y": distance * y, "v": v}

@@ -1,5 +1,6 @@
 """A sample as a folder: one table of clusters, and a photon list for each."""
 
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -8,23 +9,26 @@ import numpy as np
 from astropy.table import Table
 from sklearn.utils import Bunch
 
+from ..printable import printable
 from ..progress import Progress
-from ..sample import ClusterSample
+from ..sample import FIELDS, ClusterSample
+from ..sample.fields import Numbers
+from ..sample.plain_arrays import find_column
+from ..sample.units import TABLE
 from .atomic import check_is_free, files_written_together
 from .file_errors import error_names_file
 from .fits_writing import fits_table, header_of, storable
 from .galaxies import read_galaxies
 from .photons import photon_table, read_photons
-from .tables import column_with_gaps, complete_column, find_column, read_table
+from .tables import column_with_gaps, complete_column, listed, read_table
 
-SCALARS = ("redshift", "ra", "dec", "r500c", "field_radius", "name")
-BOX = ("x", "y", "z")
 LISTS = ("photons", "galaxies")
+COLUMNS = {name: field for field in FIELDS.values() for name in field.columns}
+"""Columns of a table of clusters -> description of the field that they belong to."""
+
 SHARED_RADIUS = 10.0  # comoving Mpc/h
 TABLE_NAME = "clusters.ecsv"
 UNWRITABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-MAY_BE_EMPTY = {"name", "galaxies"}
-UNIT_OF = {"ra": "deg", "dec": "deg", "field_radius": "deg"}
 
 
 def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
@@ -32,20 +36,24 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
 
     Parameters
     ----------
-    table : str, Path, astropy Table, DataFrame, structured array or dict
-        A file is CSV, ECSV, FITS or Parquet. Of its columns, found in any case, only
-        the first is needed:
+    table : str, bytes, path-like or table
+        A file is CSV (parted by commas, semicolons or tabs, in UTF-8, UTF-16 or
+        Latin-1), ECSV, FITS, Parquet or VOTable. A table in memory is a dict, a
+        structured array, an astropy Table, a data frame of pandas or polars, or a
+        pyarrow Table. Of its columns, found in any case, only the first is needed:
 
         ================ ===============================================================
         redshift         or ``z``, if there are no ``x`` and ``y`` with it
-        ra, dec          the cluster's centre [deg]
+        ra, dec          the cluster's center [deg]; also as catalogs spell them, such
+                         as ``RAJ2000``, ``DEJ2000``
         photons          path of the photon list, see `read_photons`
         galaxies         path of the galaxy list, see `read_galaxies`; empty if there
                          is no spectroscopy
         r500c            comoving [Mpc/h]
         x, y, z          position in a simulation box [comoving Mpc/h]
-        field_radius     of a circular field of view [deg]
-        name             text
+        field_radius     radius of a circular field of view [deg]
+        name             string
+        group            label, equal for entries of one object
         ================ ===============================================================
 
     directory : str or Path, default=None
@@ -53,14 +61,14 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
         one for a table in memory. Rows may share a file, which is then read once; of
         shared galaxies each cluster gets those within 10 comoving Mpc/h.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
-        For galaxies given as ``ra``, ``dec``, ``z``.
+        Places galaxies that are given as ``ra``, ``dec``, ``z``.
     verbose : int, default=0
         If positive, count the lists on standard error, after two seconds.
 
     Returns
     -------
     sample : ClusterSample
-        Of the lists' columns, those that every cluster has.
+        Its lists have the columns that the lists of all clusters have.
     others : Bunch
         The table's other columns (``log_mass`` …) as arrays, without their units; a
         gap is NaN or "".
@@ -79,17 +87,13 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
     >>> sample.fields, others.log_mass
     (('redshift', 'center'), array([14.1, 14.5]))
     """
-    folder = _folder_of(table) if directory is None else Path(directory)
+    folder = _folder_of(table) if directory is None else Path(os.fsdecode(directory))
     source, table = table, read_table(table)
     with error_names_file(source):
-        columns = _sample_columns(table)
+        columns = _sample_columns(table.colnames)
         catalog = {
-            name: complete_column(table, column, name)
-            for name, column in columns.items()
-            if name not in MAY_BE_EMPTY
+            name: _read_column(table, column, name) for name, column in columns.items()
         }
-        for name in MAY_BE_EMPTY & columns.keys():
-            catalog[name] = column_with_gaps(table, columns[name])
         others = Bunch()
         for name in table.colnames:
             if name not in columns.values():
@@ -100,30 +104,41 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
 
 
 def _folder_of(table):
-    return Path(table).parent if isinstance(table, str | Path) else Path()
+    is_path = isinstance(table, str | bytes | os.PathLike)
+    return Path(os.fsdecode(table)).parent if is_path else Path()
 
 
-def _sample_columns(table):
+def _sample_columns(names):
     """Our names of the columns that go into the sample, and the table's."""
-    found = {name: find_column(table, name) for name in (*SCALARS, *LISTS)}
-    box = {name: find_column(table, name) for name in BOX}
-    if found["redshift"] is None:
-        if box["z"] is None:
+    found = {
+        ours: theirs
+        for field in FIELDS.values()
+        for ours, theirs in zip(
+            field.columns, field.columns_in(names) or (), strict=False
+        )
+    }
+    found |= {name: find_column(names, name) for name in LISTS}
+    if "redshift" not in found:
+        z = find_column(names, "z")
+        if z is None:
             raise ValueError(
-                "The table has no column redshift (or z); it has "
-                f"{', '.join(table.colnames)}."
+                f"The table has no column redshift (or z); it has {listed(names)}."
             )
-        if box["x"] and box["y"]:
+        if "z" in found:
             raise ValueError(
                 "The column z of a table with x and y may be a redshift or a place in "
                 "a box. Name the redshift 'redshift'."
             )
-        found["redshift"] = box["z"]
-    elif all(box.values()):
-        found |= box
-    if not (found["ra"] and found["dec"]):
-        found["ra"] = found["dec"] = None
+        found["redshift"] = z
     return {name: column for name, column in found.items() if column}
+
+
+def _read_column(table, column, name):
+    field = COLUMNS.get(name)
+    if name == "galaxies" or (field is not None and field.may_be_empty):
+        return column_with_gaps(table, column)
+    is_text = field is None or not isinstance(field, Numbers)
+    return complete_column(table, column, name, is_text=is_text)
 
 
 def _read_lists(catalog, folder, cosmology, verbose):
@@ -132,7 +147,7 @@ def _read_lists(catalog, folder, cosmology, verbose):
     centers = list(centers) or [None] * len(catalog["redshift"])
 
     paths, times = np.unique(catalog.get("galaxies", []), return_counts=True)
-    shared = {folder / str(path) for path in paths[times > 1]}
+    shared = {folder / os.fsdecode(path) for path in paths[times > 1]}
 
     def galaxies(i, path):
         return read_galaxies(
@@ -164,15 +179,15 @@ def _read_rows(field, catalog, folder, read, progress):
         if not str(path):
             tables.append(None)
             continue
-        path = folder / str(path)
+        path = folder / os.fsdecode(path)
         try:
             tables.append(read(i, path))
         except (OSError, ValueError) as error:
             kinds = (FileNotFoundError, OSError, ValueError)
             kind = next(kind for kind in kinds if isinstance(error, kind))
             raise kind(
-                f"The {field} of row {i} (cluster {names[i]}) cannot be read from "
-                f"{path}. {error}"
+                f"The {field} of row {i} (cluster {printable(names[i])}) cannot be read "
+                f"from {printable(path)}. {error}"
             ) from error
     return _with_common_columns(tables)
 
@@ -200,7 +215,7 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
     Parameters
     ----------
     directory : str or Path
-        Made if it is not there. After an error it holds what it held before.
+        It is made if it is not there. After an error it holds what it held before.
     sample : ClusterSample
     overwrite : bool, default=False
     verbose : int, default=0
@@ -211,7 +226,7 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
     Returns
     -------
     path : Path
-        Of the table; paths in it are relative to it, so the folder can be moved.
+        Path of the table; paths in it are relative to it, so the folder can be moved.
 
     Examples
     --------
@@ -234,7 +249,7 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
     for name, column in columns.items():
         _add_column(table, name, column, len(sample))
     names = [*(path for field in fields for path in table[field]), TABLE_NAME]
-    _check_texts(table)
+    _check_strings(table)
     for name in reversed(names):
         check_is_free(directory / name, overwrite)
     with (
@@ -249,21 +264,23 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
 
 
 def _catalog_of(sample):
-    # A row that begins with a name such as #1 would be read as a comment.
-    values = {"redshift": sample.redshift, "name": sample.name, "r500c": sample.r500c}
-    values["field_radius"] = sample.field_radius
-    if sample.center is not None:
-        values["ra"], values["dec"] = sample.center.T
-    if sample.position is not None:
-        values |= dict(zip(BOX, sample.position.T, strict=True))
-    table = Table({name: v for name, v in values.items() if v is not None})
-    for name in set(UNIT_OF) & set(table.colnames):
-        table[name].unit = UNIT_OF[name]
+    # The redshift comes first: a row that begins with a name such as #1 would be read
+    # as a comment.
+    table = Table()
+    for name, field in FIELDS.items():
+        value = getattr(sample, name)
+        if value is None or not field.columns:
+            continue
+        for column, values in field.to_columns(value).items():
+            table[column] = values
+            row = TABLE.get(column)
+            if row is not None and row.kind in ("angle", "time"):
+                table[column].unit = row.unit
     return table
 
 
 def _add_column(table, name, column, n_clusters):
-    reserved = (*SCALARS, *BOX, *LISTS)
+    reserved = (*COLUMNS, *LISTS)
     if name.lower() in reserved:
         raise ValueError(
             f"The column {name!r} would be read as a part of the sample. Name it "
@@ -279,7 +296,7 @@ def _add_column(table, name, column, n_clusters):
     table[name] = storable(column, name)
 
 
-def _check_texts(table):
+def _check_strings(table):
     for name in table.colnames:
         if table[name].dtype.kind != "U":
             continue
@@ -289,7 +306,7 @@ def _check_texts(table):
         if wrong:
             raise ValueError(
                 f"Column {name!r} has line breaks, tabs or the like in {len(wrong)} of "
-                f"{table[name].size} texts (first: number {wrong[0]}, "
+                f"{table[name].size} strings (first: number {wrong[0]}, "
                 f"{str(table[name].flat[wrong[0]])!r}). Remove them."
             )
 

@@ -1,100 +1,112 @@
-"""Tables of any format, and their columns as plain arrays in our units."""
+"""Tables of any kind as astropy Tables, and their columns as plain arrays in our units."""
 
-from contextlib import ExitStack
-from pathlib import Path
+import os
 
 import numpy as np
-from astropy import units
-from astropy.table import Table
+from astropy.table import Column, MaskedColumn, Table
 
-from ..sample.plain_arrays import column_names
-from .file_errors import parse_errors_name_file
-from .fits_files import opened_fits
-from .limits import unpacked_content
-
-FORMATS = {
-    ".csv": {"format": "ascii.csv", "comment": r"\s*#"},
-    ".ecsv": {"format": "ascii.ecsv"},
-    ".fits": {"format": "fits"},
-    ".fit": {"format": "fits"},
-    ".parquet": {"format": "parquet"},
-}
-TEXT_COLUMNS = ("name", "photons", "galaxies")
-UNITS = {
-    "ra": units.deg,
-    "dec": units.deg,
-    "field_radius": units.deg,
-    "v": units.km / units.s,
-}
-IN_MPC_H = ("x", "y", "z", "r500c")
+from ..printable import printable
+from ..sample.plain_arrays import column_names, is_one_row_of_vectors
+from ..sample.units import in_our_unit
+from .table_reading import read_table_file
 
 
 def read_table(source):
-    """An astropy Table from a path, or from any table in memory."""
-    if not isinstance(source, str | Path):
+    """Read a table from a path, or take one in memory.
+
+    Parameters
+    ----------
+    source : str, bytes, path-like or table
+        A table in memory is a dict, a structured array, an astropy Table, a data frame of
+        pandas or polars, or a pyarrow Table.
+
+    Returns
+    -------
+    table : astropy.table.Table
+        Bytes have become strings, columns of shape (n, 1) are flat, and a single row of
+        vectors of one length has become as many rows.
+    """
+    if isinstance(source, str | bytes | os.PathLike):
+        table = read_table_file(source)
+    else:
         names = column_names(source)
         try:
-            if hasattr(source, "to_numpy"):
-                return Table.from_pandas(source)
-            return Table({name: source[name] for name in names}, copy=False)
+            if hasattr(source, "iloc") and hasattr(source, "to_numpy"):
+                table = Table.from_pandas(source)
+            else:
+                table = Table({name: _array_like(source[name]) for name in names})
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"The columns {', '.join(names)} make no table ({error}). Give columns "
-                "of one length."
+                f"The columns {listed(names)} cannot be made into a table "
+                f"({printable(error)}). Give columns of one length."
             ) from error
-    path = Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no table {path}. Check its path; relative ones start at "
-            f"{Path.cwd()}."
-        )
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if suffix not in FORMATS:
-        raise ValueError(
-            f"{path} is no table of a known format; its name must end in "
-            f"{', '.join(FORMATS)}."
-        )
-    if suffix == ".parquet":
-        _require_pyarrow(path)
-    options = dict(FORMATS[suffix])
-    if suffix == ".csv":
-        # A name such as 0012 is no number.
-        spellings = [(name, name.upper(), name.title()) for name in TEXT_COLUMNS]
-        options["converters"] = dict.fromkeys(sum(spellings, ()), str)
-    with ExitStack() as opened:
-        if options["format"] == "fits":
-            path = opened.enter_context(opened_fits(path, memmap=False))
-        elif options["format"].startswith("ascii"):
-            # astropy would leave a broken file open.
-            path = unpacked_content(path, suffix)
-        opened.enter_context(parse_errors_name_file(source, suffix))
-        if isinstance(path, bytes):
-            path = path.decode("utf-8-sig").splitlines()
-        table = Table.read(path, **options)
-        table.convert_bytestring_to_unicode()
-    return table
+    return _in_plain_form(table)
 
 
-def _require_pyarrow(path):
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"{path} is read with pyarrow, which is not installed: "
-            'pip install "skcluster[io]", or write the table as ECSV.'
-        ) from error
+def _array_like(column):
+    """What astropy makes a column of: the columns of polars and pyarrow become arrays."""
+    if isinstance(column, np.ndarray | list | tuple):
+        return column
+    to_numpy = getattr(column, "to_numpy", None)
+    return column if to_numpy is None else to_numpy()
 
 
-def find_column(table, name):
-    """The column of that name in any case, as the table spells it, or None."""
-    if name in table.colnames:
-        return name
-    spelled = {column.lower(): column for column in table.colnames}
-    return spelled.get(name.lower())
+def _in_plain_form(table):
+    shapes = [table[name].shape for name in table.colnames]
+    is_one_row = is_one_row_of_vectors(shapes)
+    plain = {}
+    for name in table.colnames:
+        column = table[name]
+        if is_one_row:
+            column = column[0]
+        elif column.shape[1:] == (1,):
+            column = column[:, 0]
+        values = _as_strings(column)
+        if values is not None:
+            column = values
+        plain[name] = _as_column(column, table[name])
+    return Table(plain, copy=False)
 
 
-def complete_column(table, column, name):
-    """A column without gaps, as a plain array in the unit that `name` has with us."""
+def _as_strings(column):
+    """A column of bytes as strings, or None if it holds something else."""
+    if column.dtype.kind not in "SO":
+        return None
+    if column.dtype.kind == "O" and not any(isinstance(v, bytes) for v in column.flat):
+        return None
+    values = np.ma.asarray(column)
+    strings = [
+        v.decode("utf-8", "replace") if isinstance(v, bytes) else v
+        for v in values.filled("").flat
+    ]
+    kind = str if column.dtype.kind == "S" else object
+    strings = np.array(strings, kind).reshape(values.shape)
+    return np.ma.array(strings, mask=np.ma.getmaskarray(values))
+
+
+def _as_column(values, column):
+    make = MaskedColumn if np.ma.isMaskedArray(values) else Column
+    return make(values, unit=getattr(column, "unit", None), copy=False)
+
+
+def listed(names):
+    """Names of columns in one line that a terminal can show."""
+    return ", ".join(map(printable, names))
+
+
+def complete_column(table, column, name, *, is_text=False):
+    """A column without gaps, as a plain array in the unit that `name` has with us.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+    column : str
+        As the table spells it.
+    name : str
+        Row of the table of units.
+    is_text : bool, default=False
+        Whether the column may hold strings.
+    """
     is_gap = _gaps(table[column])
     if is_gap.any():
         raise ValueError(
@@ -104,16 +116,20 @@ def complete_column(table, column, name):
     values = _native(table[column])
     if values.ndim != 1:
         raise ValueError(
-            f"Column {column!r} must hold one value a row, got the shape {values.shape}."
+            f"Column {column!r} must hold one value per row, got the shape "
+            f"{values.shape}."
         )
-    if name in TEXT_COLUMNS:
+    if is_text:
         return values
     values = _finite(values, column)
-    return _finite(_in_our_unit(values, table[column], name), column)
+    if table[column].unit is None:
+        return values
+    given = Column(values, unit=table[column].unit)
+    return _finite(np.asarray(in_our_unit(name, given, f"Column {column!r}")), column)
 
 
 def column_with_gaps(table, column):
-    """A column as a plain array: gaps become NaN, or "" in a text."""
+    """A column as a plain array: gaps become NaN, or "" among strings."""
     values, is_gap = table[column], _gaps(table[column])
     if not is_gap.any():
         return _native(values)
@@ -147,12 +163,12 @@ def _is_missing(value):
     try:
         return value is None or bool(value != value)
     except (TypeError, ValueError):
-        # pandas' NA is neither equal nor unequal to itself; an array is no single value.
+        # pandas' NA is neither equal nor unequal to itself; an array is not one value.
         return np.ndim(value) == 0
 
 
 def _finite(values, column):
-    """A column as numbers, or an error about the first value that is none."""
+    """A column as numbers, or an error about the first value that is not one."""
     if values.dtype.kind in "iuf":
         is_wrong = ~np.isfinite(values)
     else:
@@ -160,11 +176,20 @@ def _finite(values, column):
     if is_wrong.any():
         first = np.argmax(is_wrong)
         raise ValueError(
-            f"Column {column!r} holds no finite number in {is_wrong.sum()} of "
-            f"{len(values)} rows (first: row {first}, {str(values[first])!r}). Correct "
-            "it or drop these rows."
+            f"Column {column!r} does not hold finite numbers in {is_wrong.sum()} of "
+            f"{len(values)} rows (first: row {first}, {str(values[first])!r}). "
+            f"{_cure(str(values[first]))}"
         )
     return values if values.dtype.kind in "iuf" else values.astype(float)
+
+
+def _cure(text):
+    if text.count(":") == 2 or len(text.split()) == 3:
+        return (
+            "It looks like hours or degrees with minutes and seconds: convert it to "
+            "degrees, for instance by astropy's SkyCoord."
+        )
+    return "Correct it or drop these rows."
 
 
 def _is_number(value):
@@ -174,24 +199,3 @@ def _is_number(value):
         return np.isfinite(float(value))
     except (TypeError, ValueError, OverflowError):
         return False
-
-
-def _in_our_unit(values, column, name):
-    unit = column.unit
-    if unit is None:
-        return values
-    if name in IN_MPC_H and "".join(str(unit).split()) != "Mpc/h":
-        raise ValueError(
-            f"Column {column.name!r} has the unit {str(unit)!r}, but {name} is in "
-            "comoving Mpc/h. Convert it and remove the unit."
-        )
-    if name not in UNITS:
-        return values
-    try:
-        with np.errstate(over="ignore"):
-            return units.Quantity(values, unit).to_value(UNITS[name])
-    except (TypeError, ValueError, ArithmeticError) as error:
-        raise ValueError(
-            f"Column {column.name!r} has the unit {str(unit)!r}, which cannot be "
-            f"converted to {UNITS[name]}. Correct or remove it."
-        ) from error

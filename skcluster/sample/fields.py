@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..printable import printable
 from .plain_arrays import (
     LARGEST,
     as_labels,
@@ -113,6 +114,9 @@ class Numbers(Field):
 
     def checked(self, name, value, n_clusters):
         rows = self.rows or (name,)
+        if len({TABLE[row].kind for row in rows}) > 1 and hasattr(value, "unit"):
+            units = " and ".join(TABLE[row].unit for row in rows)
+            raise ValueError(f"{name} takes plain numbers in {units}, not {value!r}.")
         value = as_numbers(value, name, name)
         if self.one_for_all and value.ndim == 0:
             value = np.full(n_clusters, value)
@@ -222,9 +226,9 @@ class Lists(Field):
     def summary(self, value):
         lengths = value.lengths if len(value) else np.zeros(1, int)
         low, middle, high = lengths.min(), np.median(lengths), lengths.max()
+        names = ", ".join(map(printable, value.columns))
         return (
-            f"{', '.join(value.columns)}: {low} / {middle:.0f} / {high} per cluster "
-            "(min / median / max)"
+            f"{names}: {low} / {middle:.0f} / {high} per cluster (min / median / max)"
         )
 
 

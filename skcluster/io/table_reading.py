@@ -1,0 +1,198 @@
+"""Files of tables as astropy Tables: CSV of any dialect, ECSV, FITS, Parquet, VOTable."""
+
+import io
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from ..printable import printable
+from .file_errors import parse_errors_name_file
+from .fits_files import opened_fits
+from .limits import check_unpacked, unpacked_content
+
+TEXT_COLUMNS = ("name", "photons", "galaxies")
+"""Columns that stay strings: a name such as 0012 is not a number."""
+
+COMPRESSED = (".gz", ".bz2", ".xz")
+DELIMITERS = (",", ";", "\t")
+BYTES_PER_LETTER = 4
+DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
+INTEGER = re.compile(r"\s*[+-]?\d+\s*")
+PARQUET_BYTES = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4}
+PARQUET_BYTES |= {"DOUBLE": 8}
+
+
+def read_table_file(source):
+    """Read a table from a file, in the format that the end of its name says.
+
+    Parameters
+    ----------
+    source : str, bytes or path-like
+
+    Returns
+    -------
+    table : astropy.table.Table
+    """
+    path = Path(os.fsdecode(source))
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no table {printable(path)}. Check its path; relative ones start "
+            f"at {printable(Path.cwd())}."
+        )
+    suffix = _format_suffix(path)
+    if suffix not in READERS:
+        raise ValueError(
+            f"{printable(path)} is not a table of a known format; its name must end in "
+            f"{', '.join(READERS)}."
+        )
+    return READERS[suffix](path, suffix)
+
+
+def _format_suffix(path):
+    *before, last = ("", *path.suffixes)
+    return (before[-1] if last.lower() in COMPRESSED else last).lower()
+
+
+def _read_csv(path, suffix):
+    text = _decoded(unpacked_content(path, suffix), path)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    _check_longest(map(len, lines), len(lines), path)
+    header = next((line for line in lines if re.match(r"\s*[^#\s]", line)), "")
+    default = "\t" if suffix == ".tsv" else ","
+    delimiter = max((default, *DELIMITERS), key=header.count)
+    spellings = [(name, name.upper(), name.title()) for name in TEXT_COLUMNS]
+    with parse_errors_name_file(path, suffix):
+        table = Table.read(
+            lines,
+            format="ascii.csv",
+            comment=r"\s*#",
+            delimiter=delimiter,
+            converters=dict.fromkeys(sum(spellings, ()), str),
+        )
+    if delimiter != ",":
+        _read_decimal_commas(table)
+    return table
+
+
+def _read_ecsv(path, suffix):
+    content = unpacked_content(path, suffix)
+    with parse_errors_name_file(path, suffix):
+        lines = content.decode("utf-8-sig").splitlines()
+    _check_longest(map(len, lines), len(lines), path)
+    with parse_errors_name_file(path, suffix):
+        return Table.read(lines, format="ascii.ecsv")
+
+
+def _decoded(content, path):
+    """The text of a file: UTF-8, UTF-16 with its mark, or else Latin-1."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        with parse_errors_name_file(path, "text in UTF-16"):
+            return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _check_longest(lengths, n_rows, path):
+    """Refuse a table that becomes large because one of its many strings is long."""
+    check_unpacked(BYTES_PER_LETTER * max(lengths, default=0) * n_rows, path)
+
+
+def _read_decimal_commas(table):
+    """Take 0,25 for a number where commas do not part columns."""
+    for name in table.colnames:
+        if name.lower() in TEXT_COLUMNS or table[name].dtype.kind != "U":
+            continue
+        column = np.ma.asarray(table[name])
+        texts = [str(text) for text in column.compressed()]
+        if not any(map(DECIMAL_COMMA.fullmatch, texts)) or not all(
+            DECIMAL_COMMA.fullmatch(text) or INTEGER.fullmatch(text) for text in texts
+        ):
+            continue
+        numbers = np.ma.masked_all(len(column), float)
+        numbers[~np.ma.getmaskarray(column)] = [
+            float(text.replace(",", ".")) for text in texts
+        ]
+        table[name] = numbers
+
+
+def _read_fits(path, suffix):
+    with (
+        opened_fits(path, memmap=False) as hdus,
+        parse_errors_name_file(path, suffix),
+    ):
+        return Table.read(hdus, format="fits")
+
+
+def _read_votable(path, suffix):
+    content = unpacked_content(path, suffix)
+    with parse_errors_name_file(path, "VOTable"):
+        from astropy.io import votable
+
+        tables = [*votable.parse(io.BytesIO(content)).iter_tables()]
+    filled = [table for table in tables if len(table.fields)]
+    if len(filled) != 1:
+        raise ValueError(
+            f"{printable(path)} holds {len(filled)} tables, but a table of clusters or "
+            "galaxies is read from a file with one. Write the one to read to a file of "
+            "its own."
+        )
+    with parse_errors_name_file(path, "VOTable"):
+        return filled[0].to_table(use_names_over_ids=True)
+
+
+def _read_parquet(path, suffix):
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError(
+            f"{printable(path)} is read with pyarrow, which is not installed: "
+            'pip install "skcluster[io]", or write the table as ECSV.'
+        ) from error
+    with parse_errors_name_file(path, suffix):
+        n_bytes = _parquet_bytes(pyarrow.parquet.ParquetFile(path).metadata)
+    check_unpacked(n_bytes, path)
+    with parse_errors_name_file(path, suffix):
+        file = pyarrow.parquet.ParquetFile(path)
+        names = [
+            name
+            for name, kind in zip(
+                file.schema_arrow.names, file.schema_arrow.types, strict=True
+            )
+            if pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)
+        ]
+        # In a dictionary, a string that occurs in a million rows is held once.
+        texts = pyarrow.parquet.read_table(path, columns=names, read_dictionary=names)
+    for name in names:
+        chunks = texts[name].chunks
+        words = [word for chunk in chunks for word in chunk.dictionary.to_pylist()]
+        _check_longest((len(word or "") for word in words), len(texts), path)
+    with parse_errors_name_file(path, suffix):
+        return Table.read(path, format="parquet")
+
+
+def _parquet_bytes(metadata):
+    """Bytes that the numbers of a Parquet file take, whatever packs them."""
+    total = 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            width = PARQUET_BYTES.get(column.physical_type, 1)
+            total += max(column.num_values * width, column.total_uncompressed_size)
+    return total
+
+
+READERS = {
+    ".csv": _read_csv,
+    ".ecsv": _read_ecsv,
+    ".fits": _read_fits,
+    ".fit": _read_fits,
+    ".parquet": _read_parquet,
+    ".tsv": _read_csv,
+    ".vot": _read_votable,
+    ".votable": _read_votable,
+    ".xml": _read_votable,
+}
