@@ -81,10 +81,12 @@ _MODULES = (
     "comparison",
     "cosmology",
     "datasets",
+    "estimator_parts",
     "metrics",
     "networks",
     "parameters",
     "plotting",
+    "training_ranges",
 )
 
 __all__ = [*_MODULE_OF_NAME, "datasets"]
