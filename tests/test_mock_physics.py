@@ -6,7 +6,7 @@ from astropy.cosmology import WMAP7
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 
-from skcluster.datasets import agn, clusters, gas, instrument, spectra
+from skcluster.datasets import agn, gas, instrument, population, spectra
 
 PIXEL = np.radians(9.6 / 3600)
 
@@ -60,7 +60,7 @@ def test_vignetting_averages_to_the_calibration_files(energy, average):
 
 
 def test_gas_emission_holds_the_gas_mass():
-    halo = clusters.draw_cluster(np.random.default_rng(0)).halo
+    halo = population.draw_cluster(np.random.default_rng(0)).halo
     at = spectra.response(0.25209)
     core_radius = 0.18 * np.exp(0.25 * halo.shape)
 
@@ -83,7 +83,7 @@ def test_gas_emission_holds_the_gas_mass():
 
 
 def test_planted_correlations_are_recovered():
-    drawn = [clusters.draw_cluster(np.random.default_rng(i)) for i in range(4000)]
+    drawn = [population.draw_cluster(np.random.default_rng(i)) for i in range(4000)]
     halo = [cluster.halo for cluster in drawn]
     mu = np.log([h.mass / 1e14 for h in halo])
     gas_mass = np.log([h.gas_mass for h in halo]) - 1.22 * mu

@@ -1,6 +1,7 @@
-"""Clusters to work with: a mock survey that is made, a simulated list that is fetched.
+"""Clusters to work with: a mock survey that is drawn, a simulated list that is fetched.
 
-`make_mock_survey` is one river: clusters → gas, galaxies, agn → spectra → instrument.
+`make_mock_survey` goes through the modules in this order: population → gas,
+field_galaxies, agn → spectra → instrument.
 """
 
 from .controls import plant_dispersion, shuffle_galaxies

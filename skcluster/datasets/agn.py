@@ -4,18 +4,18 @@ from functools import cache
 
 import numpy as np
 
-from .clusters import DEPTH
 from .instrument import (
     EXPOSURE,
     FIELD_RADIUS,
     Photons,
     uniform_offsets,
 )
+from .population import DEPTH
 from .spectra import PHOTON_INDEX, TORUS_COLUMN, field_agn_response
 
 HOST_FRACTION = 0.095
-"""Share of the galaxies that host one: ten times the observed one, as the counts of
-the paper's Table 1 require."""
+"""Share of the galaxies that host a nucleus: ten times the observed share, because the
+counts of the paper's Table 1 require it."""
 CENTRAL_FRACTION, CENTRAL_BOOST = 0.5, 1.5
 
 LOG_LUMINOSITY = (42.2, 46.0)  # 2-10 keV [erg/s]
@@ -30,7 +30,10 @@ FLUX_SLOPES = (-0.9, -1.5)
 
 @cache
 def _luminosity_function():
-    """log10 L and its cumulative share: :math:`[(L/L_*)^{0.7} + (L/L_*)^2]^{-1}`."""
+    """Values of log10 L, and the share of nuclei below them.
+
+    The luminosity function is :math:`[(L/L_*)^{0.7} + (L/L_*)^2]^{-1}`.
+    """
     log_l = np.linspace(*LOG_LUMINOSITY, 200)
     x = log_l - LOG_LUMINOSITY_BREAK
     share = np.cumsum(1 / (10 ** (SLOPES[0] * x) + 10 ** (SLOPES[1] * x)))
@@ -56,19 +59,19 @@ def sources_above(flux):
 
 
 def flux_of_number(number):
-    """Flux above which there are that many field AGN a deg²: undoes `sources_above`."""
+    """Flux above which there are `number` field AGN per deg²: undoes `sources_above`."""
     x = np.asarray(number) / SOURCES_AT_BREAK
     faint, bright = FLUX_SLOPES
     return FLUX_BREAK * np.where(x > 1, x ** (1 / faint), x ** (1 / bright))
 
 
 def cluster_agn(galaxies, response, rng):
-    """Photons of the AGN in the central galaxy and in others within the depth.
+    """Draw the photons of AGN in the central galaxy and in others within `DEPTH`.
 
     Parameters
     ----------
     galaxies : Galaxies
-        The central one first.
+        Galaxies of the field, the central one first.
     response : Response
     rng : numpy.random.Generator
     """
@@ -89,7 +92,7 @@ def cluster_agn(galaxies, response, rng):
 
 
 def field_agn(rng):
-    """Photons of AGN behind the cluster, spread evenly over the field of view."""
+    """Draw the photons of AGN behind the cluster, evenly over the field of view."""
     brightest, faintest = sources_above(FLUX_RANGE[::-1])
     area = np.pi * FIELD_RADIUS**2
     n = rng.poisson(area * (faintest - brightest))

@@ -1,24 +1,27 @@
-"""Controls: surveys whose galaxies tell nothing of the mass, or are known to tell it."""
+"""Controls: surveys whose galaxies know nothing about the mass, or a known amount."""
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ..parameters import Number
 from ..sample import require
+from ..sample.units import check_plausible
 
 DISPERSION_AT_1E14 = 500.0  # km/s
 
 
 def shuffle_galaxies(sample, *, random_state=None):
-    """Give every cluster the galaxies of another one of the same redshift.
+    """Give every cluster the galaxies of another cluster of the same redshift.
 
-    What galaxies tell of their own cluster is lost; their distribution at each redshift
-    stays. An estimator that gains from dynamics must lose that gain here.
+    This destroys what galaxies know about their own cluster and keeps their distribution at
+    each redshift. An estimator that gains from dynamics must lose that gain here.
 
     Parameters
     ----------
     sample : ClusterSample
-        With galaxies; cubes, which would show the old ones, are dropped.
+        Sample with galaxies. Its cubes, which show the old galaxies, are dropped.
     random_state : int, RandomState instance or None, default=None
+        Seed of the exchange.
 
     Returns
     -------
@@ -39,13 +42,13 @@ def shuffle_galaxies(sample, *, random_state=None):
     giver = np.arange(len(sample))
     for redshift in np.unique(sample.redshift):
         rows = rng.permutation(np.flatnonzero(sample.redshift == redshift))
-        # A turn of a shuffled ring: nobody draws himself.
+        # Each takes the galaxies of the next in a shuffled ring: none keeps its own.
         giver[rows] = np.roll(rows, 1)
     return sample.drop("cubes").assign(galaxies=sample.galaxies[giver])
 
 
 def plant_dispersion(sample, log_mass, *, slope=0.5, random_state=None):
-    r"""Draw all velocities anew, so that they tell the mass: the positive control.
+    r"""Draw all velocities anew so that they depend on the mass: a positive control.
 
     .. math::
 
@@ -53,17 +56,18 @@ def plant_dispersion(sample, log_mass, *, slope=0.5, random_state=None):
         \sigma = 500 \, \mathrm{km/s} \left( \frac{M}{10^{14}} \right)^s
 
     The dispersion of n galaxies then gives log10 M to :math:`0.43 / (s \sqrt{2 n})`,
-    whatever the photons tell: an estimator that reads dynamics must gain from it.
+    whatever the photons say. An estimator that uses dynamics must gain from it.
 
     Parameters
     ----------
     sample : ClusterSample
-        With galaxies; cubes, which would show the old ones, are dropped.
+        Sample with galaxies. Its cubes, which show the old velocities, are dropped.
     log_mass : array-like of shape (n_clusters,)
         log10 M500c [Msun/h].
     slope : float, default=0.5
-        :math:`s`; of virialised clusters it is 1/3.
+        Slope :math:`s` of the dispersion with mass; that of virialized clusters is 1/3.
     random_state : int, RandomState instance or None, default=None
+        Seed of the velocities.
 
     Returns
     -------
@@ -80,12 +84,14 @@ def plant_dispersion(sample, log_mass, *, slope=0.5, random_state=None):
     [500.0, 1600.0]
     """
     require(sample, "galaxies", by="plant_dispersion")
+    slope = Number().check("slope", slope)
     log_mass = np.asarray(log_mass, float)
     if log_mass.shape != sample.shape:
         raise ValueError(
             f"The sample holds {len(sample)} clusters, but log_mass has the shape "
             f"{log_mass.shape}."
         )
+    check_plausible("log_mass", log_mass, rows="cluster")
     dispersion = DISPERSION_AT_1E14 * 10 ** (slope * (log_mass - 14))
     draw = check_random_state(random_state).standard_normal(sample.galaxies.offsets[-1])
     v = draw * np.repeat(dispersion, sample.galaxies.lengths)

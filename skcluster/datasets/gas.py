@@ -46,7 +46,7 @@ def density_profile(x, core_radius):
 
 
 def temperature_profile(x):
-    """kT(x) over the mean, without a drop in the core (Vikhlinin et al. 2006)."""
+    """Shape of kT(x) over its mean, without a cool core (Vikhlinin et al. 2006)."""
     return 1.19 / (1 + (x / 0.6) ** 2) ** 0.45
 
 
@@ -78,18 +78,18 @@ class HaloGas:
     ----------
     halo : Halo
     response : Response
-        Of the halo's redshift.
+        Response at the halo's redshift.
     core_scatter : float
-        s, the scatter in ln of the dense core's emission.
+        Scatter s in ln of the emission of the dense core.
 
     Attributes
     ----------
     measure : ndarray of shape (n_shells,)
         Emission measure of the body [1/cm³].
     core_measure : float
-        Of the dense core [1/cm³].
+        Emission measure of the dense core [1/cm³].
     luminosity : float
-        Bolometric, within R500c [erg/s].
+        Bolometric luminosity within R500c [erg/s].
     """
 
     def __init__(self, halo, response, core_scatter):
@@ -124,7 +124,7 @@ class HaloGas:
         return float(body @ WITHIN_R500C + core)
 
     def body_photons(self, rng):
-        """Photons of the smooth body, before the telescope."""
+        """Draw the photons of the smooth body, before the telescope."""
         at = self.response
         counts = np.cumsum(self.measure * at.gas.rate[self.rows] * at.counts_per_rate)
         n = rng.poisson(counts[-1])
@@ -133,7 +133,7 @@ class HaloGas:
         return self._photons(x, row, rng)
 
     def core_photons(self, rng):
-        """Photons of the dense core, before the telescope."""
+        """Draw the photons of the dense core, before the telescope."""
         at = self.response
         rate = self.core_measure * at.gas.rate[self.core_row]
         n = rng.poisson(rate * at.counts_per_rate)

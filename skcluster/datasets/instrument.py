@@ -1,7 +1,7 @@
 """eROSITA as the mock survey sees it: area, absorption, mirror, camera, background.
 
 Energies are keV, angles on the tangent plane are radians, West and North of the
-field's centre.
+field's center.
 """
 
 from dataclasses import dataclass
@@ -130,7 +130,7 @@ def folded(flux, column=GALACTIC_COLUMN):
     Returns
     -------
     rate : ndarray of shape (..., n_energies)
-        [counts / s] in each cell of `ENERGY`.
+        Count rate in each cell of `ENERGY` [counts / s].
 
     Examples
     --------
@@ -180,7 +180,7 @@ class SpectrumTable:
         )
 
     def energies(self, row, uniform):
-        """Energy of photons of the spectra `row`, from uniform numbers in [0, 1)."""
+        """Energies of photons of the spectra `row`, from uniform numbers in [0, 1)."""
         position = np.asarray(uniform) * N_QUANTILES
         i = position.astype(np.int32)
         low = self.quantiles[row, i]
@@ -197,9 +197,9 @@ def vignetting(angle, energy):
     Parameters
     ----------
     angle : array-like
-        [rad], at most the field's radius.
+        Angle off the axis [rad], at most the field's radius.
     energy : array-like
-        [keV]
+        Photon energy [keV].
     """
     share = np.minimum(np.degrees(angle) / FIELD_RADIUS, 1)
     return (1 - 0.7 * share) ** (1 + 0.28 * np.maximum(energy - 1.3, 0))
@@ -219,7 +219,7 @@ def psf_radius(uniform, hew):
     uniform : array-like
         Numbers in [0, 1).
     hew : float
-        Half-energy width, a diameter. The radius has its unit.
+        Half-energy width, which is a diameter. The radius is in its unit.
     """
     return 0.427 * hew * np.sqrt((1 - 0.98 * np.asarray(uniform)) ** (-1 / 0.8) - 1)
 
@@ -231,9 +231,9 @@ class Photons:
     Parameters
     ----------
     offset : ndarray of shape (n_photons, 2)
-        West and North of the field's centre [rad].
+        Offsets to the West and to the North of the field's center [rad].
     energy : ndarray of shape (n_photons,)
-        [keV]
+        Energies [keV].
     """
 
     offset: np.ndarray
@@ -261,9 +261,9 @@ class Telescope:
     psf_hew : float, default=30.0
         Half-energy width of the point-spread function [arcsec]; 0 for none.
     pixelize : bool, default=True
-        Put photons at the centres of the camera's pixels.
+        Whether photons are put at the centers of the camera's pixels.
     dither : bool, default=False
-        Then move each to a uniformly random place in its pixel.
+        Whether each is then moved to a uniformly random place in its pixel.
     """
 
     psf_hew: float = 30.0
@@ -271,15 +271,15 @@ class Telescope:
     dither: bool = False
 
     def observe(self, photons, rng):
-        """The photons of the sky that reach the camera, where it puts them."""
-        # Five numbers a photon, used or not, so that no switch shifts the others.
+        """Record the photons of the sky that reach the camera, where it puts them."""
+        # Five numbers per photon, used or not: no switch shifts those of other photons.
         uniform = rng.random((len(photons), 5))
         radius = psf_radius(uniform[:, 0], self.psf_hew / RADIAN)
         blurred = photons.offset + polar(radius, uniform[:, 1])
         return self._record(Photons(blurred, photons.energy), uniform[:, 2:])
 
     def background(self, factor, rng):
-        """Counts that are not of the sky: flat on the camera, not vignetted."""
+        """Draw counts that are not from the sky: flat on the camera, not vignetted."""
         area = np.pi * (60 * FIELD_RADIUS) ** 2
         n = rng.poisson(factor * BACKGROUND_RATE * EXPOSURE * area)
         uniform = rng.random((n, 5))

@@ -1,4 +1,4 @@
-"""fetch_magneticum: a public list of simulated clusters, read or downloaded."""
+"""Read or download a public list of simulated clusters."""
 
 import hashlib
 from http.client import HTTPException
@@ -32,25 +32,25 @@ redshifts. Use `position` to keep them in one fold.
 data:       temperature [keV], luminosity [1e44 erg/s], gas_mass and stellar_mass
             [Msun/h], all within R500c
 target:     log10 of M500c [Msun/h]
-redshift:   of the output
-position:   in the box, comoving [Mpc/h]
+redshift:   redshift of the output
+position:   place in the box [comoving Mpc/h]
 
 Source: {URL}
-The authors state no licence: cite them, and do not redistribute the file.
+The authors state no license: cite them, and do not redistribute the file.
 """
 
 
 def fetch_magneticum(*, data_home=None, download_if_missing=True):
-    """Simulated clusters of Magneticum Box2/hr: properties, masses and positions.
+    """Load simulated clusters of Magneticum Box2/hr: properties, masses and positions.
 
-    The list that Green et al. (2019) published, about 370 kB. It is downloaded once,
-    its checksum is verified at every reading, and no code in it is run.
+    This is the list that Green et al. (2019) published, about 370 kB. It is downloaded
+    once; its checksum is verified at every reading, and no code in it is run.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder of scikit-learn's datasets, by default ``~/scikit_learn_data``. The file
-        lies in its subfolder ``magneticum``.
+        Folder of datasets; by default that of scikit-learn, ``~/scikit_learn_data``. The
+        file lies in its subfolder ``magneticum``.
     download_if_missing : bool, default=True
         If False, a missing file is an OSError.
 

@@ -1,4 +1,4 @@
-"""make_mock_survey: photon and galaxy lists of clusters seen by eROSITA, with truth."""
+"""Draw photon and galaxy lists of clusters as eROSITA sees them, with the truth."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +14,10 @@ from ..parameters import Boolean, Exactly, Integer, Interval, NJobs, Quantity
 from ..progress import Progress
 from ..sample import ClusterSample, Ragged
 from .agn import cluster_agn, field_agn
-from .clusters import draw_cluster, draw_neighbours, draw_place
-from .galaxies import draw_galaxies, galaxy_table
+from .field_galaxies import draw_galaxies, galaxy_table
 from .gas import HaloGas
 from .instrument import FIELD_RADIUS, Photons, Telescope
+from .population import draw_cluster, draw_neighbors, draw_place
 from .spectra import response, temperature_row
 from .streams import entropy_of, stream
 
@@ -28,22 +28,22 @@ COLUMNS = {
     "name": "",
     "redshift": "",
     "log_mass": "log10 of M500c [Msun/h]",
-    "r500c": "comoving [Mpc/h]",
-    "temperature": "of the gas [keV]",
-    "luminosity": "bolometric, within R500c [1e44 erg/s]",
-    "gas_mass": "within R500c [Msun/h]",
-    "stellar_mass": "within R500c [Msun/h]",
-    "sigma_v_true": "of the galaxies in a sphere of 2.3 Mpc/h [km/s]",
+    "r500c": "comoving R500c [Mpc/h]",
+    "temperature": "kT of the gas [keV]",
+    "luminosity": "bolometric luminosity within R500c [1e44 erg/s]",
+    "gas_mass": "gas mass within R500c [Msun/h]",
+    "stellar_mass": "stellar mass within R500c [Msun/h]",
+    "sigma_v_true": "dispersion of the galaxies in a sphere of 2.3 Mpc/h [km/s]",
     "core": "residual of the dense core's emission [standard deviations]",
     "shape": "residual of the gas core radius [standard deviations]",
     "n_icm": "photons of the gas in the list",
     "n_agn": "photons of AGN in the list",
     "n_background": "background counts in the list",
-    "ra": "of the centre [deg]",
-    "dec": "of the centre [deg]",
-    "x": "in the box [comoving Mpc/h]",
-    "y": "in the box [comoving Mpc/h]",
-    "z": "in the box [comoving Mpc/h], no redshift",
+    "ra": "right ascension of the center [deg]",
+    "dec": "declination of the center [deg]",
+    "x": "place in the box [comoving Mpc/h]",
+    "y": "place in the box [comoving Mpc/h]",
+    "z": "place in the box [comoving Mpc/h], not a redshift",
 }
 
 DESCR = """\
@@ -59,7 +59,7 @@ of learned estimators is a property of the generator's simplified physics. Use i
 test code, to teach, and to ask which ingredient causes a result (each ingredient has a
 switch). Do not quote its scatters as forecasts for eROSITA, and do not apply models
 trained on it to real data. Known differences: smooth self-similar gas, perfect
-centring, too many AGN for the real Universe (as the paper's counts require), 0.5 % of
+centering, too many AGN for the real Universe (as the paper's counts require), 0.5 % of
 eROSITA's real background by default (background=1 for the full one), no selection
 function.
 
@@ -78,7 +78,7 @@ Columns of the catalog:
 
 @dataclass(frozen=True)
 class Physics:
-    """The switches of `make_mock_survey`."""
+    """Switches of `make_mock_survey`."""
 
     core_scatter: float
     agn: bool
@@ -105,7 +105,7 @@ def make_mock_survey(
     one_spectrum=False,
     verbose=0,
 ):
-    """Photon and galaxy lists of synthetic clusters, with the truth about each photon.
+    """Draw photon and galaxy lists of synthetic clusters, with the origin of each photon.
 
     The clusters follow the population of Ho et al. (2023): eleven redshifts, masses
     flat in log M as far as a 352 Mpc/h box allows, scaling relations tuned to the
@@ -113,39 +113,43 @@ def make_mock_survey(
     returned ``DESCR`` says what is planted, what emerges, and what the mock must not
     be used for.
 
-    Every cluster has random streams of its own, one an ingredient: cluster i depends
-    neither on `n_clusters` nor on `n_jobs`, and a switch leaves alone what it does not
-    concern. So two surveys of one `random_state` differ by their switches only.
+    Every ingredient of every cluster has its own random stream. Cluster i therefore depends
+    neither on `n_clusters` nor on `n_jobs`, and two surveys of one `random_state` differ
+    only in what their switches concern.
 
     Parameters
     ----------
     n_clusters : int, default=3285
+        Number of clusters.
     random_state : int, numpy RandomState or Generator, default=None
+        Seed of all random streams.
     n_jobs : int, default=None
-        Processes, as joblib counts them.
+        Number of processes, as joblib counts them.
     core_scatter : float, default=1.10
-        Scatter in ln of the emission of dense cores; 0 gives all clusters the same.
+        Scatter in ln of the emission of dense cores, from 0 to 5; 0 gives all clusters the
+        same core.
     agn : bool, default=True
         Whether the cluster's galaxies host active nuclei.
     background : float, default=0.005
-        Background in units of the measured one. The paper's counts allow no more than
-        the default; 1 is the real sky.
+        Background in units of the measured one, from 0 to 1000. The paper's counts allow
+        no more than the default; 1 is the real sky.
     psf_hew : float, default=30.0
         Half-energy width of the point-spread function [arcsec]; 0 for none.
     field_agn : bool, default=False
-        Add active nuclei behind the cluster, with the origin 1.
+        Whether active nuclei shine behind the cluster, with the origin 1.
     pixelize : bool, default=True
-        Put photons at the centres of 9.6 arcsec pixels.
+        Whether photons are put at the centers of 9.6 arcsec pixels.
     dither : bool, default=False
-        Then move each to a uniformly random place in its pixel, which removes the
-        moiré of two grids of pixels.
+        Whether each photon is then moved to a uniformly random place in its pixel, which
+        removes the moiré of two grids of pixels.
     galaxies : bool, default=True
         Whether the sample holds the galaxy lists.
     one_spectrum : bool, default=False
-        Draw the energies of all photons anew, whatever their origin, from the spectrum
-        of gas of 2.4 keV at the cluster's redshift: energy bands tell nothing any more.
+        Whether the energies of all photons are drawn anew, whatever their origin, from the
+        spectrum of gas of 2.4 keV at the cluster's redshift. Energy bands then carry no
+        information.
     verbose : int, default=0
-        If positive, count the clusters on standard error, after two seconds.
+        If positive, count the clusters on standard error.
 
     Returns
     -------
@@ -219,7 +223,7 @@ def _telescope(*, psf_hew, pixelize, dither):
 
 
 def _counted(parts, n_clusters, verbose):
-    """The parts, whose clusters are counted on standard error."""
+    """Pass the parts on, and count their clusters on standard error."""
     with Progress("mock clusters", n_clusters, verbose=verbose) as progress:
         for sample, rows in parts:
             progress.update(len(rows))
@@ -227,7 +231,7 @@ def _counted(parts, n_clusters, verbose):
 
 
 def _survey(indices, entropy, physics):
-    """The sample and the catalogue rows of some clusters."""
+    """Return the sample and the catalog rows of some clusters."""
     clusters = [_observe(i, partial(stream, entropy, i), physics) for i in indices]
     columns = {key: [cluster[key] for cluster in clusters] for key in clusters[0]}
     rows, photons, galaxies = map(columns.pop, ("row", "photons", "galaxies"))
@@ -244,11 +248,11 @@ def _survey(indices, entropy, physics):
 
 
 def _observe(i, stream, physics):
-    """All about cluster i: its truth, its lists and its place."""
+    """Observe cluster i: its true properties, its lists and its place."""
     cluster = draw_cluster(stream("population"))
     at = response(cluster.redshift)
     center, position = draw_place(stream("place"))
-    haloes = [cluster.halo, *draw_neighbours(cluster, stream("neighbours"))]
+    haloes = [cluster.halo, *draw_neighbors(cluster, stream("neighbors"))]
     gas = [HaloGas(halo, at, physics.core_scatter) for halo in haloes]
     galaxies = draw_galaxies(haloes, at, stream("galaxies"))
     photons = _observe_photons(gas, galaxies, at, stream, physics)
@@ -276,9 +280,9 @@ def _observe(i, stream, physics):
 
 
 def _observe_photons(gas, galaxies, at, stream, physics):
-    """Photons of each origin at the places where the camera has them."""
+    """Photons of each origin at the places where the camera records them."""
     bodies, cores = stream("gas bodies"), stream("dense cores")
-    # Cores last: without their scatter, the photons before them stay the same.
+    # Cores come last: their scatter then changes no photon before them.
     icm = [halo.body_photons(bodies) for halo in gas]
     icm += [halo.core_photons(cores) for halo in gas]
     nuclei = [Photons(np.zeros((0, 2)), np.zeros(0))]
@@ -306,7 +310,7 @@ def _with_one_spectrum(photons, at, rng):
 
 
 def _truth(cluster, gas):
-    """The catalogue's columns that no telescope has touched."""
+    """True properties of a cluster for the catalog."""
     halo = cluster.halo
     radius = gas[0].r500c
     inside = [g for g in gas if np.linalg.norm(g.halo.position) < radius]

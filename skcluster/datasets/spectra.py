@@ -41,7 +41,7 @@ LINES = np.array(
 )
 
 BOLOMETRIC_CORRECTION = 1.08
-"""The formula's bolometric emissivity is low by this factor against APEC."""
+"""Factor by which the formula's bolometric emissivity is below that of APEC."""
 
 
 def gas_emissivity(energy, temperature):
@@ -66,7 +66,7 @@ def gas_emissivity(energy, temperature):
     Returns
     -------
     emissivity : ndarray
-        Per :math:`n_e n_H` [photons cm³ / s / keV].
+        Emissivity per :math:`n_e n_H` [photons cm³ / s / keV].
 
     Examples
     --------
@@ -96,7 +96,7 @@ def bolometric_emissivity():
 
 
 def temperature_row(temperature):
-    """Row of `TEMPERATURE` nearest in ln kT."""
+    """Rows of `TEMPERATURE` that are nearest in ln kT."""
     step = np.log(TEMPERATURE[1] / TEMPERATURE[0])
     row = np.log(temperature / TEMPERATURE[0]) / step + 0.5
     return np.clip(row.astype(int), 0, len(TEMPERATURE) - 1)
@@ -128,7 +128,7 @@ def agn_spectra(energy):
 
 
 class Response:
-    r"""All that depends on redshift alone: distances, and counts of gas and of AGN.
+    r"""Whatever depends on redshift alone: distances, and count rates of gas and of AGN.
 
     A source that emits :math:`L(E)` photons per second and keV gives
 
@@ -148,8 +148,8 @@ class Response:
     efunc : float
         H(z) / H0.
     gas, agn : SpectrumTable
-        Of unit emission measure [1/cm³] for each `TEMPERATURE`; of unit 2-10 keV
-        luminosity [erg/s] for each row of `agn_spectra`.
+        Spectra for unit emission measure [1/cm³] at each `TEMPERATURE`, and for unit
+        2-10 keV luminosity [erg/s] of each row of `agn_spectra`.
 
     Examples
     --------
@@ -189,7 +189,7 @@ class Response:
 
 @cache
 def response(redshift):
-    """The `Response` at a redshift, made once."""
+    """Return the `Response` at a redshift, computed once."""
     return Response(redshift)
 
 

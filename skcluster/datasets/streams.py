@@ -1,4 +1,4 @@
-"""Where a mock survey takes its random numbers from: one stream an ingredient."""
+"""Random streams of a mock survey: one per ingredient and cluster."""
 
 from numbers import Integral
 
@@ -7,7 +7,7 @@ import numpy as np
 INGREDIENTS = (
     "population",
     "place",
-    "neighbours",
+    "neighbors",
     "galaxies",
     "stellar masses",
     "gas bodies",
@@ -19,11 +19,11 @@ INGREDIENTS = (
     "agn telescope",
     "one spectrum",
 )
-"""Each cluster draws each from a random stream of its own; new ones go to the end."""
+"""Each cluster draws each of these from its own random stream; new ones go to the end."""
 
 
 def entropy_of(random_state):
-    """The integer that all random streams start from."""
+    """Integer that all random streams start from."""
     if random_state is None:
         return np.random.SeedSequence().entropy
     if isinstance(random_state, Integral) and not isinstance(random_state, bool):
@@ -43,6 +43,6 @@ def entropy_of(random_state):
 
 
 def stream(entropy, i, ingredient):
-    """The generator with which cluster i draws an ingredient."""
+    """Generator with which cluster i draws an ingredient."""
     key = (i, INGREDIENTS.index(ingredient))
     return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))

@@ -1,7 +1,7 @@
 """The galaxies of a field: members, infalling galaxies and the Hubble flow.
 
 Lengths are comoving Mpc/h: West, North, away from us. Velocities are km/s along the
-line of sight, against the cluster.
+line of sight, relative to the cluster.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from functools import cache
 import numpy as np
 
 from ..paper import HALF_WIDTH, LOG_STELLAR_MASS_MIN, VELOCITY_MAX
-from .clusters import (
+from .instrument import polar
+from .population import (
     PECULIAR_VELOCITY,
     R200_PER_R500,
     hubble_flow,
     random_directions,
 )
-from .instrument import polar
 
 APERTURE = HALF_WIDTH
 """Projected radius within which galaxies are listed [Mpc/h]."""
@@ -33,7 +33,7 @@ TURNAROUND_RADIUS = 4.5  # of R200c
 
 @dataclass(frozen=True)
 class Galaxies:
-    """Positions of shape (n, 3), velocities (n,), and who belongs to the cluster."""
+    """Positions (n, 3) and velocities (n,) of galaxies, and which belong to the cluster."""
 
     position: np.ndarray
     velocity: np.ndarray
@@ -56,24 +56,24 @@ class Galaxies:
         return Galaxies(self.position[rows], self.velocity[rows], self.is_member[rows])
 
     def in_cylinder(self):
-        """Those that the lists keep: near on the sky and in velocity."""
+        """Return the galaxies that the lists keep: near on the sky and in velocity."""
         near = np.hypot(*self.position[:, :2].T) <= APERTURE
         return self[near & (np.abs(self.velocity) <= VELOCITY_MAX)]
 
     def dispersion_in_sphere(self, radius=APERTURE):
-        """Standard deviation of the velocities within a sphere; NaN below 2."""
+        """Standard deviation of the velocities within a sphere; NaN for fewer than 2."""
         inside = np.linalg.norm(self.position, axis=1) < radius
         velocity = self.velocity[inside]
         return float(velocity.std(ddof=1)) if len(velocity) > 1 else np.nan
 
 
 def draw_galaxies(haloes, response, rng):
-    """All galaxies of a field: the central one first, then halo by halo, then others.
+    """Draw the galaxies of a field: the central one, members, environment, other haloes.
 
     Parameters
     ----------
     haloes : list of Halo
-        The cluster's own first.
+        Halo of the cluster, then those of its neighbors.
     response : Response
     rng : numpy.random.Generator
     """
@@ -86,9 +86,9 @@ def draw_galaxies(haloes, response, rng):
 
 
 def draw_members(halo, response, rng):
-    """Galaxies bound to a halo: NFW to 1.3 R200c, with Gaussian velocities.
+    """Draw the galaxies bound to a halo: NFW to 1.3 R200c, with Gaussian velocities.
 
-    Their dispersion falls from 1.10 to 0.85 of the halo's from the centre outwards.
+    From the center outwards their dispersion falls from 1.10 to 0.85 of the halo's.
     """
     mean = MEMBERS_AT_1E14 * (halo.mass / 1e14) ** MEMBERS_SLOPE
     n = rng.poisson(mean * np.exp(MEMBERS_SCATTER * halo.richness))
@@ -102,9 +102,9 @@ def draw_members(halo, response, rng):
 
 
 def draw_environment(mass, response, rng):
-    """Galaxies that fall in, clustered as r^-1.8, and the uniform field behind them.
+    """Draw infalling galaxies, clustered as r^-1.8, and a uniform field.
 
-    They follow the Hubble flow, slowed and turned around inside 4.5 R200c.
+    They follow the Hubble flow, slowed down and reversed inside 4.5 R200c.
     """
     edge = VELOCITY_MAX / hubble_flow(1.0, response)
     r200c = R200_PER_R500 * response.r500c(mass)
@@ -144,7 +144,7 @@ def galaxy_table(galaxies, stellar_mass, rng):
     ----------
     galaxies : Galaxies
     stellar_mass : float
-        Of the whole cluster [Msun/h]; its central galaxy has 0.3 of it.
+        Stellar mass of the cluster [Msun/h]; its central galaxy has 0.3 of it.
     """
     log_mass, share = _schechter()
     log_stellar_mass = np.interp(rng.random(len(galaxies)), share, log_mass)
@@ -169,7 +169,7 @@ def _nfw():
 
 @cache
 def _sight_line():
-    """Depth over projected radius, and its cumulative share under ξ ∝ r^-1.8."""
+    """Depth over projected radius, and the share of pairs below it under ξ ∝ r^-1.8."""
     ratio = np.sinh(np.linspace(-7, 7, 401))
     share = np.cumsum(np.gradient(ratio) * (1 + ratio**2) ** -0.9)
     return ratio, share / share[-1]
@@ -177,7 +177,7 @@ def _sight_line():
 
 @cache
 def _schechter():
-    """log10 M* [Msun/h], and its cumulative share: slope -1.1, knee 10^10.8."""
+    """Values of log10 M* [Msun/h], and the share below: slope -1.1, knee 10^10.8."""
     log_mass = np.linspace(LOG_STELLAR_MASS_MIN, 12.0, 251)
     x = log_mass - 10.8
     share = np.cumsum(10 ** (-0.1 * x) * np.exp(-(10**x)))

@@ -1,4 +1,4 @@
-"""Which clusters there are: masses, redshifts, intrinsic properties, neighbours.
+"""The population of clusters: masses, redshifts, intrinsic properties, neighbors.
 
 Masses are M500c in Msun/h, lengths comoving Mpc/h, velocities km/s.
 """
@@ -72,34 +72,34 @@ DEPTH = 3.52
 PECULIAR_VELOCITY = 250.0
 
 MEAN_SUBHALOES, SUBHALO_MASS_RATIO = 1.0, (0.03, 0.5)
-MEAN_NEIGHBOURS, NEIGHBOUR_MASS = 0.8, (3e12, 3e14)
-NEIGHBOUR_RADIUS = 3.25
+MEAN_NEIGHBORS, NEIGHBOR_MASS = 0.8, (3e12, 3e14)
+NEIGHBOR_RADIUS = 3.25
 STRIPPED_EMISSION = 0.5
 
 
 @dataclass(frozen=True)
 class Halo:
-    """One halo of the field: the cluster itself, a subhalo of it, or a neighbour.
+    """One halo of the field: the cluster itself, a subhalo of it, or a neighbor.
 
     Parameters
     ----------
     mass, gas_mass : float
-        Within R500c [Msun/h].
+        Total mass and gas mass within R500c [Msun/h].
     temperature : float
-        [keV]
+        Temperature of the gas, as kT [keV].
     shape, core, clumping, richness : float
-        Standard deviations from the mean of the core radius of the gas, of its dense
-        core's emission, of its emission in unseen clumps, and of the galaxy count.
+        Residuals, in standard deviations: of the core radius of the gas, of the emission
+        of its dense core, of its emission in unseen clumps, and of the galaxy count.
     axes : ndarray of shape (3, 2)
-        Projection of the ellipsoid's axes on (West, North).
+        Axes of the ellipsoid, projected onto (West, North).
     dispersion : float
-        Of its galaxies [km/s].
+        Velocity dispersion of its galaxies [km/s].
     position : ndarray of shape (3,)
-        West, North, away from us; about the cluster's centre [Mpc/h].
+        Position relative to the cluster's center: West, North, away from us [Mpc/h].
     velocity : float
-        Along the line of sight, against the cluster [km/s].
+        Line-of-sight velocity relative to the cluster [km/s].
     is_bound : bool
-        Belongs to the cluster.
+        Whether it belongs to the cluster.
     emission_left : float
         Share of the gas emission that stripping has left.
     """
@@ -121,7 +121,7 @@ class Halo:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The cluster at the centre of a field."""
+    """The cluster at the center of a field."""
 
     redshift: float
     log_mass: float
@@ -130,9 +130,9 @@ class Cluster:
 
 
 def log_mass_function(log_mass, redshift):
-    """log10 of the clusters per dex in the box: a fit to Tinker et al. (2008), 500c.
+    """Return log10 of the number of clusters per dex of mass in the box.
 
-    Good to 0.1 dex up to log M = 15.3.
+    A fit to Tinker et al. (2008) for 500c, good to 0.1 dex up to log M = 15.3.
     """
     x = log_mass - 14
     today = 3.139 - 1.602 * x - 0.3815 * x**2 - 0.2446 * x**3 - 0.2911 * x**4
@@ -143,7 +143,7 @@ def log_mass_function(log_mass, redshift):
 def _abundance():
     """Cumulative shares of the snapshots, and of `LOG_MASS` in each of them.
 
-    Flat in log M, as far as the box holds such clusters.
+    The distribution is flat in log M as far as the box holds such clusters.
     """
     redshift = SNAPSHOTS[:, None]
     cap = np.where(redshift > BREAK_REDSHIFT, *CLUSTERS_PER_DEX[::-1])
@@ -164,25 +164,27 @@ def _latent_factor():
 
 
 def mean_temperature(mass, efunc):
-    """[keV], Vikhlinin et al. (2009) with the slope of the paper's simulation."""
+    """Mean kT [keV]: Vikhlinin et al. (2009) with the slope of the paper's simulation."""
     return TEMPERATURE_AT_1E14 * (mass / 1e14 * efunc) ** TEMPERATURE_SLOPE
 
 
 def mean_gas_mass(mass):
+    """Mean gas mass within R500c [Msun/h]."""
     return GAS_FRACTION * mass * (mass / 1e14) ** (GAS_SLOPE - 1)
 
 
 def mean_stellar_mass(mass):
+    """Mean stellar mass within R500c [Msun/h]."""
     return STAR_FRACTION * mass * (mass / 1e14) ** (STAR_SLOPE - 1)
 
 
 def mean_dispersion(mass, efunc):
-    """[km/s], Evrard et al. (2008)."""
+    """Mean velocity dispersion of the galaxies [km/s], Evrard et al. (2008)."""
     return 1082.9 * (efunc * M200_PER_M500 * mass / 1e15) ** 0.3361
 
 
 def draw_cluster(rng):
-    """A cluster of the population, with correlated residuals of its properties.
+    """Draw a cluster of the population, with correlated residuals of its properties.
 
     Examples
     --------
@@ -215,22 +217,22 @@ def draw_cluster(rng):
 
 
 def draw_place(rng):
-    """Where the cluster lies: (RA, Dec) [deg], and the position in the box [Mpc/h]."""
+    """Draw where the cluster lies: (RA, Dec) [deg], and its place in the box [Mpc/h]."""
     ra, height, *position = rng.random(5)
     sine = np.sin(np.radians(MAX_DECLINATION)) * (2 * height - 1)
     center = 360 * ra, np.degrees(np.arcsin(sine))
     return center, BOX_SIZE * np.array(position)
 
 
-def draw_neighbours(cluster, rng):
-    """Infalling subhaloes of the cluster, and haloes near it on the sky.
+def draw_neighbors(cluster, rng):
+    """Draw infalling subhaloes of the cluster, and haloes near it on the sky.
 
     Subhaloes have mass ratios :math:`dN/d\\mu \\propto \\mu^{-1.9}` and half their gas;
-    neighbours :math:`dN/dM \\propto M^{-1.9}` and the Hubble flow.
+    neighbors :math:`dN/dM \\propto M^{-1.9}` and the Hubble flow.
     """
-    n_subhaloes, n_neighbours = rng.poisson((MEAN_SUBHALOES, MEAN_NEIGHBOURS))
+    n_subhaloes, n_neighbors = rng.poisson((MEAN_SUBHALOES, MEAN_NEIGHBORS))
     return [_draw_subhalo(cluster, rng) for _ in range(n_subhaloes)] + [
-        _draw_neighbour(cluster, rng) for _ in range(n_neighbours)
+        _draw_neighbor(cluster, rng) for _ in range(n_neighbors)
     ]
 
 
@@ -249,10 +251,10 @@ def _draw_subhalo(cluster, rng):
     )
 
 
-def _draw_neighbour(cluster, rng):
+def _draw_neighbor(cluster, rng):
     at = response(cluster.redshift)
     mass, area, depth, turn = rng.random(4)
-    radius, angle = NEIGHBOUR_RADIUS * np.sqrt(area), 2 * np.pi * turn
+    radius, angle = NEIGHBOR_RADIUS * np.sqrt(area), 2 * np.pi * turn
     position = np.array(
         [radius * np.cos(angle), radius * np.sin(angle), DEPTH * (2 * depth - 1)]
     )
@@ -261,7 +263,7 @@ def _draw_neighbour(cluster, rng):
     position *= max(1.0, clear / np.linalg.norm(position))
     peculiar = PECULIAR_VELOCITY * rng.standard_normal()
     return _draw_halo(
-        _steep_power_law(mass, *NEIGHBOUR_MASS),
+        _steep_power_law(mass, *NEIGHBOR_MASS),
         at,
         rng,
         position=position,
@@ -286,17 +288,17 @@ def _draw_halo(mass, at, rng, **place):
 
 
 def hubble_flow(distance, at):
-    """Velocity [km/s] of a comoving distance [Mpc/h] along the line of sight."""
+    """Recession velocity [km/s] of a distance [comoving Mpc/h] along the line of sight."""
     return distance * 100 * at.efunc / (1 + at.redshift)
 
 
 def _steep_power_law(uniform, low, high):
-    """Numbers with density x^-1.9 between low and high, from uniform ones."""
+    """Turn uniform numbers into ones of density x^-1.9 between `low` and `high`."""
     return low * (1 - uniform * (1 - (high / low) ** -0.9)) ** (-1 / 0.9)
 
 
 def random_axes(rng):
-    """Axes 1 : 0.85 : 0.74 with scatter, turned at random, seen along the third."""
+    """Draw axes of 1 : 0.85 : 0.74 with scatter, rotated at random and projected."""
     length = rng.normal((1.0, 0.85, 0.74), (0.0, 0.07, 0.09))
     length = np.clip(length, (1.0, 0.55, 0.45), 1.0)
     rotation = np.linalg.qr(rng.standard_normal((3, 3)))[0]
@@ -304,6 +306,6 @@ def random_axes(rng):
 
 
 def random_directions(n, rng):
-    """n unit vectors, evenly over the sphere."""
+    """Draw n unit vectors, evenly over the sphere."""
     vector = rng.standard_normal((n, 3))
     return vector / np.linalg.norm(vector, axis=1, keepdims=True)
