@@ -174,6 +174,17 @@ class EpochProgress(Callback):
             self.progress.close()
 
 
+class NoOptimizer(torch.optim.Adam):
+    """Stands in the place of the optimizer of a net that only predicts.
+
+    The first real optimizer of a process imports torch's compiler, which takes two seconds.
+    """
+
+    def __init__(self, parameters, **options):
+        # Adam is not initialized: it would import the compiler.
+        self.param_groups, self.state, self.defaults = [], {}, {}
+
+
 def build_net(
     module,
     *,
@@ -188,6 +199,7 @@ def build_net(
     patience=None,
     callbacks=(),
     verbose=0,
+    optimizer=torch.optim.Adam,
     **net_params,
 ):
     """Build an initialized MassNet around a network, ready to train.
@@ -211,7 +223,7 @@ def build_net(
     return MassNet(
         module,
         criterion=LOSSES[loss],
-        optimizer=torch.optim.Adam,
+        optimizer=optimizer,
         optimizer__weight_decay=2 * weight_decay,
         optimizer__param_groups=[
             (glob.escape(name), {"weight_decay": 0.0}) for name in undecayed(module)

@@ -23,6 +23,7 @@ from .mass_net import (
     N_OUTPUTS,
     PREDICTED_AT_ONCE,
     EpochProgress,
+    NoOptimizer,
     build_net,
     has_bfloat16,
     part_size,
@@ -209,7 +210,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         predicted = self._outputs(net, inputs[held_out])[:, 0, 0]
         return net, self._to_dex(predicted) - y[held_out]
 
-    def _build_net(self, seed, device, valid=None, callbacks=()):
+    def _build_net(self, seed, device, valid=None, callbacks=(), **options):
         network = self._module()
         return build_net(
             network,
@@ -226,6 +227,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             precision=self.precision,
             part_size=part_size(network) if str(device) == "cpu" else self.batch_size,
             verbose=self.verbose,
+            **options,
         )
 
     def _read_maps(self, X):
@@ -392,7 +394,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             # Without memory first: what the state says of the network's size may be wrong.
             with torch.device("meta"):
                 check_weights(weights, self._module().state_dict())
-            net = self._build_net(0, device)
+            net = self._build_net(0, device, optimizer=NoOptimizer)
         net.module_.load_state_dict(
             {name: torch.tensor(weight) for name, weight in weights.items()}
         )
