@@ -233,7 +233,7 @@ class JointCNNRegressor(NeuralMassRegressor):
                 f"{type(self).__name__} was fitted to {self.n_bins_}. Give PhaseSpaceKDE "
                 f"n_bins={self.n_bins_}."
             )
-        fitted = getattr(self, "cube_extent_", None)  # not in models of older files
+        fitted = self.cube_extent_
         if len({inputs.extent, fitted} - {None}) == 2:
             raise ValueError(
                 f"X holds cubes of {_words(inputs.extent)}, but {type(self).__name__} was "

@@ -261,7 +261,6 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return counted
 
     def _warn_outside_domain(self, X, inputs):
-        # Models of the first file format know nothing of their training clusters.
         if not hasattr(self, "training_ranges_") or len(inputs) == 0:
             return
         about = {"by": type(self).__name__, "names": getattr(X, "name", None)}
@@ -285,7 +284,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 f"X holds maps of shape {maps.shape[1:]}, but {type(self).__name__} was "
                 f"fitted to maps of shape {self.map_shape_}."
             )
-        fitted = getattr(self, "map_geometry_", None)  # not in models of older files
+        fitted = getattr(self, "map_geometry_", None)
         if len({maps.geometry, fitted} - {None}) == 2:
             raise ValueError(
                 f"X holds maps of {maps.geometry}, but {type(self).__name__} was fitted "
