@@ -24,7 +24,7 @@ ARROWS = {
     "parameters": {"sample"},
     "outliers": {"estimator_parts", "sample", "training_ranges"},
     "training_ranges": set(),
-    "evrard": {"training_ranges", "io", "parameters", "posterior"},
+    "evrard": {"training_ranges", "io", "parameters", "posterior", "printable"},
     "networks": set(),
     "persistence": {"io", "printable", "estimator_parts"},
     "io": {"cosmology", "printable", "progress", "sample"},

@@ -443,7 +443,7 @@ def test_search_takes_bins_of_continuous_redshifts():
         ({"names": "aab"}, "Names must differ"),
         (
             {"names": "abc", "max_size": 4},
-            "max_size must be an integer from 1 to 3.*got 4",
+            "max_size must be an int from 1 to 3 or None, got 4",
         ),
         ({"names": "abc", "redshift_bins": 2}, "redshift_bins=2 needs redshift"),
         (

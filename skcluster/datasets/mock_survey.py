@@ -53,7 +53,7 @@ Mock survey of galaxy clusters as seen by eROSITA
 
 make_mock_survey draws synthetic clusters from analytic models whose population
 statistics were tuned to Tables 1 and 3 of Ho et al. (2023). It is NOT the
-Magneticum/PHOX/SIXTE catalogue of that paper and contains no simulated or observed
+Magneticum/PHOX/SIXTE catalog of that paper and contains no simulated or observed
 cluster. Agreement with the paper's scalar-proxy scatters is by construction; agreement
 of learned estimators is a property of the generator's simplified physics. Use it to
 test code, to teach, and to ask which ingredient causes a result (each ingredient has a

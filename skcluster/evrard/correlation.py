@@ -1,12 +1,12 @@
-"""How what one observable misses of the mass goes with what another one misses."""
+"""Correlation of the residuals of observables about their power laws in mass."""
 
 from itertools import combinations
-from numbers import Integral
 
 import numpy as np
 from astropy.table import Table
 from sklearn.utils import check_random_state
 
+from ..parameters import Boolean, Integer
 from .redshift_bins import bin_numbers
 from .search import check_observables, fit_in_bins
 
@@ -25,7 +25,7 @@ def residual_correlation(
     n_resamples=1000,
     random_state=None,
 ):
-    r"""Correlation of the residuals of every two observables, with bootstrap errors.
+    r"""Correlate the residuals of every pair of observables, with bootstrap errors.
 
     With the power laws :math:`\pi, \alpha` of each cluster's redshift bin,
 
@@ -35,9 +35,9 @@ def residual_correlation(
         \rho_{ij} = \frac{\sum_n r_{ni} r_{nj}}
                          {\sqrt{\sum_n r_{ni}^2 \, \sum_n r_{nj}^2}}.
 
-    Masses of a network are an observable like others: give :math:`\ln M_{NN}` of
-    clusters that the network was not trained on, for in training its residuals are too
-    small and their correlations are none of the physics.
+    The mass of a network is an observable like any other: give :math:`\ln M_{NN}` of
+    clusters that the network was not trained on. On its training clusters its residuals are
+    too small, and their correlations say nothing about the physics.
 
     Parameters
     ----------
@@ -46,24 +46,25 @@ def residual_correlation(
     log_mass : array-like of shape (n_clusters,)
         log10 of the masses [Msun/h].
     names : sequence of str
-        One name a column of `X`.
+        One name per column of `X`.
     redshift, redshift_bins : default=None
-        As of `search_proxies`.
+        Redshifts and their bins, as in `search_proxies`.
     by_bin : bool, default=False
-        Whether to sum over the clusters of each bin, instead of over all.
+        Whether to sum over the clusters of each bin instead of over all clusters.
     groups : array-like of shape (n_clusters,), default=None
-        The halo of each cluster, where a halo is seen in several snapshots: halos are
-        resampled then. None: clusters are.
+        Halo of each cluster, where a halo is seen in several snapshots; the bootstrap then
+        draws halos. None draws clusters.
     n_resamples : int, default=1000
-        Bootstrap samples. The power laws are those of all clusters in each of them.
+        Number of bootstrap samples. The power laws stay those of all clusters.
     random_state : int, RandomState instance or None, default=None
+        Seed of the bootstrap.
 
     Returns
     -------
     table : astropy.table.Table
-        One row a pair, and a bin if `by_bin`: ``first``, ``second``, ``rho``, ``error``
-        (standard deviation over the bootstrap) and ``n_clusters``; with `by_bin` also
-        ``redshift``, the median of the bin.
+        One row per pair, or per bin and pair if `by_bin`: ``first``, ``second``, ``rho``,
+        ``error`` (standard deviation over the bootstrap) and ``n_clusters``; with `by_bin`
+        also ``redshift``, the median of the bin.
 
     Examples
     --------
@@ -80,7 +81,9 @@ def residual_correlation(
         T    L_X 0.510 0.036        400
     """
     X, names = check_observables(X, names, redshift, redshift_bins)
-    groups = _check_resampling(groups, len(X), n_resamples)
+    by_bin = Boolean().check("by_bin", by_bin)
+    n_resamples = Integer(2).check("n_resamples", n_resamples)
+    groups = _check_groups(groups, len(X))
     model = fit_in_bins(X, log_mass, redshift, redshift_bins)
     b = np.zeros(len(X), int)
     if redshift is not None:
@@ -106,7 +109,7 @@ def _residuals(model, X, log_mass, b):
 
 
 def _correlate(residual, groups, n_resamples, rng):
-    """rho of every pair of columns, and its error."""
+    """Return rho of every pair of columns, and its error."""
     i, j = np.triu_indices(residual.shape[1])
     _, groups = np.unique(groups, return_inverse=True)
     products = np.zeros((groups.max() + 1, len(i)))
@@ -120,17 +123,13 @@ def _correlate(residual, groups, n_resamples, rng):
     return rho[0], rho[1:].std(axis=0, ddof=1)
 
 
-def _check_resampling(groups, n_clusters, n_resamples):
-    """Labels of the groups; without any, every cluster is one."""
-    if not isinstance(n_resamples, Integral) or n_resamples < 2:
-        raise ValueError(
-            f"n_resamples must be an integer of at least 2, got {n_resamples!r}."
-        )
+def _check_groups(groups, n_clusters):
+    """Return the labels of the groups; without groups every cluster is its own."""
     groups = np.arange(n_clusters) if groups is None else np.asarray(groups)
     if groups.shape != (n_clusters,):
         raise ValueError(
             f"groups has the shape {groups.shape}, but there are {n_clusters} clusters. "
-            "Give one label a cluster."
+            "Give one label per cluster."
         )
     return groups
 
@@ -142,6 +141,6 @@ def _check_residuals(residual, X, names):
     if is_exact.any():
         exact = [name for name, is_so in zip(names, is_exact, strict=True) if is_so]
         raise ValueError(
-            f"{exact} are constant, or a power law of the mass without scatter, so "
-            "that there are no residuals to correlate. Leave them out."
+            f"{exact} are constant, or power laws of the mass without scatter, so there "
+            "are no residuals to correlate. Leave them out."
         )

@@ -1,4 +1,4 @@
-"""The covariance of observables as a table and a file, for cosmology likelihoods."""
+"""Covariance of observables as a table and a file, for cosmology likelihoods."""
 
 import io
 import os
@@ -8,6 +8,7 @@ from astropy.table import Table
 from sklearn.utils.validation import check_is_fitted
 
 from ..io.atomic import atomic_replace
+from ..printable import printable
 
 FORMAT, VERSION = "skcluster proxy covariance", 1
 MODEL = (
@@ -17,46 +18,47 @@ COLUMNS = {
     "redshift": "median of the bin; NaN if redshift was not used",
     "redshift_low": "lower edge of the bin, inside it",
     "redshift_high": "upper edge of the bin, outside of it",
-    "n_clusters": "that the bin was fitted to",
+    "n_clusters": "number of clusters that the bin was fitted to",
     "log_mass_low": "smallest log10 mass of these [Msun/h]",
     "log_mass_high": "largest log10 mass of these [Msun/h]",
-    "slope": "of ln S with ln M, one for each of `names`",
-    "intercept": "of ln S at the pivot mass, with S in `units`",
-    "covariance": "of ln S at fixed mass, natural logarithms",
+    "slope": "slope of ln S with ln M, one for each of `names`",
+    "intercept": "ln S at the pivot mass, with S in `units`",
+    "covariance": "covariance of ln S at fixed mass, natural logarithms",
     "correlation": "the covariance, scaled to a unit diagonal",
 }
 META = ("names", "units", "pivot_mass", "mass", "beta", "model")
 
 
 def proxy_covariance(model, *, names=None, units=None):
-    r"""Power laws and covariance of a fitted model, one row a redshift bin.
+    r"""Tabulate the power laws and covariance of a fitted model, one row per redshift bin.
 
-    The table says all that a likelihood of counts and scaling relations needs,
+    The table holds everything that a likelihood of counts and scaling relations needs for
 
     .. math::
 
         p(s | M, z) = \mathcal{N}[\pi(z) + \alpha(z) \ln(M / M_p), \; C(z)],
 
-    which is given the mass: no prior on masses is part of it, and ``beta``, the one with
-    which the model itself predicts, is told only for the record. A network's mass is
-    different: the masses that it was trained on are in its slope and intercept, and the
-    range of masses in the table is theirs.
+    which is conditional on the mass, so no prior on masses is part of it; ``beta``, the
+    slope of the mass function that the model itself predicts with, is listed only for the
+    record. The mass of a network is different: its slope and intercept depend on the masses
+    that it was trained on, whose range is in the table.
 
     Parameters
     ----------
     model : EvrardProxyRegressor
+        Fitted model.
     names : sequence of str, default=None
-        One name an observable. None: those of the DataFrame that the model was fitted
-        to.
+        One name per observable. None takes the column names of the DataFrame that the
+        model was fitted to.
     units : sequence of str, default=None
-        One unit an observable, before the logarithm. None: unknown.
+        One unit per observable, before the logarithm. None leaves them unknown.
 
     Returns
     -------
     table : astropy.table.Table
         Each column has a description. ``table.meta`` has ``names``, ``units``,
-        ``pivot_mass`` [Msun/h], ``beta`` and the equation. What else should be known,
-        such as the cosmology or the survey, may be added to it.
+        ``pivot_mass`` [Msun/h], ``beta`` and the equation; add to it what else a reader
+        should know, such as the cosmology or the survey.
 
     Examples
     --------
@@ -73,11 +75,6 @@ def proxy_covariance(model, *, names=None, units=None):
     ['T', 'L_X']
     """
     check_is_fitted(model)
-    if not hasattr(model, "n_clusters_"):
-        raise ValueError(
-            "The model does not know its numbers of clusters: it was fitted by an older "
-            "skcluster. Fit it again."
-        )
     names, units = _labels(model, names, units)
     values = (
         model.redshift_centers_,
@@ -105,16 +102,18 @@ def proxy_covariance(model, *, names=None, units=None):
 
 
 def write_covariance(table, path):
-    """Store the table of `proxy_covariance`, with all that explains it.
+    """Write the table of `proxy_covariance` to a file, with its descriptions.
 
-    The file is ECSV: text with a header in YAML, which astropy reads by
-    ``Table.read``, and which people read without it. Numbers keep all their digits. It
-    is replaced at a stroke.
+    The file is ECSV: text with a header in YAML, which ``Table.read`` of astropy reads and
+    people can read without it. Numbers keep all their digits. An existing file is replaced
+    atomically.
 
     Parameters
     ----------
     table : astropy.table.Table
+        Table that `proxy_covariance` returned, perhaps with more in its ``meta``.
     path : str or path-like
+        File to write.
 
     Examples
     --------
@@ -141,16 +140,17 @@ def write_covariance(table, path):
 
 
 def read_covariance(path):
-    """Read what `write_covariance` stored.
+    """Read a table that `write_covariance` wrote, and check it.
 
     Parameters
     ----------
     path : str or path-like
+        File to read.
 
     Returns
     -------
     table : astropy.table.Table
-        See `proxy_covariance`.
+        Table as `proxy_covariance` returns it.
 
     Examples
     --------
@@ -160,19 +160,21 @@ def read_covariance(path):
     ...
     FileNotFoundError: There is no file nowhere.ecsv.
     """
+    shown = printable(path)
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"There is no file {path}.")
+        raise FileNotFoundError(f"There is no file {shown}.")
     try:
         table = Table.read(path, format="ascii.ecsv")
-    # A damaged text makes the readers of YAML and JSON raise whatever they like.
+    # Damaged text makes the readers of YAML and JSON raise errors of any type.
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as ECSV: {error}") from error
-    _check(table, path)
+        message = printable(f"{shown} cannot be read as ECSV: {error}")
+        raise ValueError(message) from error
+    _check(table, shown)
     return table
 
 
 def _labels(model, names, units):
-    """Names and units, one an observable."""
+    """Return the names and units, one of each per observable."""
     n = model.slope_.shape[1]
     if names is None:
         names = _observables_of(model)
@@ -182,7 +184,7 @@ def _labels(model, names, units):
         if len(given) != n:
             raise ValueError(
                 f"The model has {n} observables, but there are {len(given)} {label}: "
-                f"{given}. Give one each."
+                f"{given}. Give one per observable."
             )
     if len(set(names)) < n:
         raise ValueError(f"Names must differ from each other, got {names}.")
@@ -201,7 +203,7 @@ def _check(table, source):
     meta = table.meta
     if meta.get("format") != FORMAT:
         raise ValueError(
-            f"{source} is not of proxy_covariance: its meta says "
+            f"{source} is not from proxy_covariance: its meta has "
             f"format={meta.get('format')!r}, not {FORMAT!r}."
         )
     if meta.get("version") != VERSION:

@@ -1,13 +1,13 @@
-"""Power laws with correlated scatter: their fit (Eqs. 3, 4) and inverse (6, 7)."""
+"""Power laws with correlated scatter: their fit (Eqs. 3, 4) and inverse (Eqs. 6, 7)."""
 
 import numpy as np
 
 RIDGE = 1e-10
-"""Part of each observable's variance that is added to its scatter."""
+"""Part of each observable's variance that is added to its variance at fixed mass."""
 
 
 def fit_power_laws(s, mu):
-    """Straight lines in mu, and the covariance of what they leave.
+    """Fit straight lines in mu by least squares, and the covariance of their residuals.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def fit_power_laws(s, mu):
     -------
     slope, intercept : ndarray of shape (n_observables,)
     covariance : ndarray of shape (n_observables, n_observables)
-        With N - 2 degrees of freedom.
+        Covariance of the residuals, with N - 2 degrees of freedom.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def fit_power_laws(s, mu):
 
 
 def invert_power_laws(slope, covariance):
-    r"""What observables tell of mu, for any stack of power laws.
+    r"""Weights and variance with which observables estimate mu, for a stack of power laws.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def invert_power_laws(slope, covariance):
 
 
 def correlation_of(covariance):
-    """Correlation matrix, and the standard deviations, of a stack of covariances.
+    """Correlation matrices and standard deviations of a stack of covariances.
 
     Examples
     --------

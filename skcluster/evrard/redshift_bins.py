@@ -1,4 +1,4 @@
-"""The redshift bins in which power laws are fitted, one a snapshot or a range."""
+"""Redshift bins in which power laws are fitted: one per snapshot, or ranges."""
 
 import warnings
 from numbers import Integral
@@ -8,22 +8,22 @@ import numpy as np
 from ..parameters import Edges, Integer
 
 BINS = Integer(1) | Edges() | None
-"""What `redshift_bins` may be."""
+"""Kind of the parameter `redshift_bins`."""
 
 MASS_SPREAD = 1e-10
 """Smallest spread of masses that a slope can be fitted to [dex]."""
 
 
 def bin_edges(redshift, bins, n_needed):
-    """Edges of one bin for each redshift, of equally filled bins, or as given.
+    """Edges of one bin per distinct redshift, of equally filled bins, or as given.
 
     Parameters
     ----------
     redshift : ndarray of shape (n_clusters,)
-    bins : int, array-like of shape (n_bins + 1,) or None
-        As `redshift_bins` of `EvrardProxyRegressor`.
+    bins : int, ndarray of shape (n_bins + 1,) or None
+        Parameter `redshift_bins` of `EvrardProxyRegressor`, read by `BINS`.
     n_needed : int
-        Fewest clusters of a bin that can be fitted.
+        Fewest clusters that a bin can be fitted to.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def _given_edges(redshift, edges):
 
 
 def bin_numbers(redshift, edges):
-    """Bin of each redshift, from 0; outside the edges it is the nearest one.
+    """Bin of each redshift, counted from 0; outside of the edges, the nearest bin.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def bin_numbers(redshift, edges):
 
 
 def bin_centers(redshift, edges):
-    """Median redshift of each bin, or the middle of one that is empty."""
+    """Median redshift of each bin, or the middle of an empty bin."""
     b = bin_numbers(redshift, edges)
     members = [redshift[b == i] for i in range(len(edges) - 1)]
     ends = zip(members, edges[:-1], edges[1:], strict=True)
@@ -85,7 +85,7 @@ def bin_centers(redshift, edges):
 
 
 def merge_poor_bins(edges, redshift, log_mass, n_needed):
-    """Edges without those that part a bin too poor to be fitted from its neighbor."""
+    """Remove edges until every bin can be fitted, and warn if that took any."""
     given, edges = edges, np.array(edges)
     while len(poor := _poor_bins(edges, redshift, log_mass, n_needed)):
         gap = np.diff(bin_centers(redshift, edges), prepend=-np.inf, append=np.inf)

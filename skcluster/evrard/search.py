@@ -1,12 +1,12 @@
-"""Which combination of proxies tells the mass best."""
+"""Which combination of proxies gives the mass with the least scatter."""
 
 from itertools import combinations
-from numbers import Integral
 from operator import itemgetter
 
 import numpy as np
 from astropy.table import Table
 
+from ..parameters import Integer
 from .power_laws import invert_power_laws
 from .regressor import EvrardProxyRegressor
 
@@ -14,7 +14,7 @@ from .regressor import EvrardProxyRegressor
 def search_proxies(
     X, log_mass, *, names, redshift=None, redshift_bins=None, max_size=None
 ):
-    r"""Scatter of every combination of proxies, best first (paper Table 3).
+    r"""Rank every combination of proxies by its scatter in mass (paper Table 3).
 
     All combinations are compared in the same redshift bins: those of
     `EvrardProxyRegressor` with all proxies. Combinations of k proxies number
@@ -27,20 +27,20 @@ def search_proxies(
     log_mass : array-like of shape (n_clusters,)
         log10 of the masses [Msun/h].
     names : sequence of str
-        One name a column of `X`.
+        One name per column of `X`.
     redshift : array-like of shape (n_clusters,), default=None
-        None: one bin.
+        Redshifts of the clusters. None: all clusters are in one bin.
     redshift_bins : int or array-like of shape (n_bins + 1,), default=None
-        As of `EvrardProxyRegressor`. None: one bin for each distinct redshift.
+        Bins, as in `EvrardProxyRegressor`. None: one bin per distinct redshift.
     max_size : int, default=None
-        Largest number of proxies to combine. None: all.
+        Largest number of proxies to combine. None combines up to all.
 
     Returns
     -------
     table : astropy.table.Table
-        ``proxies`` (their names, joined by a comma), ``size`` (how many), ``scatter``
-        (root mean of :math:`\sigma^2` over the bins, in ln M) and
-        ``scatter_percent``.
+        One row per combination, best first: ``proxies`` (their names, joined by a comma),
+        ``size`` (how many), ``scatter`` (root mean of :math:`\sigma^2` over the bins, in
+        ln M) and ``scatter_percent``.
 
     Examples
     --------
@@ -58,7 +58,8 @@ def search_proxies(
        N_gal    1
     """
     X, names = check_observables(X, names, redshift, redshift_bins)
-    _check_size(max_size, len(names))
+    sizes = Integer(1, len(names)) | None
+    max_size = sizes.check("max_size", max_size)
     model = fit_in_bins(X, log_mass, redshift, redshift_bins)
     rows = []
     for size in range(1, (max_size or len(names)) + 1):
@@ -73,7 +74,7 @@ def search_proxies(
 
 
 def _scatter_of(model, subsets):
-    """Scatter in ln M of subsets of a fitted model's observables, all of one size."""
+    """Scatter in ln M of subsets of a fitted model's observables, all of the same size."""
     variance = np.zeros(len(subsets))
     for slope, covariance in zip(model.slope_, model.covariance_, strict=True):
         block = covariance[subsets[:, :, None], subsets[:, None, :]]
@@ -82,7 +83,7 @@ def _scatter_of(model, subsets):
 
 
 def fit_in_bins(X, log_mass, redshift, redshift_bins):
-    """The covariance model of observables, and of redshifts where there are any."""
+    """Fit the covariance model, in bins where redshifts are given."""
     if redshift is None:
         return EvrardProxyRegressor().fit(X, log_mass)
     model = EvrardProxyRegressor(redshift_column=-1, redshift_bins=redshift_bins)
@@ -90,7 +91,7 @@ def fit_in_bins(X, log_mass, redshift, redshift_bins):
 
 
 def check_observables(X, names, redshift, redshift_bins):
-    """Columns that have a name each, and redshifts that fit to them."""
+    """Return the observables and their names, or refuse what does not fit together."""
     X, names = np.asarray(X), [str(name) for name in names]
     if X.ndim != 2 or X.shape[1] != len(names):
         raise ValueError(
@@ -109,15 +110,3 @@ def check_observables(X, names, redshift, redshift_bins):
             f"shape {np.shape(redshift)}."
         )
     return X, names
-
-
-def _check_size(max_size, n_names):
-    if max_size is not None and (
-        isinstance(max_size, bool)
-        or not isinstance(max_size, Integral)
-        or not 1 <= max_size <= n_names
-    ):
-        raise ValueError(
-            f"max_size must be an integer from 1 to {n_names}, or None, got "
-            f"{max_size!r}."
-        )

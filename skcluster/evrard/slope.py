@@ -1,4 +1,4 @@
-"""The slope of an observable with mass, from proxies of the mass alone."""
+"""Slope of an observable with mass, where only a proxy of the mass is known."""
 
 import numpy as np
 
@@ -8,18 +8,18 @@ from .redshift_bins import bin_numbers
 def infer_slope(
     ln_s, ln_proxy, covariance, *, names, redshift=None, ignore_correlation=False
 ):
-    r"""Slope of an observable with mass in a survey that knows masses by a proxy only.
+    r"""Measure the slope of an observable with mass in a survey without true masses.
 
-    An observable s and a mass proxy m, such as a network's mass, of clusters of unknown
-    :math:`\mu`, whose variance is V, have the moments
+    Let :math:`\mu`, the unknown ln M of the clusters, have the variance V. An observable s
+    and a mass proxy m, such as a network's mass, then have the moments
 
     .. math::
 
         \mathrm{var}(m) = \alpha_m^2 V + \sigma_m^2, \qquad
         \mathrm{cov}(s, m) = \alpha_s \alpha_m V + \rho \, \sigma_s \sigma_m,
 
-    so that, with what a calibration knows of the proxy
-    (:math:`\alpha_m, \sigma_m`) and of the residuals (:math:`\rho \sigma_s \sigma_m`),
+    so that, if a calibration gives :math:`\alpha_m` and :math:`\sigma_m` of the proxy and
+    the covariance :math:`\rho \sigma_s \sigma_m` of the residuals,
 
     .. math::
 
@@ -27,9 +27,9 @@ def infer_slope(
                          / \alpha_m}
                         {\sum_b n_b \, [\mathrm{var}_b(m) - \sigma_m^2] / \alpha_m^2},
 
-    summed over redshift bins b of :math:`n_b + 1` clusters. Who takes :math:`\rho` as 0
-    is off by :math:`\rho \, \sigma_s \sigma_m / (\alpha_m V)`, however many clusters
-    there are: the narrower the range of masses, the more.
+    summed over redshift bins b of :math:`n_b + 1` clusters. With :math:`\rho = 0` instead,
+    the slope is off by :math:`\rho \, \sigma_s \sigma_m / (\alpha_m V)`: the narrower the
+    range of masses, the more, and more clusters do not help.
 
     Parameters
     ----------
@@ -37,21 +37,23 @@ def infer_slope(
         Natural logarithms of the observable and of the mass proxy, in the units of the
         calibration.
     covariance : astropy.table.Table
-        Of the calibration, see `proxy_covariance`.
+        Calibration, as `proxy_covariance` returns it.
     names : (str, str)
-        Of the observable and of the proxy in `covariance`. The observable's own slope
-        there is not used.
+        Names of the observable and of the proxy in `covariance`. The observable's own
+        slope there is not used.
     redshift : array-like of shape (n_clusters,), default=None
-        Needed where `covariance` has several bins; the nearest one is used.
+        Redshifts of the clusters, needed where `covariance` has several bins. A cluster
+        takes the nearest bin.
     ignore_correlation : bool, default=False
-        Take :math:`\rho` as 0, to see what that does.
+        Whether to take :math:`\rho` as 0, to see what that does.
 
     Returns
     -------
     slope : float
-        The same in all bins, or else their mean, weighted by :math:`n_b V_b`.
+        Slope with ln M. If it differs between bins, their mean weighted by
+        :math:`n_b V_b`.
     error : float
-        For the clusters of the survey; that of the calibration is not in it.
+        Standard error from the clusters of the survey, without that of the calibration.
 
     References
     ----------
@@ -88,9 +90,9 @@ def infer_slope(
     if not mu_mu.sum() > 0:
         raise ValueError(
             f"The variance of {names[1]!r} within the redshift bins is not larger than "
-            "its scatter at fixed mass in the calibration, so that no spread of masses "
-            "is left to measure a slope with. Give clusters of more different masses, or "
-            "a calibration of this survey's proxy."
+            "its scatter at fixed mass in the calibration, so no spread of masses is left "
+            "to measure a slope with. Give clusters over a wider range of masses, or a "
+            "calibration of this survey's proxy."
         )
     slope = s_mu.sum() / mu_mu.sum()
     error = np.sqrt(np.sum((s_mu - slope * mu_mu) ** 2)) / mu_mu.sum()
@@ -98,13 +100,13 @@ def infer_slope(
 
 
 def _within_bins(values, b):
-    """Differences from the mean of the bin."""
+    """Subtract the mean of each bin."""
     n = np.maximum(np.bincount(b), 1)
     return values - (np.bincount(b, values) / n)[b]
 
 
 def _degrees_of_freedom(b):
-    """Share of each cluster in its bin's n - 1."""
+    """Share of each cluster in the n - 1 degrees of freedom of its bin."""
     n = np.bincount(b)[b]
     return (n - 1) / n
 
@@ -114,16 +116,16 @@ def _columns(covariance, names):
     missing = [name for name in names if name not in known]
     if missing or len(set(names)) != 2:
         raise ValueError(
-            f"names must be two different ones of {known}, got {list(names)}."
+            f"names must be two different names out of {known}, got {list(names)}."
         )
     return [known.index(name) for name in names]
 
 
 def _bins_of(covariance, redshift, s, m):
-    """Row of the covariance for each cluster."""
+    """Row of the covariance table for each cluster."""
     if s.ndim != 1 or s.shape != m.shape:
         raise ValueError(
-            "ln_s and ln_proxy must have one number a cluster, got the shapes "
+            "ln_s and ln_proxy must have one number per cluster, got the shapes "
             f"{s.shape} and {m.shape}."
         )
     wrong = np.flatnonzero(~(np.isfinite(s) & np.isfinite(m)))
