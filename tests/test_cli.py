@@ -226,10 +226,12 @@ def test_columns_of_other_names_and_channels_of_a_number_of_kev(
         for file, more in (
             (path, []),
             (tmp_path / "odd.fits", [*named, "--energy-unit=0.002"]),
+            (tmp_path / "odd.fits", [*named, "--energy-unit=0.002,0"]),
         )
     ]
-    assert masses[1][0]["n_photons"] == masses[0][0]["n_photons"] > 0
-    assert_allclose(masses[1][0]["log_mass"], masses[0][0]["log_mass"], atol=1e-6)
+    for (other,) in masses[1:]:
+        assert other["n_photons"] == masses[0][0]["n_photons"] > 0
+        assert_allclose(other["log_mass"], masses[0][0]["log_mass"], atol=1e-6)
 
 
 def test_a_warning_is_one_line(survey, model, capsys):

@@ -334,6 +334,28 @@ def test_the_source_catalogue_of_simput_is_not_taken_for_photons(path):
     assert len(read_photons(write_simput(path))["ra"]) == len(RA)
 
 
+def simput(path, source, point):
+    sources = fits.BinTableHDU.from_columns(
+        [
+            fits.Column(n, "D", array=[a])
+            for n, a in zip(("RA", "DEC"), source, strict=True)
+        ],
+        name="SRC_CAT",
+    )
+    photons = photon_hdu()
+    photons.header["REFRA"], photons.header["REFDEC"] = point
+    return write_hdus(path, sources, photons)
+
+
+def test_photons_that_a_simput_catalog_moves_are_refused(path, tmp_path):
+    assert_allclose(read_photons(simput(path, (140.0, 3.0), (140.0, 3.0)))["ra"], RA)
+    moved = simput(tmp_path / "moved.fits", (83.0, 22.0), (140.0, 3.0))
+    with pytest.raises(
+        ValueError, match=r"REFRA, REFDEC = \(140.0, 3.0\) to its sources"
+    ):
+        read_photons(moved)
+
+
 def test_two_lists_in_one_file_must_be_told_apart(path):
     write_hdus(path, source_catalog(), photon_hdu(), photon_hdu())
     with pytest.raises(ValueError, match=r"2 tables of photons(.|\n)*3 PHLIST: ENERGY"):
@@ -376,7 +398,8 @@ def test_origin_is_read_if_it_is_a_code(path, tmp_path):
     origin = read_photons(path)["origin"]
     assert_array_equal(origin, [0, 1, 2])
     assert origin.dtype == np.int8
-    for form, values in (("J", [0, 1, 300]), ("3A", ["ICM", "AGN", "ICM"])):
+    texts, vectors = ["ICM", "AGN", "ICM"], np.zeros((3, 2))
+    for form, values in (("J", [0, 1, 300]), ("3A", texts), ("2I", vectors)):
         other = write_events(tmp_path / form, energy, ("ORIGIN", form, "", values))
         assert "origin" not in read_photons(other)
 

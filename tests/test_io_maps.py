@@ -1,13 +1,16 @@
-"""FITS images of maps: on the sky where their photons are, and whole or not there."""
+"""FITS images of maps: on the sky where their photons are, complete or not there."""
 
 import astropy.cosmology
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
+from astropy.cosmology import WMAP7
 from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcluster import ClusterSample, PhotonMapper, write_maps
+from skcluster.cosmology import plane_to_sky
 
 CENTER = (150.0, 60.0)
 BANDS = ((0.5, 1.2), (1.2, 2.0))
@@ -68,6 +71,38 @@ def test_an_array_must_be_given_its_size(tmp_path):
     with pytest.raises(ValueError, match=r"give cosmology=mapper\.cosmology"):
         write_maps(tmp_path / "map.fits", maps, **about)
     assert list(tmp_path.iterdir()) == []
+
+
+PLACES = [(10.0, 90.0), (200.0, 90.0), (10.0, -90.0), (0.0, 0.0), (359.99, 60.0)]
+PLACES += [(120.0, 89.99), (120.0, -89.99), (77.0, -30.0)]
+
+
+@pytest.mark.parametrize("center", PLACES)
+def test_pixel_centers_are_those_of_the_tangent_plane(tmp_path, center):
+    """Everywhere, and at the poles, where North needs a convention: that of the mapper."""
+    distance = WMAP7.comoving_distance(0.1).value * WMAP7.h
+    place = (np.arange(5) - 2) * 2 * 2.3 / 5 / distance
+    west, north = np.meshgrid(place, place)
+    expected = SkyCoord(*plane_to_sky(west, north, *center), unit="deg")
+    with written(tmp_path, np.ones((5, 5)), center=center) as hdus:
+        rows, columns = np.indices((5, 5))
+        for hdu in hdus:
+            found = WCS(hdu.header).pixel_to_world(columns, rows)
+            assert found.separation(expected).arcsec.max() < 0.001
+
+
+@pytest.mark.parametrize("dec", [90.0, -90.0])
+def test_photons_about_a_pole_lie_in_the_pixel_that_counted_them(tmp_path, dec):
+    ra, center = np.arange(0.0, 180.0, 15.0), np.array([[40.0, dec]])
+    photons = {"ra": ra, "dec": np.full(12, dec - 0.2 * np.sign(dec))}
+    photons["energy"] = np.linspace(1.0, 2.0, 12)
+    sample = ClusterSample([0.1], center=center, photons=[photons])
+    maps = np.asarray(PhotonMapper(n_pixels=32).transform(sample).maps)[0, 0]
+    with written(tmp_path, maps, center=center[0]) as hdus:
+        x, y = WCS(hdus[0].header).world_to_pixel_values(ra, photons["dec"])
+    counted = np.zeros_like(maps)
+    np.add.at(counted, (np.rint(y).astype(int), np.rint(x).astype(int)), 1)
+    assert_array_equal(counted, maps)
 
 
 def test_rows_run_to_the_west_and_columns_to_the_north(tmp_path):

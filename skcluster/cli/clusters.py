@@ -26,7 +26,8 @@ def add_cluster_options(parser):
     parser.add_argument(
         "--energy-unit",
         type=_unit,
-        help="its unit: keV, eV, MeV, or a number of keV a channel",
+        help="its unit: keV, eV, MeV, keV per channel, or both 'keV per channel,keV of "
+        "channel 0', such as 0.04,1.6 for NuSTAR",
     )
     for name in ("RA", "DEC"):
         parser.add_argument(
@@ -207,11 +208,12 @@ def _measured(steps, mapped, quantiles, beta):
 
 
 def _unit(text):
-    """A number of keV where the text is one, otherwise the name of a unit."""
+    """Return keV per channel, a pair "SLOPE,OFFSET" of these, or the name of a unit."""
     try:
-        return float(text)
+        numbers = tuple(map(float, text.split(",")))
     except ValueError:
         return text
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def exit_code(table):

@@ -19,6 +19,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from ..printable import printable
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -68,8 +70,8 @@ def atomic_replace(path):
     except OSError as error:
         raise OSError(
             error.errno or errno.EIO,
-            f"{path} cannot be written: {_reason(error, path)}. What was there before "
-            "is unchanged.",
+            f"{printable(path)} cannot be written: {_reason(error, path)}. What was there "
+            "before is unchanged.",
         ) from error
 
 
@@ -129,9 +131,10 @@ def files_written_together(directory, names):
             with contextlib.suppress(OSError):
                 folder.rmdir()
         if isinstance(error, OSError):
-            reason = error.strerror or error
+            reason = error.strerror or printable(error)
             raise OSError(
-                error.errno or errno.EIO, f"{directory} cannot be written ({reason})."
+                error.errno or errno.EIO,
+                f"{printable(directory)} cannot be written ({reason}).",
             ) from error
         raise
 
@@ -141,7 +144,7 @@ def check_is_free(path, overwrite):
     path = Path(os.fsdecode(path))
     if path.is_dir() or (path.is_file() and not overwrite):
         raise FileExistsError(
-            f"There is already a {path}. "
+            f"There is already a {printable(path)}. "
             + ("It is a folder." if path.is_dir() else "Give overwrite=True.")
         )
 
@@ -298,5 +301,5 @@ def _move(partial, path):
 
 def _reason(error, path):
     if isinstance(error, FileNotFoundError) and not path.parent.exists():
-        return f"there is no folder {path.parent}"
-    return error.strerror or str(error)
+        return f"there is no folder {printable(path.parent)}"
+    return error.strerror or printable(error)

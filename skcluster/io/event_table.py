@@ -1,6 +1,6 @@
 """Event lists as the missions write them: which table, which columns, which units."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from astropy.io import fits
@@ -12,6 +12,7 @@ from .sky_positions import frame_of, sky_of_pixels, to_icrs
 
 EVENT_EXTENSIONS = ("EVENTS", "STDEVT", "PHLIST")
 ENERGY_COLUMNS = ("ENERGY", "SIGNAL", "PI", "PHA")
+SAME_POINT = 1e-6  # deg
 DEGREES = {"": 1.0, "deg": 1.0, "degree": 1.0, "degrees": 1.0, "rad": 180 / np.pi}
 
 
@@ -243,7 +244,30 @@ def find_event_table(hdus, path, *, ra, dec, energy, hdu):
             "It has:"
             f"{_contents(hdus, path)}"
         )
-    return (named or usable)[0]
+    found = (named or usable)[0]
+    _check_reference_point(found, hdus)
+    return found
+
+
+def _check_reference_point(table, hdus):
+    """Refuse photons of SIMPUT that the source catalog of their file moves elsewhere."""
+    point = [table.keyword(name, None) for name in ("REFRA", "REFDEC")]
+    if not all(isinstance(angle, Real) for angle in point):
+        return
+    for hdu in hdus:
+        if not isinstance(hdu, fits.BinTableHDU):
+            continue
+        catalog = EventTable(hdu, table.primary, table.path)
+        if catalog.extname != "SRC_CAT" or not catalog.position_columns("RA", "DEC"):
+            continue
+        ra, dec = catalog.sky("RA", "DEC")
+        east = (ra - point[0] + 180) % 360 - 180
+        if not (np.hypot(east, dec - point[1]) < SAME_POINT).any():
+            raise ValueError(
+                f"{table.path} moves its photons from REFRA, REFDEC = {tuple(point)} to "
+                f"its sources (the first: RA {ra[:1]}, Dec {dec[:1]}), which is not done "
+                "here. Move RA and DEC of the photons, and make both the same."
+            )
 
 
 def _binary_tables(hdus, path, hdu):

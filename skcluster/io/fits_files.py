@@ -105,13 +105,14 @@ def _check_tables(hdus, path):
     for hdu in hdus:
         if not isinstance(hdu, fits.BinTableHDU):
             continue
-        if hdu.header.get("ZTABLE", False) is True:
+        with parse_errors_name_file(path, "FITS"):
+            is_packed = hdu.header.get("ZTABLE", False) is True
+            n_bytes = 0 if is_packed else _bytes_of_lists(hdu)
+        if is_packed:
             raise ValueError(
                 f"{printable(path)} is compressed by fpack, which is not read. Unpack it "
                 "with funpack of CFITSIO."
             )
-        with parse_errors_name_file(path, "FITS"):
-            n_bytes = _bytes_of_lists(hdu)
         if n_bytes:
             check_unpacked(n_bytes, path)
 

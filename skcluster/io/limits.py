@@ -135,7 +135,8 @@ def unpacked_content(path, kind):
 
 def _next_chunk(file, content):
     try:
-        return file.read(CHUNK)
+        # Unlike `read`, it stops between the parts of a file, before an error in the next.
+        return file.read1(CHUNK)
     except gzip.BadGzipFile as error:
         # gunzip, too, ignores what stands behind a complete file.
         if content.tell() and str(error).startswith(TRAILING_BYTES):

@@ -30,8 +30,8 @@ def write_maps(
 
     Every band of every image is an HDU of its own: of the name ``MAP``, or that of the
     keyword in upper case, and with the band's number from 1 as ``EXTVER``. All lie on
-    one tangent plane about the cluster's centre, so that any viewer puts them on the
-    sky: a map of :math:`n` pixels a side has its centre at pixel :math:`(n + 1) / 2`
+    one tangent plane about the cluster's center, so that any viewer puts them on the
+    sky: a map of :math:`n` pixels per side has its center at pixel :math:`(n + 1) / 2`
     (counted from 1), and in degrees
 
     .. math::
@@ -45,9 +45,9 @@ def write_maps(
 
     Parameters
     ----------
-    path : str or Path
-        Compressed if it ends in ``.gz``. Written at a stroke: after an error there is
-        no file, or the old one.
+    path : str, bytes or path-like
+        Compressed if it ends in ``.gz``, ``.bz2`` or ``.xz``. Written atomically: after an
+        error there is no file, or the old one.
     maps : array-like of shape (n_pixels, n_pixels) or (n_bands, n_pixels, n_pixels)
         Rows to the North, columns to the West. The maps of one cluster of a sample,
         ``sample.maps[i]``, will do.
@@ -55,23 +55,23 @@ def write_maps(
         RA and Dec of the cluster [deg].
     redshift : float
     half_width : float, default=None
-        Half the side of the maps [comoving Mpc/h]. None is that of the `PhotonMapper` that
-        made them; an array does not know it.
+        Half the side of the maps [comoving Mpc/h]. None takes that of the `PhotonMapper`
+        that made them; an array does not know it.
     cosmology : str or astropy.cosmology.Cosmology, default=None
-        None is that of the `PhotonMapper` that made the maps, and WMAP7 for an array.
+        None takes that of the `PhotonMapper` that made the maps, and WMAP7 for an array.
     bands : sequence of (low, high), default=None
         Energy bands [keV], kept as ``E_MIN`` and ``E_MAX`` of each image that has as
         many bands.
     name : str, default=None
-        Kept as ``OBJECT``.
+        Name of the cluster, kept as ``OBJECT``.
     units : dict of str to str, default=None
-        Unit of an image, ``{"map": "count"}``, kept as ``BUNIT``.
+        Units of images, such as ``{"map": "count"}``, kept as ``BUNIT``.
     header : dict, default=None
         More cards of the primary header: keyword to value, or to (value, comment).
     overwrite : bool, default=False
     **more_images : array-like, shaped as `maps`
-        Further images of the same square of the sky, such as ``saliency=``. They may
-        have other numbers of pixels and bands.
+        More images of the same square of the sky, such as ``saliency=``. They may have
+        other numbers of pixels and bands.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def write_maps(
     >>> from tempfile import TemporaryDirectory
     >>> from astropy.wcs import WCS
     >>> counts = np.zeros((3, 3))
-    >>> counts[1, 2] = 7  # one pixel to the West of the centre
+    >>> counts[1, 2] = 7  # one pixel to the West of the center
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "a.fits")
     ...     write_maps(path, counts, center=(10.0, 0.0), redshift=0.2, half_width=0.3)
@@ -105,11 +105,11 @@ def write_maps(
     side = _side(
         half_width, FIELDS["redshift"].checked("redshift", [redshift]), cosmology
     )
-    # A viewer that opens the primary HDU only must see something, in its place.
-    whole = images["map"].sum(axis=0)
-    about = _sky_cards(center, side, len(whole))
+    # A viewer that opens only the primary HDU must see something, in its place.
+    total = images["map"].sum(axis=0)
+    about = _sky_cards(center, side, len(total))
     about |= _primary_cards(center, redshift, half_width, name) | (header or {})
-    hdus = fits.HDUList([fits.PrimaryHDU(whole, header_of(about))])
+    hdus = fits.HDUList([fits.PrimaryHDU(total, header_of(about))])
     for key, image in images.items():
         energies = bands if bands is not None and len(bands) == len(image) else None
         for band, pixels in enumerate(image):
@@ -124,7 +124,7 @@ def write_maps(
 
 
 def _cosmology_of(maps):
-    """The cosmology that maps were made with."""
+    """Return the cosmology that maps were made with."""
     geometry = getattr(maps, "geometry", None)
     if geometry is None:
         return "WMAP7"
@@ -147,7 +147,7 @@ def _checked_energies(bands):
 
 
 def _side(half_width, redshift, cosmology):
-    """Of the square on the sky [deg]."""
+    """Return the side of the square on the sky [deg]."""
     (distance,) = comoving_distance(redshift, cosmology)
     if not isinstance(half_width, Real) or not 0 < half_width < distance:
         raise ValueError(
@@ -158,7 +158,7 @@ def _side(half_width, redshift, cosmology):
 
 
 def _checked_bands(key, image):
-    """The image as (n_bands, n_pixels, n_pixels), in a type that FITS can hold."""
+    """Return the image as (n_bands, n_pixels, n_pixels), in a type that FITS can hold."""
     image = np.asarray(image)
     shape = image.shape
     if image.ndim == 4 and len(image) == 1:
@@ -188,7 +188,7 @@ def _primary_cards(center, redshift, half_width, name):
 
 
 def _sky_cards(center, side, n_pixels):
-    """World coordinates of a square of that side [deg] about the centre."""
+    """Return the world coordinates of a square of that side [deg] about the center."""
     ra, dec = (float(angle) for angle in center)
     middle, pixel = (n_pixels + 1) / 2, float(side) / n_pixels
     return {
@@ -202,5 +202,7 @@ def _sky_cards(center, side, n_pixels):
         "CRVAL2": dec,
         "CDELT1": -pixel,
         "CDELT2": pixel,
+        # North is up: without it, readers turn an image about the north pole by 180 deg.
+        "LONPOLE": 180.0,
         "RADESYS": "ICRS",
     }

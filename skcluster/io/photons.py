@@ -17,34 +17,47 @@ PHOTON_UNITS = {"ra": "deg", "dec": "deg", "energy": "keV"}
 def read_photons(
     path, *, ra="RA", dec="DEC", energy=None, energy_unit=None, hdu=None, columns=()
 ):
-    r"""Read a FITS event list of eROSITA, SIXTE or SIMPUT, Chandra or XMM.
+    r"""Read the photons of a FITS event list, from any of the X-ray missions.
 
     The table is the one called EVENTS, STDEVT or PHLIST, else the first binary table
     with a position and an energy. Columns are found in upper or lower case.
 
     *Position*: the columns `ra`, `dec`; without them the sky pixels X, Y and the
-    projection in their keywords (``TCTYPn`` …, or XMM's ``REFXCTYP`` …).
+    projection in their keywords (``TCTYPn`` …, read by WCSLIB, or XMM's ``REFXCTYP`` …).
+    Galactic coordinates and the frame that RADESYS (or RADECSYS) and EQUINOX name are
+    transformed to the ICRS; FK5 of 2000 counts as the ICRS.
 
     *Energy*: the first of ENERGY, SIGNAL (SIXTE), PI and PHA, in the unit of its
-    ``TUNITn``. Without a unit that is an energy:
+    ``TUNITn``. Without a unit that is an energy, columns but PI and PHA are in keV if
+    their median is below 100, else in eV; PHA is a raw pulse height and refused; and PI
+    depends on TELESCOP and INSTRUME:
 
-    ============ =====================================================================
-    PI           1 eV a channel for eROSITA and XMM; 14.6 eV for Chandra, whose PI
-                 is the upper edge of the channel; any other mission is refused
-    PHA          refused: a raw pulse height is no energy
-    other        keV if the median of the column is below 100, else eV
-    ============ =====================================================================
+    ===================== ============================================================
+    eROSITA, XMM          1 eV per channel
+    Chandra ACIS          14.6 eV per channel, of which this is the upper edge
+    NuSTAR                40 eV per channel + 1.6 keV
+    Swift XRT, NICER,     10 eV per channel
+    ROSAT PSPC
+    Suzaku XIS            3.65 eV per channel
+    XRISM                 0.5 eV per channel for Resolve, 6 eV for Xtend
+    Chandra HRC,          refused: they measure no energies
+    ROSAT HRI
+    others                refused: give `energy_unit`
+    ===================== ============================================================
 
     Parameters
     ----------
-    path : str or Path
-        Plain or gzip.
+    path : str, bytes or path-like
+        Plain, or compressed by gzip, bzip2 or xz; see `skcluster.io.unpack_limit` for
+        files that unpack to very much.
     ra, dec : str, default="RA", "DEC"
-        Columns of the position [deg, or rad if their unit says so].
+        Columns of the position [deg, or rad if their unit says so]. ``GLON``, ``GLAT``
+        are galactic.
     energy : str, default=None
         Column of the energy.
-    energy_unit : {"eV", "keV", "MeV"} or float, default=None
-        Overrides the rules above; a number is keV per channel.
+    energy_unit : {"eV", "keV", "MeV"}, float, pair of float or callable, default=None
+        Overrides the rules above. A number is keV per channel, a pair is (keV per channel,
+        keV of channel 0), and a function takes an array of channels and returns keV.
     hdu : int or str, default=None
         Number (0 is the primary HDU) or name of the table.
     columns : sequence of str, default=()
@@ -62,8 +75,8 @@ def read_photons(
     FileNotFoundError, OSError
         The file is not there, or is not a complete FITS file.
     ValueError
-        No table of photons, a photon without position or energy (rows are never
-        dropped silently), or energies that are no X-rays.
+        There is no table of photons, a photon has no position or energy (rows are never
+        dropped silently), or the energies are not those of X-rays.
 
     Examples
     --------
@@ -86,9 +99,9 @@ def read_photons(
             "dec": declination,
             "energy": table.energy(energy, energy_unit),
         }
-        origin = table.values("ORIGIN") if table.find("ORIGIN") else np.zeros(0)
-        if origin.dtype.kind in "iu" and np.isin(origin, ORIGINS).all():
-            photons["origin"] = origin.astype(np.int8)
+        origin = _origin(table)
+        if origin is not None:
+            photons["origin"] = origin
         photons.update((name, table.values(name)) for name in columns)
     lengths = {name: len(column) for name, column in photons.items()}
     if len({*lengths.values()}) > 1:
@@ -98,6 +111,16 @@ def read_photons(
     return photons
 
 
+def _origin(table):
+    """Return the column ORIGIN, or None if it is not a code of what a photon is from."""
+    try:
+        origin = table.values("ORIGIN")
+    except ValueError:
+        return None
+    is_code = origin.dtype.kind in "iu" and np.isin(origin, ORIGINS).all()
+    return origin.astype(np.int8) if is_code else None
+
+
 def write_photons(
     path, photons, *, center=None, redshift=None, name=None, overwrite=False
 ):
@@ -105,18 +128,18 @@ def write_photons(
 
     Parameters
     ----------
-    path : str or Path
-        Compressed if it ends in ``.gz``. After an error there is no file, or the old
-        one.
+    path : str, bytes or path-like
+        Compressed if it ends in ``.gz``, ``.bz2`` or ``.xz``. After an error there is no
+        file, or the old one.
     photons : dict of arrays, structured array, astropy Table or DataFrame
         Columns ``ra``, ``dec`` [deg], ``energy`` [keV]; ``origin`` and any others are
         written too, in upper case.
     center : pair of float, default=None
         RA and Dec of the cluster [deg], kept as ``RA_OBJ``, ``DEC_OBJ``.
     redshift : float, default=None
-        Kept as ``REDSHIFT``.
+        Redshift of the cluster, kept as ``REDSHIFT``.
     name : str, default=None
-        Kept as ``OBJECT``.
+        Name of the cluster, kept as ``OBJECT``.
     overwrite : bool, default=False
 
     Examples
