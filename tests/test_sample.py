@@ -123,6 +123,69 @@ def test_a_small_integer_type_indexes_a_large_sample():
     assert_array_equal(sample[np.array([255], np.uint8)].redshift, sample.redshift[255])
 
 
+INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", ">u2", ">i4"]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_an_integer_of_any_width_indexes_a_large_sample(dtype):
+    sample = ClusterSample(np.linspace(0.1, 1, 70_000))
+    key = np.array([100, 7], dtype)
+    assert_array_equal(sample[key].redshift, sample.redshift[[100, 7]])
+    assert sample[key[0]].redshift == sample.redshift[100]
+    assert len(sample[key[1] : key[0]]) == 93
+    if np.dtype(dtype).kind == "i":
+        assert sample[np.array(-2, dtype)[()]].redshift == sample.redshift[-2]
+        assert sample[np.array([-2], dtype)].redshift == sample.redshift[-2]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_cluster_numbers_counts_and_offsets_may_be_of_any_width(dtype):
+    # With 100 clusters, number times pixels or rows leave the range of a byte.
+    cluster = np.repeat(np.arange(100), 3)[::-1].astype(dtype)
+    table = {"cluster": cluster, "v": np.arange(300.0)}
+    count = np.array(100, dtype)[()]
+    ragged = Ragged.from_long_table(table, count)
+    assert_array_equal(ragged.lengths, np.full(100, 3))
+    assert_array_equal(ragged.table(99)["v"], [0, 1, 2])
+    assert_array_equal(ragged.table(np.array(99, dtype)[()])["v"], [0, 1, 2])
+    widest = min(np.iinfo(dtype).max, 70_000)
+    many = Ragged.empty({"v": np.zeros(1)}, np.array(widest, dtype)[()])
+    assert len(many) == widest
+    offsets = np.array([0, 50, 100], dtype)
+    parts = Ragged({"v": np.arange(100.0)}, offsets)
+    joined = Ragged.concatenate([parts] * 4)
+    assert joined.offsets[-1] == 400
+    assert_array_equal(joined.sum(np.ones(400, dtype)), [50.0] * 8)
+    assert list(parts.blocks(np.array(60, dtype)[()])) == [slice(0, 1), slice(1, 2)]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_maps_of_any_integer_type_hold_the_same_counts(dtype):
+    counts = np.full((3, 2, 20, 20), 100, dtype)
+    maps = SparseMaps.from_dense(counts)
+    assert_array_equal(maps.total(), [80_000.0] * 3)
+    again = SparseMaps(maps.rows, np.array([2, 20, 20], dtype))
+    assert again.shape == (3, 2, 20, 20)
+    assert_array_equal(again[np.array([2, 0], dtype)], np.asarray(maps)[[2, 0]])
+    sample = ClusterSample([0.1] * 3, maps=counts, group=np.array([100, 100, 7], dtype))
+    joined = ClusterSample.concatenate([sample, sample])
+    assert joined.group.tolist() == [100, 100, 7] * 2
+
+
+def test_a_cluster_number_beyond_the_survey_is_not_wrapped_around():
+    table = {"cluster": np.array([0, 2**40]), "v": [1.0, 2.0]}
+    with pytest.raises(ValueError, match=r"runs from 0 to 1099511627776, .* 70000"):
+        Ragged.from_long_table(table, 70_000)
+
+
+def test_rows_are_selected_by_booleans_only():
+    ragged = Ragged({"v": [1.0, 2.0, 3.0]}, [0, 2, 3])
+    assert ragged.select([True, False, True]).lengths.tolist() == [1, 1]
+    for rows in (np.array([1, 0, 1], "u1"), [True, False]):
+        with pytest.raises(IndexError, match=r"one boolean per row \(3\), got"):
+            ragged.select(rows)
+
+
 def test_a_contiguous_slice_copies_nothing(sample):
     photons = sample[10:50].photons
     assert np.shares_memory(photons["energy"], sample.photons["energy"])

@@ -366,3 +366,86 @@ def test_one_cluster_with_one_galaxy_and_no_photon_is_a_sample():
 
 def test_one_field_radius_serves_all_clusters():
     assert_array_equal(ClusterSample([0.1, 0.2], field_radius=0.5).field_radius, 0.5)
+
+
+RNG = np.random.default_rng(0)
+
+
+def about(center, sigma, n=20):
+    """Galaxies whose velocities scatter by sigma about a value."""
+    v = RNG.normal(center, sigma, n)
+    return {"x": RNG.normal(0, 0.5, n), "y": RNG.normal(0, 0.5, n), "v": v}
+
+
+@pytest.mark.parametrize(("redshift", "sigma"), [(0.05, 250), (0.3, 150), (0.8, 900)])
+def test_velocities_in_meters_per_second_are_refused(redshift, sigma):
+    good, wrong = about(0, sigma), about(0, 1000 * sigma)
+    assert len(ClusterSample([redshift], galaxies=[good]))
+    match = r"of 1 of 3 clusters \(first: cluster 1, .*look like m/s, but v is in km/s"
+    with pytest.raises(ValueError, match=match):
+        ClusterSample([redshift] * 3, galaxies=[good, wrong, good])
+
+
+@pytest.mark.parametrize("redshift", [0.07, 0.3, 1.0])
+def test_velocities_that_are_redshifts_times_c_are_refused(redshift):
+    wrong = about(299792.458 * redshift, 700)
+    with pytest.raises(ValueError, match=r"cluster 0 of 1 have a median .* its cz"):
+        ClusterSample([redshift], galaxies=[wrong])
+
+
+def test_lists_of_a_whole_survey_are_no_other_unit():
+    """Galaxies of all redshifts in a cone of ten degrees, and nearby groups."""
+    redshift = np.concatenate([RNG.uniform(0, 2, 500), np.full(30, 0.1)])
+    v = 299792.458 * (redshift - 0.1) / 1.1
+    x, y = RNG.uniform(-60, 60, (2, 530))
+    galaxies = [{"x": x, "y": y, "v": v}, about(900, 100), about(0, 50), about(0, 1, 3)]
+    sample = ClusterSample([0.1, 0.003, 0.01, 0.2], galaxies=galaxies)
+    assert sample.galaxies.lengths.tolist() == [530, 20, 20, 3]
+
+
+def test_offsets_in_kpc_are_refused_but_not_a_wide_field():
+    good = about(0, 500)
+    wrong = {name: good[name] * (1000 if name in "xy" else 1) for name in good}
+    match = r"of 1 of 2 clusters \(first: cluster 1\) have a median .* look like kpc/h"
+    with pytest.raises(ValueError, match=match):
+        ClusterSample([0.1] * 2, galaxies=[good, wrong])
+
+
+@pytest.mark.parametrize(
+    ("field", "unit"),
+    [
+        ({"r500c": [900.0, 700.0]}, "kpc"),
+        ({"position": RNG.uniform(0, 352e3, (2, 3))}, "kpc/h"),
+        ({"field_radius": 30.0}, "arcmin"),
+        ({"exposure": [2.0, 1.7]}, "ks"),
+        ({"cube_extent": [[2300.0, 3785.0]] * 2}, "kpc/h"),
+        ({"cube_extent": [[2.3, 3.785e6]] * 2}, "m/s"),
+        ({"coverage": [98.0, 100.0]}, "percent"),
+        ({"center": [[2.1e4, 1.0], [3e4, 2.0]]}, "arcmin"),
+    ],
+)
+def test_plain_numbers_in_another_unit_are_refused_by_its_name(field, unit):
+    with pytest.raises(
+        ValueError, match=rf"2 of 2 values of .* they look like {unit}\."
+    ):
+        ClusterSample([0.1, 0.2], **field)
+    sample = ClusterSample([0.1, 0.2])
+    with pytest.raises(ValueError, match=f"they look like {unit}"):
+        sample.assign(**field)
+
+
+def test_each_field_is_described_once():
+    import dataclasses
+    import inspect
+
+    from skcluster.sample import FIELDS
+
+    names = [*inspect.signature(ClusterSample).parameters]
+    assert [*FIELDS] == names == [f.name for f in dataclasses.fields(ClusterSample)]
+    kinds = {
+        name: p.kind.name
+        for name, p in inspect.signature(ClusterSample).parameters.items()
+    }
+    assert kinds.pop("redshift") == "POSITIONAL_OR_KEYWORD"
+    assert {*kinds.values()} == {"KEYWORD_ONLY"}
+    assert all(field.how_to_get for field in FIELDS.values())

@@ -337,6 +337,12 @@ class Ragged:
 
     def select(self, rows):
         """Ragged with only the rows where a boolean array is true."""
+        rows = np.asarray(rows)
+        if rows.dtype != bool or rows.shape != (self.offsets[-1],):
+            raise IndexError(
+                f"Rows are selected by one boolean per row ({self.offsets[-1]}), got "
+                f"{rows.dtype} of shape {rows.shape}."
+            )
         columns = {name: column[rows] for name, column in self.columns.items()}
         kept = np.concatenate([[0], np.cumsum(rows)])
         return self._trusted(columns, kept[self.offsets])
