@@ -91,7 +91,7 @@ def test_whatever_stands_in_a_table_is_refused_in_words(field, data):
 
 @settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from([*FIELDS, "ra", "dec", "x", "y", "z"]), objects))
-def test_whatever_stands_in_a_catalogue_is_refused_in_words(catalog):
+def test_whatever_stands_in_a_catalog_is_refused_in_words(catalog):
     with refused_in_words():
         ClusterSample.from_table({"redshift": [0.1, 0.2]} | catalog)
     with refused_in_words():
@@ -301,7 +301,7 @@ def test_order_and_copies_of_rows_and_clusters_are_of_no_account(clusters, rando
 @pytest.mark.parametrize("turns", [-360, 360])
 @pytest.mark.parametrize("dec", [-90.0, -89.9, 0.0, 60.0, 89.99, 90.0])
 def test_a_full_turn_in_ra_is_no_turn(dec, turns):
-    """Centres and photons on both sides of RA 0 and at the poles."""
+    """Centers and photons on both sides of RA 0 and at the poles."""
     rng = np.random.default_rng(0)
     ra = np.array([0.0, 359.9, 0.1, 180.0])
     around = np.clip(dec + rng.uniform(-0.2, 0.2, 400), -90, 90)

@@ -1,4 +1,4 @@
-"""The table of units against astropy, and against what catalogues hold."""
+"""The table of units against astropy, and against what catalogs hold."""
 
 import re
 
@@ -115,7 +115,7 @@ REAL = {
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_what_real_catalogues_hold_is_plausible(name):
+def test_what_real_catalogs_hold_is_plausible(name):
     check_plausible(name, REAL[name])
     assert looks_like(name, REAL[name]) is None
 

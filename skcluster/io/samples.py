@@ -52,14 +52,15 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
         r500c            comoving [Mpc/h]
         x, y, z          position in a simulation box [comoving Mpc/h]
         field_radius     radius of a circular field of view [deg]
+        exposure         effective exposure at the center [s]
         name             string
         group            label, equal for entries of one object
         ================ ===============================================================
 
     directory : str or Path, default=None
         Where relative paths start: by default the folder of the table, or the current
-        one for a table in memory. Rows may share a file, which is then read once; of
-        shared galaxies each cluster gets those within 10 comoving Mpc/h.
+        one for a table in memory. Rows may share a file, which is then read once; each
+        cluster gets those of its galaxies that are within 10 comoving Mpc/h.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         Places galaxies that are given as ``ra``, ``dec``, ``z``.
     verbose : int, default=0

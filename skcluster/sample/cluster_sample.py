@@ -43,7 +43,7 @@ class ClusterSample:
         pyarrow Table. Columns of several values per row are left out.
     galaxies : Ragged or list of tables, default=None
         One table per cluster with ``x`` (West), ``y`` (North) [comoving Mpc/h] and
-        ``v`` [km/s] about the cluster's centre; more columns are kept. None in place of
+        ``v`` [km/s] about the cluster's center; more columns are kept. None in place of
         a table, here or in `photons`, is one without rows.
     center : array-like of shape (n_clusters, 2), default=None
         RA and Dec of the cluster [deg].
@@ -64,7 +64,7 @@ default=None
         Half-width [comoving Mpc/h] and highest speed [km/s] of the cubes;
         `PhaseSpaceKDE` sets it.
     field_radius : float or array-like of shape (n_clusters,), default=None
-        Radius of a circular field of view about the centre [deg], if there is one.
+        Radius of a circular field of view about the center [deg], if there is one.
     coverage : array-like of shape (n_clusters,), default=None
         Fraction of the map inside the field of view; `PhotonMapper` sets it.
     exposure : array-like of shape (n_clusters,), default=None
@@ -180,7 +180,7 @@ default=None
 
     @classmethod
     def from_dicts(cls, clusters):
-        """A sample from a list with one dict per cluster.
+        """Build a sample from a list with one dict per cluster.
 
         The keys are those of ClusterSample: ``redshift`` and any of ``photons``,
         ``center``, ``r500c`` and the rest; every dict must have the same ones.
@@ -219,17 +219,18 @@ default=None
 
     @classmethod
     def from_table(cls, catalog, *, photons=None, galaxies=None):
-        """A sample from a catalogue with one row per cluster, and its lists.
+        """Build a sample from a catalog with one row per cluster, and its lists.
 
         Parameters
         ----------
-        catalog : dict of columns, structured array, astropy Table or DataFrame
-            The column ``redshift`` and any of ``ra`` and ``dec`` (the centre [deg]),
-            ``x``, ``y`` and ``z`` (the box position [Mpc/h]), ``r500c`` [Mpc/h],
-            ``field_radius`` [deg] and ``name``. Other columns are left out.
+        catalog : dict, structured array, astropy Table, data frame or pyarrow Table
+            The column ``redshift`` and any of ``ra`` and ``dec`` (the center [deg]; also
+            ``RAJ2000``, ``DEJ2000`` and the like), ``x``, ``y`` and ``z`` (the box
+            position [Mpc/h]), ``r500c`` [Mpc/h], ``field_radius`` [deg], ``exposure``
+            [s], ``name`` and ``group``, in any case. Other columns are left out.
         photons, galaxies : list of tables, or one table, default=None
-            One table a cluster; or all rows in one table whose column ``cluster``
-            holds the row number of the catalogue, from 0.
+            One table per cluster; or all rows in one table whose column ``cluster``
+            holds the row number of the catalog, from 0.
 
         Examples
         --------

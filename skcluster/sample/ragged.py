@@ -275,7 +275,7 @@ class Ragged:
         offsets = np.concatenate([[0], np.cumsum(self.lengths[clusters])])
         if len(clusters) == 0:
             return self._trusted({k: v[:0] for k, v in self.columns.items()}, offsets)
-        # Neighbours in, neighbours out: copying runs is faster than picking rows.
+        # Neighbors in, neighbors out: copying runs is faster than picking rows.
         breaks = np.flatnonzero(np.diff(clusters) != 1) + 1
         first = clusters[np.concatenate([[0], breaks])]
         last = clusters[np.concatenate([breaks - 1, [-1]])]

@@ -16,11 +16,11 @@ class MapGeometry(NamedTuple):
     Parameters
     ----------
     bands : tuple of (low, high)
-        [keV]
+        Energy bands [keV].
     half_width : float
         Half the side [comoving Mpc/h].
     cosmology : str
-        Its name.
+        Name of the cosmology.
     """
 
     bands: tuple
@@ -42,7 +42,7 @@ class SparseMaps:
     Parameters
     ----------
     rows : scipy.sparse array of shape (n_clusters, n_bands * n_pixels * n_pixels)
-        One flattened map a row.
+        One flattened map per row.
     map_shape : tuple of 3 int
         ``(n_bands, n_pixels, n_pixels)``
     geometry : MapGeometry, default=None
@@ -112,7 +112,7 @@ class SparseMaps:
                 f"Cannot join maps of {known}. Make them with one of these."
             )
         rows = sparse.vstack([part.rows for part in parts], format="csr")
-        # Beside maps of which nothing is known, nothing is known of the whole.
+        # One part of unknown geometry leaves that of all unknown.
         geometry = geometries.pop() if len(geometries) == 1 else None
         return cls(rows, parts[0].shape[1:], geometry)
 

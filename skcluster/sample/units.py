@@ -18,7 +18,7 @@ import numpy as np
 
 SPEED_OF_LIGHT = 299792.458  # km/s
 PLACEHOLDERS = (0, -1, *(sign * (10**n - 1) for n in range(2, 7) for sign in (1, -1)))
-"""Numbers that catalogues write where they have no value: 0, -1, 99, -99, 999, …"""
+"""Numbers that catalogs write where they have no value: 0, -1, 99, -99, 999, …"""
 
 KEV = (0.01, 100.0)
 """The median energy of a cluster's photons lies between, or the unit is another."""
