@@ -55,6 +55,7 @@ ARROWS = {
         "metrics",
         "model_selection",
         "estimator_parts",
+        "parameters",
         "progress",
     },
     "plotting": {

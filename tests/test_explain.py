@@ -372,7 +372,7 @@ def test_saliency_per_photon_of_an_array_of_counts(weighing):
 
 def test_per_photon_needs_the_steps_from_the_counts(pipeline, sample):
     made = pipeline[:-1].transform(sample)
-    with pytest.raises(ValueError, match="no step that makes its maps of counts"):
+    with pytest.raises(ValueError, match="no step that makes its maps from counts"):
         explain(pipeline[-1], made, per_photon=True)
 
 
@@ -439,10 +439,10 @@ def test_maps_that_do_not_fit_are_an_error(pipeline, sample):
         ({"method": "magic"}, r"method must be one of \['gradient', .*got 'magic'"),
         ({"n_samples": 0}, "n_samples must be a positive int, got 0"),
         ({"n_samples": None}, "n_samples must be a positive int, got None"),
-        ({"batch_size": 2.5}, r"batch_size must be a positive int, got 2\.5"),
-        ({"n_threads": -1}, "n_threads must be a positive int, got -1"),
-        ({"noise": -0.1}, r"noise must be a number that is not negative, got -0\.1"),
-        ({"noise": "much"}, "noise must be a number that is not negative, got 'much'"),
+        ({"batch_size": 2.5}, r"batch_size must be a positive int or None, got 2\.5"),
+        ({"n_threads": -1}, "n_threads must be a positive int or None, got -1"),
+        ({"noise": -0.1}, r"noise must be a non-negative number, got -0\.1"),
+        ({"noise": "much"}, "noise must be a non-negative number, got 'much'"),
     ],
 )
 def test_a_parameter_without_sense_is_an_error(pipeline, sample, params, words):
@@ -560,7 +560,7 @@ def test_cross_validated_saliency_takes_groups(full_maps):
 
 
 def test_folds_must_test_each_cluster_once(full_maps):
-    with pytest.raises(ValueError, match=r"tests 4 times and leaves out 10 of 14"):
+    with pytest.raises(ValueError, match=r"hold 4 clusters and leave out 10 of 14"):
         cross_val_saliency(
             small_network(),
             full_maps,

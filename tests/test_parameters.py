@@ -40,7 +40,6 @@ NOT_YET = {
     "JointCNNRegressor",
     "MapOutlierDetector",
     "CalibratedMassRegressor",
-    "SaliencyExplainer",
 }
 ESTIMATORS = {
     name: value

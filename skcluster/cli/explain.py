@@ -67,7 +67,7 @@ def explain(arguments):
         per_photon=arguments.per_photon,
         random_state=arguments.seed,
     )
-    explainer._check_parameters()
+    explainer._checked_parameters()
     sample, stems = _clusters_and_stems(arguments, mapper.cosmology)
     folder = Path(arguments.output)
     _check_is_free(folder, stems, arguments.overwrite)

@@ -1,4 +1,8 @@
-"""Ways to ask a network which pixels matter, on one batch of standardised maps."""
+"""Methods that ask which pixels a network's mass depends on, for one batch of maps.
+
+Each method takes a `MassGradient`, the batch of standardized maps, the network's other
+inputs, and `Options`, and returns a tensor with the shape of the maps.
+"""
 
 import copy
 import hashlib
@@ -15,7 +19,7 @@ EPSILON = 1e-7
 
 @dataclass
 class Options:
-    """What the methods beyond the plain gradient need."""
+    """Options of the methods, see `SaliencyExplainer`."""
 
     n_samples: int
     noise: float
@@ -23,83 +27,116 @@ class Options:
     entropy: int
 
 
-class MassFunction:
-    """log10 M of standardised maps, as the mean over a regressor's networks.
+class MassGradient:
+    r"""Gradient of the predicted mass with respect to the maps.
 
-    The networks are copies, without gradients of the weights and in evaluation mode, so
-    that those of the regressor stay as they are.
+    .. math::
+
+        f(x) = \mu_y + \frac{\sigma_y}{K} \sum_{k=1}^{K} g_k(\tilde{x}), \qquad
+        \tilde{x} = \frac{x - \mu_x}{\sigma_x}
+
+    is the predicted :math:`\log_{10} M_{500c}` of log-scaled maps x, with :math:`g_k` the
+    K networks of a regressor and :math:`\mu, \sigma` the means and standard deviations that
+    standardize its pixels (x) and its target (y). So
+
+    .. math::
+
+        \frac{\partial f}{\partial x}
+            = \frac{\sigma_y}{\sigma_x K} \sum_{k=1}^{K}
+              \frac{\partial g_k}{\partial \tilde{x}}
+
+    The networks are copied, so that those of the regressor keep their mode and the
+    gradients of their weights.
 
     Parameters
     ----------
     regressor : fitted NeuralMassRegressor
     device : str or torch.device
+
+    Attributes
+    ----------
+    networks : list of MassNetwork
+        :math:`g_k`, without dropout and without gradients of the weights.
+    pixel_mean, pixel_scale : float
+        :math:`\mu_x` and :math:`\sigma_x`
+    target_scale : float
+        :math:`\sigma_y`
     """
 
     def __init__(self, regressor, device):
         copies = [copy.deepcopy(net.module_) for net in regressor.nets_]
-        self.modules = [each.to(device).eval().requires_grad_(False) for each in copies]
+        networks = [each.to(device).eval().requires_grad_(False) for each in copies]
         if torch.device(device).type == "cpu":
-            self.modules = [with_thin_convolutions(each) for each in self.modules]
-        self.pixel_mean, self.pixel_scale = (
-            regressor.pixel_mean_,
-            regressor.pixel_scale_,
-        )
+            networks = [with_thin_convolutions(network) for network in networks]
+        self.networks = networks
+        self.pixel_mean = regressor.pixel_mean_
+        self.pixel_scale = regressor.pixel_scale_
         self.target_scale = regressor.target_scale_
 
-    def gradient(self, maps, others):
-        """∂ log10 M / ∂x for x in log-scaled pixels, shaped like the maps."""
+    def __call__(self, maps, others):
+        """Return the gradient at standardized maps [dex per unit of x].
+
+        Parameters
+        ----------
+        maps : tensor of shape (n, n_bands, n_pixels, n_pixels)
+        others : dict of str to tensor
+            The other inputs of the networks, which are held fixed.
+        """
         total = torch.zeros_like(maps)
-        for module in self.modules:
+        for network in self.networks:
             inputs = maps.detach().requires_grad_(True)
             with torch.enable_grad():
-                mass = module.mean(inputs, **others).sum()
+                mass = network.mean(inputs, **others).sum()
             total += torch.autograd.grad(mass, inputs)[0]
-        return total * (self.target_scale / self.pixel_scale / len(self.modules))
+        return total * (self.target_scale / self.pixel_scale / len(self.networks))
 
 
-def gradient(function, maps, others, options):
-    """∂f/∂x (paper Eq. 10)."""
-    return function.gradient(maps, others)
+def gradient(mass_gradient, maps, others, options):
+    """Gradient of the predicted mass (paper Eq. 10)."""
+    return mass_gradient(maps, others)
 
 
-def smoothgrad(function, maps, others, options):
-    """Mean of ∂f/∂x over maps with Gaussian noise, of one cluster."""
-    stream = _stream(options.entropy, maps)
+def smoothgrad(mass_gradient, maps, others, options):
+    """Mean of the gradient over noisy copies of the map of one cluster."""
+    rng = _rng_of_cluster(options.entropy, maps)
     total = torch.zeros_like(maps)
-    for size in _parts(options.n_samples, options.batch_size):
-        noise = stream.standard_normal((size, *maps.shape[1:]), np.float32)
+    for size in _batch_sizes(options.n_samples, options.batch_size):
+        noise = rng.standard_normal((size, *maps.shape[1:]), np.float32)
         noise = torch.from_numpy(noise).to(maps.device) * options.noise
-        slopes = function.gradient(maps + noise, repeated(others, size))
+        slopes = mass_gradient(maps + noise, repeated(others, size))
         total += slopes.sum(0, keepdim=True)
     return total / options.n_samples
 
 
-def integrated_gradients(function, maps, others, options):
-    """(x - 0) times the mean of ∂f/∂x between a map without photons and x."""
+def integrated_gradients(mass_gradient, maps, others, options):
+    """Each pixel's x times the mean gradient between a map without photons and this one."""
     IntegratedGradients = require_captum()
-    no_photons = torch.full_like(maps, -function.pixel_mean / function.pixel_scale)
+    scale = mass_gradient.pixel_scale
+    no_photons = torch.full_like(maps, -mass_gradient.pixel_mean / scale)
     total = torch.zeros_like(maps)
-    for module in function.modules:
-        explained = IntegratedGradients(
-            lambda many, module=module: module.mean(many, **repeated(others, len(many)))
+    for network in mass_gradient.networks:
+        attribution = IntegratedGradients(
+            lambda many, network=network: network.mean(
+                many, **repeated(others, len(many))
+            )
         )
-        total += explained.attribute(
+        total += attribution.attribute(
             maps.detach().requires_grad_(True),
             no_photons,
             n_steps=options.n_samples,
             internal_batch_size=options.batch_size,
         ).detach()
-    return total * (function.target_scale / len(function.modules))
+    return total * (mass_gradient.target_scale / len(mass_gradient.networks))
 
 
-def deep_dream(function, maps, others, options):
-    """The change of x by two steps of gradient ascent."""
+def deep_dream(mass_gradient, maps, others, options):
+    """Change of x after two steps of gradient ascent on the predicted mass."""
     change = torch.zeros_like(maps)
     for _ in range(DREAM_STEPS):
-        slope = function.gradient(maps + change, others)
+        slope = mass_gradient(maps + change, others)
         size = slope.abs().mean(dim=(1, 2, 3), keepdim=True)
         change += DREAM_STEP * slope / size.clamp_min(EPSILON)
-    return change * function.pixel_scale
+    return change * mass_gradient.pixel_scale
 
 
 METHODS = {
@@ -108,21 +145,21 @@ METHODS = {
     "integrated_gradients": integrated_gradients,
     "deep_dream": deep_dream,
 }
-OF_MANY_MAPS = ("smoothgrad", "integrated_gradients")
-"""Methods whose batches are many versions of one cluster."""
-OF_SLOPES = ("gradient", "smoothgrad")
+ONE_CLUSTER_AT_A_TIME = ("smoothgrad", "integrated_gradients")
+"""Methods whose batches are many versions of the maps of one cluster."""
+DERIVATIVES = ("gradient", "smoothgrad")
 """Methods whose result is a derivative, so that the chain rule holds."""
 
 
 def repeated(others, size):
-    """A network's other inputs of one cluster, repeated without a copy."""
+    """Return the other inputs of one cluster, repeated without a copy."""
     return {
         name: value.expand(size, *value.shape[1:]) for name, value in others.items()
     }
 
 
 def require_captum():
-    """captum's IntegratedGradients, or an error that says how to install it."""
+    """Return captum's IntegratedGradients, or say how to install it."""
     try:
         from captum.attr import IntegratedGradients
     except ImportError as error:
@@ -133,14 +170,13 @@ def require_captum():
     return IntegratedGradients
 
 
-def _parts(total, size):
-    """Sizes of the parts of a total, none larger than `size`."""
+def _batch_sizes(total, size):
     return [min(size, total - start) for start in range(0, total, size)]
 
 
-def _stream(entropy, maps):
-    # Which pixels hold photons tells clusters apart, whatever their place in the sample,
-    # and does not hang on the last bits of a logarithm.
+def _rng_of_cluster(entropy, maps):
+    # Which pixels hold photons identifies a cluster wherever it is in the sample, and does
+    # not depend on the last bits of a logarithm.
     filled = np.packbits((maps > maps.min()).cpu().numpy())
     digest = hashlib.blake2b(filled.tobytes(), digest_size=8).digest()
     return np.random.default_rng([entropy, int.from_bytes(digest, "little")])

@@ -1,9 +1,10 @@
-"""A fitted estimator taken apart: the steps before the network, and the network."""
+"""The network in a fitted estimator, and the steps that make its maps."""
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from ..estimator_parts import changes_target, fitted_inside, steps_before
+from ..estimator_parts import changes_target, fitted_inside, last_step, steps_before
 from ..maps import LogScaler, PhotonMapper, RedshiftNormalizer
 from ..regressors.neural import NeuralMassRegressor
 
@@ -11,9 +12,18 @@ LN_10 = np.log(10)
 
 
 def split_network(estimator):
-    """The fitted steps before the network, in order, and the network's regressor.
+    """Return the fitted steps before the network, in order, and the network's regressor.
 
-    A search, or another estimator that fits a copy of one, stands for its copy.
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A network, or what holds one: a Pipeline, a search, a calibration, or any of these
+        in each other.
+
+    Returns
+    -------
+    steps : list of fitted transformers
+    regressor : fitted NeuralMassRegressor
 
     Examples
     --------
@@ -25,7 +35,13 @@ def split_network(estimator):
     """
     last = estimator
     while not isinstance(last, NeuralMassRegressor):
-        if fitted_inside(last) is None or changes_target(last):
+        if changes_target(last):
+            raise TypeError(
+                "SaliencyExplainer explains log10 M, but this TransformedTargetRegressor "
+                "fits its network to a transformed target. Fit the network to log10 M "
+                "itself, or explain its regressor_ in units of the transformed target."
+            )
+        if fitted_inside(last) is None:
             raise _not_a_network(last)
         last = fitted_inside(last)
     check_is_fitted(last)
@@ -33,22 +49,27 @@ def split_network(estimator):
 
 
 def _not_a_network(estimator):
+    """The error for an estimator in which there is no fitted one."""
+    if isinstance(last_step(estimator), NeuralMassRegressor):
+        name = type(estimator).__name__
+        return NotFittedError(
+            f"This {name} is not fitted yet. Call fit before explain."
+        )
+    estimator = last_step(estimator)
     is_class = isinstance(estimator, type)
     kind = f"the class {estimator.__name__}" if is_class else type(estimator).__name__
     advice = "Give a fitted XrayCNNRegressor, or a Pipeline that ends in one."
     if kind == "EvrardProxyRegressor":
         advice = "For the mass of a photon count, take proxy_saliency."
+    elif hasattr(estimator, "estimators_"):
+        advice = "It predicts with several estimators: explain each of its estimators_."
     return TypeError(
         f"SaliencyExplainer explains fitted networks, got {kind}. {advice}"
     )
 
 
 def transformed(steps, X):
-    """What the steps make of X, and what becomes of a photon on its way through them.
-
-    Each function takes what is added to the pixels that a step is given, and rows, and
-    returns what that adds to the pixels that the step makes; a step that leaves the maps
-    alone has none. None stands for a step of which that is not known.
+    """Apply fitted steps to X, and find how each changes a photon that is added.
 
     Parameters
     ----------
@@ -59,7 +80,10 @@ def transformed(steps, X):
     -------
     X : what the last of them returns
     increments : list of (step, callable or None)
-        From the counts to the last step.
+        For each step from the counts on that changes the maps, a function
+        ``increment(added, rows)``: if `added` is added to the pixels that the step takes,
+        for clusters `rows`, it is what that adds to the pixels that the step returns. None
+        if this is not known of a step.
     """
     increments = []
     for step in steps:
@@ -76,7 +100,7 @@ def transformed(steps, X):
 
 
 def change_by_a_photon(increments, rows):
-    """What one photon more, in each pixel of some clusters, changes of that pixel's x."""
+    """Return how much one more photon in a pixel changes that pixel's x, for each pixel."""
     change = 1.0
     for _, increment in increments:
         change = increment(change, rows)
@@ -84,19 +108,19 @@ def change_by_a_photon(increments, rows):
 
 
 def check_increments(increments):
-    """Refuse a saliency per photon where the way back to counts is not known."""
+    """Refuse a saliency per photon unless the steps from counts to maps are known."""
     names = ", ".join(type(step).__name__ for step, _ in increments)
     unknown = [type(step).__name__ for step, known in increments if known is None]
     if unknown:
         raise ValueError(
             f"per_photon=True goes back from the network to counts, but what {unknown[0]} "
             f"does to a photon is not known (the steps are {names}). Give a Pipeline of "
-            "PhotonMapper, RedshiftNormalizer, LogScaler and steps that leave maps alone."
+            "PhotonMapper, RedshiftNormalizer, LogScaler and steps that do not change maps."
         )
     if not increments:
         raise ValueError(
             "per_photon=True goes back from the network to counts, but the estimator has "
-            "no step that makes its maps of counts. Give a fitted Pipeline with "
+            "no step that makes its maps from counts. Give a fitted Pipeline with "
             "RedshiftNormalizer and LogScaler before the network, and what it takes as X."
         )
 

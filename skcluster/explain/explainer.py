@@ -1,6 +1,6 @@
-"""SaliencyExplainer: how a network's mass answers to every pixel of its maps."""
+"""SaliencyExplainer: how a network's mass depends on every pixel of its maps."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -9,14 +9,23 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, check_random_state
 
 from ..model_selection import spatial_folds
+from ..parameters import (
+    Anything,
+    Boolean,
+    Choice,
+    Integer,
+    NonNegative,
+    RandomState,
+    check_parameters,
+)
 from ..progress import Progress
 from ..regressors.mass_net import resolve_device, torch_session
 from ..regressors.memory import kept_memory
 from .attribution import (
+    DERIVATIVES,
     METHODS,
-    OF_MANY_MAPS,
-    OF_SLOPES,
-    MassFunction,
+    ONE_CLUSTER_AT_A_TIME,
+    MassGradient,
     Options,
     require_captum,
 )
@@ -28,19 +37,19 @@ from .explained_network import (
 )
 
 MAPS_PER_BATCH = 8
-"""On a CPU; more are not faster."""
+"""Maps in the network at a time on a CPU; more are not faster."""
 
 
 class SaliencyExplainer(BaseEstimator):
-    r"""Saliency of maps: how log10 M answers to every pixel (paper Eq. 10).
+    r"""Explain a network's mass by its saliency: its slope in every pixel (paper Eq. 10).
 
     .. math::
 
         S_{ij} = \left| \frac{\partial f}{\partial x_{ij}} \right|, \qquad
         f = \log_{10} M_{500c}
 
-    with x the log-scaled map that the network is given: the scalings of the target and of
-    the input are undone. Of several members, f is their mean.
+    with x the log-scaled map that the network is given, before it is standardized. With
+    several members, f is the mean of their masses.
 
     ======================== ======================================================
     ``gradient``             :math:`\partial f / \partial x` [dex per unit of x]
@@ -50,64 +59,68 @@ class SaliencyExplainer(BaseEstimator):
                              x, in `n_samples` steps (Sundararajan+2017): each pixel's
                              part in :math:`f(x) - f(0)` [dex], and 0 where there is no
                              photon. Needs captum: ``pip install "skcluster[explain]"``
-    ``deep_dream``           the change of x by two steps of gradient ascent on f, each
-                             of 0.01 training standard deviations times the gradient
-                             over its mean size in the map (Yan+2020) [unit of x]
+    ``deep_dream``           change of x after two steps of gradient ascent on f; each is
+                             the gradient, divided by its mean size in the map, times
+                             0.01 training standard deviations (Yan+2020) [unit of x]
     ======================== ======================================================
 
     Parameters
     ----------
     estimator : fitted estimator
-        An `XrayCNNRegressor` or another network of this package, or a Pipeline that ends
-        in one. Of a search, the best estimator is explained. ``clone`` of an explainer
-        forgets what its estimator learned, unless that is a ``FrozenEstimator``.
-    method : str, default="gradient"
+        An `XrayCNNRegressor` or another network of this package, or what holds one: a
+        Pipeline that ends in it, a search, a ``FrozenEstimator``, a
+        `CalibratedMassRegressor`, a `RotationAugmentedRegressor`. The fitted network inside
+        is explained. ``clone`` of an explainer also clones its estimator, which is then no
+        longer fitted unless it is a ``FrozenEstimator``.
+    method : {"gradient", "smoothgrad", "integrated_gradients", "deep_dream"}, \
+default="gradient"
     signed : bool, default=False
-        Keep the sign instead of the absolute value.
+        Keep the sign instead of taking the absolute value.
     per_photon : bool, default=False
-        Go on to raw counts, through the steps of the Pipeline: the derivative times what
-        one photon more changes of the pixel's x,
-        :math:`S_{ij} \, [x(m_{ij} + 1) - x(m_{ij})]` [dex per photon added]. See the
-        notes. Not for ``integrated_gradients`` and ``deep_dream``, which are no
-        derivatives.
+        Return the response to raw counts instead: the derivative times the change of the
+        pixel's x when one photon is added,
+        :math:`S_{ij} \, [x(m_{ij} + 1) - x(m_{ij})]` [dex per photon]. See the notes. Not
+        for ``integrated_gradients`` and ``deep_dream``, which are not derivatives.
     n_samples : int, default=32
-        Noisy maps, or steps.
+        Number of noisy maps, or of steps.
     noise : float, default=0.2
-        In standard deviations of the training pixels.
+        Standard deviation of the noise, in standard deviations of the training pixels.
     batch_size : int, default=None
         Maps in the network at a time; None chooses.
     device : str, default=None
         A torch device; None is that of the network.
     random_state : int, RandomState instance or None, default=None
-        Of the noise. A cluster's noise hangs on this and on its own photons only.
+        Seed of the noise. The noise of a cluster depends only on this and on its photons.
     n_threads : int, default=None
-        Batches at a time on a CPU, each in a thread; None is the network's choice. It
-        changes no result.
+        Batches at a time on a CPU, each in a thread of its own; None is the network's
+        choice. The result does not depend on it.
     verbose : int, default=0
-        1 shows a line of progress.
+        1 shows the progress.
 
     Notes
     -----
     The joint network's saliency is that of its maps, with the cubes held fixed.
 
-    With f the factor of `RedshiftNormalizer`, which is often 2 to 20,
+    With c the factor by which `RedshiftNormalizer` multiplies counts, often 2 to 20,
     ``per_photon=True`` takes the secant
 
     .. math::
 
-        x(m + 1) - x(m) = \log_{10} \frac{(m + 1) f + 1}{m f + 1}
+        x(m + 1) - x(m) = \log_{10} \frac{(m + 1) c + 1}{m c + 1}
 
-    and not the slope :math:`f / [(m f + 1) \ln 10]` of an infinitesimal part of a photon,
-    which is up to ten times as large where a pixel is empty. The network's own response
-    remains linear: a photon in an empty pixel changes x by log10(f + 1), over which some
-    of the network's ReLUs and pooling windows switch. `photon_response` adds the photon
-    and asks again.
+    and not the slope :math:`c / [(m c + 1) \ln 10]`, which is up to ten times as large in
+    an empty pixel. The network itself is taken to be linear. A photon in an empty pixel
+    changes x by :math:`\log_{10}(c + 1)`, and over such a step some of the network's ReLUs
+    and pooling windows switch. `photon_response` adds the photon and predicts again.
 
-    A cluster's saliency does not depend on its neighbours in the sample.
+    The saliency of a `CalibratedMassRegressor` is that of the network's own mass, before it
+    is calibrated.
+
+    A cluster's saliency does not depend on its neighbors in the sample.
 
     Where a map is empty, all pixels under a max-pooling window are equal, and rounding
-    decides which of them the gradient goes to: single empty pixels may differ between
-    machines, averages over a few hardly.
+    decides which of them receives the gradient. So single empty pixels may differ between
+    machines; averages over a few hardly do.
 
     References
     ----------
@@ -126,6 +139,20 @@ class SaliencyExplainer(BaseEstimator):
     >>> saliency.shape, bool((saliency >= 0).all())
     ((12, 1, 8, 8), True)
     """
+
+    _parameter_kinds = {
+        "estimator": Anything(),
+        "method": Choice(METHODS),
+        "signed": Boolean(),
+        "per_photon": Boolean(),
+        "n_samples": Integer(1),
+        "noise": NonNegative(),
+        "batch_size": Integer(1) | None,
+        "device": Anything(),
+        "random_state": RandomState(),
+        "n_threads": Integer(1) | None,
+        "verbose": Integer(0) | Boolean(),
+    }
 
     def __init__(
         self,
@@ -155,109 +182,103 @@ class SaliencyExplainer(BaseEstimator):
         self.verbose = verbose
 
     def explain(self, X):
-        """Saliency of every pixel.
+        """Return the saliency of every pixel of the clusters' maps.
 
         Parameters
         ----------
         X : what the estimator predicts from
-            A sample whose maps are made already is for the later steps of a Pipeline:
-            explain ``pipeline[1:]``.
+            For a sample that has its maps already, explain the later steps of a Pipeline,
+            ``pipeline[1:]``.
 
         Returns
         -------
         saliency : ndarray of float32 of shape (n_clusters, n_bands, n_pixels, n_pixels)
-            ``[band, y, x]``, pixel for pixel that of the maps.
+            In the order ``[band, y, x]``, pixel for pixel that of the maps.
         """
-        self._check_parameters()
+        parameters = self._checked_parameters()
         steps, regressor = split_network(self.estimator)
         X, increments = transformed(steps, X)
-        if self.per_photon:
+        if parameters.per_photon:
             check_increments(increments)
         inputs = regressor._read(X)
         regressor._check_shape(inputs)
-        saliency = self._explain_inputs(regressor, inputs)
-        if self.per_photon:
+        saliency = _explain_inputs(regressor, inputs, parameters)
+        if parameters.per_photon:
             for row in range(0, len(saliency), MAPS_PER_BATCH):
                 rows = slice(row, row + MAPS_PER_BATCH)
                 saliency[rows] *= change_by_a_photon(increments, rows)
-        return saliency if self.signed else np.abs(saliency, out=saliency)
+        return saliency if parameters.signed else np.abs(saliency, out=saliency)
 
-    def _explain_inputs(self, regressor, inputs):
-        device = regressor.nets_[0].device
-        device = device if self.device is None else resolve_device(self.device)
-        options = self._options(regressor, device)
-        saliency = np.empty((len(inputs), *regressor.map_shape_), np.float32)
-        size = 1 if self.method in OF_MANY_MAPS else options.batch_size
-        starts = range(0, len(inputs), size)
-        n_workers = self._n_workers(regressor, device)
-        # A thread for each batch and no threads inside: that is faster, and the last bits
-        # are the same whatever the number of threads.
-        with (
-            torch_session(device=device, n_threads=1),
-            kept_memory(regressor.keep_memory),
-            Progress("explained", len(inputs), verbose=self.verbose) as progress,
-        ):
-            explain = _BatchExplainer(self.method, regressor, inputs, device, options)
-            parallel = Parallel(n_workers, "threading", return_as="generator")
-            found = parallel(delayed(explain)(start, size) for start in starts)
-            for start, pixels in zip(starts, found, strict=True):
-                saliency[start : start + size] = pixels
-                progress.update(len(pixels))
-        return saliency
-
-    def _n_workers(self, regressor, device):
-        if not _is_cpu(device):
-            return 1
-        return self.n_threads or regressor.n_threads or torch.get_num_threads()
-
-    def _options(self, regressor, device):
-        part_size = regressor.nets_[0].part_size
-        chosen = min(MAPS_PER_BATCH, part_size) if _is_cpu(device) else part_size
-        entropy = 0
-        if self.method == "smoothgrad":
-            entropy = int(check_random_state(self.random_state).randint(2**31 - 1))
-        return Options(
-            self.n_samples,
-            self.noise,
-            chosen if self.batch_size is None else self.batch_size,
-            entropy,
-        )
-
-    def _check_parameters(self):
-        if self.method not in METHODS:
-            raise ValueError(
-                f"method must be one of {list(METHODS)}, got {self.method!r}."
-            )
-        if self.per_photon and self.method not in OF_SLOPES:
+    def _checked_parameters(self):
+        parameters = check_parameters(self)
+        if parameters.per_photon and parameters.method not in DERIVATIVES:
             raise ValueError(
                 f"per_photon=True needs a derivative, and method={self.method!r} gives "
-                f"none. Take one of {list(OF_SLOPES)}."
+                f"none. Take one of {list(DERIVATIVES)}."
             )
-        for name in ("n_samples", "batch_size", "n_threads"):
-            value = getattr(self, name)
-            may_be_none = value is None and name != "n_samples"
-            if not may_be_none and not (isinstance(value, Integral) and value >= 1):
-                raise ValueError(f"{name} must be a positive int, got {value!r}.")
-        if not (isinstance(self.noise, Real) and 0 <= self.noise < np.inf):
-            raise ValueError(
-                f"noise must be a number that is not negative, got {self.noise!r}."
-            )
-        if self.method == "integrated_gradients":
+        if parameters.method == "integrated_gradients":
             require_captum()
+        return parameters
+
+
+def _explain_inputs(regressor, inputs, parameters):
+    """Return the signed saliency of maps that were read for the network."""
+    device = regressor.nets_[0].device
+    if parameters.device is not None:
+        device = resolve_device(parameters.device)
+    options = _options(regressor, device, parameters)
+    saliency = np.empty((len(inputs), *regressor.map_shape_), np.float32)
+    one_at_a_time = parameters.method in ONE_CLUSTER_AT_A_TIME
+    size = 1 if one_at_a_time else options.batch_size
+    starts = range(0, len(inputs), size)
+    n_workers = _n_workers(regressor, device, parameters)
+    # One thread per batch and no threads inside: that is faster, and the last bits are
+    # the same whatever the number of threads.
+    with (
+        torch.inference_mode(False),  # under which there would be no gradients
+        torch_session(device=device, n_threads=1),
+        kept_memory(regressor.keep_memory),
+        Progress("explained", len(inputs), verbose=parameters.verbose) as progress,
+    ):
+        explain = _BatchExplainer(parameters.method, regressor, inputs, device, options)
+        parallel = Parallel(n_workers, "threading", return_as="generator")
+        found = parallel(delayed(explain)(start, size) for start in starts)
+        for start, pixels in zip(starts, found, strict=True):
+            saliency[start : start + size] = pixels
+            progress.update(len(pixels))
+    return saliency
+
+
+def _n_workers(regressor, device, parameters):
+    if not _is_cpu(device):
+        return 1
+    return parameters.n_threads or regressor.n_threads or torch.get_num_threads()
+
+
+def _options(regressor, device, parameters):
+    batch_size = parameters.batch_size
+    if batch_size is None:
+        part_size = regressor.nets_[0].part_size
+        batch_size = min(MAPS_PER_BATCH, part_size) if _is_cpu(device) else part_size
+    entropy = 0
+    if parameters.method == "smoothgrad":
+        rng = check_random_state(parameters.random_state)
+        entropy = int(rng.randint(2**31 - 1))
+    return Options(parameters.n_samples, parameters.noise, batch_size, entropy)
 
 
 def cross_val_saliency(
     estimator, X, y, *, cv=None, groups=None, n_jobs=None, **explainer_params
 ):
-    """Saliency and log10 M of every cluster from the network that did not see it.
+    """Explain and predict every cluster by a network that was not trained on it.
 
     Parameters
     ----------
     estimator : estimator
-        A network or a Pipeline that ends in one; a clone is fitted to each fold.
+        A network or a Pipeline that ends in one. A clone is fitted for each fold.
     X : ClusterSample, or what the estimator takes
     y : array-like of shape (n_clusters,)
-        log10 M500c.
+        log10 M500c of each cluster.
     cv : cross-validation splitter, int, iterable or None, default=None
         The folds, as in `skcluster.model_selection.spatial_folds`: octants by default
         where the sample has positions, otherwise five folds. Each cluster must be in
@@ -265,10 +286,10 @@ def cross_val_saliency(
     groups : array-like, default=None
         Labels that no fold may split, in place of ``X.group`` of a sample.
     n_jobs : int, default=None
-        Folds at a time, each in a process of its own. Give the network ``n_threads=1``
-        then.
+        Folds at a time, each in a process of its own. With more than 1, give the network
+        ``n_threads=1``.
     **explainer_params
-        Of `SaliencyExplainer`: ``method``, ``signed``, ``per_photon`` and the others.
+        Parameters of `SaliencyExplainer`: ``method``, ``signed``, ``per_photon`` and so on.
 
     Returns
     -------
@@ -294,13 +315,15 @@ def cross_val_saliency(
     if not np.array_equal(np.sort(tested), np.arange(len(y))):
         missed = len(y) - len(np.unique(tested))
         raise ValueError(
-            f"Every cluster must be tested once, but {cv} tests {len(tested)} times and "
-            f"leaves out {missed} of {len(y)} clusters. Give folds that share the sample."
+            f"Every cluster must be in one test fold, but the test folds of {cv} hold "
+            f"{len(tested)} clusters and leave out {missed} of {len(y)}. Give folds that "
+            "part the sample, such as KFold(5)."
         )
     params = dict(explainer_params)
     if not isinstance(params.get("random_state", 0), Integral):
         rng = check_random_state(params["random_state"])
         params["random_state"] = int(rng.randint(2**31 - 1))
+    SaliencyExplainer(estimator, **params)._checked_parameters()  # before the training
     results = Parallel(n_jobs=n_jobs)(
         delayed(_explain_fold)(estimator, X, y, train, test, params)
         for train, test in folds
@@ -321,23 +344,23 @@ def _explain_fold(estimator, X, y, train, test, params):
 
 
 class _BatchExplainer:
-    """A function from the first row of a batch, and its size, to the saliency."""
+    """Explains the batch of clusters that starts at a row."""
 
     def __init__(self, method, regressor, inputs, device, options):
         self.method, self.options = METHODS[method], options
-        self.function = MassFunction(regressor, device)
+        self.mass_gradient = MassGradient(regressor, device)
         self.batches, self.n = regressor._batches(inputs), len(inputs)
         self.device = device
 
     def __call__(self, start, size):
-        # The last bits of float32 depend on the shape of the batch, and a cluster's
-        # saliency must not depend on its neighbours: fill the last batch up.
+        # The last bits of float32 depend on the size of the batch, and a cluster's
+        # saliency must not depend on its neighbors: fill up the last batch.
         rows = np.minimum(np.arange(start, start + size), self.n - 1)
         batch, _ = self.batches.__getitems__(rows)
-        taken = self.function.modules[0].inputs
+        taken = self.mass_gradient.networks[0].inputs
         others = {name: batch[name].to(self.device) for name in taken}
         maps = others.pop("maps")
-        saliency = self.method(self.function, maps, others, self.options)
+        saliency = self.method(self.mass_gradient, maps, others, self.options)
         return saliency[: self.n - start].cpu().numpy()
 
 
