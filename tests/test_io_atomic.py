@@ -1,5 +1,6 @@
 """Files that are written atomically: by every door, under every umask, through links."""
 
+import ast
 import errno
 import os
 import signal
@@ -19,6 +20,7 @@ from skcluster import (
     ClusterSample,
     EvrardProxyRegressor,
     RedshiftNormalizer,
+    io,
     proxy_covariance,
     save_model,
     write_covariance,
@@ -110,6 +112,17 @@ def test_a_link_to_nothing_makes_its_target(tmp_path):
     replace_file(link, b"new")
     assert link.is_symlink()
     assert target.read_bytes() == b"new"
+
+
+def test_a_name_with_a_null_character_is_an_error(tmp_path):
+    with pytest.raises(
+        OSError, match=r"a\\x00b cannot be written: its name holds a null"
+    ):
+        save_model(RedshiftNormalizer(), tmp_path / "a\0b")
+    with pytest.raises(
+        OSError, match=r"a\\x00b cannot be written: its name holds a null"
+    ):
+        write_photons(tmp_path / "a\0b", PHOTONS)
 
 
 def test_links_in_a_circle_are_an_error(tmp_path):
@@ -227,6 +240,19 @@ def test_a_killed_process_leaves_the_old_file(tmp_path):
         assert process.stdout.readline() == b"writing\n"
         process.send_signal(signal.SIGKILL)
     assert path.read_bytes() == b"old"
+
+
+def test_type_checkers_see_every_name_of_io():
+    tree = ast.parse(Path(io.__file__).read_text("utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: node.module
+        for node in block.body
+        for alias in node.names
+        if alias.name == alias.asname
+    }
+    assert seen == io._MODULE_OF_NAME
+    assert all(callable(getattr(io, name)) for name in io.__all__)
 
 
 def test_the_atomic_writer_needs_no_astropy():

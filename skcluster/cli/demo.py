@@ -8,7 +8,7 @@ import numpy as np
 
 from ..paper import THREE_BANDS, WIDE_BAND
 from ..progress import Progress, say
-from .output import print_table, require_matplotlib
+from .output import print_table, require_matplotlib, save_figure
 
 
 def add_demo(commands):
@@ -166,7 +166,7 @@ def _write(folder, comparison, survey):
         maps, range(len(examples)), log_mass=log_mass[examples]
     )
     display.figure_.suptitle("Mock clusters")
-    display.figure_.savefig(folder / "maps.png", dpi=150)
+    save_figure(folder / "maps.png", display.figure_)
     display = None
     for name in ("N_phot", "network, three bands"):
         display = MassPredictionDisplay.from_predictions(
@@ -175,7 +175,7 @@ def _write(folder, comparison, survey):
             name=f"{name} (mock)",
             ax=None if display is None else display.axes_,
         )
-    display.figure_.savefig(folder / "masses.png", dpi=150)
+    save_figure(folder / "masses.png", display.figure_)
 
 
 def _examples(log_mass, redshift):

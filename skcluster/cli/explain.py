@@ -14,7 +14,7 @@ from .clusters import (
     mass_table,
     new_clusters,
 )
-from .output import print_table, require_matplotlib
+from .output import print_table, require_matplotlib, save_figure
 
 METHODS = ("gradient", "smoothgrad", "integrated_gradients", "deep_dream")
 KINDS = ("fits", "png")
@@ -155,7 +155,7 @@ def _write_png(path, row, cluster, saliency, mapper, arguments):
     ).plot(figsize=(7.1, 4.3))
     try:
         display.figure_.suptitle(_title(row), fontsize="medium")
-        display.figure_.savefig(path, dpi=150)
+        save_figure(path, display.figure_)
     finally:
         plt.close(display.figure_)
 

@@ -24,6 +24,14 @@ def require_matplotlib(by):
     matplotlib.use("Agg")
 
 
+def save_figure(path, figure):
+    """Write a figure as PNG, atomically."""
+    from ..io.atomic import atomic_replace
+
+    with atomic_replace(path) as file:
+        figure.savefig(file, format="png", dpi=150)
+
+
 def print_table(table, *, as_json):
     """A table for people, or JSON: a list with one object a row."""
     if as_json:

@@ -5,6 +5,16 @@ as plain numbers; what a file calls its columns and which units it uses stops he
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .galaxies import read_galaxies as read_galaxies
+    from .limits import unpack_limit as unpack_limit
+    from .maps import write_maps as write_maps
+    from .photons import read_photons as read_photons
+    from .photons import write_photons as write_photons
+    from .samples import read_sample as read_sample
+    from .samples import write_sample as write_sample
 
 _MODULE_OF_NAME = {
     "read_photons": "photons",

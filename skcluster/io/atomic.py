@@ -204,6 +204,8 @@ def _replacing(path):
 
 def _resolved(path):
     """Return the absolute path of the file itself, behind all symbolic links."""
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "its name holds a null character")
     real = Path(os.path.realpath(path))
     # The links of /dev/stdout lead to a pipe, which has no path.
     return real if real.exists() or not os.path.exists(path) else Path(path)
