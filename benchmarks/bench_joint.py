@@ -29,8 +29,9 @@ from torch.nn import functional
 
 from skcluster import JointCNNRegressor, PhaseSpaceKDE, PhotonMapper
 from skcluster.datasets import make_mock_survey
+from skcluster.networks import Ho2023JointNetwork
 from skcluster.paper import THREE_BANDS
-from skcluster.regressors.memory import kept_memory
+from skcluster.regressors.kept_memory import kept_memory
 
 N_BANDS = 3
 
@@ -40,6 +41,8 @@ MEMORY_GROWTH = 0.25
 
 class Naive(nn.Module):
     """The network as Fig. 5 draws it, with the weights of ours."""
+
+    inputs = Ho2023JointNetwork.inputs
 
     def __init__(self, network):
         super().__init__()
@@ -99,7 +102,7 @@ def compare(n_bins, batch_size, n_turns):
     batches = regressor._batches(regressor._read(sample), np.zeros(batch_size))
     batch = batches.__getitems__(range(batch_size))
     net = regressor.net_
-    network = net.module_
+    network, part_size = net.module_, net.part_size
     network.with_indicator = False
     network.head[0] = nn.Linear(network.head[0].in_features - 1, 128)
     naive = Naive(network)
@@ -108,7 +111,7 @@ def compare(n_bins, batch_size, n_turns):
         for turn in range(n_turns + 1):
             losses = {}
             for name, module, size in (
-                ("ours", network, regressor._part_size()),
+                ("ours", network, part_size),
                 ("naive", naive, batch_size),
             ):
                 net.module_, net.part_size = module, size

@@ -36,7 +36,7 @@ from torch import nn
 
 from skcluster import PhotonMapper, XrayCNNRegressor
 from skcluster.datasets import make_mock_survey
-from skcluster.regressors.mass_net import has_bfloat16
+from skcluster.regressors.torch_session import has_bfloat16
 
 BATCH = 50
 

@@ -25,7 +25,7 @@ from skcluster.explain.attribution import METHODS
 from skcluster.explain.self_test import WeighingRegressor
 from skcluster.explain.thin_convolution import ThinConvolution
 from skcluster.networks import MassNetwork
-from skcluster.regressors.mass_net import torch_session
+from skcluster.regressors.torch_session import torch_session
 
 each_method = pytest.mark.parametrize("method", METHODS)
 OF_MASKS = ("gradient", "smoothgrad", "deep_dream")

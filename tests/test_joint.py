@@ -30,12 +30,12 @@ from skcluster import (
 )
 from skcluster.datasets import make_mock_survey
 from skcluster.networks import Ho2023JointNetwork
-from skcluster.regressors.batches import SKY_AXES, randomly_turned, square_symmetry
 from skcluster.regressors.phase_space_batches import (
     JointBatches,
     JointInputs,
     cube_moments,
 )
+from skcluster.regressors.symmetries import SKY_AXES, randomly_turned, square_symmetry
 from skcluster.sample import SparseMaps
 
 KDE = PhaseSpaceKDE(n_bins=16)
@@ -268,7 +268,7 @@ def test_a_sample_without_galaxies_is_told_what_to_do(with_galaxies, survey):
 
 def test_cubes_of_another_size_are_refused(with_galaxies, fitted):
     finer = PhaseSpaceKDE(n_bins=18).transform(with_galaxies[:4])
-    with pytest.raises(ValueError, match=r"18 cells a side.* fitted to 16"):
+    with pytest.raises(ValueError, match=r"18 cells per side.* fitted to 16"):
         fitted.predict(finer)
 
 

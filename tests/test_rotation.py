@@ -20,7 +20,7 @@ from skcluster import (
 )
 from skcluster.cosmology import comoving_distance, plane_to_sky, sky_to_plane
 from skcluster.datasets import make_mock_survey
-from skcluster.regressors.batches import SKY_AXES, square_symmetry
+from skcluster.regressors.symmetries import SKY_AXES, square_symmetry
 from skcluster.regressors.validation_split import validation_split
 
 

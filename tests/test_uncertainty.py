@@ -12,7 +12,8 @@ from scipy import stats
 from skcluster import JointCNNRegressor, SaliencyExplainer, XrayCNNRegressor
 from skcluster.networks import Ho2023JointNetwork, Ho2023Network
 from skcluster.posterior import mass_density, reweight_prior
-from skcluster.regressors.mass_net import GaussianNLL, dropout_kept_on
+from skcluster.regressors.losses import GaussianNLL
+from skcluster.regressors.mass_net import dropout_kept_on
 
 LN_10 = np.log(10)
 
@@ -176,7 +177,7 @@ class TestDropout:
         maps, log_mass = counts_and_masses(20)
         with pytest.raises(ValueError, match="n_dropout_draws=5 needs dropout > 0"):
             network(n_dropout_draws=5).fit(maps, log_mass)
-        with pytest.raises(ValueError, match="must be an int from 0, got -1"):
+        with pytest.raises(ValueError, match="must be a non-negative int, got -1"):
             network(n_dropout_draws=-1).fit(maps, log_mass)
 
 

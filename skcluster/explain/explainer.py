@@ -19,8 +19,8 @@ from ..parameters import (
     check_parameters,
 )
 from ..progress import Progress
-from ..regressors.mass_net import resolve_device, torch_session
-from ..regressors.memory import kept_memory
+from ..regressors.kept_memory import kept_memory
+from ..regressors.torch_session import resolve_device, torch_session
 from .attribution import (
     DERIVATIVES,
     METHODS,

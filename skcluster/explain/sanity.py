@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.utils import check_random_state
 
-from ..regressors.mass_net import torch_session
+from ..regressors.torch_session import torch_session
 from .explained_network import split_network
 from .radial_profile import checked_saliency
 

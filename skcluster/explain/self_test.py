@@ -11,6 +11,7 @@ from torch import nn
 from ..cosmology import comoving_distance, plane_to_sky
 from ..maps import LogScaler, PhotonMapper
 from ..networks import MassNetwork
+from ..outliers import MapOutlierDetector
 from ..paper import HALF_WIDTH
 from ..regressors import XrayCNNRegressor
 from ..sample import ClusterSample
@@ -51,10 +52,12 @@ class WeighingRegressor(XrayCNNRegressor):
 
     def fit(self, X, y=None):
         """Set what training would have learned."""
-        self.map_shape_ = np.shape(self.weight)
+        self.map_shape_, self.map_geometry_ = np.shape(self.weight), None
         self.pixel_mean_, self.pixel_scale_ = 0.05, 0.2
         self.target_mean_, self.target_scale_ = 13.9, 0.3
         self.residual_std_ = 0.1
+        self.training_ranges_ = {}
+        self.outlier_detector_ = MapOutlierDetector().fit(X)
         self.nets_ = [self._build_net(0, "cpu")]
         return self
 

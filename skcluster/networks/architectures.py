@@ -9,26 +9,11 @@ JOINT_ARCHITECTURES = {"ho2023": "Ho2023JointNetwork"}
 """Classes of `skcluster.networks` that take maps and cubes."""
 
 
-def check_architecture(architecture, registered):
-    """Refuse what is neither a registered name nor something that builds networks."""
-    shown = repr(architecture)
-    if isinstance(architecture, str):
-        is_known = architecture in registered
-    else:
-        is_known = callable(architecture)
-        if (
-            is_known
-            and not isinstance(architecture, type)
-            and _is_network(architecture)
-        ):
-            # It is callable, too, but every member and fold would train it further.
-            is_known, shown = False, f"an object of {type(architecture).__name__}"
-    if not is_known:
-        raise ValueError(
-            f"architecture must be one of {list(registered)}, got {shown}. Give a network "
-            "of your own as a class derived from skcluster.networks.MassNetwork, or as a "
-            "function that returns one."
-        )
+def is_architecture(value):
+    """Whether a value is a class, or a function, that may build a network."""
+    # A module is callable, too, but every member and fold would train it further.
+    is_module = hasattr(value, "state_dict") and not isinstance(value, type)
+    return callable(value) and not is_module
 
 
 def build_network(architecture, registered, offered, **arguments):
@@ -70,10 +55,6 @@ def build_network(architecture, registered, offered, **arguments):
     network = architecture(**arguments)
     _check_contract(network, name, offered, arguments["n_outputs"])
     return network
-
-
-def _is_network(value):
-    return hasattr(value, "state_dict")
 
 
 def _registered_class(name):

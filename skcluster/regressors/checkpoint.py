@@ -17,7 +17,7 @@ from skorch.callbacks import Callback
 
 from ..io.atomic import remove_leftovers, replace_file, try_to_write
 from ..progress import say
-from .mass_net import plain_history
+from .training_history import plain_history
 
 FORMAT = 1
 DIGEST_SIZE = hashlib.sha256().digest_size
@@ -214,26 +214,6 @@ def checkpoint_path(folder, name, *parts):
             f"({error}). Define callbacks and their functions in a module."
         ) from error
     return Path(os.path.expanduser(folder)) / f"{name}-{key}.checkpoint"
-
-
-def train_net(net, batches, max_epochs, checkpoint=None):
-    """Train a net to the end, from where its checkpoint left off if there is one.
-
-    Parameters
-    ----------
-    net : MassNet
-        Initialized; `checkpoint` is the last of its callbacks that change anything.
-    batches : torch dataset
-    max_epochs : int
-    checkpoint : Checkpoint or None, default=None
-    """
-    n_done = 0 if checkpoint is None else checkpoint.restore(net)
-    if checkpoint is not None and checkpoint.is_finished:
-        return
-    net.partial_fit(batches, epochs=max_epochs - n_done)
-    if net.interrupted_:
-        # skorch swallows Ctrl-C, and a half-trained network must not look fitted.
-        raise KeyboardInterrupt
 
 
 def _encoded(header, state):

@@ -4,9 +4,11 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from ..networks.architectures import JOINT_ARCHITECTURES, build_network
+from ..parameters import Boolean, WithMethods
 from ..phase_space import PhaseSpaceKDE
 from ..sample import require
-from .mass_net import N_OUTPUTS
+from .losses import N_OUTPUTS
+from .network_parameters import NETWORK_PARAMETERS, Architecture
 from .neural import NeuralMassRegressor
 from .phase_space_batches import JointBatches, JointInputs, cube_extent, cube_moments
 
@@ -130,7 +132,13 @@ class JointCNNRegressor(NeuralMassRegressor):
     (20,)
     """
 
-    _architectures = JOINT_ARCHITECTURES
+    _parameter_kinds = {
+        "architecture": Architecture(JOINT_ARCHITECTURES),
+        **NETWORK_PARAMETERS,
+        "phase_space": WithMethods("a PhaseSpaceKDE", ("cubes_of", "has_kernel"))
+        | None,
+        "allow_missing": Boolean(),
+    }
 
     def __init__(
         self,
@@ -229,15 +237,14 @@ class JointCNNRegressor(NeuralMassRegressor):
         self._check_map_shape(inputs.maps)
         if inputs.n_bins is not None and inputs.n_bins != self.n_bins_:
             raise ValueError(
-                f"X holds cubes of {inputs.n_bins} cells a side, but "
+                f"X holds cubes of {inputs.n_bins} cells per side, but "
                 f"{type(self).__name__} was fitted to {self.n_bins_}. Give PhaseSpaceKDE "
                 f"n_bins={self.n_bins_}."
             )
-        fitted = self.cube_extent_
-        if len({inputs.extent, fitted} - {None}) == 2:
+        if len({inputs.extent, self.cube_extent_} - {None}) == 2:
             raise ValueError(
                 f"X holds cubes of {_words(inputs.extent)}, but {type(self).__name__} was "
-                f"fitted to cubes of {_words(fitted)}. Make X with that "
+                f"fitted to cubes of {_words(self.cube_extent_)}. Make X with that "
                 "PhaseSpaceKDE."
             )
         if inputs.n_bins is not None and not self.allow_missing:
@@ -254,7 +261,7 @@ class JointCNNRegressor(NeuralMassRegressor):
     def _module(self):
         return build_network(
             self.architecture,
-            self._architectures,
+            JOINT_ARCHITECTURES,
             ("maps", "cubes", "has_cube"),
             map_shape=self.map_shape_,
             n_bins=self.n_bins_,

@@ -1,67 +1,40 @@
-"""skorch, as we use it: its training loop, and cures for the traps we met."""
+"""MassNet: skorch's training loop, with cures for the traps that we met."""
 
 import contextlib
 import glob
-import threading
 
 import numpy as np
 import torch
 from skorch import NeuralNetRegressor
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import EarlyStopping
 from skorch.dataset import unpack_data
 from skorch.helper import predefined_split
 from skorch.utils import noop
 
-from ..progress import Progress
-from .batches import already_batched, in_parts, randomly_turned
+from .failed_fits import StopAtLostNumbers
+from .losses import LOSSES, GaussianNLL
+from .map_batches import already_batched, in_parts
+from .symmetries import randomly_turned
 
-LOG_VARIANCE_MIN = -10.0
-"""Of standardised masses: errors below a hundredth of their spread count as one."""
-PRECISIONS = ("float32", "bfloat16")
-BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 CLUSTERS_PER_PART, BYTES_PER_PART = 25, 2**27
 """Clusters, and memory of the largest activation, that are held at a time on a CPU."""
 PREDICTED_AT_ONCE = 16
 """A multiple of the registers' width: in a batch of 25, the last row of a matrix product is
-computed by another loop than the others, and comes out different in its last bits."""
-_SESSION = threading.RLock()
-
-
-class GaussianNLL(torch.nn.Module):
-    r"""Negative log likelihood of a predicted mean and log variance, less a constant.
-
-    .. math::
-
-        \frac{1}{2} \left[ (y - \mu)^2 e^{-s} + s \right], \quad s = \ln \sigma^2
-
-    References
-    ----------
-    Ho et al. (2021), ApJ 908, 204.
-    """
-
-    def forward(self, predicted, target):
-        mean, log_variance = predicted.unbind(-1)
-        log_variance = log_variance.clamp(min=LOG_VARIANCE_MIN)
-        square = (target - mean) ** 2 * torch.exp(-log_variance)
-        return 0.5 * (square + log_variance).mean()
-
-
-LOSSES = {"mse": torch.nn.MSELoss, "mae": torch.nn.L1Loss, "gaussian_nll": GaussianNLL}
-N_OUTPUTS = {"mse": 1, "mae": 1, "gaussian_nll": 2}
+computed by another loop than the others, and differs in its last bits."""
 
 
 class MassNet(NeuralNetRegressor):
-    """A skorch net that trains in parts of a batch and knows Ctrl-C from convergence.
+    """A skorch net that trains in parts of a batch and tells Ctrl-C from convergence.
 
     Parameters
     ----------
     part_size : int, default=25
-        Clusters whose activations are held at a time: the gradient of a batch is summed
+        Clusters whose activations are held at a time. The gradient of a batch is summed
         over such parts, which on a CPU gives the same step with less memory traffic.
     augment : bool, default=False
         Turn each training cluster by a random symmetry of the square.
     precision : {"float32", "bfloat16"}, default="float32"
-        Of the convolutions in training; predictions are always float32.
+        Precision of the network in training; predictions are always float32.
     """
 
     def __init__(
@@ -88,7 +61,7 @@ class MassNet(NeuralNetRegressor):
         return self.module_(**self._taken(x))
 
     def _taken(self, inputs):
-        """The inputs that the network takes, on its device."""
+        """Return the inputs that the network takes, on its device."""
         return {name: inputs[name].to(self.device) for name in self.module_.inputs}
 
     def train_step_single(self, batch, **fit_params):
@@ -101,10 +74,12 @@ class MassNet(NeuralNetRegressor):
             in_parts(inputs, self.part_size), target.split(self.part_size), strict=True
         )
         for part, part_target in parts:
+            # Without the cache: inside another autocast it would outlive the weights.
             with torch.autocast(
                 torch.device(self.device).type,
                 torch.bfloat16,
                 enabled=self.precision == "bfloat16",
+                cache_enabled=False,
             ):
                 predicted = self.infer(part, **fit_params)
             part_loss = self.get_loss(predicted.float(), part_target, X=part)
@@ -114,22 +89,28 @@ class MassNet(NeuralNetRegressor):
             predictions.append(predicted.detach())
         return {"loss": loss, "y_pred": torch.cat(predictions)}
 
-    def predict_draws(self, dataset, seeds):
-        """Outputs under dropout that stays on, of shape (n, n_seeds) or with (…, 2).
+    def outputs(self, dataset, seeds=(None,)):
+        """Return the network's outputs, of shape (n, n_seeds) or (n, n_seeds, 2).
 
-        A seed stands for one thinned network, the same for all clusters, so a cluster's
-        outputs do not depend on its neighbours. The convolutions run once.
+        None stands for the network without dropout. A seed stands for one thinned network,
+        the same for all clusters, so a cluster's outputs do not depend on its neighbors.
+        Features are extracted once for all seeds.
         """
         self._set_training(False)
-        draws = []
+        blocks = []
+        # Not by skorch, whose loader draws from torch's generator for each prediction.
         with torch.no_grad():
-            for batch in self.get_iterator(dataset, training=False):
-                inputs = self._taken(unpack_data(batch)[0])
-                features = self.module_.features(**inputs)
-                draws.append([self._thinned(features, seed) for seed in seeds])
-        return np.concatenate([np.stack(each, axis=1) for each in draws])
+            for start in range(0, len(dataset), PREDICTED_AT_ONCE):
+                stop = min(start + PREDICTED_AT_ONCE, len(dataset))
+                inputs, _ = dataset.__getitems__(range(start, stop))
+                features = self.module_.features(**self._taken(inputs))
+                each = [self._estimated(features, seed) for seed in seeds]
+                blocks.append(np.stack(each, axis=1))
+        return np.concatenate(blocks)
 
-    def _thinned(self, features, seed):
+    def _estimated(self, features, seed):
+        if seed is None:
+            return self.module_.estimate(*features).cpu().numpy()
         with dropout_kept_on(self.module_, seed):
             return self.module_.estimate(*features).cpu().numpy()
 
@@ -144,38 +125,8 @@ class MassNet(NeuralNetRegressor):
         return super().get_loss(y_pred, y_true, X=X, training=training)
 
 
-class EpochProgress(Callback):
-    """Shows the epoch and the losses on standard error."""
-
-    def __init__(self, label, max_epochs):
-        self.label, self.max_epochs = label, max_epochs
-
-        self.progress = None
-
-    def on_train_begin(self, net, **kwargs):
-        self.progress = Progress(
-            f"{self.label} epoch",
-            self.max_epochs,
-            done=len(net.history),
-            quiet_for=0.0,
-        )
-
-    def on_epoch_end(self, net, **kwargs):
-        row = net.history[-1]
-        losses = [
-            f"{name} {row[f'{name}_loss']:.4f}"
-            for name in ("train", "valid")
-            if f"{name}_loss" in row
-        ]
-        self.progress.update(note=f"loss: {', '.join(losses)}")
-
-    def close(self):
-        if self.progress is not None:
-            self.progress.close()
-
-
 class NoOptimizer(torch.optim.Adam):
-    """Stands in the place of the optimizer of a net that only predicts.
+    """Takes the place of the optimizer of a net that only predicts.
 
     The first real optimizer of a process imports torch's compiler, which takes two seconds.
     """
@@ -186,7 +137,7 @@ class NoOptimizer(torch.optim.Adam):
 
 
 def build_net(
-    module,
+    network,
     *,
     loss,
     lr,
@@ -207,7 +158,7 @@ def build_net(
     Keras' ``l2(λ)`` on kernels adds 2λw to the gradient, so torch's coupled weight
     decay is 2 λ, except for the parameters in `undecayed`.
     """
-    callbacks = list(callbacks)
+    callbacks = [("lost_numbers", StopAtLostNumbers(lr)), *callbacks]
     if valid is not None and patience is not None:
         stopper = EarlyStopping(
             "valid_loss",
@@ -217,16 +168,16 @@ def build_net(
             load_best=True,
             sink=noop,
         )
-        callbacks.insert(0, ("early_stopping", stopper))
+        callbacks.insert(1, ("early_stopping", stopper))
     if verbose < 2:
         net_params["callbacks__print_log"] = None
     return MassNet(
-        module,
+        network,
         criterion=LOSSES[loss],
         optimizer=optimizer,
         optimizer__weight_decay=2 * weight_decay,
         optimizer__param_groups=[
-            (glob.escape(name), {"weight_decay": 0.0}) for name in undecayed(module)
+            (glob.escape(name), {"weight_decay": 0.0}) for name in undecayed(network)
         ],
         lr=lr,
         batch_size=batch_size,
@@ -242,6 +193,32 @@ def build_net(
         verbose=verbose,
         **net_params,
     ).initialize()
+
+
+def train_net(net, batches, max_epochs, checkpoint=None):
+    """Train a net to the end, starting from its checkpoint if there is one.
+
+    Parameters
+    ----------
+    net : MassNet
+        Initialized; `checkpoint` is the last of its callbacks that change anything.
+    batches : torch dataset
+    max_epochs : int
+    checkpoint : Checkpoint or None, default=None
+    """
+    n_done = 0 if checkpoint is None else checkpoint.restore(net)
+    if checkpoint is not None and checkpoint.is_finished:
+        return
+    net.partial_fit(batches, epochs=max_epochs - n_done)
+    if net.interrupted_:
+        # skorch swallows Ctrl-C, and a half-trained network must not look fitted.
+        raise KeyboardInterrupt
+
+
+def has_converged(net):
+    """Whether training ended because the validation loss stopped falling."""
+    stopper = dict(net.callbacks_).get("early_stopping")
+    return stopper is not None and stopper.misses_ >= stopper.patience
 
 
 def part_size(network):
@@ -267,11 +244,11 @@ def undecayed(network):
 
 @contextlib.contextmanager
 def dropout_kept_on(module, seed):
-    """Let the dropout of a module in evaluation drop the features that a seed names."""
+    """Let a module in evaluation drop features that a seed chooses, the same for all."""
     generator = torch.Generator().manual_seed(seed)
 
     def thin(layer, inputs, output):
-        kept = torch.rand(output.shape[1], generator=generator) >= layer.p
+        kept = torch.rand(output.shape[1:], generator=generator) >= layer.p
         return output * (kept / (1 - layer.p)).to(output)
 
     layers = [each for each in module.modules() if isinstance(each, torch.nn.Dropout)]
@@ -281,73 +258,3 @@ def dropout_kept_on(module, seed):
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextlib.contextmanager
-def torch_session(seed=None, device="cpu", n_threads=None):
-    """Seed torch and set its threads, and put everything back afterwards.
-
-    torch's generator and thread count belong to the whole process, so only one session
-    runs at a time: in a pool of threads, two fits would draw from each other's stream.
-    """
-    with _SESSION:
-        n_threads_before = torch.get_num_threads()
-        devices = [torch.device(device)] if str(device).startswith("cuda") else []
-        with (
-            torch.random.fork_rng(devices=devices),
-            torch.backends.cudnn.flags(deterministic=True, benchmark=False),
-        ):
-            if seed is not None:
-                torch.manual_seed(seed)
-            if n_threads is not None:
-                torch.set_num_threads(n_threads)
-            try:
-                yield
-            finally:
-                torch.set_num_threads(n_threads_before)
-
-
-def resolve_device(device):
-    """The device to use: "auto" is a GPU if there is one."""
-    has_gpu = torch.cuda.is_available()
-    if device == "auto":
-        return "cuda" if has_gpu else "cpu"
-    if str(device).startswith("cuda") and not has_gpu:
-        raise ValueError(
-            f"device={device!r}, but torch finds no GPU here. Give device='auto' or 'cpu', "
-            "or install a build of torch with CUDA."
-        )
-    return device
-
-
-def has_bfloat16(device):
-    """False for a CPU of which torch knows that it must emulate bfloat16."""
-    if torch.device(device).type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
-        return True
-    found = torch.cpu.get_capabilities()
-    known = [found[name] for name in BFLOAT16_INSTRUCTIONS if name in found]
-    return any(known) or not known
-
-
-def stopper_of(net):
-    """The early-stopping callback of a net, or None."""
-    return dict(net.callbacks_).get("early_stopping")
-
-
-def has_converged(net):
-    """Whether training ended because the validation loss stopped falling."""
-    stopper = stopper_of(net)
-    return stopper is not None and stopper.misses_ >= stopper.patience
-
-
-def plain_history(history):
-    """Rows of a skorch history as dicts of Python numbers, without the batches."""
-    return [
-        {name: _plain(value) for name, value in row.items() if name != "batches"}
-        for row in history
-    ]
-
-
-def _plain(value):
-    # skorch keeps NumPy scalars, which torch.load(weights_only=True) refuses.
-    return value.item() if isinstance(value, np.generic) else value

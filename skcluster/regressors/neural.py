@@ -1,57 +1,45 @@
-"""A torch network as a scikit-learn regressor of log10 M: all but its inputs."""
+"""NeuralMassRegressor: a torch network as a scikit-learn regressor of log10 M."""
 
 import contextlib
 import copy
+import inspect
 import warnings
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from ..networks.architectures import source_of
-from ..outliers import MapOutlierDetector, warn_unlike
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..sample import ClusterSample, SparseMaps, require
-from ..training_ranges import range_of, warn_outside
-from .batches import pixel_moments
-from .checkpoint import Checkpoint, checkpoint_path, train_net
-from .checks import check_parameters, check_weights, checked_target
-from .mass_net import (
-    LOG_VARIANCE_MIN,
-    N_OUTPUTS,
-    PREDICTED_AT_ONCE,
-    EpochProgress,
-    NoOptimizer,
-    build_net,
-    has_bfloat16,
-    part_size,
-    plain_history,
-    resolve_device,
-    torch_session,
+from .checkpoint import Checkpoint, checkpoint_path
+from .failed_fits import (
+    has_learned_nothing,
+    judged_clusters,
+    warn_of_failed_fits,
 )
-from .memory import kept_memory
+from .kept_memory import kept_memory
+from .losses import LOG_VARIANCE_MIN, N_OUTPUTS
+from .map_batches import pixel_moments
+from .mass_net import PREDICTED_AT_ONCE, build_net, part_size, train_net
+from .network_parameters import NOT_IN_FINGERPRINT, checked_parameters
+from .stored_networks import rebuilt_net, weights_of
+from .torch_session import has_bfloat16, resolve_device, torch_session
+from .training_domain import learned_detector, learned_ranges, warn_outside_domain
+from .training_history import EpochProgress, plain_history
 from .validation_split import MIN_TO_VALIDATE, validation_split
-
-WITHOUT_A_SAY = (
-    "checkpoint_dir",
-    "device",
-    "keep_memory",
-    "n_dropout_draws",
-    "n_threads",
-    "verbose",
-)
-"""Parameters that do not decide what is learned, up to rounding."""
 
 
 class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
-    """Base of the networks' regressors: training, members, prediction and state.
+    """Base of the regressors with a network: training, members, prediction and state.
 
-    A subclass says what its inputs are: `_read` takes them from X, as something whose
-    rows can be selected; `_learn_scaling` learns their shape and moments; `_check_shape`
-    compares them with those of training; `_batches` makes them a torch dataset;
-    `_arrays` lists them for a fingerprint; `_module` builds the network.
+    A subclass says what its inputs are: `_read` takes them from X, as an object whose rows
+    can be selected; `_learn_scaling` learns their shape and moments; `_check_shape`
+    compares them with those of training; `_batches` makes them a torch dataset; `_arrays`
+    lists them for a fingerprint; `_module` builds the network. `_parameter_kinds` declares
+    the parameters.
     """
 
     def __init__(
@@ -110,42 +98,39 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 
     def fit(self, X, y):
         """Train on X and y, log10 M500c."""
-        check_parameters(self)
-        if self.precision == "bfloat16" and not has_bfloat16(
-            resolve_device(self.device)
-        ):
-            warnings.warn(
-                "This CPU has no bfloat16 arithmetic (such as AVX512_BF16), and training "
-                "in it can take ten times as long. Give precision='float32'.",
-                UserWarning,
-                stacklevel=2,
-            )
+        parameters = checked_parameters(self)
+        _warn_of_slow_arithmetic(parameters)
         vars(self).pop("nets_", None)
         inputs = self._read(X)
         y = checked_target(y, len(inputs))
         self._learn_scaling(inputs)
-        self._learn_domain(X, inputs, y)
+        self.outlier_detector_ = learned_detector(inputs)
+        self.training_ranges_ = learned_ranges(X, inputs, y)
         self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
         self.mass_density_ = mass_density(y)
-        rng = check_random_state(self.random_state)
-        seeds = rng.randint(2**31 - 1, size=self.n_members).tolist()
+        rng = check_random_state(parameters.random_state)
+        seeds = rng.randint(2**31 - 1, size=parameters.n_members).tolist()
         self.dropout_seed_ = int(rng.randint(2**31 - 1))
         whereabouts = {
             "position": getattr(X, "position", None),
             "groups": getattr(X, "group", None),
         }
-        nets, self.history_, residuals = [], [], []
+        nets, self.history_, residuals, failed = [], [], [], []
         for member, seed in enumerate(seeds):
-            net, residual = self._fit_member(inputs, y, whereabouts, member, seed)
+            net, residual, has_failed = self._fit_member(
+                inputs, y, whereabouts, member, seed
+            )
             nets.append(net)
             rows = plain_history(net.history)
             self.history_ += [{"member": member, **row} for row in rows]
             residuals.append(residual)
+            failed.append(has_failed)
         self.nets_ = nets
         self.n_iter_ = max(row["epoch"] for row in self.history_)
         self.held_out_residual_ = np.concatenate(residuals)
         squares = self.held_out_residual_**2
         self.residual_std_ = float(np.sqrt(squares.mean())) if len(squares) else np.nan
+        warn_of_failed_fits(failed, self)
         return self
 
     def predict(self, X, return_std=False):
@@ -183,21 +168,23 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return self.nets_[0]
 
     def _fit_member(self, inputs, y, whereabouts, member, seed):
+        """Train one network; return its net, its held-out residuals, and if it failed."""
+        parameters = checked_parameters(self)
         target = (y - self.target_mean_) / self.target_scale_
         train, held_out = validation_split(
-            len(y), self.validation_fraction, seed=seed, **whereabouts
+            len(y), parameters.validation_fraction, seed=seed, **whereabouts
         )
-        device = resolve_device(self.device)
-        label = f"{type(self).__name__} {member + 1}/{self.n_members}"
-        callbacks = copy.deepcopy(self.callbacks or [])
+        device = resolve_device(parameters.device)
+        label = f"{type(self).__name__} {member + 1}/{parameters.n_members}"
+        progress = EpochProgress(label, parameters.max_epochs)
         checkpoint = self._checkpoint(inputs, y, whereabouts, member, seed, label)
-        if checkpoint is not None:
-            callbacks.append(("checkpoint", checkpoint))
-        progress = EpochProgress(label, self.max_epochs)
-        if self.verbose == 1:
-            callbacks.append(("progress", progress))
+        callbacks = [
+            *copy.deepcopy(parameters.callbacks or []),
+            *([] if checkpoint is None else [("checkpoint", checkpoint)]),
+            *([("progress", progress)] if parameters.verbose == 1 else []),
+        ]
         with (
-            torch_session(seed, device, self.n_threads),
+            torch_session(seed, device, parameters.n_threads),
             contextlib.closing(progress),
         ):
             valid = self._batches(inputs[held_out], target[held_out])
@@ -205,28 +192,32 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 seed, device, valid if len(held_out) else None, callbacks
             )
             batches = self._batches(inputs[train], target[train])
-            with kept_memory(self.keep_memory):
-                train_net(net, batches, self.max_epochs, checkpoint)
+            with kept_memory(parameters.keep_memory):
+                train_net(net, batches, parameters.max_epochs, checkpoint)
+        judged = judged_clusters(train)
+        predicted = self._outputs(net, inputs[judged])[:, 0, 0]
+        has_failed = has_learned_nothing(predicted, target[judged], len(net.history))
         predicted = self._outputs(net, inputs[held_out])[:, 0, 0]
-        return net, self._to_dex(predicted) - y[held_out]
+        return net, self._to_dex(predicted) - y[held_out], has_failed
 
     def _build_net(self, seed, device, valid=None, callbacks=(), **options):
-        network = self._module()
+        parameters, network = checked_parameters(self), self._module()
+        is_cpu = torch.device(device).type == "cpu"
         return build_net(
             network,
-            loss=self.loss,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
+            loss=parameters.loss,
+            lr=parameters.lr,
+            weight_decay=parameters.weight_decay,
+            batch_size=parameters.batch_size,
             device=device,
             seed=seed,
             valid=valid,
-            patience=self.patience,
+            patience=parameters.patience,
             callbacks=callbacks,
-            augment=self.augment,
-            precision=self.precision,
-            part_size=part_size(network) if str(device) == "cpu" else self.batch_size,
-            verbose=self.verbose,
+            augment=parameters.augment,
+            precision=parameters.precision,
+            part_size=part_size(network) if is_cpu else parameters.batch_size,
+            verbose=parameters.verbose,
             **options,
         )
 
@@ -240,34 +231,6 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 f"{type(self).__name__}."
             )
         return maps
-
-    def _learn_domain(self, X, inputs, y):
-        maps, counted = getattr(inputs, "maps", inputs), self._counted(X, inputs)
-        self.outlier_detector_ = MapOutlierDetector().fit(maps)
-        self.training_ranges_ = {
-            name: range_of(value) for name, value in counted.items()
-        }
-        self.training_ranges_["log_mass"] = range_of(y)
-
-    def _counted(self, X, inputs):
-        """What is compared with the training ranges: numbers of each cluster."""
-        maps = getattr(inputs, "maps", inputs)
-        counted = {"map_sum": maps.total()}
-        if isinstance(X, ClusterSample):
-            counted["redshift"] = X.redshift
-        if getattr(inputs, "galaxies", None) is not None:
-            n = X.galaxies.lengths
-            counted["galaxies"] = np.where(n > 0, n, np.nan)  # see allow_missing
-        return counted
-
-    def _warn_outside_domain(self, X, inputs):
-        if not hasattr(self, "training_ranges_") or len(inputs) == 0:
-            return
-        about = {"by": type(self).__name__, "names": getattr(X, "name", None)}
-        warn_outside(self._counted(X, inputs), self.training_ranges_, **about)
-        maps = getattr(inputs, "maps", inputs)
-        detector = self.outlier_detector_
-        warn_unlike(detector.score_samples(maps) / detector.offset_, **about)
 
     def _learn_map_scaling(self, maps):
         self.map_shape_, self.map_geometry_ = maps.shape[1:], maps.geometry
@@ -284,11 +247,10 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 f"X holds maps of shape {maps.shape[1:]}, but {type(self).__name__} was "
                 f"fitted to maps of shape {self.map_shape_}."
             )
-        fitted = getattr(self, "map_geometry_", None)
-        if len({maps.geometry, fitted} - {None}) == 2:
+        if len({maps.geometry, self.map_geometry_} - {None}) == 2:
             raise ValueError(
                 f"X holds maps of {maps.geometry}, but {type(self).__name__} was fitted "
-                f"to maps of {fitted}. Make X with that PhotonMapper."
+                f"to maps of {self.map_geometry_}. Make X with that PhotonMapper."
             )
 
     def _components(self, X):
@@ -307,15 +269,15 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return log_prior(self.mass_density_)
 
     def _means_and_variances(self, X):
-        """Of log10 M, of shape (n, members * draws); variances only if predicted."""
+        """Means of log10 M of shape (n, members * draws), and variances or None."""
         check_is_fitted(self)
         inputs = self._read(X)
         self._check_shape(inputs)
-        self._warn_outside_domain(X, inputs)
-        seeds = [None]
-        if self.n_dropout_draws:
+        warn_outside_domain(self, X, inputs)
+        seeds, n_draws = [None], checked_parameters(self).n_dropout_draws
+        if n_draws:
             rng = np.random.RandomState(self.dropout_seed_)
-            seeds = rng.randint(2**31 - 1, size=self.n_dropout_draws).tolist()
+            seeds = rng.randint(2**31 - 1, size=n_draws).tolist()
         outputs = [self._outputs(net, inputs, seeds) for net in self.nets_]
         outputs = np.concatenate(outputs, axis=1)
         mean = self._to_dex(outputs[..., 0])
@@ -328,73 +290,82 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return scaled * self.target_scale_ + self.target_mean_
 
     def _outputs(self, net, inputs, seeds=(None,)):
-        """Standardised outputs of shape (n, n_seeds, n_outputs); None: no dropout."""
+        """Standardized outputs of shape (n, n_seeds, n_outputs); None: no dropout."""
         if len(inputs) == 0:
             return np.zeros((0, len(seeds), N_OUTPUTS[self.loss]))
         # The last bits of float32 depend on the shape of the batch, and a cluster's
-        # mass must not depend on its neighbours: fill the last batch up.
+        # mass must not depend on its neighbors: fill the last batch up.
         n_filled = -len(inputs) % PREDICTED_AT_ONCE + len(inputs)
         rows = np.minimum(np.arange(n_filled), len(inputs) - 1)
-        batches = self._batches(inputs[rows])
         with torch_session(device=net.device, n_threads=self.n_threads):
-            if seeds[0] is None:
-                scaled = net.predict(batches)[:, None]
-            else:
-                scaled = net.predict_draws(batches, seeds)
+            scaled = net.outputs(self._batches(inputs[rows]), seeds)
         return scaled[: len(inputs)].reshape(len(inputs), len(seeds), -1).astype(float)
 
     def _checkpoint(self, inputs, y, whereabouts, member, seed, label):
-        if self.checkpoint_dir is None:
+        parameters = vars(checked_parameters(self))
+        if parameters["checkpoint_dir"] is None:
             return None
-        parameters = self.get_params()
-        for name in WITHOUT_A_SAY:
-            del parameters[name]
+        deciding = {
+            name: value
+            for name, value in {**self.get_params(), **parameters}.items()
+            if name not in NOT_IN_FINGERPRINT
+        }
         arrays = [np.ascontiguousarray(values) for values in self._arrays(inputs)]
         where = [
             None if values is None else np.ascontiguousarray(values)
             for values in whereabouts.values()
         ]
-        name = type(self).__name__
         source = source_of(self.architecture)
-        parts = (parameters, source, arrays, y, where, member, seed)
-        path = checkpoint_path(self.checkpoint_dir, name, *parts)
+        parts = (deciding, source, arrays, y, where, member, seed)
+        path = checkpoint_path(self.checkpoint_dir, type(self).__name__, *parts)
         return Checkpoint(path, label, self.verbose)
 
     # A skorch net pickles as a pickle inside, with devices and private attributes. The
-    # state holds arrays and numbers only, so that pickle, joblib and skops all work.
+    # state holds arrays and numbers only, so that pickle, joblib and model files all work.
     def __getstate__(self):
         state = dict(super().__getstate__())
         nets = state.pop("nets_", None)
         if nets is not None:
-            state["weights_"] = [
-                {
-                    name: weight.detach().cpu().numpy().copy()
-                    for name, weight in net.module_.state_dict().items()
-                }
-                for net in nets
-            ]
+            state["weights_"] = [weights_of(net) for net in nets]
         return state
 
     def __setstate__(self, state):
-        # A state of an older version lacks the parameters that came later.
-        state = {**vars(type(self)()), **state}
+        # A parameter that a later version added gets its default.
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            if parameter.default is not parameter.empty:
+                state = {name: parameter.default, **state}
         weights = state.pop("weights_", None)
         super().__setstate__(state)
         if weights is not None:
-            self.nets_ = [self._rebuild(member) for member in weights]
+            self.nets_ = [rebuilt_net(self, member) for member in weights]
 
-    def _rebuild(self, weights):
-        try:
-            device = resolve_device(self.device)
-            torch.zeros(1, device=device)
-        except (ValueError, RuntimeError):
-            device = "cpu"
-        with torch_session(0, device):
-            # Without memory first: what the state says of the network's size may be wrong.
-            with torch.device("meta"):
-                check_weights(weights, self._module().state_dict())
-            net = self._build_net(0, device, optimizer=NoOptimizer)
-        net.module_.load_state_dict(
-            {name: torch.tensor(weight) for name, weight in weights.items()}
+
+def checked_target(y, n_clusters):
+    """Return the masses as finite numbers that differ, one per cluster, or refuse them."""
+    y = column_or_1d(y, warn=True).astype(float)
+    if len(y) != n_clusters:
+        raise ValueError(f"X holds {n_clusters} clusters, but y holds {len(y)} masses.")
+    if not np.isfinite(y).all():
+        wrong = np.flatnonzero(~np.isfinite(y))
+        raise ValueError(
+            f"{len(wrong)} of {len(y)} masses are NaN or infinite (first: cluster "
+            f"{wrong[0]}). Drop these clusters."
         )
-        return net
+    if y.std() == 0:
+        raise ValueError(
+            f"All {len(y)} masses are equal (log10 M = {y[0]:.4g}), so there is "
+            "nothing to learn. Give clusters of different masses."
+        )
+    return y
+
+
+def _warn_of_slow_arithmetic(parameters):
+    if parameters.precision == "bfloat16" and not has_bfloat16(
+        resolve_device(parameters.device)
+    ):
+        warnings.warn(
+            "This CPU has no bfloat16 arithmetic (such as AVX512_BF16), and training "
+            "in it can take ten times as long. Give precision='float32'.",
+            UserWarning,
+            stacklevel=3,
+        )

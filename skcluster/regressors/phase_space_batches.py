@@ -1,29 +1,29 @@
-"""Maps and phase-space cubes, made ready one batch at a time."""
+"""Batches of maps and phase-space cubes, made when they are asked for."""
 
 import numpy as np
 import torch
 
-from .batches import MapBatches
+from .map_batches import MapBatches
 
 CLUSTERS_PER_BLOCK = 50
 
 
 class JointInputs:
-    """Maps, and the cubes that lie behind them, of clusters that can be selected.
+    """Maps of clusters and the cubes behind them, from which rows can be selected.
 
-    Cubes are looked up, or made of the galaxies, when a batch asks for them: a selection
-    copies none, so memory does not grow with the survey.
+    Cubes are looked up, or made from the galaxies, when a batch asks for them. A selection
+    copies no cubes, so memory does not grow with the survey.
 
     Parameters
     ----------
     maps : SparseMaps
     cubes : ndarray of shape (n_all, n_bins, n_bins, n_bins), default=None
     galaxies : Ragged of n_all clusters, default=None
-        In place of cubes.
+        Galaxies to make the cubes from, instead of `cubes`.
     phase_space : PhaseSpaceKDE
-        Makes cubes of galaxies.
+        Makes the cubes from galaxies.
     extent : tuple of (half_width, velocity_max), default=None
-        Of the cubes; None if it is not known.
+        Half-width [Mpc/h] and highest speed [km/s] of the cubes; None if not known.
     rows : ndarray of int, default=None
         Clusters of `cubes` or `galaxies` that the maps belong to; None means all.
     """
@@ -58,13 +58,13 @@ class JointInputs:
 
     @property
     def n_bins(self):
-        """Cells a side of the cubes; None if there are no cubes and no galaxies."""
+        """Cells per side of the cubes; None if there are no cubes and no galaxies."""
         if self.cubes is not None:
             return self.cubes.shape[-1]
         return None if self.galaxies is None else self.phase_space.n_bins
 
     def cubes_of(self, rows, n_bins):
-        """Cubes of these clusters as float32; zeros where there is none."""
+        """Cubes of some clusters as float32; all zeros where a cluster has none."""
         rows = self.rows[rows]
         if self.cubes is not None:
             return np.asarray(self.cubes[rows], np.float32)
@@ -73,7 +73,7 @@ class JointInputs:
         return np.zeros((len(rows), *3 * [n_bins]), np.float32)
 
     def missing(self):
-        """Clusters without a cube."""
+        """Row numbers of the clusters without a cube."""
         if self.cubes is not None:
             has_cube = [cubes.any() for cubes in self.cubes[self.rows]]
         elif self.galaxies is not None:
@@ -83,24 +83,25 @@ class JointInputs:
         return np.flatnonzero(np.logical_not(has_cube))
 
     def blocks_of_cubes(self):
-        """Row numbers and cubes of all clusters, block by block."""
+        """Yield row numbers and cubes of all clusters, block by block."""
         for start in range(0, len(self), CLUSTERS_PER_BLOCK):
             rows = np.arange(start, min(start + CLUSTERS_PER_BLOCK, len(self)))
             yield rows, self.cubes_of(rows, self.n_bins)
 
 
 class JointBatches(MapBatches):
-    """Standardised maps and cubes, and targets, as a torch dataset of whole batches.
+    """Standardized maps, cubes and targets as a torch dataset of complete batches.
 
     Parameters
     ----------
     inputs : JointInputs
     target : ndarray of shape (n,), default=None
     mean, deviation : float
-        Of the training pixels.
+        Moments of the training pixels.
     n_bins : int
+        Cells per side of the cubes.
     cube_mean, cube_deviation : float
-        Of the training cells. A missing cube stands at the mean.
+        Moments of the training cells. A missing cube is replaced by their mean.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class JointBatches(MapBatches):
         self.cube_mean, self.cube_deviation = cube_mean, cube_deviation
 
     def __getitems__(self, rows):
-        """Inputs by name and targets of a batch: torch's loader asks for it in one call."""
+        """Return a batch, inputs by name and targets: torch's loader calls this."""
         batch, target = super().__getitems__(rows)
         cubes = torch.from_numpy(self.inputs.cubes_of(np.asarray(rows), self.n_bins))
         has_cube = cubes.flatten(1).any(1)
@@ -121,13 +122,13 @@ class JointBatches(MapBatches):
 
 
 def cube_extent(sample, phase_space):
-    """Half-width [Mpc/h] and highest speed [km/s] of a sample's cubes, if known.
+    """Half-width [Mpc/h] and highest speed [km/s] of a sample's cubes; None if unknown.
 
     Parameters
     ----------
     sample : ClusterSample
     phase_space : PhaseSpaceKDE
-        Makes the cubes if the sample has galaxies only.
+        Makes the cubes if the sample has only galaxies.
     """
     if sample.cubes is None:
         if sample.galaxies is None:
@@ -145,7 +146,7 @@ def cube_extent(sample, phase_space):
 
 
 def cube_moments(blocks):
-    """Mean and standard deviation of all cells of the cubes that are there.
+    """Mean and standard deviation of all cells of the cubes that are not missing.
 
     Parameters
     ----------
@@ -157,7 +158,7 @@ def cube_moments(blocks):
     mean, deviation : float
         NaN if no cluster has a cube.
     missing : ndarray of int
-        Clusters without a cube.
+        Row numbers of the clusters without a cube.
     """
     total = squares = n_cells = 0
     missing = []

@@ -1,8 +1,9 @@
 """XrayCNNRegressor: the paper's network on photon maps, behind scikit-learn."""
 
 from ..networks.architectures import ARCHITECTURES, build_network
-from .batches import MapBatches
-from .mass_net import N_OUTPUTS
+from .losses import N_OUTPUTS
+from .map_batches import MapBatches
+from .network_parameters import NETWORK_PARAMETERS, Architecture
 from .neural import NeuralMassRegressor
 
 
@@ -62,7 +63,7 @@ class XrayCNNRegressor(NeuralMassRegressor):
         float32.
     keep_memory : bool, default=True
         While training on Linux with glibc, let the process keep the memory that it frees
-        and use it again, which is faster (see `skcluster.regressors.memory`).
+        and use it again, which is faster (see `skcluster.regressors.kept_memory`).
     n_dropout_draws : int, default=0
         Predict under so many draws of dropout, whose spread adds to the error (Monte
         Carlo dropout, Ho et al. 2021). 0: dropout is for training only.
@@ -118,7 +119,10 @@ class XrayCNNRegressor(NeuralMassRegressor):
     (40,)
     """
 
-    _architectures = ARCHITECTURES
+    _parameter_kinds = {
+        "architecture": Architecture(ARCHITECTURES),
+        **NETWORK_PARAMETERS,
+    }
 
     def _read(self, X):
         return self._read_maps(X)
@@ -132,7 +136,7 @@ class XrayCNNRegressor(NeuralMassRegressor):
     def _module(self):
         return build_network(
             self.architecture,
-            self._architectures,
+            ARCHITECTURES,
             ("maps",),
             map_shape=self.map_shape_,
             dropout=self.dropout,

@@ -1,0 +1,29 @@
+"""Losses that a network can be trained with, and how many outputs each needs."""
+
+import torch
+
+LOG_VARIANCE_MIN = -10.0
+"""Smallest ln σ² of a standardized mass: an error of 0.7 % of the spread of the masses."""
+
+
+class GaussianNLL(torch.nn.Module):
+    r"""Negative Gaussian log-likelihood of a mean and a log variance, without its constant.
+
+    .. math::
+
+        \frac{1}{2} \left[ (y - \mu)^2 e^{-s} + s \right], \quad s = \ln \sigma^2
+
+    References
+    ----------
+    Ho et al. (2021), ApJ 908, 204.
+    """
+
+    def forward(self, predicted, target):
+        mean, log_variance = predicted.unbind(-1)
+        log_variance = log_variance.clamp(min=LOG_VARIANCE_MIN)
+        square = (target - mean) ** 2 * torch.exp(-log_variance)
+        return 0.5 * (square + log_variance).mean()
+
+
+LOSSES = {"mse": torch.nn.MSELoss, "mae": torch.nn.L1Loss, "gaussian_nll": GaussianNLL}
+N_OUTPUTS = {"mse": 1, "mae": 1, "gaussian_nll": 2}

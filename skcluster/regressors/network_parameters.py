@@ -1,0 +1,127 @@
+"""What the parameters of a network's regressor may be, alone and together."""
+
+import torch
+
+from ..networks.architectures import is_architecture
+from ..parameters import (
+    Boolean,
+    Choice,
+    Integer,
+    Interval,
+    Kind,
+    NonNegative,
+    PathLike,
+    Positive,
+    RandomState,
+    check_parameters,
+)
+from ..parameters.kinds import REFUSED
+from .losses import LOSSES
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+class Architecture(Kind):
+    """A registered name, or a class or function that builds a network.
+
+    Parameters
+    ----------
+    registered : dict of str to str
+        The names that are registered.
+    """
+
+    def __init__(self, registered):
+        self.registered = registered
+
+    @property
+    def says(self):
+        return f"one of {list(self.registered)}"
+
+    def read(self, value):
+        is_known = (
+            value in self.registered
+            if isinstance(value, str)
+            else is_architecture(value)
+        )
+        return value if is_known else REFUSED
+
+    def hint(self, value):
+        return (
+            "Give a network of your own as a class derived from "
+            "skcluster.networks.MassNetwork, or as a function that returns one."
+        )
+
+
+class Device(Kind):
+    """A torch device by its name, or "auto"."""
+
+    says = "'auto', or a torch device such as 'cpu' or 'cuda:1'"
+
+    def read(self, value):
+        if isinstance(value, str) and value == "auto":
+            return value
+        try:
+            torch.device(value)
+        except (RuntimeError, TypeError):
+            return REFUSED
+        return value
+
+
+class Callbacks(Kind):
+    """A list of skorch callbacks."""
+
+    says = "a list of skorch callbacks"
+
+    def read(self, value):
+        return value if isinstance(value, list | tuple) else REFUSED
+
+
+NETWORK_PARAMETERS = {
+    "loss": Choice(LOSSES),
+    "dropout": Interval("[0, 1)"),
+    "weight_decay": NonNegative(),
+    "lr": Positive(),
+    "batch_size": Integer(1),
+    "max_epochs": Integer(1),
+    "patience": Integer(1) | None,
+    "validation_fraction": Interval("(0, 1)") | None,
+    "augment": Boolean(),
+    "n_members": Integer(1),
+    "device": Device(),
+    "checkpoint_dir": PathLike() | None,
+    "n_threads": Integer(1) | None,
+    "callbacks": Callbacks() | None,
+    "random_state": RandomState(),
+    "verbose": Integer(0) | Boolean(),
+    "precision": Choice(PRECISIONS),
+    "keep_memory": Boolean(),
+    "n_dropout_draws": Integer(0),
+}
+"""Kinds of the parameters that all regressors with a network share."""
+
+NOT_IN_FINGERPRINT = (
+    "checkpoint_dir",
+    "device",
+    "keep_memory",
+    "n_dropout_draws",
+    "n_threads",
+    "verbose",
+)
+"""Parameters that do not decide what is learned, up to rounding."""
+
+
+def checked_parameters(regressor):
+    """Return the parameters of a regressor as plain values, or refuse them by name."""
+    parameters = check_parameters(regressor)
+    if parameters.n_dropout_draws and parameters.dropout == 0:
+        raise ValueError(
+            f"n_dropout_draws={parameters.n_dropout_draws} needs dropout > 0: with "
+            "dropout=0 all draws are equal. The paper's dropout is 0.1."
+        )
+    is_seeded = isinstance(parameters.random_state, int)
+    if parameters.checkpoint_dir is not None and not is_seeded:
+        raise ValueError(
+            "checkpoint_dir needs an int random_state: with "
+            f"random_state={regressor.random_state!r} a second run is another model."
+        )
+    return parameters

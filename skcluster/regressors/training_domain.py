@@ -1,0 +1,43 @@
+"""What a network's training clusters were like, and warnings of clusters unlike them."""
+
+import numpy as np
+
+from ..outliers import MapOutlierDetector, warn_unlike
+from ..sample import ClusterSample
+from ..training_ranges import range_of, warn_outside
+
+
+def learned_ranges(X, inputs, y):
+    """Lowest and highest value of what is counted of each cluster, and of its mass."""
+    ranges = {name: range_of(value) for name, value in _counted(X, inputs).items()}
+    return {**ranges, "log_mass": range_of(y)}
+
+
+def learned_detector(inputs):
+    """Outlier detector that has learned what the training maps are like."""
+    return MapOutlierDetector().fit(_maps(inputs))
+
+
+def warn_outside_domain(regressor, X, inputs):
+    """Warn of clusters that are unlike those a regressor was fitted to."""
+    if len(inputs) == 0:
+        return
+    about = {"by": type(regressor).__name__, "names": getattr(X, "name", None)}
+    warn_outside(_counted(X, inputs), regressor.training_ranges_, **about)
+    detector = regressor.outlier_detector_
+    warn_unlike(detector.score_samples(_maps(inputs)) / detector.offset_, **about)
+
+
+def _maps(inputs):
+    return getattr(inputs, "maps", inputs)
+
+
+def _counted(X, inputs):
+    """Numbers that describe each cluster, by name."""
+    counted = {"map_sum": _maps(inputs).total()}
+    if isinstance(X, ClusterSample):
+        counted["redshift"] = X.redshift
+    if getattr(inputs, "galaxies", None) is not None:
+        n = X.galaxies.lengths
+        counted["galaxies"] = np.where(n > 0, n, np.nan)  # see allow_missing
+    return counted
