@@ -120,8 +120,10 @@ def test_a_declination_beyond_the_pole_is_refused(tmp_path, unit, declination):
     table["RA"].unit = table["DEC"].unit = unit
     path = tmp_path / "events.fits"
     table.write(path)
-    told = rf"1 of 2 photons in {path} have a DEC beyond 90 deg \(first: row 1, -?90.00"
-    with pytest.raises(ValueError, match=told):
+    message = (
+        rf"1 of 2 photons in {path} have a DEC beyond 90 deg \(first: row 1, -?90.00"
+    )
+    with pytest.raises(ValueError, match=message):
         read_photons(path)
 
 
@@ -134,7 +136,7 @@ def test_an_energy_that_is_no_number_is_refused(events, form):
         read_photons(events)
 
 
-def test_the_form_of_an_energy_that_is_text_is_told(events):
+def test_the_form_of_an_energy_that_is_text_is_named(events):
     rows = np.zeros(3, dtype=[("RA", ">f8"), ("DEC", ">f8"), ("ENERGY", "S4")])
     fits.BinTableHDU(rows, name="EVENTS").writeto(events, overwrite=True)
     match = (
@@ -169,8 +171,8 @@ def test_a_signalling_nan_is_a_gap(events):
         fits.Column("ENERGY", "E", array=energy.view(np.float32)),
     ]
     fits.BinTableHDU.from_columns(columns).writeto(events, overwrite=True)
-    told = r"1 of 3 photons .* no ENERGY .*first: row 1"
-    with pytest.raises(ValueError, match=told):
+    message = r"1 of 3 photons .* no ENERGY .*first: row 1"
+    with pytest.raises(ValueError, match=message):
         read_photons(events)
 
 
@@ -254,12 +256,12 @@ def test_an_error_about_a_table_names_its_file(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [("O.2", "'O.2'"), ("inf", "'inf'"), (np.inf, "'inf'")]
+    ("value", "shown"), [("O.2", "'O.2'"), ("inf", "'inf'"), (np.inf, "'inf'")]
 )
-def test_a_cell_that_is_no_number_is_shown(value, told):
+def test_a_cell_that_is_no_number_is_shown(value, shown):
     catalog = CATALOG | {"ra": [1.0, value]}
     match = (
-        rf"'ra' does not hold finite numbers in 1 of 2 rows \(first: row 1, {told}\)"
+        rf"'ra' does not hold finite numbers in 1 of 2 rows \(first: row 1, {shown}\)"
     )
     with pytest.raises(ValueError, match=match):
         read_sample(catalog)

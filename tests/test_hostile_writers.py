@@ -242,7 +242,7 @@ def test_names_are_read_back_without_the_blanks_around_them(written_folder, give
 
 
 @given(st.lists(st.text(max_size=90), min_size=4, max_size=4))
-def test_files_of_any_names_are_told_apart(given):
+def test_files_of_any_names_differ(given):
     stems = file_stems(ClusterSample(np.full(4, 0.1), name=given))
     assert len({stem.lower() for stem in stems}) == 4
     for stem in stems:

@@ -144,7 +144,7 @@ def set_axis(hdu, template, ctype, value, pixel, step):
 
 
 def write_xmm(path, *, keywords="both", crval=(140.0, 3.2), null=()):
-    """XMM EPIC: whole sky pixels of 0.05 arcsec, with a code for 'no position'."""
+    """XMM EPIC: integer sky pixels of 0.05 arcsec, with a code for 'no position'."""
     x, y = pixels_of(RA, DEC, crval, 25921, 0.05 / 3600)
     x[list(null)] = -99999999
     sky = [
@@ -356,7 +356,7 @@ def test_photons_that_a_simput_catalog_moves_are_refused(path, tmp_path):
         read_photons(moved)
 
 
-def test_two_lists_in_one_file_must_be_told_apart(path):
+def test_two_lists_in_one_file_need_a_choice(path):
     write_hdus(path, source_catalog(), photon_hdu(), photon_hdu())
     with pytest.raises(ValueError, match=r"2 tables of photons(.|\n)*3 PHLIST: ENERGY"):
         read_photons(path)

@@ -174,7 +174,7 @@ def test_a_name_in_gz_is_compressed(tmp_path):
     assert_array_equal(fits.getdata(path, "MAP"), np.ones((2, 2)))
 
 
-def test_an_old_file_is_replaced_only_if_told(tmp_path):
+def test_an_old_file_is_replaced_only_on_request(tmp_path):
     path = tmp_path / "map.fits"
     about = {"center": CENTER, "redshift": 0.1, "half_width": 2.3}
     write_maps(path, np.ones((2, 2)), **about)

@@ -28,7 +28,7 @@ AS_IMAGE |= {"CUNI": "CUNIT", "CROT": "CROTA"}
 
 def write_list(path, cards, *, names=("X", "Y"), primary=None):
     """An event list of sky pixels whose columns 2 and 4 have these keywords."""
-    pixels = dict(zip(names, (X, Y) if names[0] == "X" else (Y, X), strict=True))
+    pixels = dict(zip(names, (Y, X) if names[0] == "Y" else (X, Y), strict=True))
     columns = [
         fits.Column("TIME", "D", array=X),
         fits.Column(names[0], "D", array=pixels[names[0]]),
@@ -246,6 +246,13 @@ def test_columns_of_galactic_angles_can_be_named(tmp_path):
     sky = SkyCoord(*angles, unit=u.deg, frame="galactic").icrs
     found = read_photons(path, ra="glon", dec="glat")
     assert_same_sky(found, sky.ra.degree, sky.dec.degree)
+
+
+def test_sky_pixels_may_have_other_names(tmp_path):
+    cards, names = pixel_cards(POINTING), ("SKYX", "SKYY")
+    path = write_list(tmp_path / "events.fits", cards, names=names)
+    photons = read_photons(path, ra="skyx", dec="skyy")
+    assert_same_sky(photons, *image_sky(POINTING))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from astropy.io import fits
 from ..printable import printable
 from .energy_scales import KEV, Scale, energies, is_x_ray, scale_of_pi, scale_of_unit
 from .file_errors import parse_errors_name_file
-from .sky_positions import frame_of, sky_of_pixels, to_icrs
+from .sky_positions import frame_of, is_projected, sky_of_pixels, to_icrs
 
 EVENT_EXTENSIONS = ("EVENTS", "STDEVT", "PHLIST")
 ENERGY_COLUMNS = ("ENERGY", "SIGNAL", "PI", "PHA")
@@ -23,7 +23,7 @@ class EventTable:
     ----------
     hdu : astropy.io.fits.BinTableHDU
     primary : astropy.io.fits.Header
-        Where missions put the keywords that hold for the whole file.
+        Where missions put the keywords that hold for all tables of a file.
     path : str
         Name of the file in messages.
     """
@@ -109,13 +109,19 @@ class EventTable:
                 f"{self.path} has {len(angles[0])} values of {columns[0]!r}, but "
                 f"{len(angles[1])} of {columns[1]!r}."
             )
-        if self.find(ra) == columns[0]:
-            angles = [*map(self._in_degrees, angles, columns)]
-            self._check_declination(angles[1], columns[1])
-            is_galactic, numbers = columns[0].upper() == "GLON", ()
-        else:
-            angles, is_galactic, numbers = self._on_sky(angles, columns)
-        return self._in_icrs(angles, numbers, is_galactic)
+        numbers = [list(self.columns).index(name) + 1 for name in columns]
+        if self._are_pixels(columns, ra, numbers):
+            angles, is_galactic = self._on_sky(angles, columns, numbers)
+            return self._in_icrs(angles, is_galactic, numbers)
+        angles = [*map(self._in_degrees, angles, columns)]
+        self._check_declination(angles[1], columns[1])
+        return self._in_icrs(angles, columns[0].upper() == "GLON")
+
+    def _are_pixels(self, columns, ra, numbers):
+        """Whether columns are sky pixels: X and Y, or others that are projected."""
+        if self.find(ra) != columns[0]:
+            return True
+        return ra.upper() != "RA" and is_projected(self.keyword, numbers)
 
     def _in_degrees(self, angle, name):
         unit = self.unit(name)
@@ -152,8 +158,7 @@ class EventTable:
         """Return the column that holds the energy, or None."""
         return self.find(*(ENERGY_COLUMNS if energy is None else (energy,)))
 
-    def _on_sky(self, pixels, columns):
-        numbers = [list(self.columns).index(name) + 1 for name in columns]
+    def _on_sky(self, pixels, columns, numbers):
         with parse_errors_name_file(self.path, "FITS"):
             angles, is_galactic = sky_of_pixels(
                 self.hdu.header, self.keyword, numbers, pixels
@@ -169,9 +174,9 @@ class EventTable:
                 "the list."
             )
         names = [f"place on the sky at their {name}" for name in columns]
-        return [*map(self.complete, angles, names)], is_galactic, numbers
+        return [*map(self.complete, angles, names)], is_galactic
 
-    def _in_icrs(self, angles, numbers, is_galactic):
+    def _in_icrs(self, angles, is_galactic, numbers=()):
         try:
             frame = "galactic" if is_galactic else frame_of(self.keyword, numbers)
         except ValueError as error:

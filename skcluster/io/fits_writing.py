@@ -7,6 +7,7 @@ import lzma
 import os
 import re
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from astropy.io.fits.verify import VerifyWarning
 from .atomic import atomic_replace
 
 COMPRESSORS = {
-    ".gz": gzip.compress,
+    ".gz": partial(gzip.compress, mtime=0),  # the same bytes on any day
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
 }

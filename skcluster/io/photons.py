@@ -51,8 +51,8 @@ def read_photons(
         Plain, or compressed by gzip, bzip2 or xz; see `skcluster.io.unpack_limit` for
         files that unpack to very much.
     ra, dec : str, default="RA", "DEC"
-        Columns of the position [deg, or rad if their unit says so]. ``GLON``, ``GLAT``
-        are galactic.
+        Columns of the position [deg, or rad if their unit says so], or sky pixels of other
+        names than X, Y. ``GLON``, ``GLAT`` are galactic.
     energy : str, default=None
         Column of the energy.
     energy_unit : {"eV", "keV", "MeV"}, float, pair of float or callable, default=None

@@ -9,19 +9,9 @@ from astropy.wcs import WCS
 
 REFERENCE_AXES = {"CTYP": "CTYPE", "CRPX": "CRPIX", "CRVL": "CRVAL", "CDLT": "CDELT"}
 REFERENCE_AXES |= {"CUNI": "CUNIT", "CROT": "CROTA"}
-PIXEL_STRINGS = ("TCTYP", "TCTY", "TCUNI", "TCUN", "RADE")
-PIXEL_NUMBERS = (
-    "TCRVL",
-    "TCRV",
-    "TCRPX",
-    "TCRP",
-    "TCDLT",
-    "TCDE",
-    "TCROT",
-    "LONP",
-    "LATP",
-)
-PIXEL_NUMBERS += ("TC", "TCD", "TP", "TPC", "TV", "TPV", "EQUI")
+PIXEL_STRINGS = ("TCTYP", "TCUNI", "RADE")
+PIXEL_NUMBERS = ("TCRVL", "TCRPX", "TCDLT", "TCROT", "LONP", "LATP", "EQUI")
+PIXEL_NUMBERS += ("TC", "TCD", "TP", "TPC", "TV", "TPV")
 CELESTIAL = re.compile(r"(RA|GLON|DEC|GLAT)-+\w+")
 FRAMES = {"ICRS": "icrs", "ICRF": "icrs", "FK5": "fk5", "J2000": "fk5", "FK4": "fk4"}
 FRAMES |= {"FK4-NO-E": "fk4noeterms", "": None}
@@ -58,7 +48,7 @@ def sky_of_pixels(header, keyword, numbers, pixels):
     """
     own = _own_header(header, numbers)
     reference = _reference_header(keyword)
-    if _is_celestial([own.get(f"TCTYP{n}", own.get(f"TCTY{n}")) for n in numbers]):
+    if is_projected(own.get, numbers):
         _check_numbers(
             own, [f"{key}{n}" for key in ("TCRVL", "TCRPX") for n in numbers]
         )
@@ -96,9 +86,13 @@ def _reference_header(keyword):
     return reference
 
 
+def is_projected(keyword, numbers):
+    """Whether the keywords of two columns project them to a sky that is known here."""
+    return _is_celestial([keyword(f"TCTYP{n}") for n in numbers])
+
+
 def _is_celestial(ctypes):
-    kinds = [str(ctype or "").strip().upper() for ctype in ctypes]
-    return all(CELESTIAL.fullmatch(kind) for kind in kinds)
+    return all(CELESTIAL.fullmatch(str(ctype or "").strip()) for ctype in ctypes)
 
 
 def _check_numbers(header, needed):

@@ -71,9 +71,9 @@ def _fits_content(table):
     changed = []
     for name in table.colnames:
         if table[name].dtype.kind in "UO":
-            texts = [*map(str, np.ma.filled(table[name], "").flat)]
-            spelled = [*map(_in_ascii, texts)]
-            if spelled != texts:
+            strings = [*map(str, np.ma.filled(table[name], "").flat)]
+            spelled = [*map(_in_ascii, strings)]
+            if spelled != strings:
                 changed.append(name)
             table[name] = np.array(spelled).reshape(table[name].shape)
     if changed:

@@ -29,8 +29,8 @@ MIB = 2**20
 class Checkpoint(Callback):
     """Keeps the state of a fit in one file, at the end of each epoch and of training.
 
-    The new file takes the place of the old one at a stroke, after it has reached the
-    disk, so there is always a whole one. Its first line says in JSON whose it is, how
+    The new file replaces the old one atomically, after it has reached the disk, so there
+    is always a complete one. Its first line says in JSON whose it is, how
     many epochs it holds and whether training is finished; its end is a checksum.
 
     Parameters
