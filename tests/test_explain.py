@@ -644,7 +644,7 @@ def test_proxy_saliency_does_not_grow_with_the_survey_by_blocks(log_counts):
         ),
         (
             {"r500c": np.full(5, np.nan), "half_width": 2.3},
-            "5 of 5 r500c are not positive numbers",
+            "5 of 5 values of r500c are outside",
         ),
         (
             {"r500c": np.ones(5)},

@@ -127,12 +127,13 @@ def test_radius_is_in_units_of_r500c(saliency):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"bins": [1, 0]}, r"rising edges in r/R500c, got \[1, 0\]"),
-        ({"bins": 0}, "positive int or rising edges"),
-        ({"bins": True}, "positive int or rising edges"),
+        ({"bins": [1, 0]}, r"increasing edges or None, got \[1, 0\]"),
+        ({"bins": 0}, "positive int, at least 2 increasing edges"),
+        ({"bins": True}, "positive int, at least 2 increasing edges"),
         ({"band": 2}, "band=2 is not one of the 2 bands"),
         ({"r500c": np.ones(3)}, r"r500c has the shape \(3,\), but there are 60"),
-        ({"r500c": np.zeros(60)}, r"60 of 60 r500c .* cluster 0, 0\.0"),
+        ({"r500c": np.zeros(60)}, r"60 of 60 values of r500c .* cluster 0, 0\)"),
+        ({"r500c": np.full(60, 900.0)}, "they look like kpc"),
         ({"saliency": np.ones((3, 8, 8))}, r"Saliency must have shape .*\(3, 8, 8\)"),
     ],
 )

@@ -31,6 +31,7 @@ from skcluster.parameters import (
     RandomState,
     ReadBy,
     Text,
+    Verbosity,
     WithMethods,
     check_parameters,
 )
@@ -99,6 +100,8 @@ def test_the_defaults_are_of_their_kinds(name):
         (RandomState(), RANDOM, RANDOM),
         (NJobs(), np.int64(-1), -1),
         (NJobs(), None, None),
+        (Verbosity(), np.int8(2), 2),
+        (Verbosity(), np.True_, True),
         (PathLike(), Path("here"), Path("here")),
         (EnergyBand(), np.array([0.5, 10]), (0.5, 10.0)),
         (EnergyBands(), [[0.5, 2], (2, 10)], ((0.5, 2.0), (2.0, 10.0))),

@@ -1,13 +1,13 @@
 """One number a cluster, summed up over clusters: median, percentiles, error."""
 
 from itertools import product
-from numbers import Integral
 
 import numpy as np
 from astropy.table import Table
 from sklearn.utils import check_random_state
 
 from ..metrics import bootstrap_error
+from ..parameters import Edges, Integer
 
 
 def binned(values, by, bins, *, groups=None, random_state=None):
@@ -71,14 +71,10 @@ def binned(values, by, bins, *, groups=None, random_state=None):
 
 def _numbered(column, bins, name):
     """Edges, and the bin of each cluster; -1 or beyond for those outside."""
-    if isinstance(bins, Integral) and not isinstance(bins, bool) and bins > 0:
+    edges = (Integer(1) | Edges()).check(f"bins[{name!r}]", bins)
+    if isinstance(edges, int):
         _check_quantiles(column, name)
-        bins = np.unique(np.quantile(column, np.linspace(0, 1, bins + 1)))
-    edges = np.asarray(bins, float)
-    if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
-        raise ValueError(
-            f"bins[{name!r}] must be a positive int or rising edges, got {bins!r}."
-        )
+        edges = np.unique(np.quantile(column, np.linspace(0, 1, edges + 1)))
     number = np.searchsorted(edges, column, side="right") - 1
     return edges, np.where(column == edges[-1], len(edges) - 2, number)
 

@@ -1,10 +1,9 @@
 """Saliency of one kind of pixels over that of another, equally far from the centre."""
 
-from numbers import Real
-
 import numpy as np
 from sklearn.utils import Bunch
 
+from ..parameters import NonNegative
 from .attention import checked_mask
 from .cluster_statistics import log10_or_nan, ratio, seed_of, summary
 from .radial_profile import checked_saliency
@@ -80,10 +79,7 @@ def equal_radius_contrast(
 
 def _rings(shape, width):
     """A number for each pixel, the same for pixels that are equally far out."""
-    if not (isinstance(width, Real) and 0 <= width < np.inf):
-        raise ValueError(
-            f"ring_width must be a number that is not negative, got {width!r}."
-        )
+    width = NonNegative().check("ring_width", width)
     # Twice the offsets are integers, so that equal distances are equal.
     y, x = (2 * np.arange(size) - (size - 1) for size in shape)
     square = (y[:, None] ** 2 + x**2).ravel()

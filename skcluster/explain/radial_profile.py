@@ -1,11 +1,11 @@
 """Saliency by distance from the cluster's centre."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils import Bunch
 
+from ..parameters import Edges, Integer
 from ..sample import half_width_of
+from ..sample.units import check_plausible
 from .cluster_statistics import percentiles
 
 CLUSTERS_PER_BLOCK = 128
@@ -62,6 +62,7 @@ def radial_saliency(saliency, r500c, *, half_width=None, bins=None, band=None):
     n = len(saliency)
     r500c = checked_r500c(r500c, n)
     edges = _checked_edges(bins)
+    band = (Integer() | None).check("band", band)
     if band is not None and band not in range(-saliency.shape[1], saliency.shape[1]):
         raise ValueError(
             f"band={band!r} is not one of the {saliency.shape[1]} bands of the saliency."
@@ -133,12 +134,7 @@ def checked_r500c(r500c, n_clusters):
         raise ValueError(
             f"r500c has the shape {r500c.shape}, but there are {n_clusters} clusters."
         )
-    wrong = np.flatnonzero(~(np.isfinite(r500c) & (r500c > 0)))
-    if len(wrong):
-        raise ValueError(
-            f"{len(wrong)} of {n_clusters} r500c are not positive numbers (first: cluster "
-            f"{wrong[0]}, {r500c[wrong[0]]})."
-        )
+    check_plausible("r500c", r500c, rows="cluster")
     return r500c
 
 
@@ -153,12 +149,6 @@ def _annulus_means(pixels, radius, edges, r500c):
 
 
 def _checked_edges(bins):
-    bins = N_BINS if bins is None else bins
-    if isinstance(bins, Integral) and not isinstance(bins, bool) and bins > 0:
-        return np.linspace(0, RADIUS_MAX, bins + 1)
-    edges = np.asarray(bins, float)
-    if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
-        raise ValueError(
-            f"bins must be a positive int or rising edges in r/R500c, got {bins!r}."
-        )
-    return edges
+    edges = (Integer(1) | Edges() | None).check("bins", bins)
+    edges = N_BINS if edges is None else edges
+    return np.linspace(0, RADIUS_MAX, edges + 1) if isinstance(edges, int) else edges

@@ -36,6 +36,7 @@ from .kinds import (
     RandomState,
     ReadBy,
     Text,
+    Verbosity,
     WithMethods,
 )
 from .quantities import EnergyBand, EnergyBands, Quantity
@@ -63,6 +64,7 @@ __all__ = [
     "RandomState",
     "ReadBy",
     "Text",
+    "Verbosity",
     "WithMethods",
     "check_parameters",
 ]

@@ -235,7 +235,7 @@ class Text(Kind):
 
 
 class Edges(Kind):
-    """Edges of bins, as an array: at least two finite numbers that increase."""
+    """Edges of bins, as an array: at least two increasing numbers, perhaps infinite."""
 
     says = "at least 2 increasing edges"
 
@@ -244,12 +244,7 @@ class Edges(Kind):
             edges = np.asarray(value)
         except ValueError:
             return REFUSED
-        is_right = (
-            edges.dtype.kind in "iuf"
-            and edges.ndim == 1
-            and len(edges) >= 2
-            and np.isfinite(edges).all()
-        )
+        is_right = edges.dtype.kind in "iuf" and edges.ndim == 1 and len(edges) >= 2
         edges = edges.astype(float) if is_right else edges
         return edges if is_right and (np.diff(edges) > 0).all() else REFUSED
 
@@ -290,6 +285,15 @@ class NJobs(Kind):
             return None
         jobs = Integer().read(value)
         return REFUSED if jobs is REFUSED or jobs == 0 else jobs
+
+
+class Verbosity(Kind):
+    """How much a step says: an integer, or True and False for 1 and 0."""
+
+    says = "an int or True or False"
+
+    def read(self, value):
+        return (Integer() | Boolean()).read(value)
 
 
 @dataclass(frozen=True)
