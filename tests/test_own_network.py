@@ -140,7 +140,6 @@ np.save(sys.argv[2], model.predict(np.load(sys.argv[3])))
 
 
 def test_it_is_stored_by_name_and_loaded_by_whoever_trusts_it(own, data, tmp_path):
-    pytest.importorskip("skops")
     maps, _ = data
     fitted = quick(own.Linear, loss="gaussian_nll").fit(*data)
     path = tmp_path / "own.skops"

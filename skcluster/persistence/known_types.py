@@ -86,7 +86,7 @@ SKLEARN_TYPES = {
         "Sum",
         "WhiteKernel",
     ),
-    "impute": ("IterativeImputer", "MissingIndicator", "SimpleImputer"),
+    "impute": ("MissingIndicator", "SimpleImputer"),
     "isotonic": ("IsotonicRegression",),
     "kernel_approximation": ("Nystroem", "RBFSampler"),
     "kernel_ridge": ("KernelRidge",),

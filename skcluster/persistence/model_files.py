@@ -68,9 +68,9 @@ default=None
     """
     if not isinstance(model, BaseEstimator):
         raise TypeError(f"save_model stores estimators, got {type(model).__name__}.")
-    header = describe_model(model, folds=folds, notes=notes)
     with atomic_replace(path) as file:
         members = write_schema(model)
+        header = describe_model(model, folds=folds, notes=notes)
         needed = _types_to_trust(model, members)
         file.write(pack({HEADER: pack_header(header, members), **members}))
     if needed:

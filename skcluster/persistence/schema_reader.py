@@ -33,6 +33,7 @@ NUMBERS = {
 RANDOM_STATE = "numpy.random.mtrand.RandomState"
 KINDS = {
     "ConstructorFromReduceNode": COSMOLOGIES,
+    "DTypeNode": {"numpy.dtype"},
     "DictNode": {*DICTS},
     "FunctionNode": FUNCTIONS,
     "JsonNode": {"builtins.str"},
@@ -171,9 +172,19 @@ class SchemaReader:
     def _dict(self, part, name):
         kinds = [type_name(kind) for kind in part["key_types"]["content"]]
         items = zip(kinds, part["content"].items(), strict=True)
-        return imported(name)(
+        made = imported(name)()
+        made.update(
             (KEY_TYPES[kind](key), self._part(value)) for kind, (key, value) in items
         )
+        return made
+
+    def _dtype(self, part, name):
+        array = self._part(part["content"])
+        if not isinstance(array, np.ndarray):
+            raise ValueError(
+                f"it has the type of {array!r:.99}, which is not an array."
+            )
+        return array.dtype
 
     def _slice(self, part, name):
         ends = [part["content"][name] for name in ("start", "stop", "step")]
@@ -285,6 +296,7 @@ class SchemaReader:
 
 BUILDERS = {
     "ConstructorFromReduceNode": SchemaReader._cosmology,
+    "DTypeNode": SchemaReader._dtype,
     "DictNode": SchemaReader._dict,
     "FunctionNode": SchemaReader._imported,
     "JsonNode": SchemaReader._json,

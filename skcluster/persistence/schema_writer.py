@@ -61,7 +61,7 @@ class SchemaWriter:
     def __init__(self):
         self.members = {}
         self._counter = itertools.count(1)
-        self._numbers, self._kept, self._open = {}, [], set()
+        self._numbers, self._kept, self._open, self._written = {}, [], set(), {}
         self._writers = (
             (lambda value: type(value) in ATOMS, self._atom),
             (lambda value: isinstance(value, np.ma.MaskedArray), self._masked_array),
@@ -78,6 +78,7 @@ class SchemaWriter:
             (lambda value: public_name(type(value)) in DICTS, self._dict),
             (lambda value: isinstance(value, slice), self._slice),
             (lambda value: isinstance(value, NAMED), self._named),
+            (lambda value: isinstance(value, np.dtype), self._dtype),
             (is_cosmology, self._cosmology),
             (has_plain_state, self._object),
             (lambda _: True, self._by_skops),
@@ -93,12 +94,19 @@ class SchemaWriter:
             Its place in the model, for messages.
         """
         value = as_data(value)
+        if id(value) in self._written:
+            return self._written[id(value)]
         if id(value) in self._open:
             raise TypeError(f"{where} holds itself, which cannot be stored.")
         self._open.add(id(value))
         write = next(write for applies, write in self._writers if applies(value))
         made = write(value, where)
         self._open.remove(id(value))
+        if write in (self._object, self._random_state, self._by_skops):
+            # Asked twice, these give new arrays for their state. The value is kept, lest
+            # another one get its id.
+            self._written[id(value)] = made
+            self._kept.append(value)
         return made
 
     def _atom(self, value, where):
@@ -177,6 +185,9 @@ class SchemaWriter:
         name = "numpy.random.mtrand.RandomState"
         return _part("RandomStateNode", name, content, __id__=self._number(value))
 
+    def _dtype(self, value, where):
+        return _part("DTypeNode", "numpy.dtype", self.part(np.empty(0, value), where))
+
     def _cosmology(self, value, where):
         name, numbers = public_name(type(value)), cosmology_numbers(value)
         if name not in COSMOLOGIES or not type(value)(*numbers).is_equivalent(value):
@@ -212,9 +223,8 @@ class SchemaWriter:
         except Exception as error:
             raise TypeError(f"{cannot} ({error}). {ADVICE}") from error
         with zipfile.ZipFile(io.BytesIO(dumped)) as archive:
-            return self._embedded(
-                {name: archive.read(name) for name in archive.namelist()}
-            )
+            members = {name: archive.read(name) for name in archive.namelist()}
+        return self._embedded(members)
 
     def _embedded(self, members):
         """A schema that skops wrote, with its members, as a part of this one."""
@@ -291,7 +301,7 @@ def has_plain_state(value):
     return isinstance(value, BaseEstimator) or public_name(type(value)) in OBJECTS
 
 
-def _part(kind, name, content=None, **more):
+def _part(kind, name, content=None, /, **more):
     content = {} if content is None else {"content": content}
     return {"__loader__": kind, **name_fields(name), **content, **more}
 
