@@ -8,6 +8,7 @@ import json
 import pickle
 import re
 import time
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -381,9 +382,7 @@ def test_weights_too_few_are_refused(network, path):
 
     save_model(network, path)
     rewrite(path, change)
-    with pytest.raises(
-        ValueError, match=r"output\.bias has shape None, where \(1,\) is"
-    ):
+    with pytest.raises(ValueError, match=r"output\.bias has shape None, but \(1,\) is"):
         load_model(path)
 
 
@@ -392,3 +391,185 @@ def test_a_good_file_is_loaded_with_all_of_these_checks(network, path):
     assert load_model(path)[-1].map_shape_ == (1, 8, 8)
     save_model(EvrardProxyRegressor(redshift_bins=np.array([0.1, 0.2])), path)
     assert load_model(path).redshift_bins.tolist() == [0.1, 0.2]
+
+
+def peak_of_loading(path):
+    """Peak memory of load_model as a multiple of the file, and the error or None."""
+    tracemalloc.start()
+    try:
+        load_model(path)
+        error = None
+    except ValueError as raised:
+        error = str(raised)
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return peak / path.stat().st_size, error
+
+
+MAX_MULTIPLE = 30
+"""Largest memory of loading, in sizes of the file; JSON of many small parts takes most."""
+
+
+def list_of(*items):
+    return part("ListNode", [*items], type="builtins.list")
+
+
+def masked(data, n):
+    mask, member = array(npy((n,), "|b1", bytes(n)), "7")
+    content = {"data": data, "mask": mask}
+    return part("MaskedArrayNode", content, type="numpy.ma.MaskedArray"), member
+
+
+def test_a_masked_array_of_one_long_and_many_short_strings_is_not_padded(path):
+    """As an array of strings, 0.12 MB would take 10,000 times the longest: 1.6 GB."""
+    strings = list_of(number("x" * 40_000), *[number("y")] * 1000)
+    made, member = masked(strings, 1001)
+    with_parameter(path, made, **member)
+    multiple, error = peak_of_loading(path)
+    assert re.search(r"it masks \['x+.*, which is not an array", error)
+    assert multiple < MAX_MULTIPLE
+    shape = part("TupleNode", [number(1001)], type="builtins.tuple")
+    strings = {**strings, "type": "json", "shape": shape, "__loader__": "NdArrayNode"}
+    strings.update(__module__="numpy", __class__="ndarray")
+    made, member = masked(strings, 1001)
+    with_parameter(path, made, **member)
+    multiple, error = peak_of_loading(path)
+    assert error is None
+    assert multiple < MAX_MULTIPLE
+    assert load_model(path).pivot_count.dtype == object
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2), (1, 10**6), (-1,), (1.0,), (), None])
+def test_an_array_of_objects_has_as_many_as_it_spells_out(shape, path):
+    items, member = array(npy((10**6,), "|i1", bytes(10**6)))
+    sizes = [number(size) for size in shape or ()]
+    made = {
+        **items,
+        "type": "json",
+        "content": [items],
+        "shape": part("TupleNode", sizes, type="builtins.tuple"),
+        "__id__": 5,
+    }
+    if shape is None:
+        made["shape"] = number(1)
+    with_parameter(path, made, **member)
+    multiple, error = peak_of_loading(path)
+    assert re.search("where shape .* is needed|of objects of shape", error)
+    assert multiple < MAX_MULTIPLE
+
+
+@pytest.mark.parametrize("type", ["clongdouble", "float64", "str_"])
+def test_an_array_is_not_read_as_many_numbers_of_another_type(type, path):
+    """Each of these would take up to 32 times the bytes of the int8."""
+    items, member = array(npy((10**5,), "|i1", bytes(10**5)))
+    many = [{**items, "__class__": type, "__id__": 123} for _ in range(50)]
+    with_parameter(path, list_of(*many), **member)
+    multiple, error = peak_of_loading(path)
+    assert f"it has a numpy.{type} of shape (100000,) and int8" in error
+    assert multiple < MAX_MULTIPLE
+    one, member = array(npy((), "|i1", bytes(1)))
+    with_parameter(path, {**one, "__class__": type}, **member)
+    _, error = peak_of_loading(path)
+    assert f"it has a numpy.{type} of shape () and int8" in error
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_second_smaller_description_of_the_same_id_is_refused(is_first, path):
+    """The builder would put the large one in the place of each of the small ones."""
+    large = {**list_of(*[number(0)] * 1000), "__id__": 5}
+    small = {**number(0), "__id__": 5}
+    both = [large, small] if is_first else [small, large]
+    with_parameter(path, list_of(*both))
+    with pytest.raises(ValueError, match="two of its parts have the id 5"):
+        load_model(path)
+
+
+def test_weights_that_many_members_share_are_counted_for_each(network, path):
+    """Each member's network is built anew: kilobytes more would take gigabytes."""
+    save_model(network, path)
+
+    def change(schema, _):
+        members = state_of_network(schema)["weights_"]
+        members["content"] = members["content"] * 2000
+
+    rewrite(path, change)
+    multiple, error = peak_of_loading(path)
+    assert re.search(r"makes \d+ bytes of arrays from \d+", error)
+    assert multiple < MAX_MULTIPLE
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '""', "1e9", '{"__loader__":"JsonNode"}'])
+def test_json_of_many_small_things_takes_a_stated_multiple_of_its_text(text, path):
+    text = ('{"protocol": 2, "a": [' + ",".join([text] * 50_000) + "]}").encode()
+    write(path, {**read_members(path), SCHEMA: text})
+    multiple, error = peak_of_loading(path)
+    assert error is not None
+    assert multiple < MAX_MULTIPLE
+
+
+def test_many_small_parts_take_a_stated_multiple_of_their_text(path):
+    with_parameter(path, list_of(*[number(1.5)] * 20_000))
+    multiple, error = peak_of_loading(path)
+    assert error is None
+    assert multiple < MAX_MULTIPLE
+
+
+@pytest.mark.parametrize("content", ["[[], []]", " {}", "[" * 10**5, None, 3])
+def test_json_in_a_part_is_one_number_or_string(content, path):
+    """A list would take twenty times its text."""
+    with_parameter(path, {**number(1), "content": content})
+    with pytest.raises(ValueError, match="in the place of a number or string"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("mask", "told"),
+    [
+        (npy((3,), "|b1", bytes(3)), r"masks shape \(2,\) by bool of shape \(3,\)"),
+        (npy((2,), "<i8", bytes(16)), r"masks shape \(2,\) by int64 of shape \(2,\)"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_refused(mask, told, path):
+    data, member = array(npy((2,), "<f8", bytes(16)))
+    mask, more = array(mask, "7")
+    content = {"data": data, "mask": mask}
+    made = part("MaskedArrayNode", content, type="numpy.ma.MaskedArray")
+    with_parameter(path, made, **member, **more)
+    with pytest.raises(ValueError, match=told):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("descr", "n_bytes", "told"),
+    [
+        ("<U1", 4, "strings that are not Unicode"),
+        (">U1", 4, "strings that are not Unicode"),
+        ("<U90000000", 0, r"claims shape \(0,\) of <U90000000, but has 0 bytes"),
+    ],
+)
+def test_strings_that_are_none_are_refused(descr, n_bytes, told, path):
+    shape = (n_bytes // 4,)
+    made, member = array(npy(shape, descr, b"\xff" * n_bytes))
+    with_parameter(path, made, **member)
+    with pytest.raises(ValueError, match=told):
+        load_model(path)
+
+
+@pytest.mark.parametrize("ends", [["a", None, None], [1.5, 2, None], [[], 1, 2]])
+def test_a_slice_has_integers_as_ends(ends, path):
+    content = dict(zip(("start", "stop", "step"), ends, strict=True))
+    with_parameter(path, part("SliceNode", content, type="builtins.slice"))
+    with pytest.raises(ValueError, match="it has a slice of"):
+        load_model(path)
+
+
+def test_what_skops_would_call_inside_a_trusted_part_needs_trust_as_well(path):
+    """skops trusts a support vector machine by itself."""
+    inner = part("ObjectNode", mapping(), type="sklearn.svm._classes.SVR")
+    function = part("FunctionNode", type="numpy.log")
+    content = {"func": function, "args": inner, "kwds": mapping(), "namespace": inner}
+    with_parameter(path, part("PartialNode", content, type="functools.partial"))
+    told = r"holds 1 types .*\['sklearn\.svm\._classes\.SVR'\]"
+    with pytest.raises(ValueError, match=told):
+        load_model(path, trusted=["functools.partial"])

@@ -359,7 +359,7 @@ def test_a_polynomial_of_odd_features_is_refused(claimed, path):
             n_features_in_=number(claimed)
         ),
     )
-    with pytest.raises(ValueError, match="a polynomial of .* features"):
+    with pytest.raises(ValueError, match=r"a polynomial of .* features"):
         load_model(path)
 
 
