@@ -333,6 +333,42 @@ def test_the_limit_of_a_table_can_be_raised_and_lowered(tmp_path):
             assert len(read_sample(path)[0]) == 1000
 
 
+def test_gaps_in_a_dictionary_of_arrow_are_gaps():
+    pa = pytest.importorskip("pyarrow")
+    words = pa.array([None, "me", "you", None]).dictionary_encode()
+    _, others = read_sample(pa.table({"z": [0.1, 0.2, 0.3, 0.4], "who": words}))
+    assert others.who.tolist() == ["", "me", "you", ""]
+    table = pa.table({"redshift": [0.1, 0.2, 0.3, 0.4], "name": words})
+    names = ClusterSample.from_table(table).name
+    assert names.tolist() == ["", "me", "you", ""]
+
+
+def test_gaps_and_units_of_parquet_files_are_kept(tmp_path):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"z": Z, "who": [None, "me"], "c": pd.Categorical(["a", "b"])})
+    frame["n"] = pd.array([1, None], dtype="Int64")
+    frame.to_parquet(tmp_path / "a.parquet")
+    _, others = read_sample(tmp_path / "a.parquet")
+    assert others.who.tolist() == ["", "me"]
+    assert others.c.tolist() == ["a", "b"]
+    assert_array_equal(others.n, [1, np.nan], strict=True)
+    table = Table({"z": Z, "ra": [1.0, 2.0] * units.rad, "dec": [0.1, 0.2] * units.rad})
+    table.write(tmp_path / "b.parquet")
+    center = read_sample(tmp_path / "b.parquet")[0].center
+    assert_allclose(center, np.degrees([[1, 0.1], [2, 0.2]]))
+
+
+def test_a_votable_of_long_empty_arrays_is_refused(tmp_path):
+    path = tmp_path / "clusters.vot"
+    from_table(Table({"z": Z, "name": ["a", "b"]})).to_xml(str(path))
+    content = path.read_text().replace('arraysize="1"', 'arraysize="100000"')
+    assert "100000" in content
+    rows = "<TR><TD>0.1</TD><TD></TD></TR>" * 10_000
+    path.write_text(content.replace("<TABLEDATA>", "<TABLEDATA>" + rows))
+    with pytest.raises(ValueError, match="of memory; 256 MiB are allowed"):
+        read_sample(path)
+
+
 def test_a_table_needs_no_other_package_to_be_read():
     code = "import sys; sys.modules.update(pandas=None, polars=None, pyarrow=None)\n"
     code += "from skcluster.io import read_sample; print(read_sample({'z': [0.1]})[0])"

@@ -434,6 +434,34 @@ def test_plain_numbers_in_another_unit_are_refused_by_its_name(field, unit):
         sample.assign(**field)
 
 
+def test_quantities_in_lists_and_sky_coordinates_are_converted():
+    from astropy.coordinates import SkyCoord
+
+    clusters = [{"redshift": 0.1, "field_radius": 30 * units.arcmin}] * 2
+    assert_allclose(ClusterSample.from_dicts(clusters).field_radius, 0.5)
+    center = [[np.pi * units.rad, 30 * units.arcmin]]
+    assert_allclose(ClusterSample([0.1], center=center).center, [[180, 0.5]])
+    photons = {"ra": [600 * units.arcmin], "dec": [0.1 * units.rad]}
+    photons["energy"] = [500 * units.eV, 1 * units.keV][:1]
+    found = ClusterSample([0.1], photons=[photons]).photons
+    assert_allclose([found["ra"][0], found["energy"][0]], [10, 0.5])
+    sky = SkyCoord([10.0, 20.0], [1.0, 2.0], unit="deg").galactic
+    assert_allclose(ClusterSample([0.1, 0.2], center=sky).center, [[10, 1], [20, 2]])
+    with pytest.raises(ValueError, match="'kpc', but r500c is in comoving Mpc/h"):
+        ClusterSample.from_dicts([{"redshift": 0.1, "r500c": 900 * units.kpc}])
+    with pytest.raises(ValueError, match="r500c cannot be made into an array of one"):
+        ClusterSample([0.1, 0.2], r500c=[900 * units.kpc, 3 * units.deg])
+
+
+@pytest.mark.parametrize("gap", [None, np.nan])
+def test_a_missing_name_is_empty_and_a_missing_label_refused(gap):
+    label = np.array(["a", gap, gap], object)
+    assert ClusterSample([0.1] * 3, name=label).name.tolist() == ["a", "", ""]
+    match = r"group has no label for 2 of 3 clusters \(first: cluster 1\)"
+    with pytest.raises(ValueError, match=match):
+        ClusterSample([0.1] * 3, group=label)
+
+
 def test_each_field_is_described_once():
     import dataclasses
     import inspect

@@ -1,6 +1,7 @@
 """Files of tables as astropy Tables: CSV of any dialect, ECSV, FITS, Parquet, VOTable."""
 
 import io
+import math
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..printable import printable
+from ..sample.plain_arrays import from_arrow
 from .file_errors import parse_errors_name_file
 from .fits_files import opened_fits
 from .limits import check_unpacked, unpacked_content
@@ -17,10 +19,12 @@ TEXT_COLUMNS = ("name", "photons", "galaxies")
 """Columns that stay strings: a name such as 0012 is not a number."""
 
 COMPRESSED = (".gz", ".bz2", ".xz")
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 BYTES_PER_LETTER = 4
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 INTEGER = re.compile(r"\s*[+-]?\d+\s*")
+ARRAY_SIZE = re.compile(rb"""arraysize\s*=\s*["'](\d{1,18}(?:x\d{1,18})*)["']""")
+BYTES_PER_NUMBER = 8
 PARQUET_BYTES = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4}
 PARQUET_BYTES |= {"DOUBLE": 8}
 
@@ -130,6 +134,11 @@ def _read_fits(path, suffix):
 
 def _read_votable(path, suffix):
     content = unpacked_content(path, suffix)
+    n_rows = max(content.count(b"<TR"), 1)
+    sizes = [
+        math.prod(map(int, size.split(b"x"))) for size in ARRAY_SIZE.findall(content)
+    ]
+    check_unpacked(BYTES_PER_NUMBER * n_rows * sum(sizes), path)
     with parse_errors_name_file(path, "VOTable"):
         from astropy.io import votable
 
@@ -154,25 +163,25 @@ def _read_parquet(path, suffix):
             'pip install "skcluster[io]", or write the table as ECSV.'
         ) from error
     with parse_errors_name_file(path, suffix):
-        n_bytes = _parquet_bytes(pyarrow.parquet.ParquetFile(path).metadata)
+        file = pyarrow.parquet.ParquetFile(path)
+        n_bytes = _parquet_bytes(file.metadata)
     check_unpacked(n_bytes, path)
     with parse_errors_name_file(path, suffix):
-        file = pyarrow.parquet.ParquetFile(path)
-        names = [
-            name
-            for name, kind in zip(
-                file.schema_arrow.names, file.schema_arrow.types, strict=True
-            )
-            if pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)
-        ]
+        kinds = zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)
+        texts = [name for name, kind in kinds if str(kind).endswith("string")]
         # In a dictionary, a string that occurs in a million rows is held once.
-        texts = pyarrow.parquet.read_table(path, columns=names, read_dictionary=names)
-    for name in names:
-        chunks = texts[name].chunks
-        words = [word for chunk in chunks for word in chunk.dictionary.to_pylist()]
-        _check_longest((len(word or "") for word in words), len(texts), path)
+        packed = pyarrow.parquet.read_table(path, read_dictionary=texts)
+    for name in texts:
+        chunks = packed[name].chunks
+        words = (word for chunk in chunks for word in chunk.dictionary.to_pylist())
+        _check_longest((len(word or "") for word in words), len(packed), path)
     with parse_errors_name_file(path, suffix):
-        return Table.read(path, format="parquet")
+        table = Table({name: from_arrow(packed[name]) for name in packed.column_names})
+        if b"table_meta_yaml" in (file.schema_arrow.metadata or {}):
+            written = Table.read(path, format="parquet", schema_only=True)
+            for name in {*table.colnames} & {*written.colnames}:
+                table[name].unit = written[name].unit
+    return table
 
 
 def _parquet_bytes(metadata):

@@ -6,7 +6,12 @@ import numpy as np
 from astropy.table import Column, MaskedColumn, Table
 
 from ..printable import printable
-from ..sample.plain_arrays import column_names, is_one_row_of_vectors
+from ..sample.plain_arrays import (
+    column_names,
+    from_arrow,
+    is_missing,
+    is_one_row_of_vectors,
+)
 from ..sample.units import in_our_unit
 from .table_reading import read_table_file
 
@@ -34,7 +39,7 @@ def read_table(source):
             if hasattr(source, "iloc") and hasattr(source, "to_numpy"):
                 table = Table.from_pandas(source)
             else:
-                table = Table({name: _array_like(source[name]) for name in names})
+                table = Table({name: _without_package(source[name]) for name in names})
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"The columns {listed(names)} cannot be made into a table "
@@ -43,12 +48,11 @@ def read_table(source):
     return _in_plain_form(table)
 
 
-def _array_like(column):
-    """What astropy makes a column of: the columns of polars and pyarrow become arrays."""
-    if isinstance(column, np.ndarray | list | tuple):
-        return column
-    to_numpy = getattr(column, "to_numpy", None)
-    return column if to_numpy is None else to_numpy()
+def _without_package(column):
+    """A column of polars or pyarrow as an array; any other as it is."""
+    column = from_arrow(column)
+    is_polars = hasattr(column, "to_numpy") and hasattr(column, "null_count")
+    return column.to_numpy() if is_polars else column
 
 
 def _in_plain_form(table):
@@ -69,19 +73,27 @@ def _in_plain_form(table):
 
 
 def _as_strings(column):
-    """A column of bytes as strings, or None if it holds something else."""
+    """A column of bytes or of Python's strings as an array of strings, or else None."""
     if column.dtype.kind not in "SO":
         return None
-    if column.dtype.kind == "O" and not any(isinstance(v, bytes) for v in column.flat):
+    if column.dtype.kind == "O" and not any(
+        isinstance(value, str | bytes) for value in column.flat
+    ):
         return None
     values = np.ma.asarray(column)
-    strings = [
-        v.decode("utf-8", "replace") if isinstance(v, bytes) else v
-        for v in values.filled("").flat
-    ]
-    kind = str if column.dtype.kind == "S" else object
-    strings = np.array(strings, kind).reshape(values.shape)
+    strings = [*map(_decoded, values.filled("").flat)]
+    is_text = all(isinstance(value, str) for value in strings)
+    strings = np.array(strings, str if is_text else object).reshape(values.shape)
     return np.ma.array(strings, mask=np.ma.getmaskarray(values))
+
+
+def _decoded(value):
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _as_column(values, column):
@@ -134,7 +146,9 @@ def column_with_gaps(table, column):
     if not is_gap.any():
         return _native(values)
     if values.dtype.kind in "iufb":
-        return np.ma.asarray(values).astype(float).filled(np.nan)
+        numbers = np.array(np.ma.getdata(values), float)
+        numbers[np.ma.getmaskarray(values)] = np.nan
+        return numbers
     return np.array(
         ["" if gap else str(v) for gap, v in zip(is_gap, values, strict=True)]
     )
@@ -155,16 +169,8 @@ def _gaps(column):
     elif values.dtype.kind in "US":
         is_gap |= np.char.str_len(values) == 0
     elif values.dtype.kind == "O" and values.ndim == 1:
-        is_gap |= np.array([*map(_is_missing, values)], bool)
+        is_gap |= np.array([*map(is_missing, values)], bool)
     return is_gap.reshape(len(values), -1).any(axis=1) if is_gap.ndim > 1 else is_gap
-
-
-def _is_missing(value):
-    try:
-        return value is None or bool(value != value)
-    except (TypeError, ValueError):
-        # pandas' NA is neither equal nor unequal to itself; an array is not one value.
-        return np.ndim(value) == 0
 
 
 def _finite(values, column):

@@ -46,7 +46,7 @@ class ClusterSample:
         ``v`` [km/s] about the cluster's center; more columns are kept. None in place of
         a table, here or in `photons`, is one without rows.
     center : array-like of shape (n_clusters, 2), default=None
-        RA and Dec of the cluster [deg].
+        RA and Dec of the cluster [deg], or an astropy SkyCoord.
     position : array-like of shape (n_clusters, 3), default=None
         Comoving position in a simulation box [Mpc/h], for `QuadrantGroupKFold`.
     r500c : array-like of shape (n_clusters,), default=None

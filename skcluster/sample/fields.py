@@ -152,7 +152,12 @@ class Numbers(Field):
 
 @dataclass(frozen=True)
 class SkyPosition(Numbers):
-    """RA and Dec, whose columns have many spellings."""
+    """RA and Dec, also as astropy's SkyCoord; their columns have many spellings."""
+
+    def checked(self, name, value, n_clusters):
+        if hasattr(value, "icrs"):
+            value = np.column_stack([value.icrs.ra.deg, value.icrs.dec.deg])
+        return super().checked(name, value, n_clusters)
 
     def columns_in(self, names):
         return find_sky_columns(names)

@@ -171,7 +171,9 @@ def plain_array(value, subject, name):
             f"{subject} has no value in {is_gap.sum()} of {is_gap.size} rows (first: "
             f"row {np.argmax(is_gap)}). Fill it or drop these rows."
         )
-    value = in_our_unit(name, value, subject)
+    if _has_quantities(value):
+        value = _as_quantity(value, subject)
+    value = in_our_unit(name, from_arrow(value), subject)
     try:
         with warnings.catch_warnings():
             # A masked value in a list becomes NaN, with a warning.
@@ -184,6 +186,36 @@ def plain_array(value, subject, name):
     if array.dtype.kind in "fiub" and not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return array
+
+
+def _has_quantities(value):
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
+    return hasattr(value, "unit") and hasattr(value, "to_value")
+
+
+def _as_quantity(value, subject):
+    """Lists of Quantities as one Quantity."""
+    from astropy import units
+
+    if not isinstance(value, list | tuple):
+        return value
+    try:
+        return units.Quantity([_as_quantity(each, subject) for each in value])
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{subject} cannot be made into an array of one unit ({error})."
+        ) from error
+
+
+def from_arrow(column):
+    """A column of pyarrow as a numpy array; any other as it is."""
+    if not hasattr(column, "to_pylist"):
+        return column
+    if hasattr(column.type, "index_type"):
+        # pyarrow takes a gap in a dictionary for its last word.
+        column = column.cast(column.type.value_type)
+    return np.asarray(column)
 
 
 def as_numbers(value, subject, name):
@@ -201,11 +233,22 @@ def as_numbers(value, subject, name):
         raise ValueError(f"{subject} must be numbers, but {error}.") from error
 
 
+def is_missing(value):
+    """Whether one value stands for none: None, NaN, NaT or the NA of pandas."""
+    try:
+        return value is None or bool(value != value)
+    except (TypeError, ValueError):
+        # pandas' NA is neither equal nor unequal to itself; an array is not one value.
+        return np.ndim(value) == 0
+
+
 def as_strings(value, name):
     """A new 1-d array of strings; a single string becomes an array of one."""
     array = np.atleast_1d(plain_array(value, name, name))
     if array.ndim != 1:
         raise ValueError(f"{name} must be 1-d, got shape {array.shape}.")
+    if array.dtype.kind == "O":
+        array = np.array(["" if is_missing(each) else each for each in array], object)
     try:
         return np.array(array, str)
     except (TypeError, ValueError) as error:
@@ -216,6 +259,12 @@ def as_labels(value, name):
     """A new 1-d array of strings or numbers that tell things apart."""
     array = np.atleast_1d(plain_array(value, name, name))
     if array.dtype.kind not in "biuf":
+        missing = [i for i, each in enumerate(array.flat) if is_missing(each)]
+        if missing:
+            raise ValueError(
+                f"{name} has no label for {len(missing)} of {len(array)} clusters (first: "
+                f"cluster {missing[0]}). Give each a label of its own."
+            )
         return as_strings(array, name)
     if array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError(
