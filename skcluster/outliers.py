@@ -61,6 +61,8 @@ class MapOutlierDetector(OutlierMixin, BaseEstimator):
     array([-1])
     """
 
+    _parameter_kinds = {}
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 
 from .kinds import (
     NONE,
+    REFUSED,
     Anything,
     Boolean,
     Choice,
@@ -36,13 +37,13 @@ from .kinds import (
     RandomState,
     ReadBy,
     Text,
-    Verbosity,
     WithMethods,
 )
 from .quantities import EnergyBand, EnergyBands, Quantity
 
 __all__ = [
     "NONE",
+    "REFUSED",
     "Anything",
     "Boolean",
     "Choice",
@@ -64,7 +65,6 @@ __all__ = [
     "RandomState",
     "ReadBy",
     "Text",
-    "Verbosity",
     "WithMethods",
     "check_parameters",
 ]

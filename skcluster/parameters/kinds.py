@@ -287,15 +287,6 @@ class NJobs(Kind):
         return REFUSED if jobs is REFUSED or jobs == 0 else jobs
 
 
-class Verbosity(Kind):
-    """How much a step says: an integer, or True and False for 1 and 0."""
-
-    says = "an int or True or False"
-
-    def read(self, value):
-        return (Integer() | Boolean()).read(value)
-
-
 @dataclass(frozen=True)
 class WithMethods(Kind):
     """An object that has methods of these names, such as an estimator."""
@@ -323,5 +314,5 @@ class ReadBy(Kind):
 
 
 def _shown(value):
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."

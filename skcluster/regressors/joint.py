@@ -8,7 +8,7 @@ from ..parameters import Boolean, WithMethods
 from ..phase_space import PhaseSpaceKDE
 from ..sample import require
 from .losses import N_OUTPUTS
-from .network_parameters import NETWORK_PARAMETERS, Architecture
+from .network_parameters import NETWORK_PARAMETERS, Architecture, checked_parameters
 from .neural import NeuralMassRegressor
 from .phase_space_batches import JointBatches, JointInputs, cube_extent, cube_moments
 
@@ -193,11 +193,13 @@ class JointCNNRegressor(NeuralMassRegressor):
 
     def fit(self, X, y):
         """Train on X and y, log10 M500c."""
-        phase_space = PhaseSpaceKDE() if self.phase_space is None else self.phase_space
+        parameters = checked_parameters(self)
+        phase_space = parameters.phase_space
+        phase_space = PhaseSpaceKDE() if phase_space is None else phase_space
         self.phase_space_ = clone(phase_space)
         if phase_space.random_state is None:
             # Drawn anew for every batch, galaxies would change from one to the next.
-            seed = check_random_state(self.random_state).randint(2**31 - 1)
+            seed = check_random_state(parameters.random_state).randint(2**31 - 1)
             self.phase_space_.set_params(random_state=int(seed))
         return super().fit(X, y)
 

@@ -4,6 +4,7 @@ import torch
 
 from ..networks.architectures import is_architecture
 from ..parameters import (
+    REFUSED,
     Boolean,
     Choice,
     Integer,
@@ -15,7 +16,6 @@ from ..parameters import (
     RandomState,
     check_parameters,
 )
-from ..parameters.kinds import REFUSED
 from .losses import LOSSES
 
 PRECISIONS = ("float32", "bfloat16")
