@@ -635,7 +635,10 @@ def test_proxy_saliency_does_not_grow_with_the_survey_by_blocks(log_counts):
 @pytest.mark.parametrize(
     ("keywords", "words"),
     [
-        ({"slope": [1.0, 2.0]}, r"one number or one a cluster, got shape \(2,\) for 5"),
+        (
+            {"slope": [1.0, 2.0]},
+            r"one number or one per cluster, got shape \(2,\) for 5",
+        ),
         ({"slope": 0.0}, r"slope must be finite and not 0, got 0\.0"),
         ({"inside": True, "r500c": np.ones(5)}, "Give inside or r500c, not both"),
         (

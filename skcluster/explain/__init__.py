@@ -1,11 +1,11 @@
-"""Why an estimator gives the mass it gives: saliency of maps, and what it falls on.
+"""Why an estimator predicts its mass: saliency of maps, and what it falls on.
 
-`SaliencyExplainer` differentiates a network's log10 M with respect to every pixel,
-`proxy_saliency` does it for a photon count; both are arrays like the sample's maps. They
-are summed up by radius (`radial_saliency`), by source (`source_attention`, and at equal
-radius by `equal_radius_contrast`) and by band (`band_attention`).
-`check_planted_attention`, `randomized_weights` and
-`saliency_similarity` ask whether an explanation can be believed.
+`SaliencyExplainer` differentiates a network's log10 M with respect to every pixel, and
+`proxy_saliency` does the same for the mass of a photon count; both return arrays shaped
+like the sample's maps. These are averaged by radius (`radial_saliency`), by source
+(`source_attention`, or `equal_radius_contrast` at equal radius) and by energy band
+(`band_attention`). `check_planted_attention`, `randomized_weights` and
+`saliency_similarity` test whether an explanation can be believed.
 """
 
 import importlib
@@ -34,7 +34,7 @@ __all__ = [*_MODULE_OF_NAME]
 
 
 def __getattr__(name):
-    # Half of this needs no network: nobody waits for torch to read a profile.
+    # Half of these functions need no network, and should not wait for torch.
     if name not in _MODULE_OF_NAME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f".{_MODULE_OF_NAME[name]}", __name__)

@@ -1,4 +1,4 @@
-"""What a photon more does to a mass, by adding it."""
+"""Change of a predicted mass when a photon is really added."""
 
 import numpy as np
 
@@ -10,23 +10,24 @@ PHOTONS_AT_A_TIME = 256
 
 
 def photon_response(estimator, X, pixels):
-    r"""Change of log10 M when one photon is added to a pixel, by adding it.
+    r"""Change of the predicted log10 M when one photon is really added to a pixel.
 
     .. math::
 
         \Delta_p = f(m + e_p) - f(m)
 
-    with m the counts and :math:`e_p` one photon in pixel p. It costs a prediction a pixel,
-    and is exact where ``SaliencyExplainer(per_photon=True)`` is linear in the network.
+    with m the counts and :math:`e_p` one photon in pixel p. This costs one prediction per
+    pixel and is exact, while ``SaliencyExplainer(per_photon=True)`` takes the network to be
+    linear.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A Pipeline with the steps from counts to the network.
-    X : what the estimator predicts from, of one cluster
-        Photons, if the Pipeline starts with a PhotonMapper; otherwise counts.
+        A Pipeline with the steps from counts to the network, or what holds one.
+    X : what the estimator predicts from, for one cluster
+        Photons, if the Pipeline starts with a `PhotonMapper`; otherwise counts.
     pixels : array-like of int of shape (n, 3)
-        Band, row and column of each pixel to which a photon is added, one at a time.
+        Band, row and column of the pixels. The photon is added to one of them at a time.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def photon_response(estimator, X, pixels):
 
 
 def _predicted(steps, regressor, X, counts):
-    """Masses of one cluster with other counts."""
+    """Predicted masses of one cluster with each of several maps of counts."""
     if hasattr(X, "maps"):
         counts = X[np.zeros(len(counts), int)].assign(
             maps=SparseMaps.from_dense(counts)

@@ -1,4 +1,4 @@
-"""Which sources a saliency falls on: the cluster's gas, or active nuclei."""
+"""Which sources and energy bands saliency falls on: the cluster's gas, or active nuclei."""
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -12,14 +12,14 @@ CLUSTERS_PER_BLOCK = 256
 
 
 def source_maps(sample, mapper):
-    """Count maps of the photons of each origin.
+    """Map the photons of each origin separately.
 
     Parameters
     ----------
     sample : ClusterSample
-        Whose photons have the column ``origin``: 0 ICM, 1 AGN, 2 background.
+        Its photons need the column ``origin``: 0 ICM, 1 AGN, 2 background.
     mapper : PhotonMapper
-        That of the explained pipeline, so that the maps have its bands and pixels.
+        The mapper of the explained pipeline, so that the maps have its bands and pixels.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def source_maps(sample, mapper):
         raise ValueError(
             f"source_maps needs the photons' origin; they have {list(photons.columns)}. "
             "Simulations know it (0 ICM, 1 AGN, 2 background): give it as a column "
-            "of the photon tables."
+            "'origin' of the photon tables."
         )
     origin = photons["origin"]
     unknown = origin[~np.isin(origin, [*ORIGINS.values()])]
@@ -63,20 +63,20 @@ def source_maps(sample, mapper):
 
 
 def source_masks(sources):
-    """Pixels that each source dominates (paper section 6.2), bands summed.
+    """Find the pixels that each source dominates, with the bands summed (section 6.2).
 
     Parameters
     ----------
     sources : Bunch or dict
-        Of `source_maps`.
+        Maps of each source, from `source_maps`.
 
     Returns
     -------
     masks : Bunch
-        Boolean arrays of shape (n_clusters, n_pixels, n_pixels): ``icm``, with more
+        Boolean arrays of shape (n_clusters, n_pixels, n_pixels): ``icm``, pixels with more
         photons of the ICM than of AGN; ``agn``, with more of AGN; ``background``, with
-        photons of the background alone. Pixels with as many of ICM as of AGN belong to
-        neither, and pixels without photons to none.
+        photons of the background alone. Pixels with as many photons of the ICM as of AGN
+        belong to neither, and pixels without photons to none.
 
     Examples
     --------
@@ -105,38 +105,40 @@ def source_attention(saliency, masks, *, counts=None, groups=None, random_state=
 
         S_\mathrm{mask} = \frac{\sum_{ij} M_{ij} S_{ij}}{\sum_{ij} M_{ij}}
 
-    of each cluster, with S the mean over the bands.
+    for each cluster, with S the mean over the bands and M a mask.
 
     Parameters
     ----------
     saliency : array-like of shape (n_clusters, n_bands, n_pixels, n_pixels)
-        Without sign.
+        Absolute values.
     masks : Bunch or dict of str to bool array of shape (n_clusters, n_pixels, n_pixels)
-        Of `source_masks`; any other masks may be added.
+        Those from `source_masks`, and any others.
     counts : Bunch or dict of str to SparseMaps, default=None
-        Of `source_maps`, for the attention per photon.
+        Maps from `source_maps`, for the saliency per photon.
     groups : array-like of shape (n_clusters,), default=None
-        The halo of each cluster, see `skcluster.metrics.bootstrap_error`.
+        Label of each cluster's halo, see `skcluster.metrics.bootstrap_error`.
     random_state : int, RandomState instance or None, default=None
-        Of the bootstrap errors.
+        Seed of the bootstrap errors.
 
     Returns
     -------
     result : Bunch
-        For each mask, by its name, a Bunch of arrays of shape (n_clusters,):
-        ``attention``, NaN where the mask is empty; ``share``, the part of the cluster's
-        summed saliency inside the mask; with `counts`, ``per_photon``, the summed saliency
-        in the mask per photon of that source in it; and of numbers over the clusters:
-        ``log_median``, ``log_low``, ``log_high`` (16th and 84th percentile) of
-        log10 attention, ``log_median_error`` (bootstrap), ``n_clusters``.
-        With masks ``icm`` and ``agn`` also ``log_ratio``, a Bunch of ``per_cluster``
-        (n_clusters,), :math:`\log_{10} (S_\mathrm{AGN} / S_\mathrm{ICM})`, ``median``,
-        ``low``, ``high``, ``median_error`` and ``n_clusters``.
+        One Bunch per mask, under its name, with arrays of shape (n_clusters,):
+        ``attention``, the mean saliency, NaN where the mask is empty; ``share``, the part
+        of the cluster's summed saliency inside the mask; and with `counts`,
+        ``per_photon``, the summed saliency in the mask per photon of that source in it. It
+        also has numbers over all clusters: ``log_median``, ``log_low`` and ``log_high``
+        (16th and 84th percentile) of log10 attention, ``log_median_error`` (bootstrap) and
+        ``n_clusters``.
+        With masks ``icm`` and ``agn`` there is also ``log_ratio``, a Bunch with
+        ``per_cluster`` of shape (n_clusters,),
+        :math:`\log_{10} (S_\mathrm{AGN} / S_\mathrm{ICM})`, and its ``median``, ``low``,
+        ``high``, ``median_error`` and ``n_clusters``.
 
     Notes
     -----
-    Pixels of zero saliency count. Clusters with an empty mask, or without any saliency in
-    it, have no logarithm, and ``n_clusters`` does not count them.
+    Pixels of zero saliency are part of the mean. A cluster whose mask is empty, or holds no
+    saliency at all, has no logarithm and is not part of ``n_clusters``.
 
     Examples
     --------
@@ -169,24 +171,24 @@ def source_attention(saliency, masks, *, counts=None, groups=None, random_state=
 
 
 def band_attention(saliency, *, groups=None, random_state=None):
-    """Mean saliency of each band (paper section 6.3).
+    """Mean saliency of each energy band (paper section 6.3).
 
     Parameters
     ----------
     saliency : array-like of shape (n_clusters, n_bands, n_pixels, n_pixels)
-        Without sign.
+        Absolute values.
     groups : array-like of shape (n_clusters,), default=None
-        The halo of each cluster, see `skcluster.metrics.bootstrap_error`.
+        Label of each cluster's halo, see `skcluster.metrics.bootstrap_error`.
     random_state : int, RandomState instance or None, default=None
-        Of the bootstrap errors.
+        Seed of the bootstrap errors.
 
     Returns
     -------
     result : Bunch
-        ``attention`` and ``share`` of shape (n_clusters, n_bands), a band's mean over its
-        pixels and its part of the cluster's summed saliency; and of shape (n_bands,)
-        ``log_median``, ``log_low``, ``log_high``, ``log_median_error`` and ``n_clusters``,
-        as of `source_attention`.
+        ``attention`` and ``share`` of shape (n_clusters, n_bands): the mean over a band's
+        pixels, and the band's part of the cluster's summed saliency. And of shape
+        (n_bands,): ``log_median``, ``log_low``, ``log_high``, ``log_median_error`` and
+        ``n_clusters``, as in `source_attention`.
 
     Examples
     --------
@@ -206,7 +208,7 @@ def band_attention(saliency, *, groups=None, random_state=None):
 
 
 def _masked_sums(saliency, masks):
-    """Sum of the band mean over each mask, and over all pixels, of each cluster."""
+    """Sums of the bands' mean over each mask and over all pixels, for each cluster."""
     n = len(saliency)
     sums, total = {name: np.empty(n) for name in masks}, np.empty(n)
     for start in range(0, n, CLUSTERS_PER_BLOCK):
@@ -219,7 +221,7 @@ def _masked_sums(saliency, masks):
 
 
 def _band_sum(maps):
-    """Bands summed, as a sparse array of shape (n_clusters, n_pixels²)."""
+    """Sum over the bands, a sparse array of shape (n_clusters, n_pixels²)."""
     n_bands, height, width = maps.shape[1:]
     size = height * width
     return sum(maps.rows[:, i * size : (i + 1) * size] for i in range(n_bands))
@@ -228,14 +230,14 @@ def _band_sum(maps):
 def _photons_inside(maps, mask):
     if maps.shape[:1] + maps.shape[2:] != mask.shape:
         raise ValueError(
-            f"Counts have the shape {maps.shape}, which does not fit masks of the shape "
-            f"{mask.shape}."
+            f"Counts have the shape {maps.shape}, which does not fit masks of shape "
+            f"{mask.shape}. Make both from the same source_maps."
         )
     return _band_sum(maps).multiply(mask.reshape(len(mask), -1)).sum(axis=1)
 
 
 def checked_mask(name, mask, saliency):
-    """A mask as booleans, one a pixel of the saliency."""
+    """Return a mask as booleans, one per pixel of the saliency, or refuse its shape."""
     mask = np.asarray(mask, bool)
     wanted = (len(saliency), *saliency.shape[2:])
     if mask.shape != wanted:

@@ -1,4 +1,4 @@
-"""One number a cluster, summed up over clusters: median, percentiles, error."""
+"""Median, percentiles and errors over clusters of one number per cluster."""
 
 from itertools import product
 
@@ -11,25 +11,26 @@ from ..parameters import Edges, Integer
 
 
 def binned(values, by, bins, *, groups=None, random_state=None):
-    """Median and spread of one number a cluster, in bins of redshift, mass or both.
+    """Median and spread of one number per cluster, in bins of redshift, mass or both.
 
     Parameters
     ----------
     values : array-like of shape (n_clusters,)
-        Such as ``source_attention(...).log_ratio.per_cluster``; NaN are left out.
+        Numbers such as ``source_attention(...).log_ratio.per_cluster``; NaN are left out.
     by : dict of str to array-like of shape (n_clusters,)
-        What to bin by: ``{"redshift": z, "log_mass": y}``.
+        Quantities to bin by, such as ``{"redshift": z, "log_mass": y}``.
     bins : dict of str to int or array-like
-        For each, rising edges, or a number of bins of equally many clusters. Half-open,
-        but the last one has both its edges.
+        For each quantity the rising edges, or a number of bins with equally many clusters.
+        Bins are half-open; only the last one includes its upper edge.
     groups : array-like of shape (n_clusters,), default=None
-        The halo of each cluster, see `skcluster.metrics.bootstrap_error`.
+        Label of each cluster's halo, see `skcluster.metrics.bootstrap_error`.
     random_state : int, RandomState instance or None, default=None
+        Seed of the bootstrap errors.
 
     Returns
     -------
     table : astropy.table.Table
-        A row for each combination of bins: ``…_low`` and ``…_high``, the edges;
+        One row per combination of bins, with the edges ``…_low`` and ``…_high``;
         ``n_clusters``; ``median``, ``low``, ``high`` (16th and 84th percentile) and
         ``median_error`` (bootstrap), NaN where there are too few clusters.
 
@@ -70,7 +71,7 @@ def binned(values, by, bins, *, groups=None, random_state=None):
 
 
 def _numbered(column, bins, name):
-    """Edges, and the bin of each cluster; -1 or beyond for those outside."""
+    """Edges, and the number of each cluster's bin; -1 or beyond for those outside."""
     edges = (Integer(1) | Edges()).check(f"bins[{name!r}]", bins)
     if isinstance(edges, int):
         _check_quantiles(column, name)
@@ -97,13 +98,13 @@ def _checked_groups(groups, n_clusters):
     if groups is not None and np.shape(groups) != (n_clusters,):
         raise ValueError(
             f"groups has the shape {np.shape(groups)}, but there are {n_clusters} "
-            "clusters. Give one label a cluster."
+            "clusters. Give one label per cluster."
         )
     return None if groups is None else np.asarray(groups)
 
 
 def summary(values, groups, seed):
-    """Median, 16-84 percentiles and bootstrap error of the finite values."""
+    """Median, 16th and 84th percentile and bootstrap error of the finite values."""
     groups = _checked_groups(groups, len(values))
     finite = np.isfinite(values)
     low, median, high = percentiles(values[finite][:, None])[:, 0]
@@ -127,7 +128,7 @@ def _median(values, _):
 
 
 def percentiles(values, q=(16, 50, 84)):
-    """Percentiles down the first axis, without NaN; NaN where nothing is left."""
+    """Percentiles along the first axis, without NaN; NaN where nothing is left."""
     values = np.asarray(values, float)
     found = np.full((len(q), *values.shape[1:]), np.nan)
     some = np.isfinite(values).any(axis=0)
@@ -137,7 +138,7 @@ def percentiles(values, q=(16, 50, 84)):
 
 
 def log_summary(values, groups, seed):
-    """`summary` of log10, the names of its numbers with a log_ before them."""
+    """`summary` of the logarithms, with log_ before the names of its numbers."""
     found = summary(log10_or_nan(values), groups, seed)
     n_clusters = found.pop("n_clusters")
     return {f"log_{key}": value for key, value in found.items()} | {
@@ -146,17 +147,17 @@ def log_summary(values, groups, seed):
 
 
 def seed_of(random_state):
-    """A number that fixes all random draws of a call."""
+    """Draw the seed of all random draws of a call."""
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def ratio(numerator, denominator):
-    """Their ratio, NaN where the denominator is not positive."""
+    """Ratio of two arrays, NaN where the denominator is not positive."""
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     nan = np.full(numerator.shape, np.nan)
     return np.divide(numerator, denominator, out=nan, where=denominator > 0)
 
 
 def log10_or_nan(values):
-    """log10, NaN where there is none."""
+    """log10 of values, NaN where they are not positive."""
     return np.log10(values, out=np.full(np.shape(values), np.nan), where=values > 0)

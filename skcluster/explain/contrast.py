@@ -1,4 +1,4 @@
-"""Saliency of one kind of pixels over that of another, equally far from the centre."""
+"""Ratio of the saliencies of two kinds of pixels that are equally far from the center."""
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -14,44 +14,46 @@ CLUSTERS_PER_BLOCK = 128
 def equal_radius_contrast(
     saliency, over, under, *, ring_width=0.0, groups=None, random_state=None
 ):
-    r"""How much harder an estimator looks at some pixels than at others equally far out.
+    r"""Ratio of the saliencies of two kinds of pixels, compared at equal radius.
 
-    Sources differ in where they lie, and saliency falls with radius whatever is there, so
-    the ratio of two masks' means (`source_attention`) mixes both. Here each pixel p of
-    one mask is compared with the mean over the pixels of the other at its own radius,
+    Sources differ in where they lie, and saliency falls with radius whatever is there. The
+    ratio of the means over two masks (`source_attention`) mixes both effects. Here each
+    pixel p of one mask is compared with the mean over the other mask's pixels at its own
+    radius,
 
     .. math::
 
         C = \log_{10} \frac{\sum_p S_p}{\sum_p \langle S \rangle_{r(p)}}
 
-    for each cluster, over those p that have such a partner, with S the mean over the
-    bands. An estimator that looks k times as hard at the first kind of pixels, with any
-    weighting by radius, has :math:`C = \log_{10} k`.
+    for each cluster, with S the mean over the bands and p running over the pixels for which
+    the other mask has any at that radius. An estimator that is k times as sensitive to the
+    first kind of pixels as to the second at the same radius has :math:`C = \log_{10} k`,
+    however its sensitivity falls with radius.
 
     Parameters
     ----------
     saliency : array-like of shape (n_clusters, n_bands, n_pixels, n_pixels)
-        Without sign.
+        Absolute values.
     over, under : bool array of shape (n_clusters, n_pixels, n_pixels)
-        The pixels in question, such as ``source_masks(...)["agn"]``, and those that they
-        are compared with, such as ``["icm"]``.
+        Masks of the pixels in question, such as ``source_masks(...)["agn"]``, and of those
+        that they are compared with, such as ``["icm"]``.
     ring_width : float, default=0
-        Pixels are equally far out if they lie in one ring of this width [pixels]. With 0
-        their centres lie at the very same distance, which holds for eight or more pixels
-        of a square; wider rings give more pixels a partner, and weight by radius a
-        little.
+        Width of the rings in which pixels count as equally far out [pixels]. With 0 their
+        centers must lie at exactly the same distance, which up to eight pixels or more of
+        a square share. In wider rings more pixels can be compared, but saliency may fall a
+        little within a ring.
     groups : array-like of shape (n_clusters,), default=None
-        The halo of each cluster, see `skcluster.metrics.bootstrap_error`.
+        Label of each cluster's halo, see `skcluster.metrics.bootstrap_error`.
     random_state : int, RandomState instance or None, default=None
-        Of the bootstrap error.
+        Seed of the bootstrap error.
 
     Returns
     -------
     contrast : Bunch
         ``per_cluster``, C [dex], NaN where nothing can be compared, and ``compared``, the
-        part of the pixels in `over` with a partner, both of shape (n_clusters,);
-        ``median``, ``low``, ``high`` (16th and 84th percentile), ``median_error``
-        (bootstrap) and ``n_clusters`` of C.
+        fraction of the pixels in `over` that could be compared, both of shape
+        (n_clusters,); and ``median``, ``low``, ``high`` (16th and 84th percentile),
+        ``median_error`` (bootstrap) and ``n_clusters`` of C.
 
     Examples
     --------
@@ -78,7 +80,7 @@ def equal_radius_contrast(
 
 
 def _rings(shape, width):
-    """A number for each pixel, the same for pixels that are equally far out."""
+    """Number of each pixel's ring: the same for pixels that are equally far out."""
     width = NonNegative().check("ring_width", width)
     # Twice the offsets are integers, so that equal distances are equal.
     y, x = (2 * np.arange(size) - (size - 1) for size in shape)
@@ -89,7 +91,7 @@ def _rings(shape, width):
 
 
 def _compared(pixels, over, under, ring):
-    """Sums of saliency and of its expectation, and the part of pixels with a partner."""
+    """Sums of S and of its mean at the same radius, and the fraction compared."""
     n, n_rings = len(pixels), ring.max() + 1
     pixels, over, under = (part.reshape(n, -1) for part in (pixels, over, under))
     place = np.arange(n)[:, None] * n_rings + ring

@@ -1,4 +1,4 @@
-"""Saliency of the mass that a photon count gives, in closed form."""
+"""Saliency of the mass that follows from a photon count, in closed form."""
 
 import numpy as np
 
@@ -29,16 +29,16 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
     Parameters
     ----------
     maps : SparseMaps or array of shape (n_clusters, n_bands, n_pixels, n_pixels)
-        Log-scaled, x. All bands are counted.
+        Log-scaled maps x. All bands are counted.
     slope : float or array-like of shape (n_clusters,)
-        :math:`\alpha`, as in ``EvrardProxyRegressor.slope_``, that of the cluster's
+        :math:`\alpha`, the ``slope_`` of an `EvrardProxyRegressor` in the cluster's
         redshift bin.
     inside : bool array, default=None
-        Pixels that are counted instead; its shape is broadcast to that of the maps. True
-        counts the whole square.
+        Mask of the pixels that are counted instead, which is broadcast to the shape of the
+        maps. True counts the entire square.
     r500c : array-like of shape (n_clusters,), default=None
-        Count the pixels whose centre lies within this radius [comoving Mpc/h], as for
-        N_phot,500c. Not together with `inside`.
+        Count the pixels whose center lies within this radius [comoving Mpc/h] instead, as
+        for N_phot,500c. Not together with `inside`.
     half_width : float, default=None
         Half the side of the maps [comoving Mpc/h], needed only for `r500c`. None is that of
         the `PhotonMapper` that made the maps; a plain array does not know it.
@@ -50,9 +50,9 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
 
     Notes
     -----
-    Per photon, this mass has the same saliency in every counted pixel,
-    :math:`1 / (\alpha N \ln 10)`. Pixels that the circle cuts are counted as a whole or not
-    at all, as their centres lie. In the paper, the sum before Eq. 13 lacks the -1.
+    Per photon, the saliency is the same in every counted pixel,
+    :math:`1 / (\alpha N \ln 10)`. A pixel that the circle cuts is counted if its center
+    lies inside. In the paper, the sum before Eq. 13 lacks the -1.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
 
 
 def _counted(maps, inside, r500c, half_width):
-    """Which pixels are counted, as a function of the rows."""
+    """Return a function from rows (clusters) to the mask of their counted pixels."""
     shape = maps.shape
     if inside is not None and r500c is not None:
         raise ValueError("Give inside or r500c, not both: each says what is counted.")
@@ -104,8 +104,8 @@ def _checked_slope(slope, n_clusters):
     slope = np.asarray(slope, float)
     if slope.shape not in ((), (1,), (n_clusters,)):
         raise ValueError(
-            f"slope must be one number or one a cluster, got shape {slope.shape} for "
-            f"{n_clusters} clusters. Of an EvrardProxyRegressor with one proxy and one "
+            f"slope must be one number or one per cluster, got shape {slope.shape} for "
+            f"{n_clusters} clusters. For an EvrardProxyRegressor with one proxy and one "
             "redshift bin it is slope_[0, 0]."
         )
     if not np.isfinite(slope).all() or (slope == 0).any():
@@ -118,6 +118,6 @@ def _check_counts(count, start, n_clusters):
     if len(empty):
         raise ValueError(
             f"The map of cluster {start + empty[0]} (of {n_clusters}) holds no photon that "
-            "is counted, so the proxy gives no mass. Drop such clusters, or widen the "
+            "is counted, so there is no mass to explain. Drop such clusters, or widen the "
             "aperture."
         )

@@ -1,4 +1,4 @@
-"""Saliency by distance from the cluster's centre."""
+"""Saliency by distance from the cluster's center."""
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -10,14 +10,14 @@ from .cluster_statistics import percentiles
 
 CLUSTERS_PER_BLOCK = 128
 RADIUS_MAX, N_BINS = 3.0, 60
-"""Default bins: 0.05 R500c wide, about the pixel of a median cluster."""
+"""Default bins, 0.05 R500c wide: about one pixel of a median cluster."""
 
 
 def radial_saliency(saliency, r500c, *, half_width=None, bins=None, band=None):
-    r"""Saliency against radius in units of R500c (paper Fig. 7).
+    r"""Profile of the saliency with radius in units of R500c (paper Fig. 7).
 
-    The mean of a cluster's pixels whose centres lie in an annulus, then the median and
-    the 16th and 84th percentile over clusters.
+    For each cluster, the mean over the pixels whose centers lie in an annulus; then, for
+    each annulus, the median and the 16th and 84th percentile over clusters.
 
     Parameters
     ----------
@@ -29,23 +29,24 @@ def radial_saliency(saliency, r500c, *, half_width=None, bins=None, band=None):
         array does not, so give that of the `PhotonMapper`, such as
         ``pipeline[0].half_width``.
     bins : int or array-like of shape (n_bins + 1,), default=None
-        Edges of the annuli in :math:`r / R_{500c}`, half-open; a number makes as many of
-        equal width between 0 and 3. None makes 60.
+        Edges of the annuli in :math:`r / R_{500c}`, which are half-open; or their number,
+        with equal widths between 0 and 3. None is 60.
     band : int, default=None
-        Take this band; None takes the mean over the bands.
+        The energy band; None is the mean over the bands.
 
     Returns
     -------
     profile : Bunch
-        ``edges`` (n_bins + 1,); ``radius`` (n_bins,), the middles of the bins; ``median``,
-        ``low`` and ``high`` (n_bins,); ``n_clusters`` (n_bins,), those with a pixel in the
-        annulus; ``profiles`` (n_clusters, n_bins). NaN where no pixel's centre falls.
+        ``edges`` (n_bins + 1,); ``radius`` (n_bins,), the middle of each annulus;
+        ``median``, ``low`` and ``high`` (n_bins,); ``n_clusters`` (n_bins,), the number of
+        clusters with a pixel in the annulus; and ``profiles`` (n_clusters, n_bins), NaN
+        where the center of no pixel lies in the annulus.
 
     Notes
     -----
-    The paper does not say whether its band is over pixels or over clusters. Over clusters,
-    each counts once, whatever the number of its pixels. The corners of the square beyond
-    `half_width` are part of it.
+    The paper does not say whether its 16th to 84th percentile is over pixels or over
+    clusters. Over clusters, each has the same weight, whatever the number of its pixels.
+    The corners of the square, beyond `half_width`, are part of the profile.
 
     Examples
     --------
@@ -88,7 +89,7 @@ def radial_saliency(saliency, r500c, *, half_width=None, bins=None, band=None):
 
 
 def pixel_radius(shape, half_width):
-    """Distance of each pixel's centre from the centre of the map.
+    """Distance of each pixel's center from the center of the map.
 
     Examples
     --------
@@ -101,7 +102,7 @@ def pixel_radius(shape, half_width):
 
 
 def checked_saliency(saliency, *, without_sign=False):
-    """Saliency as an array of four axes."""
+    """Return saliency as an array with four axes, or refuse it."""
     saliency = np.asarray(saliency)
     if saliency.ndim != 4 or len(saliency) == 0:
         raise ValueError(
@@ -117,7 +118,7 @@ def checked_saliency(saliency, *, without_sign=False):
 
 
 def _checked_finite(saliency):
-    # In a running sum one NaN would spoil all annuli beyond it.
+    # In a running sum, one NaN would spoil all annuli beyond it.
     wrong = np.flatnonzero(~np.isfinite(saliency).all(axis=(1, 2, 3)))
     if len(wrong):
         raise ValueError(
@@ -128,7 +129,7 @@ def _checked_finite(saliency):
 
 
 def checked_r500c(r500c, n_clusters):
-    """Radii as positive numbers, one a cluster."""
+    """Return radii as positive numbers, one per cluster, or refuse them."""
     r500c = np.asarray(r500c, float)
     if r500c.shape != (n_clusters,):
         raise ValueError(
@@ -139,7 +140,7 @@ def checked_r500c(r500c, n_clusters):
 
 
 def _annulus_means(pixels, radius, edges, r500c):
-    """Mean of each map's pixels, sorted by radius, between scaled edges."""
+    """Mean of each map's pixels in annuli; `pixels` and `radius` are sorted by radius."""
     ends = np.searchsorted(radius, edges * r500c[:, None], side="left")
     summed = np.zeros((len(pixels), pixels.shape[1] + 1))
     np.cumsum(pixels, axis=1, dtype=float, out=summed[:, 1:])

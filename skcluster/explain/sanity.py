@@ -1,12 +1,13 @@
-"""Does an explanation hang on what the network learned?"""
+"""Tests of whether an explanation depends on what the network learned."""
 
 import copy
-from numbers import Integral
 
 import numpy as np
 from scipy.stats import rankdata
 from sklearn.utils import check_random_state
 
+from ..parameters import Integer
+from ..parameters.kinds import REFUSED
 from ..regressors.torch_session import torch_session
 from .explained_network import split_network
 from .radial_profile import checked_saliency
@@ -15,27 +16,29 @@ CLUSTERS_PER_BLOCK = 256
 
 
 def randomized_weights(estimator, n_layers, random_state=None):
-    """A copy of a fitted network whose last layers never were trained.
+    """Copy a fitted network and replace its last layers by untrained ones.
 
-    An explanation that stays the same when layer after layer, from the output on, forgets
-    what it learned does not explain the network (Adebayo+2018): compare by
-    `saliency_similarity`. The other half of that test is a network trained on masses in
-    random order, ``clone(estimator).fit(X, rng.permutation(y))``: saliency that shows the
-    same structure shows the data's.
+    An explanation that stays the same while layer after layer, from the output on, loses
+    what it learned does not explain the network (Adebayo et al. 2018). Compare the two
+    saliencies by `saliency_similarity`. The other half of that test is a network trained on
+    masses in random order, ``clone(estimator).fit(X, rng.permutation(y))``: structure that
+    its saliency still shows comes from the data and not from what was learned.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A network of this package, or a Pipeline that ends in one.
+        A network of this package, or what holds one, such as a Pipeline.
     n_layers : int
-        How many layers, counted from the output, get weights as before training. The
+        Number of layers, counted from the output, that get weights as before training. The
         paper's network has 8.
     random_state : int, RandomState instance or None, default=None
+        Seed of the new weights.
 
     Returns
     -------
     copy : estimator
-        With the same scalings; `estimator` stays as it is.
+        The network with the same standardization of pixels and masses. `estimator` itself
+        is not changed.
 
     References
     ----------
@@ -60,26 +63,26 @@ def randomized_weights(estimator, n_layers, random_state=None):
         with torch_session(_seed(rng)):
             fresh = regressor._module()
         trained, untrained = layers(net.module_), layers(fresh)
-        is_number = isinstance(n_layers, Integral) and not isinstance(n_layers, bool)
-        if not (is_number and 0 <= n_layers <= len(trained)):
+        number = Integer(0, len(trained)).read(n_layers)
+        if number is REFUSED:
             raise ValueError(
                 f"n_layers must be from 0 to {len(trained)}, the layers of the network, "
                 f"got {n_layers!r}."
             )
-        for i in range(len(trained) - n_layers, len(trained)):
+        for i in range(len(trained) - number, len(trained)):
             trained[i].load_state_dict(untrained[i].state_dict())
     return estimator
 
 
 def _seed(rng):
-    # The networks take their seeds from random_state in the same way, unmixed: a network
-    # of the same random_state would get back the very weights that it began with.
+    # Networks draw their first weights from random_state itself. Unmixed, a network with
+    # the same random_state would get back exactly the weights that its training began with.
     drawn = int(rng.randint(2**31 - 1))
     return int(np.random.SeedSequence([drawn, 1]).generate_state(1)[0])
 
 
 def layers(module):
-    """The parts of a torch module that have weights of their own, from input to output."""
+    """List the parts of a torch module with weights of their own, from input to output."""
     return [part for part in module.modules() if any(True for _ in _own(part))]
 
 
@@ -88,7 +91,7 @@ def _own(part):
 
 
 def saliency_similarity(a, b):
-    """Spearman's rank correlation of two saliencies, for each cluster.
+    """Spearman's rank correlation between two saliencies of each cluster.
 
     Parameters
     ----------
@@ -97,7 +100,7 @@ def saliency_similarity(a, b):
     Returns
     -------
     correlation : ndarray of shape (n_clusters,)
-        Over the pixels of all bands; NaN where one saliency is the same everywhere.
+        Correlation over the pixels of all bands, NaN where a saliency is constant.
 
     Examples
     --------
@@ -109,7 +112,10 @@ def saliency_similarity(a, b):
     """
     a, b = checked_saliency(a), checked_saliency(b)
     if a.shape != b.shape:
-        raise ValueError(f"The saliencies have the shapes {a.shape} and {b.shape}.")
+        raise ValueError(
+            f"The saliencies have the shapes {a.shape} and {b.shape}. Compare those of "
+            "the same clusters, bands and pixels."
+        )
     correlation = np.empty(len(a))
     for start in range(0, len(a), CLUSTERS_PER_BLOCK):
         rows = slice(start, start + CLUSTERS_PER_BLOCK)

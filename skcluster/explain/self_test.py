@@ -1,4 +1,4 @@
-"""A test of explanations with known answers: estimators that look where we told them."""
+"""Test of explanations with known answers: estimators with planted weights."""
 
 from itertools import product
 
@@ -26,17 +26,18 @@ R500C = 1.5
 
 
 class WeighingRegressor(XrayCNNRegressor):
-    r"""A network whose saliency is known: log10 M is a weighed sum of pixels.
+    r"""Network with known saliency: its log10 M is a weighted sum of the pixels.
 
     .. math::
 
         \log_{10} M = 14 + \sum_{ij} w_{ij} x_{ij}
 
-    It has scalings like a network that was trained, and its module undoes them.
+    It standardizes pixels and masses as a trained network does, with weights that undo it.
 
     Parameters
     ----------
     weight : array-like of shape (n_bands, n_pixels, n_pixels)
+        :math:`w`, which is the saliency.
 
     Examples
     --------
@@ -64,13 +65,13 @@ class WeighingRegressor(XrayCNNRegressor):
     def _module(self):
         weight = torch.as_tensor(np.asarray(self.weight), dtype=torch.float32)
         zero_point = 14.0 - self.target_mean_ + self.pixel_mean_ * float(weight.sum())
-        return _WeighedSum(
+        return _WeightedSum(
             weight * (self.pixel_scale_ / self.target_scale_),
             zero_point / self.target_scale_,
         )
 
 
-class _WeighedSum(MassNetwork):
+class _WeightedSum(MassNetwork):
     def __init__(self, weight, bias):
         super().__init__(n_outputs=1)
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(torch.tensor(bias))
@@ -95,42 +96,43 @@ def check_planted_attention(
     tolerance=1e-3,
     random_state=0,
 ):
-    """Ask an explainer where estimators look that look k times as hard at some pixels.
+    """Check that an explainer finds estimators k times as sensitive to planted pixels.
 
-    The estimators are pipelines whose log10 M is a weighed sum of the map. Their weight is
-    k in pixels with a photon of AGN, 1 in those with a photon of the gas, and 0 in empty
-    ones; so the ratio of the two attentions must be k. No rotation or flip brings one of
-    these pixels onto another, and the check is repeated with each of the eight: saliency
-    that is turned against the maps is found out. A second kind of estimator has the weight
-    k in a ring about the centre and 1 elsewhere.
+    The estimators are pipelines whose log10 M is a weighted sum of the map. The weight is k
+    in pixels with a photon of an AGN, 1 in pixels with a photon of the gas, and 0 in empty
+    ones, so the attention to AGN must be k times that to gas. No rotation or flip maps one
+    of these pixels onto another, and the check is repeated in all eight orientations, so
+    it fails if the saliency is turned against the maps. A second kind of estimator has the
+    weight k in a ring about the center and 1 elsewhere.
 
     Parameters
     ----------
     explain : callable, default=None
-        ``explain(estimator, sample)``, an array of shape (n_clusters, n_bands, n_pixels,
-        n_pixels) in any unit, for a fitted Pipeline and a sample with photons. None is
-        `SaliencyExplainer` with each of `methods`.
+        ``explain(estimator, sample)`` takes a fitted Pipeline and a sample with photons,
+        and returns an array of shape (n_clusters, n_bands, n_pixels, n_pixels), in any
+        unit. None is `SaliencyExplainer` with each of `methods`.
     factors : sequence of float, default=(0.1, 1, 10)
-        k.
+        The planted k.
     methods : sequence of str, default=("gradient", "smoothgrad", "deep_dream")
+        Methods of `SaliencyExplainer`.
     planted : sequence of str, default=("agn", "ring")
-        Which kinds of estimator. Methods that give nothing to empty pixels, such as
-        ``integrated_gradients``, can only pass the first.
+        Kinds of estimator. Methods that give nothing to empty pixels, such as
+        ``integrated_gradients``, can pass only the first.
     tolerance : float, default=1e-3
-        Largest relative difference from k.
+        Largest relative difference from k that passes.
     random_state : int, RandomState instance or None, default=0
-        Of the methods that draw.
+        Seed of the methods that draw.
 
     Returns
     -------
     table : astropy.table.Table
-        ``method``, ``planted`` ("agn" or "ring"), ``orientation`` (0 to 7), ``factor`` and
-        ``measured``, a row per check.
+        One row per check, with ``method``, ``planted`` ("agn" or "ring"), ``orientation``
+        (0 to 7), ``factor`` (k) and ``measured``.
 
     Raises
     ------
     AssertionError
-        A measured factor is not the planted one.
+        If a measured factor differs from the planted one.
 
     Examples
     --------
@@ -168,7 +170,7 @@ def _explainer(method, random_state):
 
 
 def _planted(orientation):
-    """Two clusters with photons at planted pixels, and the weights that look at them."""
+    """Two clusters with photons at planted pixels, and a function that weights these."""
     is_planted = np.zeros((2, N_PIXELS, N_PIXELS), bool)
     is_planted[np.repeat([0, 1], N_PLANTED), *_places()] = True
     if orientation >= 4:
@@ -195,9 +197,10 @@ def _planted(orientation):
 
 
 def _places():
-    """Rows and columns of pixels that no rotation or flip brings onto one another."""
-    # Such a symmetry keeps the distances from the two middle lines, or swaps them. So
-    # saliency that is turned against the maps is 0 at all planted pixels.
+    """Rows and columns of pixels that no rotation or flip maps onto one another."""
+    # Such a symmetry keeps the distances from the two middle lines, or swaps them, and no
+    # pair of distances occurs twice. So saliency that is turned against the maps is 0 at
+    # all planted pixels.
     half = N_PIXELS // 2
     rng = np.random.default_rng(8)
     pairs = rng.permutation(np.transpose(np.triu_indices(half, 1)))[: 2 * N_PLANTED]
@@ -207,7 +210,7 @@ def _places():
 
 
 def _sky(pixels):
-    """Photons at the centres of pixels (row, column), on the sky."""
+    """Photons on the sky, at the centers of pixels (row, column)."""
     per_radian = comoving_distance([REDSHIFT])[0]
     north, west = ((pixels.T + 0.5) * 2 / N_PIXELS - 1) * HALF_WIDTH / per_radian
     ra, dec = plane_to_sky(west, north, 150.0, 2.0)
@@ -225,7 +228,7 @@ def _fitted(weight, sample):
 
 def _measured_agn(saliency, sample):
     masks = source_masks(source_maps(sample, _mapper()))
-    # Clusters of one halo have no bootstrap error, which would take most of the time.
+    # In one group, clusters have no bootstrap error, which would take most of the time.
     result = source_attention(saliency, masks, groups=np.zeros(len(sample)))
     return 10**result.log_ratio.median
 

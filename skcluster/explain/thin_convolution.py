@@ -1,24 +1,25 @@
-"""A faster way to the gradient with respect to maps, on a CPU."""
+"""Faster gradient with respect to maps on a CPU, for convolutions of few bands."""
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 VECTOR_WIDTH = 16
-"""float32 numbers in a register of AVX-512."""
+"""Numbers of float32 in a register of AVX-512."""
 
 
 class ThinConvolution(nn.Module):
-    """A 'same' convolution of few bands whose input gradient is not slow on CPUs.
+    """'Same' convolution of few bands with a fast gradient of its input on CPUs.
 
-    torch vectorises a convolution's input gradient over the input's channels, and with
-    one band fifteen lanes of sixteen idle: it takes half the time of a saliency map. Here
-    the rows of the kernel become channels, which fill the vector; each channel is then
-    shifted by its row and added up. Weights get no gradient.
+    torch vectorizes this gradient over the channels of the input. With one band, fifteen of
+    sixteen lanes are idle, and the gradient takes half the time of a saliency map. Here the
+    rows of the kernel become channels and fill the vector; then each channel is shifted by
+    its row, and all are added up. Weights get no gradient.
 
     Parameters
     ----------
     convolution : torch.nn.Conv2d
+        The convolution to replace, see `fits`. Its weights are shared.
 
     Examples
     --------
@@ -36,7 +37,7 @@ class ThinConvolution(nn.Module):
 
     @staticmethod
     def fits(module):
-        """Whether a module is a convolution that this one can stand for."""
+        """Whether a module is a convolution that this one can replace."""
         if type(module) is not nn.Conv2d:
             return False
         height, width = module.kernel_size
@@ -73,7 +74,7 @@ class _ThinConvolve(torch.autograd.Function):
 
 
 def with_thin_convolutions(module):
-    """The module itself, with the convolutions replaced that `ThinConvolution` fits."""
+    """Replace the convolutions inside a module that `ThinConvolution` fits; return it."""
     for name, child in module.named_children():
         if ThinConvolution.fits(child):
             setattr(module, name, ThinConvolution(child))
