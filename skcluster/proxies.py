@@ -22,6 +22,7 @@ from .parameters import (
     check_parameters,
 )
 from .sample import Ragged, require
+from .sample.lists import massive_enough
 from .sample.plain_arrays import LARGEST, as_numbers
 
 NEEDS = {
@@ -253,7 +254,7 @@ def _galaxy_proxies(galaxies, parameters):
     member &= np.abs(galaxies["v"]) <= MEMBER_VELOCITY_MAX
     least = parameters.log_stellar_mass_min
     if least is not None and "log_stellar_mass" in galaxies:
-        member &= galaxies["log_stellar_mass"] >= least
+        member &= massive_enough(galaxies, least)
     members = galaxies.select(member)
     order = np.lexsort((members["v"], members.cluster))
     members = Ragged({"v": members["v"][order].astype(float)}, members.offsets)

@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from skcluster import (
     ClusterSample,
+    PhaseSpaceKDE,
     PhotonMapper,
     ProxyMeasurer,
     gapper_dispersion,
@@ -234,6 +235,21 @@ def test_galaxies_below_the_papers_stellar_mass_are_not_members():
     assert_allclose(measured(without, *names), every)
     assert_allclose(measured(sample, *names, log_stellar_mass_min=None), every)
     assert_allclose(measured(sample, "n_gal", log_stellar_mass_min=10.5), [[1]])
+
+
+@pytest.mark.parametrize(
+    ("of_log", "unit"),
+    [(lambda m: 10**m, "masses in Msun"), (lambda m: m * np.log(10), "ln of masses")],
+)
+def test_stellar_masses_that_are_no_log10_are_refused(of_log, unit):
+    masses = of_log(np.array([9.6, 10.0, 10.4, np.nan]))
+    galaxies = {"x": np.zeros(4), "y": np.zeros(4), "v": np.arange(4.0)}
+    sample = ClusterSample([0.2], galaxies=[{**galaxies, "log_stellar_mass": masses}])
+    words = f"log_stellar_mass, with a median of .*, look like {unit}, but are in log10"
+    with pytest.raises(ValueError, match=words):
+        measured(sample, "n_gal")
+    with pytest.raises(ValueError, match=words):
+        PhaseSpaceKDE(n_bins=4, log_stellar_mass_min=9.5).transform(sample)
 
 
 @given(st.lists(st.integers(0, 59), min_size=1, max_size=8))

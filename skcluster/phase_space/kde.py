@@ -18,6 +18,7 @@ from ..parameters import (
     check_parameters,
 )
 from ..sample import require
+from ..sample.lists import massive_enough
 from ..sample.transformer import SampleTransformer
 from .density import fill_cube
 
@@ -245,7 +246,7 @@ def _members(galaxies, parameters):
     inside = np.hypot(galaxies["x"], galaxies["y"]) <= parameters.half_width
     inside &= np.abs(galaxies["v"]) <= parameters.velocity_max
     if parameters.log_stellar_mass_min is not None:
-        inside &= galaxies["log_stellar_mass"] >= parameters.log_stellar_mass_min
+        inside &= massive_enough(galaxies, parameters.log_stellar_mass_min)
     members = galaxies.select(inside)
     if parameters.sampling_fraction == 1:
         return members

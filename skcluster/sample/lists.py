@@ -71,6 +71,26 @@ def check_velocities(galaxies, redshift):
             )
 
 
+def massive_enough(galaxies, log_stellar_mass_min):
+    """Return which galaxies have at least this log10 of the stellar mass; NaN has not.
+
+    Masses that are not logarithms would all be large enough, so they are refused.
+    """
+    name = "log_stellar_mass"
+    mass = as_numbers(galaxies[name], f"{name} of galaxies", name)
+    known = mass[np.isfinite(mass)]
+    row = TABLE["log_stellar_mass_min"]
+    if len(known) and np.median(known) > row.high:
+        typical = np.median(known)
+        other = looks_like("log_stellar_mass_min", typical)
+        like = f"look like {other.unit}" if other else "are no logarithms"
+        raise ValueError(
+            f"The galaxies' log_stellar_mass, with a median of {typical:.4g}, {like}, but "
+            f"are in {row.unit}. {other.cure if other else 'Correct them.'}"
+        )
+    return mass >= log_stellar_mass_min
+
+
 def _check_range(ragged, field, name, low, high):
     values = ragged[name]
     if low <= values.min() and values.max() <= high:
