@@ -6,6 +6,8 @@ x growing to the West and y to the North about the cluster's centre.
 
 import numpy as np
 
+from .sample.units import check_plausible
+
 CRITICAL_DENSITY = 2.77536627e11
 """Critical density today [h² Msun / Mpc³]."""
 
@@ -108,13 +110,14 @@ def mass_within_r500c(r500c, redshift, cosmology="WMAP7"):
     Returns
     -------
     mass : ndarray of shape (n_clusters,)
-        [Msun/h]
+        M500c [Msun/h].
 
     Examples
     --------
     >>> mass_within_r500c([0.7], [0.2]).round(-12)
     array([1.38e+14])
     """
+    check_plausible("r500c", r500c, rows="cluster")
     return _density_500(redshift, cosmology) * np.asarray(r500c, float) ** 3
 
 
@@ -124,20 +127,21 @@ def r500c_of_mass(mass, redshift, cosmology="WMAP7"):
     Parameters
     ----------
     mass : array-like of shape (n_clusters,)
-        [Msun/h]
+        M500c [Msun/h].
     redshift : array-like of shape (n_clusters,)
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
 
     Returns
     -------
     r500c : ndarray of shape (n_clusters,)
-        [Mpc/h]
+        Comoving radius [Mpc/h].
 
     Examples
     --------
     >>> r500c_of_mass([1e14], [0.2]).round(3)
     array([0.628])
     """
+    check_plausible("mass", mass, rows="cluster")
     return np.cbrt(np.asarray(mass, float) / _density_500(redshift, cosmology))
 
 

@@ -156,3 +156,19 @@ def test_the_series_of_small_angles_is_the_sine():
     assert_allclose(versine, 2 * np.sin(angle / 2) ** 2, rtol=1e-15)
     wide = np.append(angle, 3.0)
     assert_allclose(_sin_versine(wide)[0][:-1], sin, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "unit"),
+    [
+        (mass_within_r500c, 900.0, "kpc"),
+        (mass_within_r500c, 2.8e22, "m"),
+        (r500c_of_mass, 14.2, "log10 of masses"),
+        (r500c_of_mass, 3.5, "1e13 or 1e14 Msun"),
+    ],
+)
+def test_plain_numbers_in_another_unit_are_refused_by_its_name(function, value, unit):
+    match = rf"1 of 2 values of \w+ are outside of .*first: cluster 1.*like {unit}\."
+    good = 0.7 if function is mass_within_r500c else 1e14
+    with pytest.raises(ValueError, match=match):
+        function([good, value], [0.2, 0.2])

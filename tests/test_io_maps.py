@@ -221,3 +221,18 @@ def test_what_is_no_map_of_a_cluster_is_an_error(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         write_maps(tmp_path / "map.fits", **about | options)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"half_width": 200.0}, r"half_width=200 is outside of 0\.01 to 100"),
+        ({"bands": [(500.0, 2000.0)]}, "values of bands .* they look like eV"),
+        ({"center": (150.0, 120.0)}, "they look like right ascensions"),
+        ({"redshift": 29979.0}, "velocities cz in km/s"),
+    ],
+)
+def test_plain_numbers_in_another_unit_leave_no_file(tmp_path, about, message):
+    with pytest.raises(ValueError, match=message):
+        written(tmp_path, np.ones((1, 4, 4)), **about)
+    assert [*tmp_path.iterdir()] == []

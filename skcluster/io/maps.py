@@ -7,6 +7,7 @@ from astropy.io import fits
 
 from ..cosmology import comoving_distance, get_cosmology
 from ..sample import FIELDS, half_width_of
+from ..sample.units import check_plausible
 from .atomic import check_is_free
 from .fits_writing import header_of, header_text, write_fits
 
@@ -139,11 +140,14 @@ def _cosmology_of(maps):
 
 def _checked_energies(bands):
     try:
-        return bands and [(float(low), float(high)) for low, high in bands]
+        bands = bands and [(float(low), float(high)) for low, high in bands]
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"bands must be pairs (low, high) in keV, got {bands!r}."
         ) from error
+    edges = [edge for band in bands or () for edge in band if np.isfinite(edge)]
+    check_plausible("bands", edges)
+    return bands
 
 
 def _side(half_width, redshift, cosmology):
@@ -154,6 +158,7 @@ def _side(half_width, redshift, cosmology):
             f"half_width must be positive and less than the cluster's distance of "
             f"{distance:.4g} Mpc/h, got {half_width!r}."
         )
+    check_plausible("half_width", half_width)
     return np.degrees(2 * half_width / distance)
 
 

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from .plain_arrays import plain_array, read_only
 from .ragged import row_indices
+from .units import check_plausible, in_our_unit
 
 
 class MapGeometry(NamedTuple):
@@ -201,9 +202,11 @@ def half_width_of(maps, half_width=None, *, by):
                 "mapper.half_width of the PhotonMapper that made them."
             )
         return geometry.half_width
+    half_width = in_our_unit("half_width", half_width, "half_width")
     is_bool = isinstance(half_width, bool | np.bool_)
     if not isinstance(half_width, Real) or is_bool or not 0 < half_width < np.inf:
         raise ValueError(f"half_width must be a positive number, got {half_width!r}.")
+    check_plausible("half_width", half_width)
     return float(half_width)
 
 
