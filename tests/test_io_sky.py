@@ -286,13 +286,41 @@ def test_a_keyword_that_is_not_a_number_is_refused(key, tmp_path):
         read_photons(path)
 
 
+def test_short_keywords_are_read_as_wcslib_reads_them(tmp_path):
+    short = {"TCTYP": "TCTY", "TCRVL": "TCRV", "TCRPX": "TCRP", "TCDLT": "TCDE"}
+    cards = {
+        short[key[:-1]] + key[-1]: value for key, value in pixel_cards(POINTING).items()
+    }
+    path = write_list(tmp_path / "events.fits", cards)
+    assert_same_sky(read_photons(path), *image_sky(POINTING))
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_astropy_reads_the_pixel_list_in_the_same_way(name, tmp_path):
+    changed, list_cards, _ = PROJECTIONS[name]
+    axes = POINTING | changed
+    if "scaled" in name:
+        del axes["CDLT"]
+    path = write_list(tmp_path / "events.fits", pixel_cards(axes, **list_cards))
+    with fits.open(path) as hdus:
+        wcs = WCS(hdus[1].header, keysel=["pixel"], colsel=[2, 4])
+    assert_same_sky(read_photons(path), *wcs.wcs_pix2world(X, Y, 1))
+
+
 def test_keywords_about_other_columns_do_not_matter(tmp_path):
     cards = pixel_cards(POINTING) | {
         "TCTYP1": "TIME",
         "TCRVL1": "never",
         "MTYPE2": "sky",
     }
+    cards |= {"TP2_1": 0.0, "TP3_4": 0.5}
     path = write_list(tmp_path / "events.fits", cards)
     photons = read_photons(path)
     assert_same_sky(photons, *image_sky(POINTING))
     assert_allclose(photons["energy"], 1.0)
+
+
+def test_a_matrix_that_mixes_in_another_column_is_refused(tmp_path):
+    path = write_list(tmp_path / "events.fits", pixel_cards(POINTING, TP2_1=0.5))
+    with pytest.raises(OSError, match=r"TP2_1 makes sky pixels depend on another col"):
+        read_photons(path)

@@ -9,9 +9,11 @@ from astropy.wcs import WCS
 
 REFERENCE_AXES = {"CTYP": "CTYPE", "CRPX": "CRPIX", "CRVL": "CRVAL", "CDLT": "CDELT"}
 REFERENCE_AXES |= {"CUNI": "CUNIT", "CROT": "CROTA"}
-PIXEL_STRINGS = ("TCTYP", "TCUNI", "RADE")
-PIXEL_NUMBERS = ("TCRVL", "TCRPX", "TCDLT", "TCROT", "LONP", "LATP", "EQUI")
-PIXEL_NUMBERS += ("TC", "TCD", "TP", "TPC", "TV", "TPV")
+PIXEL_STRINGS = ("TCTYP", "TCTY", "TCUNI", "TCUN", "RADE")
+PIXEL_NUMBERS = ("TCRVL", "TCRV", "TCRPX", "TCRP", "TCDLT", "TCDE", "TCROT")
+PIXEL_NUMBERS += ("LONP", "LATP", "EQUI")
+PIXEL_MATRICES = ("TC", "TCD", "TP", "TPC")
+PIXEL_PARAMETERS = ("TV", "TPV")
 CELESTIAL = re.compile(r"(RA|GLON|DEC|GLAT)-+\w+")
 FRAMES = {"ICRS": "icrs", "ICRF": "icrs", "FK5": "fk5", "J2000": "fk5", "FK4": "fk4"}
 FRAMES |= {"FK4-NO-E": "fk4noeterms", "": None}
@@ -66,12 +68,22 @@ def sky_of_pixels(header, keyword, numbers, pixels):
 
 def _own_header(header, numbers):
     """Return the cards that say how the two columns lie on the sky."""
-    kinds = "|".join((*PIXEL_STRINGS, *PIXEL_NUMBERS))
-    ours = re.compile(rf"({kinds})({'|'.join(map(str, numbers))})(_\d+)?")
+    of_one, matrices, parameters = map(
+        "|".join, (PIXEL_STRINGS + PIXEL_NUMBERS, PIXEL_MATRICES, PIXEL_PARAMETERS)
+    )
+    n = "|".join(map(str, numbers))
+    ours = re.compile(
+        rf"({of_one})({n})|({matrices})({n})_({n})|({parameters})({n})_\d+"
+    )
+    mixed = re.compile(rf"({matrices})({n})_\d+")
     own = fits.Header()
     for card in header.cards:
         if ours.fullmatch(card.keyword):
             own[card.keyword] = card.value
+        elif mixed.fullmatch(card.keyword) and card.value != 0:
+            raise ValueError(
+                f"the keyword {card.keyword} makes sky pixels depend on another column"
+            )
     return own
 
 
@@ -88,7 +100,7 @@ def _reference_header(keyword):
 
 def is_projected(keyword, numbers):
     """Whether the keywords of two columns project them to a sky that is known here."""
-    return _is_celestial([keyword(f"TCTYP{n}") for n in numbers])
+    return _is_celestial([keyword(f"TCTYP{n}") or keyword(f"TCTY{n}") for n in numbers])
 
 
 def _is_celestial(ctypes):
@@ -97,7 +109,12 @@ def _is_celestial(ctypes):
 
 def _check_numbers(header, needed):
     """Refuse keywords in whose place WCSLIB would silently take its defaults."""
-    missing = [name for name in needed if name not in header]
+    # WCSLIB takes TCRVn for TCRVLn, and TCRPn for TCRPXn.
+    missing = [
+        name
+        for name in needed
+        if name not in header and re.sub(r"[LX](?=\d)", "", name) not in header
+    ]
     if missing:
         raise ValueError(f"the sky pixels lack the keywords {', '.join(missing)}")
     for name, value in header.items():
