@@ -35,6 +35,5 @@ def printable(name):
     if name.isprintable():
         return name
     return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in name
+        letter if letter.isprintable() else repr(letter)[1:-1] for letter in name
     )

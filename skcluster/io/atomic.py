@@ -124,8 +124,9 @@ def files_written_together(directory, names):
                 (directory / parent).mkdir(exist_ok=True)
             for name in names:
                 _move(Path(partial, name), directory / name)
-            for parent in parents:
-                _sync_folder(directory / parent)
+            folders = [directory / parent for parent in parents]
+            for folder in (*folders, *(folder.parent for folder in made)):
+                _sync_folder(folder)
     except BaseException as error:
         for folder in made:
             with contextlib.suppress(OSError):
@@ -276,7 +277,10 @@ def _sync_folder(folder):
     """Make a replacement outlast a power cut, where folders can be synchronized."""
     if os.name != "posix":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # it can be written to, but not read
+        return
     try:
         os.fsync(handle)
     except OSError as error:

@@ -13,9 +13,12 @@ Prints the counts by outcome, and exits with 1 if there is anything else, of whi
 first files are kept.
 """
 
+import bz2
 import collections
 import encodings.utf_8_sig  # noqa: F401  (or the first BOM would import it under watch)
+import functools
 import gzip
+import lzma
 import re
 import sys
 import tempfile
@@ -39,6 +42,11 @@ from skcluster.io import read_galaxies, read_photons, read_sample, write_photons
 HARMLESS = {"import", "code.__new__", "marshal.loads"}
 """What the interpreter does when a parser first needs another of its modules."""
 CARD = 80
+PACKINGS = {
+    ".gz": (gzip.decompress, functools.partial(gzip.compress, compresslevel=1)),
+    ".bz2": (bz2.decompress, bz2.compress),
+    ".xz": (lzma.decompress, functools.partial(lzma.compress, preset=0)),
+}
 VALUES = ["0", "-1", "1", "3", "8", "1E400", "NaN", "''", "'A'", "T", "", "2147483648"]
 VALUES += [
     "99999999999999999999",
@@ -49,6 +57,7 @@ VALUES += [
     "'EVENTS'",
     "-64",
 ]
+VALUES += ["'FK4'", "'rad'", "1950.0", "180.0", "'DEC--SIN'", "'HRC'", "'NuSTAR'"]
 VALUES += ["'RA---TAN'", "'GLON-CAR'", "'XMM'", "1D", "0.0", "'\0'", "'é'", "1" * 60]
 WORDS = [
     "",
@@ -110,7 +119,7 @@ def make_originals():
     }
     originals = {}
     with tempfile.TemporaryDirectory() as folder:
-        for suffix in ("fits", "fits.gz"):
+        for suffix in ("fits", "fits.gz", "fits.bz2", "fits.xz"):
             path = Path(folder, f"our list.{suffix}")
             write_photons(path, photons, center=(10.0, 0.0), redshift=0.1, name="a")
             originals[path.name] = read_photons, path.read_bytes()
@@ -157,19 +166,21 @@ def _chandra(rng):
         (2, "DEC--TAN", 0, 1.4e-4),
     ):
         keywords = ("TCTYP", kind), ("TCRVL", value), ("TCRPX", 4096.5), ("TCDLT", step)
-        for keyword, content in (*keywords, ("TCUNI", "deg")):
+        more = ("TCUNI", "deg"), ("TCROT", 20.0), ("LONP", 180.0)
+        for keyword, content in (*keywords, *more):
             hdu.header[f"{keyword}{axis}"] = content
+    hdu.header["RADECSYS"], hdu.header["EQUINOX"] = "FK5", 1975.0
     return hdu
 
 
 def by_an_author(rng, name, content):
     """The file with one to three keywords or words of another meaning."""
-    is_packed = name.endswith(".gz")
-    content = gzip.decompress(content) if is_packed else content
+    unpack, pack = PACKINGS.get(Path(name).suffix, (bytes, bytes))
+    content = unpack(content)
     change = change_card if ".fits" in name else change_word
     for _ in range(rng.integers(1, 4)):
         content = change(rng, content)
-    return gzip.compress(content, 1) if is_packed else content
+    return pack(content)
 
 
 def change_card(rng, content):
@@ -229,6 +240,12 @@ class Trial:
     def __init__(self, folder):
         self.folder, self.watch = folder, Watch(FORBIDDEN - HARMLESS)
         self.originals = make_originals()
+        # What a reader first imports, opens or downloads is not the doing of a mutation.
+        for name, (reader, content) in self.originals.items():
+            path = self.folder / name
+            path.write_bytes(content)
+            reader(path)
+            path.unlink()
 
     def outcome(self, name, content):
         """What the reader makes of a file, and whether that is fine."""
