@@ -574,3 +574,46 @@ def test_training_the_net_further_leaves_the_checkpoint_alone(data, tmp_path):
         batches = fitted._batches(fitted._read(data[0]), data[1])
         fitted.net_.partial_fit(batches, epochs=1)
         assert only_file(tmp_path).read_bytes() == before
+
+
+class Declares(Callback):
+    """Counts epochs in an attribute that is there when training begins."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.count_ = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        self.count_ += 1
+        self.total_ = self.count_
+
+    def method_(self):
+        return "of the class"
+
+
+def test_only_attributes_that_a_callback_declares_are_restored():
+    callback = Declares()
+    callback.on_train_begin(None)
+    held = {
+        "count_": 3,
+        "total_": 3,
+        "method_": 1,
+        "__class__": 1,
+        "__dict__": {"count_": 9},
+        "__foreign__": 1,
+        "path": "/elsewhere",
+    }
+    checkpoints._restore_learned(callback, held)
+    assert vars(callback) == {"count_": 3}
+    assert type(callback) is Declares
+    assert callback.method_() == "of the class"
+
+
+def test_a_schedule_takes_only_what_it_would_store():
+    schedule = StepLR(torch.optim.SGD([torch.zeros(1)], lr=1.0), step_size=3)
+    callback = LRScheduler()
+    callback.lr_scheduler_ = schedule
+    held = {"last_epoch": 5, "step": "not a method", "__foreign__": 1}
+    checkpoints._restore_learned(callback, {"lr_scheduler_": held})
+    assert schedule.last_epoch == 5
+    assert callable(schedule.step)
+    assert not hasattr(schedule, "__foreign__")

@@ -255,10 +255,10 @@ def _restore_generators(net, states):
 
 
 def _learned(callback):
-    """What a callback has learned, as far as it can be stored without code."""
+    """Return what a callback has learned, as far as it can be stored without code."""
     learned = {}
     for name, value in vars(callback).items():
-        if name.endswith("_") and not isinstance(value, type):
+        if _is_learned(name) and not isinstance(value, type):
             value = value.state_dict() if _has_state(value) else value
             with contextlib.suppress(TypeError):
                 learned[name] = _storable(value)
@@ -266,12 +266,22 @@ def _learned(callback):
 
 
 def _restore_learned(callback, learned):
-    for name, value in learned.items():
-        present = getattr(callback, name, None)
+    """Restore the attributes that a callback declares, and no others that a file names."""
+    for name in filter(_is_learned, learned):
+        if not hasattr(callback, name):
+            continue
+        present, value = getattr(callback, name), learned[name]
         if _has_state(present):
-            present.load_state_dict(value)
-        else:
+            declared = present.state_dict()
+            present.load_state_dict(
+                {key: value[key] for key in declared if key in value}
+            )
+        elif not callable(present):
             setattr(callback, name, value)
+
+
+def _is_learned(name):
+    return name.endswith("_") and not name.startswith("_")
 
 
 def _has_state(value):

@@ -7,8 +7,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
-MIN_EPOCHS = 10
-"""Fewer epochs are not a fit that failed, but one that has just begun."""
+MIN_EPOCHS, FAR = 10, 10.0
+"""Below these epochs a fit has only begun, unless it errs ten times as much as the mean."""
 MAX_JUDGED = 512
 """Training clusters, at most, that a network is judged by."""
 CONSTANT = 1e-5
@@ -63,7 +63,7 @@ def has_learned_nothing(predicted, target, n_epochs):
     predicted, target : ndarray of shape (n,)
         Standardized masses.
     n_epochs : int
-        A network of few epochs is judged only by whether it predicts one number.
+        Epochs of training; see `MIN_EPOCHS`.
 
     Examples
     --------
@@ -73,8 +73,9 @@ def has_learned_nothing(predicted, target, n_epochs):
     """
     if np.ptp(predicted) < CONSTANT and len(target) > 1:
         return True
-    square = np.mean((predicted - target) ** 2)
-    return bool(n_epochs >= MIN_EPOCHS and square >= target.var())
+    error = np.sqrt(np.mean((predicted - target) ** 2))
+    limit = target.std() * (1 if n_epochs >= MIN_EPOCHS else FAR)
+    return bool(error >= limit)
 
 
 def warn_of_failed_fits(failed, regressor):

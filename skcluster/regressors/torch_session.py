@@ -9,6 +9,7 @@ import torch
 BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 
 _lock = threading.RLock()
+_is_forked = False
 _running = []
 """Thread and `contextlib.ExitStack` of the settings of each session, outermost first."""
 
@@ -26,7 +27,8 @@ def torch_session(seed=None, device="cpu", n_threads=None):
         Seed of torch's generators; None leaves them alone.
     device : str or torch.device, default="cpu"
     n_threads : int, default=None
-        Threads of torch on the CPU; None leaves their number.
+        Threads of torch on the CPU; None leaves their number. A process that was forked
+        from one with torch always uses 1.
 
     Examples
     --------
@@ -76,6 +78,8 @@ def _usual_in_process(stack, n_threads):
         if before not in usual:
             stack.callback(write, before)
             write(usual[0])
+    # A forked process waits forever for the threads of GNU's OpenMP, which stayed behind.
+    n_threads = 1 if _is_forked else n_threads
     if n_threads is not None:
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(n_threads)
@@ -122,8 +126,8 @@ def _matmul_precision():
 
 def _forget_other_threads():
     """Free the lock, and undo the settings, of sessions whose thread a fork left behind."""
-    global _lock
-    _lock = threading.RLock()
+    global _lock, _is_forked
+    _lock, _is_forked = threading.RLock(), True
     here = threading.get_ident()
     while _running and _running[-1][0] != here:
         # The seeds stay: the generator itself may be locked by the thread that is gone.
