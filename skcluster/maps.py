@@ -1,4 +1,4 @@
-"""Photon list → network input: counts in bands, redshift trend removed, logarithm."""
+"""From photon lists to a network's input: counts in bands, trend removed, logarithm."""
 
 import math
 from itertools import pairwise
@@ -31,16 +31,16 @@ EMPTY_CURE = (
     "energies and the bands, both in keV."
 )
 SINGLE_REDSHIFT = 1e-6
-"""Redshifts this close show no trend: clusters move faster."""
+"""Redshifts closer than this show no trend: clusters move faster."""
 LOG_COUNT_MAX = 30.0
-"""No cluster has 10³⁰ photons, or as few."""
+"""Largest |log10| of an expected count; no cluster has 10³⁰ photons, nor 10⁻³⁰."""
 
 
 class PhotonMapper(SampleTransformer):
     r"""Count photons on the comoving plane of the sky, in energy bands.
 
     A photon at tangent-plane offsets :math:`(\xi, \eta)` to the West and North of the
-    cluster's centre falls at :math:`(x, y) = D_C (\xi, \eta)` and is counted in pixel
+    cluster's center falls at :math:`(x, y) = D_C (\xi, \eta)` and is counted in pixel
 
     .. math::
 
@@ -55,7 +55,7 @@ class PhotonMapper(SampleTransformer):
         Energy bands [keV], in any order; they may overlap. The paper's three are
         ``((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))``.
     n_pixels : int, default=128
-        Pixels a side.
+        Number of pixels per side.
     half_width : float, default=2.3
         Half the side of the map [comoving Mpc/h].
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
@@ -155,19 +155,17 @@ class RedshiftNormalizer(SampleTransformer):
     Parameters
     ----------
     pivot_count : float, default=4000
-        :math:`N_0`, the total count that a typical map is brought to.
+        Total count :math:`N_0` that a typical map is scaled to.
 
     Attributes
     ----------
     slope_, intercept_ : float
-        :math:`\gamma` and :math:`\eta`. With training clusters at a single redshift
-        there is no trend to see, and the slope is 0.
-    redshift_range_ : tuple of 2 float
-        Lowest and highest redshift of the training clusters.
+        Coefficients :math:`\gamma` and :math:`\eta`. Training clusters at a single
+        redshift show no trend, and the slope is 0.
     training_ranges_ : dict of str to tuple of 2 float
-        Lowest and highest ``redshift``, ``counts`` and ``relative_counts``, those over
-        what is expected at the redshift, of the training clusters. A cluster far outside
-        in the first or the last is transformed with a warning (see
+        Lowest and highest ``redshift`` and ``relative_counts`` of the training clusters;
+        the latter are counts over the count expected at the redshift. A cluster far
+        outside either range is transformed with a warning (see
         `training_ranges.warn_outside`).
 
     Examples
@@ -202,36 +200,35 @@ class RedshiftNormalizer(SampleTransformer):
         else:
             slope, intercept = 0.0, log_count.mean()
         self.slope_, self.intercept_ = float(slope), float(intercept)
-        self.redshift_range_ = (low, high)
         relative = total / self._expected(X.redshift)
         self.training_ranges_ = {
             "redshift": (low, high),
-            "counts": range_of(total),
             "relative_counts": range_of(relative),
         }
         return self
 
     def transform(self, X):
-        """The sample with each map divided by the count expected at its redshift."""
+        """Return the sample, each map divided by the count expected at its redshift."""
         check_is_fitted(self)
+        parameters = check_parameters(self)
         require(X, "maps", by="RedshiftNormalizer")
         total = _counts_of_filled_maps(X.maps)
         expected = self._expected(X.redshift)
         values = {"redshift": X.redshift, "relative_counts": total / expected}
-        # Models of the first file format know the range of redshifts only.
-        ranges = getattr(self, "training_ranges_", {"redshift": self.redshift_range_})
-        warn_outside(values, ranges, by="RedshiftNormalizer", names=X.name)
-        return X.assign(maps=X.maps.scaled(self.pivot_count / expected))
+        by = type(self).__name__
+        warn_outside(values, self.training_ranges_, by=by, names=X.name)
+        return X.assign(maps=X.maps.scaled(parameters.pivot_count / expected))
 
     def _expected(self, redshift):
         log_count = self.slope_ * redshift + self.intercept_
         wild = np.flatnonzero(np.abs(log_count) > LOG_COUNT_MAX)
         if len(wild):
             raise ValueError(
-                f"The counts expected of {len(wild)} of {len(redshift)} clusters (first: "
+                f"The expected counts of {len(wild)} of {len(redshift)} clusters (first: "
                 f"cluster {wild[0]}, redshift {redshift[wild[0]]:.4g}) are "
-                f"10^{log_count[wild[0]]:.4g}: a trend of {self.slope_:.4g} dex a unit of "
-                "redshift is no trend of clusters. Train on a wider range of redshifts."
+                f"10^{log_count[wild[0]]:.4g}: no clusters have a trend of "
+                f"{self.slope_:.4g} dex per unit of redshift. Train on a wider range of "
+                "redshifts."
             )
         return 10**log_count
 
@@ -268,7 +265,7 @@ class LogScaler(SampleTransformer):
         return self
 
     def transform(self, X):
-        """The sample, or the array, with the logarithm taken."""
+        """Return the sample or the array with the logarithm taken."""
         if hasattr(X, "maps"):
             require(X, "maps", by="LogScaler")
             if (X.maps.rows.data < 0).any():
@@ -334,7 +331,7 @@ def _counts_of_filled_maps(maps):
 
 
 def _count(photons, center, distance, parameters):
-    """Maps of the photons of some clusters; the parameters are those of the mapper."""
+    """Count the photons of some clusters in maps, with the mapper's parameters."""
     bands, n_pixels, lengths = parameters.bands, parameters.n_pixels, photons.lengths
     x, y = sky_to_plane(photons["ra"], photons["dec"], *center.T, repeats=lengths)
     per_radian = np.repeat(distance * n_pixels / (2 * parameters.half_width), lengths)

@@ -151,6 +151,5 @@ def test_this_test_sees_what_is_learned():
     assert learned == {
         "slope_",
         "intercept_",
-        "redshift_range_",
         "training_ranges_",
     }

@@ -347,7 +347,7 @@ def test_maps_without_photons_have_no_trend():
 def test_a_redshift_far_outside_the_training_range_is_a_warning():
     train, _ = planted([0.1, 0.2, 0.4])
     normalizer = RedshiftNormalizer().fit(train)
-    assert normalizer.redshift_range_ == (0.1, 0.4)
+    assert normalizer.training_ranges_["redshift"] == (0.1, 0.4)
     far, _ = planted([0.3, 0.9, 0.01])
     message = (
         "2 of 3 clusters lie far outside the training range of RedshiftNormalizer, "

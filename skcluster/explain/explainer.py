@@ -72,8 +72,8 @@ class SaliencyExplainer(BaseEstimator):
         `CalibratedMassRegressor`, a `RotationAugmentedRegressor`. The fitted network inside
         is explained. ``clone`` of an explainer also clones its estimator, which is then no
         longer fitted unless it is a ``FrozenEstimator``.
-    method : {"gradient", "smoothgrad", "integrated_gradients", "deep_dream"}, \
-default="gradient"
+    method : str, default="gradient"
+        One of the methods of the table above.
     signed : bool, default=False
         Keep the sign instead of taking the absolute value.
     per_photon : bool, default=False
