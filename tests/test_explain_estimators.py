@@ -186,7 +186,7 @@ def test_saliency_does_not_depend_on_torchs_settings(setting, method, pipeline, 
     assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("setting", [*SETTINGS][1:])
+@pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled")
 def test_checks_do_not_depend_on_torchs_settings(setting, pipeline, sample):
     X, pixels = sample[[0]], [[0, 7, 8]]

@@ -304,7 +304,9 @@ def test_names_come_from_the_columns_of_a_table(column):
 
 
 def test_names_that_do_not_fit_are_an_error():
-    with pytest.raises(ValueError, match="3 names are given for 2 proxies: name each"):
+    with pytest.raises(
+        ValueError, match=r"3 names are given for 2 proxies\. Name each"
+    ):
         ProxyCorrelationDisplay.from_estimator(bins_with_correlations(0.5), "abc")
 
 

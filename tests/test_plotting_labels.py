@@ -302,3 +302,11 @@ def test_a_cube_without_contrast_can_be_drawn():
         display.figure_.canvas.draw()
         wanted = 1 / 2000 if value else 0.0
         assert_allclose(display.velocity_line_.get_ydata(), wanted)
+
+
+def test_sizes_in_another_unit_are_refused():
+    maps = np.ones((1, 8, 8))
+    with pytest.raises(ValueError, match=r"half_width=2300 .* looks like kpc/h"):
+        plotting.PhotonMapDisplay(maps, half_width=2300).plot()
+    with pytest.raises(ValueError, match=r"r500c=900 .* looks like kpc"):
+        plotting.SaliencyDisplay(maps, maps, half_width=2.3, r500c=[900]).plot()

@@ -1,7 +1,7 @@
-"""Figures in scikit-learn's manner: displays that keep their artists.
+"""Figures as displays, in the manner of scikit-learn: they keep the artists that they draw.
 
-matplotlib is imported when something is drawn, not before. Maps show the sky with West to
-the right and North up, as they are stored.
+matplotlib is imported only when something is drawn. Maps show the sky as they are stored,
+with West to the right and North up.
 """
 
 from . import style
@@ -16,7 +16,7 @@ from .training import TrainingCurveDisplay
 from .violins import AttentionDisplay
 
 OKABE_ITO = style.OKABE_ITO
-"""Colours that colour-blind readers can tell apart."""
+"""Colors that color-blind readers can tell apart."""
 
 __all__ = [
     "OKABE_ITO",

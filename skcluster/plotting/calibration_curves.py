@@ -1,4 +1,4 @@
-"""Whether posteriors keep their word."""
+"""Whether posteriors are calibrated: coverage of their intervals, and their PIT."""
 
 import numpy as np
 
@@ -12,23 +12,24 @@ N_SIGMA = (1.96, 1.0)
 
 
 class CoverageDisplay:
-    """Coverage of central intervals, and the histogram of the PIT.
+    """Coverage of central intervals, and histogram of the PIT.
 
-    Left, what intervals cover beyond what they promise: below zero errors are too small.
-    Right, the PIT, which is uniform if posteriors keep their word: a hump where errors are
-    too large, a trough where they are too small, a slope where masses are biased. Gray is
-    where 95 % and 68 % of such posteriors lie, by their binomial errors.
+    The left panel shows the coverage of intervals minus their level: below zero, errors are
+    too small. The right panel shows the probability integral transform (PIT), which is
+    uniform for calibrated posteriors; it has a hump if errors are too large, a trough if
+    they are too small, and a slope if masses are biased. Gray bands hold 68 % and 95 % of
+    calibrated posteriors, by their binomial errors.
 
     Parameters
     ----------
     pit : ndarray of shape (n_clusters,)
-        See `metrics.gaussian_pit`.
+        Probability integral transform of each cluster, see `metrics.gaussian_pit`.
     groups : array-like of shape (n_clusters,), default=None
-        The halo of each cluster, see `metrics.interval_coverage`.
+        Label of each cluster's halo, see `metrics.interval_coverage`.
     name : str, default=None
-        Of the estimator, for the legend.
+        Name of the estimator, for the legend.
     n_bins : int, default=10
-        Of the histogram.
+        Number of bins of the histogram.
 
     Attributes
     ----------
@@ -36,13 +37,14 @@ class CoverageDisplay:
         Coverage and histogram.
     figure_ : matplotlib Figure
     line_ : matplotlib Line2D
-        Coverage less level [percentage points].
+        Coverage minus level [percentage points].
     marks_ : matplotlib Line2D
         The same at 50, 68, 90 and 95 %.
     steps_ : matplotlib StepPatch
         Density of the PIT.
     bands_ : list of 4 artists
-        Left and right, 95 % and 68 %; none if another display drew before.
+        Gray bands, 95 % and 68 % in the left panel, then in the right; none if another
+        display drew into the axes before.
 
     Examples
     --------
@@ -64,18 +66,18 @@ class CoverageDisplay:
     def from_predictions(
         cls, y_true, posterior, *, groups=None, name=None, ax=None, **line_kwargs
     ):
-        """Draw posteriors, best those of `cross_val_posterior`.
+        """Draw the calibration of posteriors, preferably of `cross_val_posterior`.
 
         Parameters
         ----------
         y_true : array-like of shape (n_clusters,)
-            log10 masses.
+            True log10 masses.
         posterior : MassPosterior, or (mean, std) of Gaussians
         groups, name
-            As above.
+            See `CoverageDisplay`.
         ax : sequence of 2 matplotlib Axes, default=None
         **line_kwargs
-            For the line and the steps.
+            Options of the line and the steps, for matplotlib.
         """
         if not hasattr(posterior, "cdf"):
             pit = gaussian_pit(y_true, *posterior)
@@ -89,7 +91,7 @@ class CoverageDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **line_kwargs):
-        """Draw the posteriors of a fitted estimator on clusters it has not seen."""
+        """Draw the calibration of a fitted estimator, on clusters that it has not seen."""
         name = type(estimator).__name__ if name is None else name
         return cls.from_predictions(
             y, predict_posterior(estimator, X), name=name, ax=ax, **line_kwargs
@@ -101,8 +103,8 @@ class CoverageDisplay:
         Parameters
         ----------
         ax : sequence of 2 matplotlib Axes, default=None
-            ``other.axes_`` puts two estimators into one figure, before the gray bands of
-            the other.
+            ``other.axes_`` draws two estimators into one figure, over the gray bands of the
+            other.
         """
         import matplotlib.pyplot as plt
 
@@ -120,7 +122,7 @@ class CoverageDisplay:
         self.steps_ = ax[1].stairs(
             fraction * self.n_bins, edges, baseline=None, **style
         )
-        # A limit at zero alone would leave the top to whoever drew first.
+        # Set both limits, or the top would be that of the display that drew first.
         heights = [steps.get_data().values.max() for steps in ax[1].patches]
         ax[1].set_ylim(0, 1.15 * max(1.0, *heights))
         if self.name is not None:
@@ -163,6 +165,6 @@ class CoverageDisplay:
         (self.marks_,) = ax.plot(
             100 * MARKED, marked, "o", ms=4, color=self.line_.get_color()
         )
-        # Zero stays in the middle, whatever was drawn before.
+        # Zero stays in the middle, also with what other displays have drawn.
         top = 1.15 * np.abs(ax.dataLim.intervaly).max()
         ax.set_ylim(-top, top)

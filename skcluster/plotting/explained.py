@@ -1,4 +1,4 @@
-"""What the displays of saliency ask of an estimator, and of maps."""
+"""Maps and saliency of an estimator, for the displays that show both."""
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -7,12 +7,12 @@ from ..sample import half_width_of
 
 
 def bands_of(maps):
-    """Energy bands of maps [keV], None if they are not known."""
+    """Return the energy bands of maps [keV], None if they are not known."""
     return getattr(getattr(maps, "geometry", None), "bands", None)
 
 
 def mapped(estimator, X):
-    """The maps that an estimator makes of X, or that X has."""
+    """Return the count maps that an estimator makes from X, or else those in X."""
     from ..explain.explained_network import split_network
     from ..maps import PhotonMapper
 
@@ -25,27 +25,28 @@ def mapped(estimator, X):
 
 
 def explained(estimator, X, *, by, half_width=None, **explainer_params):
-    """Maps and saliency of clusters, and the frame of both.
+    """Return maps and saliency of clusters, and what is needed to draw them.
 
     Parameters
     ----------
     estimator : fitted network, or Pipeline that ends in one
-        Or a search over one, or another estimator that fits a copy of one.
+        Or another estimator that `SaliencyExplainer` takes.
     X : what the estimator predicts from
     by : str
-        The display that asks, for an error.
+        Name of the display, for an error message.
     half_width : float, default=None
         Half the side of the maps [comoving Mpc/h]. None is that of the `PhotonMapper` that
         made them; maps of an array do not know it.
     **explainer_params
-        Of `SaliencyExplainer`.
+        Parameters of `SaliencyExplainer`.
 
     Returns
     -------
     result : Bunch
-        ``maps`` and ``saliency`` of shape (n_clusters, n_bands, n_pixels, n_pixels), the
-        maps as the PhotonMapper made them or as they are in X; ``half_width``; ``bands``
-        [keV], None if not known; ``r500c``, None if X has none; and ``label``.
+        ``maps`` and ``saliency`` of shape (n_clusters, n_bands, n_pixels, n_pixels), with
+        the maps as `PhotonMapper` made them or as they are in X; ``half_width``; ``bands``
+        [keV], None if not known; ``r500c``, None if X has none; and ``label``, the name and
+        unit of the saliency.
     """
     from ..explain import SaliencyExplainer
     from .sky import saliency_label

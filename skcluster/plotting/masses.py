@@ -1,4 +1,4 @@
-"""How good masses are, and what ties the proxies that they come from."""
+"""Quality of predicted masses, and correlations between the proxies behind them."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ PROXY_LABELS = {
     "n_gal": r"$N_{\rm gal}$",
     "sigma_v": r"$\sigma_v$",
 }
-"""How the paper writes the proxies."""
+"""Symbols of the proxies in the paper."""
 
 LABELS = (
     r"$\log_{10} M_{\rm pred}$  [$M_\odot/h$]",
@@ -25,7 +25,7 @@ LABELS = (
 
 
 class MassPredictionDisplay:
-    """Predicted against true mass, the residual, and the masses (paper Fig. 4).
+    """Predicted against true mass, the residual, and a histogram of mass (paper Fig. 4).
 
     Parameters
     ----------
@@ -33,10 +33,10 @@ class MassPredictionDisplay:
         True log10 M500c.
     predicted : ndarray of shape (n_clusters,)
     name : str, default=None
-        Of the estimator, for the legend.
+        Name of the estimator, for the legend.
     n_bins : int, default=12
-        Bins of true mass, of equal width; those with fewer than 5 clusters are left
-        out. Where all are, each cluster is a point.
+        Number of bins of true mass, with equal widths. Bins with fewer than 5 clusters are
+        left out; if that leaves none, each cluster is drawn as a point.
 
     Attributes
     ----------
@@ -48,9 +48,9 @@ class MassPredictionDisplay:
     band_, residual_band_ : artists
         16th to 84th percentile.
     points_ : list of 2 matplotlib Line2D
-        The clusters, if there are too few for a median; otherwise empty.
+        Each cluster, if there are too few for medians; otherwise empty.
     histogram_ : artist
-        Only of the display that drew first.
+        True masses; only for the display that drew first.
 
     Examples
     --------
@@ -69,12 +69,12 @@ class MassPredictionDisplay:
 
     @classmethod
     def from_predictions(cls, y_true, y_pred, *, name=None, ax=None, **line_kwargs):
-        """Draw predictions, best those of cross_val_predict."""
+        """Draw predictions, preferably those of cross_val_predict."""
         return cls(log_mass=y_true, predicted=y_pred, name=name).plot(ax, **line_kwargs)
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **line_kwargs):
-        """Draw the predictions of a fitted estimator on clusters it has not seen."""
+        """Draw predictions of a fitted estimator, on clusters that it has not seen."""
         name = type(estimator).__name__ if name is None else name
         return cls.from_predictions(
             y, estimator.predict(X), name=name, ax=ax, **line_kwargs
@@ -86,7 +86,7 @@ class MassPredictionDisplay:
         Parameters
         ----------
         ax : sequence of 3 matplotlib Axes, default=None
-            ``other.axes_`` puts two estimators into one figure; a column of empty axes
+            ``other.axes_`` draws two estimators into one figure; a column of empty axes
             makes one of several columns, as in the paper.
         """
         import matplotlib.pyplot as plt
@@ -154,11 +154,11 @@ class ProxyCorrelationDisplay:
     ----------
     correlation : ndarray of shape (n_proxies, n_proxies)
     names : sequence of str, default=None
-        Of the proxies; those of `ProxyMeasurer` and `fetch_magneticum` are written as
-        in the paper.
+        Names of the proxies; those of `ProxyMeasurer` and `fetch_magneticum` are replaced
+        by the paper's symbols.
     divide_after : int, default=None
-        Draw lines behind this many proxies: in the paper, between those that only a
-        catalogue gives and those that are measured.
+        Draw dividing lines after this many proxies: in the paper, between those from a
+        catalog of the simulation and those that are measured.
 
     Attributes
     ----------
@@ -190,19 +190,19 @@ class ProxyCorrelationDisplay:
     def from_estimator(
         cls, regressor, names=None, *, redshift=None, divide_after=None, ax=None
     ):
-        """Draw what a fitted `EvrardProxyRegressor` found.
+        """Draw the correlations that an `EvrardProxyRegressor` was fitted to.
 
         Parameters
         ----------
         regressor : EvrardProxyRegressor
         names : sequence of str, default=None
-            Of its observables, without the redshift; by default the column names of
+            Names of its observables, without the redshift; by default the column names of
             the DataFrame that it was fitted to, if it was one.
         redshift : float, default=None
-            Take the redshift bin whose center is nearest, as the paper does. None: the
+            Show the redshift bin whose center is nearest, as the paper does. None is the
             mean over all bins.
         divide_after : int, default=None
-            See above.
+            See `ProxyCorrelationDisplay`.
         ax : matplotlib Axes, default=None
         """
         correlation = regressor.correlation_
@@ -215,13 +215,13 @@ class ProxyCorrelationDisplay:
             names = _observables(regressor)
         if names is not None and len(names) != len(chosen):
             raise ValueError(
-                f"{len(names)} names are given for {len(chosen)} proxies: name each "
-                "column that the regressor was fitted to, but the redshift."
+                f"{len(names)} names are given for {len(chosen)} proxies. Name each column "
+                "that the regressor was fitted to, except the redshift."
             )
         return cls(chosen, names=names, divide_after=divide_after).plot(ax)
 
     def plot(self, ax=None, **image_kwargs):
-        """Draw the matrix, and its values into its cells."""
+        """Draw the matrix, with the values in its cells."""
         n = len(self.correlation)
         width = float(np.clip(0.4 * n + 1.8, COLUMN_WIDTH, PAGE_WIDTH))
         self.ax_ = axes_or_new(ax, height=0.85 * width, width=width)
@@ -257,7 +257,7 @@ class ProxyCorrelationDisplay:
 
 
 def _observables(regressor):
-    """Names of the columns that a regressor saw as proxies, None if it saw none."""
+    """Names of the columns that a regressor took as proxies, None if it saw no names."""
     names = getattr(regressor, "feature_names_in_", None)
     if names is None or regressor.redshift_column is None:
         return names

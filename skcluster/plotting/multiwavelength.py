@@ -1,4 +1,4 @@
-"""All that is known of one cluster: its photons, and its galaxies in phase space."""
+"""One cluster in X-rays and in galaxies: its photon maps and its phase space."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ N_VELOCITY_BINS = 24
 
 
 class MultiwavelengthDisplay:
-    """One cluster in X-rays and in galaxies, on one sky (paper Fig. 2).
+    """Photon maps and galaxies of one cluster, on the same sky (paper Fig. 2).
 
     Parameters
     ----------
@@ -48,13 +48,13 @@ class MultiwavelengthDisplay:
     Attributes
     ----------
     axes_ : dict of str to matplotlib Axes
-        ``map 0`` and so on, ``galaxies``, ``cube`` and ``velocity``: those that there
-        is something for.
+        Panels under the names ``map 0`` and so on, ``galaxies``, ``cube`` and
+        ``velocity``, without those for which there are no data.
     figure_ : matplotlib Figure
     images_ : list of AxesImage
-        Of the maps, and of the cube summed along v.
+        Images of the maps, and of the cube summed along v.
     galaxies_ : matplotlib PathCollection
-        Galaxies on the sky, coloured by their velocity.
+        Galaxies on the sky, with colors for their velocities.
     histogram_ : tuple
         Counts, edges [km/s] and artist of the galaxies' velocities.
     velocity_line_ : matplotlib Line2D
@@ -105,7 +105,7 @@ class MultiwavelengthDisplay:
         ax=None,
         **image_kwargs,
     ):
-        """Draw a cluster of a sample with maps and, if there are any, galaxies and cubes.
+        """Draw one cluster of a sample that has maps, and its galaxies and cube if any.
 
         Parameters
         ----------
@@ -118,9 +118,10 @@ class MultiwavelengthDisplay:
             Half the sides of the cubes [comoving Mpc/h and km/s]. None are those of the
             `PhaseSpaceKDE` that made them, ``sample.cube_extent``.
         bands : sequence of (low, high), default=None
-            [keV]; None are those of that `PhotonMapper`, if it is known.
+            Energy bands [keV]. None are those of the `PhotonMapper` that made the maps, if
+            they know it.
         log_mass : array-like of shape (n_clusters,), default=None
-            Of the whole sample, for the title.
+            Masses of all clusters of the sample, for the title.
         ax, **image_kwargs
             See `plot`.
         """
@@ -147,14 +148,14 @@ class MultiwavelengthDisplay:
         return display.plot(ax, **image_kwargs)
 
     def plot(self, ax=None, **image_kwargs):
-        """Draw a panel for each band, the galaxies, the cube and the velocities.
+        """Draw one panel per band, and panels for galaxies, cube and velocities.
 
         Parameters
         ----------
         ax : array or dict of matplotlib Axes, default=None
-            One a panel, in the order of ``axes_``. None makes a new figure.
+            One per panel, in the order of ``axes_``. None makes a new figure.
         **image_kwargs
-            For matplotlib's imshow of the maps.
+            Options of matplotlib's imshow for the maps.
         """
         maps = [f"map {i}" for i in range(len(self.maps))]
         if self.cube is not None and None in (self.cube_half_width, self.velocity_max):
@@ -244,7 +245,7 @@ class MultiwavelengthDisplay:
         self._bar(image, ax, "galaxy density / maximum", ticks=[0, 0.5, 1])
 
     def _density(self):
-        """The cube from 0 on: a standardized one is negative where it is empty."""
+        """Return the cube without negative cells, which a standardized one has."""
         lowest = np.min(self.cube)
         return self.cube - lowest if lowest < 0 else np.asarray(self.cube)
 
@@ -268,7 +269,7 @@ class MultiwavelengthDisplay:
             )
         label = "galaxies" if self.galaxies is not None else "density [s/km]"
         ax.set(xlabel="velocity [km/s]", ylabel=label, xlim=limits, ylim=(0, None))
-        # On the left the label would push the maps apart.
+        # On the left, the label would push the maps apart.
         ax.yaxis.tick_right()
         ax.yaxis.set_label_position("right")
 
@@ -286,7 +287,7 @@ class MultiwavelengthDisplay:
 
 
 def _mosaic(maps, others):
-    """Names of the panels in rows: a few in one row, else the maps on top."""
+    """Arrange the panels' names in rows: one row if they are few, else the maps on top."""
     if len(maps) == 1:
         panels = maps + others
         return [panels[:2], panels[2:]] if len(panels) == 4 else [panels]

@@ -15,7 +15,7 @@ from .style import PAGE_WIDTH, check_not_empty, given_axes
 
 
 class PhotonMapDisplay:
-    """Photon maps with their R500c circles (paper Fig. 1).
+    """Photon maps of clusters, with circles of radius R500c (paper Fig. 1).
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class PhotonMapDisplay:
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        In rows and columns, or as they were given.
+        Axes in rows and columns, or as they were given.
     figure_ : matplotlib Figure
     images_ : list of AxesImage
     circles_ : list of matplotlib Circle
@@ -61,7 +61,7 @@ class PhotonMapDisplay:
         ax=None,
         **image_kwargs,
     ):
-        """Draw chosen clusters of a sample with maps, bands summed.
+        """Draw chosen clusters of a sample that has maps, with the bands summed.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class PhotonMapDisplay:
             Half the side of the maps [comoving Mpc/h]. None is that of the
             `PhotonMapper` that made them; maps of an array do not know it.
         log_mass : array-like of shape (n_clusters,), default=None
-            Of the whole sample, for the titles.
+            Masses of all clusters of the sample, for the titles.
         n_columns, ax, **image_kwargs
             See `plot`.
         """
@@ -90,11 +90,11 @@ class PhotonMapDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, or array of as many as there are maps, default=None
-            None makes a new figure.
+            Axes to draw into; None makes a new figure.
         n_columns : int, default=3
-            Of a new figure.
+            Columns of a new figure.
         **image_kwargs
-            For matplotlib's imshow.
+            Options of matplotlib's imshow.
         """
         from .color_bars import color_bar
 

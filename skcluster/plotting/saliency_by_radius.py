@@ -1,4 +1,4 @@
-"""Where, by distance from the centre, an estimator looks."""
+"""Saliency of one or more estimators against radius."""
 
 import numpy as np
 
@@ -10,18 +10,18 @@ from .style import axes_or_new, color_after
 
 
 class RadialSaliencyDisplay:
-    """Saliency against radius, for one estimator or several (paper Fig. 7).
+    """Saliency against radius, for one estimator or more (paper Fig. 7).
 
     Parameters
     ----------
     radius : ndarray of shape (n_bins,)
-        In units of R500c.
+        Middle of each annulus, in units of R500c.
     median, low, high : ndarray of shape (n_bins,)
-        Of the saliency, with the 16th and 84th percentile; NaN where there is none.
+        Median, 16th and 84th percentile of the saliency; NaN where there is none.
     name : str, default=None
-        Of the estimator, for the legend.
+        Name of the estimator, for the legend.
     label : str, default=None
-        What the saliency is; by default the gradient of log10 M.
+        Name and unit of the saliency; by default the gradient of log10 M.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class RadialSaliencyDisplay:
 
     @classmethod
     def from_profile(cls, profile, *, name=None, label=None, ax=None, **line_kwargs):
-        """Draw what `radial_saliency` returned."""
+        """Draw a profile that `radial_saliency` returned."""
         parts = [profile[key] for key in ("radius", "median", "low", "high")]
         return cls(*parts, name=name, label=label).plot(ax, **line_kwargs)
 
@@ -69,7 +69,7 @@ class RadialSaliencyDisplay:
         ax=None,
         **line_kwargs,
     ):
-        """Draw the saliency of many clusters.
+        """Draw the profile of the saliency of many clusters.
 
         Parameters
         ----------
@@ -81,11 +81,11 @@ class RadialSaliencyDisplay:
         bins, band
             See `radial_saliency`.
         name, label : str, default=None
-            See above.
+            See `RadialSaliencyDisplay`.
         ax : matplotlib Axes, default=None
-            ``other.ax_`` puts two estimators into one figure.
+            ``other.ax_`` draws two estimators into one figure.
         **line_kwargs
-            For matplotlib's plot.
+            Options of matplotlib's plot.
         """
         from ..explain import radial_saliency
 
@@ -110,7 +110,7 @@ class RadialSaliencyDisplay:
         ax=None,
         **line_kwargs,
     ):
-        """Draw where a fitted network looks, on clusters that it has not seen.
+        """Draw the saliency of a fitted network, for clusters that it has not seen.
 
         Parameters
         ----------
@@ -122,13 +122,13 @@ class RadialSaliencyDisplay:
         bins : int or array-like, default=None
             See `radial_saliency`.
         name : str, default=None
-            None is the name of the network's class.
+            Name for the legend; None is that of the network's class.
         method, signed, per_photon, random_state
-            Of `SaliencyExplainer`. With its sign, saliency is drawn on a linear scale.
+            Parameters of `SaliencyExplainer`. Signed saliency has a linear scale.
         ax : matplotlib Axes, default=None
-            ``other.ax_`` puts two estimators into one figure.
+            ``other.ax_`` draws two estimators into one figure.
         **line_kwargs
-            For matplotlib's plot.
+            Options of matplotlib's plot.
         """
         require(X, "r500c", by="RadialSaliencyDisplay")
         found = explained(
@@ -160,9 +160,9 @@ class RadialSaliencyDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            ``other.ax_`` puts two estimators into one figure.
+            ``other.ax_`` draws two estimators into one figure.
         **line_kwargs
-            For matplotlib's plot.
+            Options of matplotlib's plot.
         """
         from matplotlib.ticker import LogLocator
 
@@ -188,7 +188,7 @@ class RadialSaliencyDisplay:
         if (self.median > 0).any() and not (self.low < 0).any():
             self.ax_.set_yscale("log")
         if is_new:
-            # Within a decade, labels of all minor ticks would touch.
+            # Within one decade, the labels of all minor ticks would touch.
             self.ax_.set_xscale("log", subs=[])
             self.ax_.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             self.ax_.xaxis.set_major_formatter("{x:g}")

@@ -1,4 +1,4 @@
-"""Where on the map an estimator looks."""
+"""Photon maps beside their saliency."""
 
 import numpy as np
 
@@ -18,14 +18,14 @@ from .style import COLUMN_WIDTH, check_not_empty, given_axes
 
 
 class SaliencyDisplay:
-    """Photon maps beside their saliency, a cluster a row (paper Fig. 6).
+    """Photon maps beside their saliency, one row per cluster (paper Fig. 6).
 
     Parameters
     ----------
     maps : ndarray of shape (n_clusters, n_pixels, n_pixels)
         Rows to the North, columns to the West.
     saliency : ndarray of shape (n_clusters, n_pixels, n_pixels)
-        One with negative values is shown in two colours about 0, any other on a
+        Saliency with negative values is shown in two colors about 0, any other on a
         logarithmic scale.
     half_width : float
         Half the side of the maps [comoving Mpc/h].
@@ -33,16 +33,16 @@ class SaliencyDisplay:
         [comoving Mpc/h]
     titles : sequence of str, default=None
     label : str, default=None
-        What the saliency is; by default the gradient of log10 M.
+        Name and unit of the saliency; by default the gradient of log10 M.
 
     Attributes
     ----------
     axes_ : ndarray of shape (n_clusters, 2) of matplotlib Axes
     figure_ : matplotlib Figure
     map_images_, saliency_images_ : list of AxesImage
-        Each on one scale.
+        Images of the maps and of the saliency, each with one scale for all clusters.
     circles_ : list of matplotlib Circle
-        Two a cluster.
+        Two per cluster.
 
     Examples
     --------
@@ -74,22 +74,22 @@ class SaliencyDisplay:
         ax=None,
         **explainer_params,
     ):
-        """Draw clusters as a network sees them: bands of maps summed, of saliency averaged.
+        """Draw maps with the bands summed, and their saliency averaged over the bands.
 
         Parameters
         ----------
         estimator : fitted network, or Pipeline that ends in one
         X : ClusterSample
-            The clusters to show, best those that the network has not seen.
+            Clusters to show, preferably such as the network has not seen.
         half_width : float, default=None
             Half the side of the maps [comoving Mpc/h]. None is that of the
             `PhotonMapper` that made them; maps of an array do not know it.
         log_mass : array-like of shape (n_clusters,), default=None
-            For the titles.
+            Masses for the titles.
         ax : array of matplotlib Axes, default=None
             See `plot`.
         **explainer_params
-            Of `SaliencyExplainer`: ``method``, ``signed`` and the others.
+            Parameters of `SaliencyExplainer`: ``method``, ``signed`` and so on.
         """
         found = explained(
             estimator,
@@ -108,16 +108,16 @@ class SaliencyDisplay:
         ).plot(ax)
 
     def plot(self, ax=None, *, figsize=None, **image_kwargs):
-        """Draw a row of two panels per cluster.
+        """Draw one row of two panels per cluster.
 
         Parameters
         ----------
         ax : array of matplotlib Axes of shape (n_clusters, 2), default=None
             None makes a new figure.
         figsize : pair of float, default=None
-            Of a new figure [inch]; by default one column wide.
+            Size of a new figure [inch]; by default one column wide.
         **image_kwargs
-            For matplotlib's imshow of the saliency.
+            Options of matplotlib's imshow for the saliency.
         """
         check_not_empty(self.maps, by="SaliencyDisplay")
         if ax is None:
@@ -178,7 +178,7 @@ class SaliencyDisplay:
 
 
 class BandSaliencyDisplay:
-    """Maps and saliency of one cluster, an energy band a row (paper Fig. 9).
+    """Maps and saliency of one cluster, one row per energy band (paper Fig. 9).
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ class BandSaliencyDisplay:
     bands : sequence of (low, high), default=None
         Energy bands [keV].
     single : pair of ndarray of shape (n_pixels, n_pixels), default=None
-        Map and saliency of a network on a single band, for a row on top.
+        Map and saliency of a network on a single band, for the first row.
     half_width : float
         Half the side of the maps [comoving Mpc/h].
     r500c : float, default=None
@@ -242,7 +242,7 @@ class BandSaliencyDisplay:
         ax=None,
         **explainer_params,
     ):
-        """Draw one cluster as a network on several bands sees it.
+        """Draw the maps of one cluster and the saliency of a network on several bands.
 
         Parameters
         ----------
@@ -250,14 +250,14 @@ class BandSaliencyDisplay:
         X : ClusterSample
         cluster : int
         single_band : fitted network or Pipeline, default=None
-            One on a single band, for a row on top.
+            Network on a single band, for the first row.
         half_width : float, default=None
             Half the side of the maps [comoving Mpc/h]. None is that of the
             `PhotonMapper` that made them; maps of an array do not know it.
         ax : array of matplotlib Axes, default=None
             See `plot`.
         **explainer_params
-            Of `SaliencyExplainer`.
+            Parameters of `SaliencyExplainer`.
         """
         X = X[[cluster]]
         explainer_params |= {"half_width": half_width, "by": "BandSaliencyDisplay"}
@@ -276,7 +276,7 @@ class BandSaliencyDisplay:
         ).plot(ax)
 
     def plot(self, ax=None, *, figsize=None, **image_kwargs):
-        """Draw a row of two panels per band; arguments as of `SaliencyDisplay.plot`."""
+        """Draw one row of two panels per band, as `SaliencyDisplay.plot` does."""
         n_bands = len(self.maps)
         maps, saliency = list(self.maps), list(self.saliency)
         titles = [f"band {i + 1}" for i in range(n_bands)]

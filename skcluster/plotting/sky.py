@@ -1,6 +1,9 @@
-"""Pixels as the sky shows them: West to the right, North up."""
+"""Images of pixels on the sky, with West to the right and North up."""
 
 import numpy as np
+
+from ..sample import half_width_of
+from ..sample.units import check_plausible
 
 WEST = "West [comoving Mpc/h]"
 NORTH = "North [comoving Mpc/h]"
@@ -9,20 +12,21 @@ LAYOUT_PAD = 0.08
 
 
 def draw_pixels(ax, pixels, *, half_width, blank=True, **image_kwargs):
-    """Draw ``pixels[y, x]`` about the origin.
+    """Draw ``pixels[y, x]`` on a square centered on the origin.
 
     Parameters
     ----------
     ax : matplotlib Axes
     pixels : ndarray of shape (n_pixels, n_pixels)
     half_width : float
-        Half the side [comoving Mpc/h].
+        Half the side of the square [comoving Mpc/h].
     blank : bool, default=True
-        Whether pixels that are not positive show nothing but the background, which has
-        the colour of what lies below the scale.
+        Whether pixels that are not positive show the background, in the color for values
+        below the scale.
     **image_kwargs
-        For matplotlib's imshow.
+        Options of matplotlib's imshow.
     """
+    half_width = half_width_of(pixels, half_width, by="A map")
     side = half_width * np.array([-1, 1, -1, 1])
     style = {"origin": "lower", "extent": side, "interpolation": "nearest"}
     shown = np.ma.masked_less_equal(pixels, 0) if blank else pixels
@@ -32,7 +36,7 @@ def draw_pixels(ax, pixels, *, half_width, blank=True, **image_kwargs):
 
 
 def map_colors():
-    """Colours for counts: black for none, and a single photon still to be seen on it."""
+    """Colors for counts: black for none, and clearly brighter for a single photon."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
@@ -41,9 +45,10 @@ def map_colors():
 
 
 def draw_circle(ax, radius, **circle_kwargs):
-    """A circle about the cluster's centre."""
+    """Draw a circle about the cluster's center."""
     import matplotlib.pyplot as plt
 
+    check_plausible("r500c", radius)
     style = {"fill": False, "color": "w", "lw": 1.0} | circle_kwargs
     style.setdefault("path_effects", _outlined(style["color"], 2.0))
     return ax.add_patch(plt.Circle((0, 0), radius, **style))
@@ -65,7 +70,7 @@ def _outlined(color, width):
 
 
 def label_sky(axes, *, is_new):
-    """Say what the axes of maps are: once for a new figure, else at the outer axes."""
+    """Label the axes of maps: once for a new figure, otherwise at the outer axes."""
     if is_new:
         figure = axes[0].figure
         figure.supxlabel(WEST, fontsize="medium")
@@ -79,7 +84,7 @@ def label_sky(axes, *, is_new):
 
 
 def count_norm(maps):
-    """Logarithmic scale from the faintest pixel that is not empty to the brightest."""
+    """Logarithmic scale from the faintest filled pixel to the brightest, or to twice it."""
     from matplotlib.colors import LogNorm
 
     maps = np.asarray(maps)
@@ -89,10 +94,10 @@ def count_norm(maps):
 
 
 def saliency_style(saliency, n_decades=3):
-    """Colours and scale for saliency: logarithmic, or linear about 0 if it has a sign.
+    """Colors and scale for saliency: logarithmic, or linear about 0 if it is signed.
 
     The logarithmic scale ends at the largest value and spans at most `n_decades`; the
-    linear one leaves the largest half per cent of the pixels to its ends.
+    linear one leaves half a per cent of the pixels beyond its ends.
     """
     from matplotlib.colors import LogNorm, Normalize
 
@@ -107,7 +112,7 @@ def saliency_style(saliency, n_decades=3):
 
 
 def saliency_label(method="gradient", *, signed=False, per_photon=False):
-    """What the numbers of a `SaliencyExplainer` with these parameters are."""
+    """Name and unit of what a `SaliencyExplainer` with these parameters returns."""
     if method == "integrated_gradients":
         return r"share of $\log_{10} M$ [dex]"
     if method == "deep_dream":
@@ -120,12 +125,12 @@ def saliency_label(method="gradient", *, signed=False, per_photon=False):
 
 
 def band_names(bands):
-    """Texts for energy bands [keV], such as "0.5-1.2 keV" with a dash."""
+    """Names of energy bands [keV], such as "0.5–1.2 keV"."""
     return [f"{low:g}–{high:g} keV" for low, high in bands]
 
 
 def cluster_titles(sample, log_mass=None):
-    """Redshift and, if it is known, mass of each cluster."""
+    """Titles that give the redshift and, if it is known, the mass of each cluster."""
     titles = [f"z = {redshift:.2f}" for redshift in sample.redshift]
     if log_mass is None:
         return titles

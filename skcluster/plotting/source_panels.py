@@ -1,4 +1,4 @@
-"""What an estimator looks at: gas, active nuclei, background; or energy bands."""
+"""Emission of one cluster by source, the pixels that each source dominates, saliency."""
 
 import numpy as np
 
@@ -23,13 +23,13 @@ SOURCE_COLORS = {"icm": OKABE_ITO[0], "agn": OKABE_ITO[1], "background": "0.75"}
 
 
 class SourceMaskDisplay:
-    """Emission of one cluster by source, its masks and its saliency (paper Fig. 8).
+    """Emission of one cluster by source, with masks and saliency (paper Fig. 8).
 
     Parameters
     ----------
     masks : dict of str to ndarray of bool of shape (n_pixels, n_pixels)
-        ``icm``, ``agn`` and ``background``, or some of them: where each source shines
-        brightest.
+        Masks ``icm``, ``agn`` and ``background``, or some of them: the pixels where each
+        source is the brightest.
     emission : dict of str to ndarray of shape (n_pixels, n_pixels)
         Photon maps of the sources, or ``{"all": map}``.
     saliency : ndarray of shape (n_pixels, n_pixels), default=None
@@ -38,17 +38,17 @@ class SourceMaskDisplay:
     r500c : float, default=None
         [comoving Mpc/h]
     label : str, default=None
-        What the saliency is; by default the gradient of log10 M.
+        Name and unit of the saliency; by default the gradient of log10 M.
 
     Attributes
     ----------
     axes_ : dict of str to matplotlib Axes
-        The names of `emission`, ``masks`` and ``saliency``.
+        Panels under the names in `emission`, ``masks`` and ``saliency``.
     figure_ : matplotlib Figure
     map_images_ : dict of str to AxesImage
-        Emission, on one scale.
+        Images of the emission, with one scale for all.
     mask_image_ : AxesImage
-        Pixels of the first mask are 1, of the second 2, ...; those of none are blank.
+        Pixels of the first mask are 1, of the second 2, and so on; others are blank.
     saliency_image_ : AxesImage
     circles_ : list of matplotlib Circle
 
@@ -101,9 +101,9 @@ class SourceMaskDisplay:
         mapper : PhotonMapper
         saliency : ndarray of shape (n_clusters, n_bands, n_pixels, n_pixels), \
 default=None
-            Of the whole sample; the mean over its bands is shown.
+            Saliency of all clusters of the sample; its mean over the bands is shown.
         label : str, default=None
-            See above.
+            See `SourceMaskDisplay`.
         ax, **image_kwargs
             See `plot`.
         """
@@ -131,9 +131,9 @@ default=None
         Parameters
         ----------
         ax : array or dict of matplotlib Axes, default=None
-            One a panel, in the order of ``axes_``. None makes a new figure.
+            One per panel, in the order of ``axes_``. None makes a new figure.
         **image_kwargs
-            For matplotlib's imshow of the saliency.
+            Options of matplotlib's imshow for the saliency.
         """
         names = [*self.emission, "masks"]
         if self.saliency is not None:

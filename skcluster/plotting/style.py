@@ -1,4 +1,4 @@
-"""Colours, sizes and axes that all figures share."""
+"""Colors, sizes and axes that all figures share."""
 
 import numpy as np
 
@@ -11,19 +11,19 @@ OKABE_ITO = (
     "#56B4E9",
     "#000000",
 )
-"""Colours that colour-blind readers can tell apart."""
+"""Colors that color-blind readers can tell apart."""
 
 COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.1
-"""Of a journal's page of two columns [inch]."""
+"""Widths of one column, and of both, on a journal's page [inch]."""
 
 
 def color_after(n_drawn):
-    """The colour of the next curve in axes that have some already."""
+    """Color of the next curve in axes that hold `n_drawn` already."""
     return OKABE_ITO[n_drawn % len(OKABE_ITO)]
 
 
 def axes_or_new(ax, height, width=COLUMN_WIDTH):
-    """The axes given, or those of a new figure of that size [inch]."""
+    """Return the given axes, or those of a new figure of this size [inch]."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
@@ -38,7 +38,7 @@ def check_not_empty(maps, *, by):
 
 
 def given_axes(ax, n_panels, *, by):
-    """The axes given for the panels of a display, as a flat array."""
+    """Return the axes given for the panels of a display as a flat array."""
     ax = list(ax.values()) if isinstance(ax, dict) else ax
     axes = np.asarray(ax, object).ravel()
     if len(axes) != n_panels:

@@ -1,4 +1,4 @@
-"""How a network learned."""
+"""Loss of a network during its training."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from .style import OKABE_ITO, axes_or_new
 
 
 class TrainingCurveDisplay:
-    """Loss by epoch, in training and on the clusters held out.
+    """Loss in each epoch, on the training clusters and on those held out.
 
     Parameters
     ----------
@@ -22,8 +22,8 @@ class TrainingCurveDisplay:
     train_lines_, valid_lines_ : list of matplotlib Line2D
         One per member.
     best_ : list of matplotlib Line2D
-        The epoch of each member's lowest loss on the clusters held out, whose weights
-        early stopping keeps.
+        Epoch with the lowest loss on the clusters held out, of each member. Early stopping
+        keeps its weights.
 
     Examples
     --------
@@ -41,9 +41,10 @@ class TrainingCurveDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, **line_kwargs):
-        """Draw the history of a fitted network, or of a pipeline that ends in one.
+        """Draw the history of a fitted network, or of the one inside an estimator.
 
-        Of a search, or another estimator that fits a copy of one, it is that of its copy.
+        The estimator may be a Pipeline that ends in a network, a search, a calibration and
+        so on.
         """
         regressor = last_step(estimator)
         if not hasattr(regressor, "history_"):
@@ -54,7 +55,7 @@ class TrainingCurveDisplay:
         return cls(regressor.history_).plot(ax, **line_kwargs)
 
     def plot(self, ax=None, **line_kwargs):
-        """Draw two lines per member and mark its best epoch.
+        """Draw two lines per member, and mark its best epoch.
 
         The scale is logarithmic unless a loss is not positive, as that of
         ``loss="gaussian_nll"`` can be.

@@ -8,15 +8,15 @@ from .style import COLUMN_WIDTH, axes_or_new, color_after
 
 
 class AttentionDisplay:
-    """Distribution over clusters of the mean saliency of each source, or each band.
+    """Distribution over clusters of the mean saliency of each source or energy band.
 
-    Clusters in which a source has no pixel have no attention (NaN) and are left out, as
-    are those with zero; the number that is drawn stands below.
+    Clusters without a pixel of a source have no attention to it (NaN) and are left out, as
+    are those with zero attention. The number of clusters drawn is written below.
 
     Parameters
     ----------
     attention : dict of str to ndarray of shape (n_clusters,)
-        Mean saliency of each cluster.
+        Mean saliency of each cluster, for each source or band.
     median_error : dict of str to float, default=None
         Standard error of the median of log10 of the attention.
 
@@ -29,7 +29,7 @@ class AttentionDisplay:
     medians_ : list of ErrorbarContainer
         Median, 16th and 84th percentile.
     errors_ : list of ErrorbarContainer
-        Errors of the medians, thick; only if they are known.
+        Errors of the medians, as thick bars, if they are known.
 
     References
     ----------
@@ -50,7 +50,7 @@ class AttentionDisplay:
 
     @classmethod
     def from_sources(cls, result, *, ax=None, **violin_kwargs):
-        """Draw what `source_attention` returned."""
+        """Draw a result of `source_attention`."""
         names = [name for name in result if "attention" in result[name]]
         attention = {name: result[name].attention for name in names}
         error = {name: result[name].log_median_error for name in names}
@@ -58,7 +58,7 @@ class AttentionDisplay:
 
     @classmethod
     def from_bands(cls, result, *, bands=None, ax=None, **violin_kwargs):
-        """Draw what `band_attention` returned.
+        """Draw a result of `band_attention`.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class AttentionDisplay:
             Energy bands [keV].
         ax : matplotlib Axes, default=None
         **violin_kwargs
-            For matplotlib's violinplot.
+            Options of matplotlib's violinplot.
         """
         n_bands = result.attention.shape[1]
         names = [f"band {i + 1}" for i in range(n_bands)]
@@ -78,7 +78,7 @@ class AttentionDisplay:
         return cls(attention, median_error=error).plot(ax, **violin_kwargs)
 
     def plot(self, ax=None, **violin_kwargs):
-        """Draw a violin with its median and 16th to 84th percentile for each name."""
+        """Draw one violin per name, with its median and 16th to 84th percentile."""
         width = max(COLUMN_WIDTH, 1.1 * len(self.attention))
         self.ax_ = axes_or_new(ax, height=2.8, width=width)
         self.figure_ = self.ax_.figure
