@@ -75,7 +75,7 @@ def test_a_size_that_stands_twice_is_refused(events):
     with_card(events, "EXTNAME", "3").write_bytes(
         events.read_bytes().replace(b"EXTNAME =", b"NAXIS2  =")
     )
-    with pytest.raises(OSError, match="the card 'NAXIS2 = 3' is no size"):
+    with pytest.raises(OSError, match="the card 'NAXIS2 = 3' is not a size"):
         read_photons(events)
 
 

@@ -69,12 +69,12 @@ TRAILING = [b"\n", b"\0" * 5000, b"\x1a", b" " * 3000, b"-- end of file --\n" * 
 
 @pytest.mark.parametrize("trailing", TRAILING)
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_bytes_behind_the_last_table_are_ignored(events, trailing, pack):
+def test_bytes_after_the_last_table_are_ignored(events, trailing, pack):
     events.write_bytes(pack(events.read_bytes() + trailing))
     assert_is_complete(read_photons(events))
 
 
-def test_bytes_behind_a_gzip_file_are_ignored(events):
+def test_bytes_after_a_gzip_file_are_ignored(events):
     events.write_bytes(gzip.compress(events.read_bytes()) + b"trailing")
     assert_is_complete(read_photons(events))
 
@@ -83,7 +83,9 @@ def test_bytes_behind_a_gzip_file_are_ignored(events):
 def test_an_hdu_behind_strange_bytes_is_not_lost(events, word):
     content = events.read_bytes()
     events.write_bytes(content + b"?" * BLOCK + word.ljust(BLOCK))
-    match = rf"there is no HDU at byte {len(content)} of .*, but one behind.*be damaged"
+    match = (
+        rf"there is no HDU at byte {len(content)} of .*, but one after it.*be damaged"
+    )
     with pytest.raises(OSError, match=match):
         read_photons(events)
 

@@ -31,12 +31,12 @@ NO_ENERGY = "measures no energies: its PI is only a pulse height"
 # (in TELESCOP or MISSION, in INSTRUME, scale of PI), more special ones first. An empty
 # instrument stands for any. What is not here is asked for.
 PI_SCALES = (
-    # ciao: PI = floor(E / 14.6 eV) + 1, so this is the upper edge of the channel.
+    # CIAO: PI = floor(E / 14.6 eV) + 1, so this is the upper edge of the channel.
     ("chandra", "hrc", Scale(refusal=NO_ENERGY)),
     ("chandra", "", Scale(0.0146)),
     ("erosita", "", Scale(0.001)),
     ("xmm", "", Scale(0.001)),
-    # nustar_gen and the NuSTAR guide: E = 0.04 PI + 1.6 keV.
+    # nustar_gen_utils: E = 0.04 PI + 1.6 keV.
     ("nustar", "", Scale(0.04, 1.6)),
     # XRT threads: channels 30 to 1000 are 0.3 to 10 keV.
     ("swift", "xrt", Scale(0.01)),
@@ -139,5 +139,5 @@ def energies(values, scale):
 
 
 def is_x_ray(kev):
-    """Whether photons have energies [keV] of X-rays: their median is what counts."""
+    """Return whether the median of energies [keV] is that of X-rays."""
     return len(kev) == 0 or SMALLEST_KEV < np.median(kev) < LARGEST_KEV

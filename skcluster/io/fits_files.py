@@ -35,12 +35,12 @@ LIST_BYTES = dict(zip("LXBIJKAEDCM", (1, 1, 1, 2, 4, 8, 4, 4, 8, 8, 16), strict=
 def opened_fits(path, *, memmap=True):
     """Open a FITS file, and yield its complete HDUs.
 
-    What follows the last HDU is ignored, and its padding may be missing.
+    Bytes after the last HDU are ignored, and its padding may be missing.
 
     Parameters
     ----------
     path : str, bytes or path-like
-        Plain, gzip, bzip2 or xz.
+        A plain file, or one compressed by gzip, bzip2 or xz.
     memmap : bool, default=True
 
     Raises
@@ -91,12 +91,12 @@ def _check_sizes(file):
 
 
 def _check_rest(file, start, n_bytes):
-    """Refuse a file in which another HDU follows bytes that are none."""
+    """Refuse a file in which an HDU comes after bytes that do not belong to any."""
     for at in range(start, n_bytes, BLOCK):
         file.seek(at)
         if file.read(len(FIRST_WORDS[0])) in FIRST_WORDS:
             raise OSError(
-                f"there is no HDU at byte {start} of {n_bytes}, but one behind"
+                f"there is no HDU at byte {start} of {n_bytes}, but one after it"
             )
 
 
@@ -118,7 +118,7 @@ def _check_tables(hdus, path):
 
 
 def _bytes_of_lists(hdu):
-    """Bytes of memory that columns of lists would take; rows can share what they list."""
+    """Return the bytes that columns of lists take in memory, where rows share none."""
     n_bytes = 0
     for i, column in enumerate(hdu.columns):
         kind = LIST_COLUMN.fullmatch(str(column.format))
@@ -130,7 +130,7 @@ def _bytes_of_lists(hdu):
 
 
 def _sizes(file):
-    """Return what one header says of sizes; the file is then behind the header."""
+    """Return what one header says of sizes; the file is then at the end of the header."""
     sizes = {}
     while len(block := file.read(BLOCK)) == BLOCK:
         for start in range(0, BLOCK, CARD):
@@ -143,13 +143,15 @@ def _sizes(file):
                 continue
             found = is_size and SIZE_CARD.fullmatch(card)
             if not found or found[1].rstrip() != name or name.decode() in sizes:
-                raise OSError(f"the card {card.decode('latin1').strip()!r} is no size")
+                raise OSError(
+                    f"the card {card.decode('latin1').strip()!r} is not a size"
+                )
             sizes[name.decode()] = int(found[2])
     raise EOFError("a header has no END")
 
 
 def _data_size(sizes, n_bytes):
-    """Return the bytes of data behind a header, without padding."""
+    """Return the number of bytes of data after a header, without padding."""
     sizes = {"BITPIX": 0, "PCOUNT": 0, "GCOUNT": 1, "TFIELDS": 0, "NAXIS": -1} | sizes
     bits, n_axes = sizes.pop("BITPIX"), sizes["NAXIS"]
     axes = [name for name in sizes if re.fullmatch(r"NAXIS\d+", name)]

@@ -24,7 +24,7 @@ CHUNK = 2**20
 OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 OTHER_PACKERS = {b"\x1f\x9d": "compress", b"PK\3\4": "zip", b"(\xb5/\xfd": "zstd"}
 TRAILING_BYTES = "Not a gzipped file"
-"""What the module gzip says of bytes behind a complete file."""
+"""How the module gzip reports bytes after a complete file."""
 
 _raised = ContextVar("unpack_limit", default=None)
 
@@ -50,7 +50,7 @@ def unpack_limit(n_bytes):
 
 
 def allowed_bytes(path):
-    """Bytes that the content of this file may take in memory."""
+    """Return the number of bytes that the content of a file may take in memory."""
     if _raised.get() is not None:
         return _raised.get()
     if VARIABLE in os.environ:
@@ -69,7 +69,7 @@ def check_unpacked(n_bytes, path):
     Parameters
     ----------
     n_bytes : int
-        Bytes that the content takes at least.
+        Lower limit of what the content takes.
     path : str, bytes or path-like
     """
     allowed = allowed_bytes(path)
@@ -93,7 +93,7 @@ def _first_of(kinds, path):
 
 
 def is_compressed(path):
-    """Whether the content of a file says that it is compressed."""
+    """Return whether the first bytes of a file are those of compressed data."""
     return any(_first_of(kinds, path) for kinds in (OPENERS, OTHER_PACKERS))
 
 
@@ -138,7 +138,7 @@ def _next_chunk(file, content):
         # Unlike `read`, it stops between the parts of a file, before an error in the next.
         return file.read1(CHUNK)
     except gzip.BadGzipFile as error:
-        # gunzip, too, ignores what stands behind a complete file.
+        # gunzip, too, ignores what follows a complete file.
         if content.tell() and str(error).startswith(TRAILING_BYTES):
             return b""
         raise

@@ -28,13 +28,14 @@ def sky_of_pixels(header, keyword, numbers, pixels):
     Parameters
     ----------
     header : astropy.io.fits.Header
-        That of the table.
+        Header of the table.
     keyword : callable
-        From the name of a keyword to its value in the table's header or the primary one.
+        Function from the name of a keyword to its value in the table's header or the
+        primary one, "" if there is none.
     numbers : pair of int
-        Numbers of the columns X and Y, from 1.
+        Numbers of the columns X and Y, counted from 1.
     pixels : pair of ndarray
-        Their values.
+        Values of these columns.
 
     Returns
     -------
@@ -99,7 +100,7 @@ def _reference_header(keyword):
 
 
 def is_projected(keyword, numbers):
-    """Whether the keywords of two columns project them to a sky that is known here."""
+    """Return whether keywords project two columns to RA and Dec or galactic angles."""
     return _is_celestial([keyword(f"TCTYP{n}") or keyword(f"TCTY{n}") for n in numbers])
 
 
@@ -122,17 +123,20 @@ def _check_numbers(header, needed):
             continue
         if isinstance(value, bool) or not isinstance(value, Real):
             raise ValueError(
-                f"the keyword {name} of sky pixels is {value!r}, no number"
+                f"the keyword {name} of sky pixels is {value!r}, not a number"
             )
 
 
 def frame_of(keyword, numbers=()):
     """Return the astropy frame that a header names, or None for ICRS and FK5 of 2000.
 
+    As in the FITS standard, an equinox without a frame is FK4 before 1984 and FK5 since,
+    and nothing at all is ICRS.
+
     Parameters
     ----------
     keyword : callable
-        From the name of a keyword to its value, "" if there is none.
+        Function from the name of a keyword to its value, "" if there is none.
     numbers : sequence of int, default=()
         Numbers of the columns of sky pixels, which may have a frame of their own.
 
@@ -148,6 +152,8 @@ def frame_of(keyword, numbers=()):
         name = _first(keyword, ["RADESYS", "RADECSYS"])
         year = _first(keyword, ["EQUINOX"])
     frame = FRAMES.get(name.upper().partition(" ")[0], "unknown")
+    if frame == "icrs":
+        return None
     equinox = _year(year)
     if frame == "unknown" or (year and equinox is None):
         raise ValueError(
@@ -156,7 +162,7 @@ def frame_of(keyword, numbers=()):
         )
     if frame is None:
         frame = "icrs" if equinox is None else "fk4" if equinox < 1984 else "fk5"
-    if frame == "icrs" or (frame == "fk5" and equinox in (None, 2000.0)):
+    if frame == "icrs" or (frame, equinox) in (("fk5", None), ("fk5", 2000.0)):
         return None
     return _astropy_frame(frame, equinox)
 
