@@ -6,11 +6,12 @@ the work that it reports: a standard error that is gone is ignored.
 
 import contextlib
 import functools
-import multiprocessing
 import os
 import sys
 import threading
 import time
+
+from .printable import printable
 
 QUIET_SECONDS = 2.0
 """Work that takes less says nothing."""
@@ -47,7 +48,7 @@ class Progress:
     """
 
     def __init__(self, what, total, *, done=0, verbose=1, quiet_for=None):
-        self.what, self.total = what, total
+        self.what, self.total = printable(what), total
         self.done = self.n_before = done
         self.note = ""
         self._is_on = bool(verbose) and sys.stderr is not None
@@ -73,7 +74,7 @@ class Progress:
         note : str, default=""
             Shown behind the count, such as the present loss.
         """
-        self.done, self.note = self.done + n, note
+        self.done, self.note = self.done + n, printable(note)
         now = time.perf_counter()
         if not self._is_on or now < self._started + self._quiet_for:
             return
@@ -122,13 +123,14 @@ def say(text, *, verbose=1):
     Parameters
     ----------
     text : str
+        Control characters and line breaks in it are written as escapes.
     verbose : int, default=1
         With 0, say nothing.
     """
     if not verbose or sys.stderr is None:
         return
     with _LOCK, _bars_out_of_the_way():
-        _SCREEN.write(f"{text}\n")
+        _SCREEN.write(f"{printable(text)}\n")
         _SCREEN.flush()
 
 
@@ -138,7 +140,9 @@ def draws_bars():
         is_terminal = sys.stderr.isatty()
     except (AttributeError, ValueError):  # replaced by something else, or closed
         return False
-    is_worker = multiprocessing.parent_process() is not None
+    # Every worker process has loaded it; others need not.
+    processes = sys.modules.get("multiprocessing.process")
+    is_worker = processes is not None and processes.parent_process() is not None
     return is_terminal and not is_worker and os.environ.get("TERM") != "dumb"
 
 

@@ -20,7 +20,7 @@ ARROWS = {
     "posterior": {"estimator_parts", "model_selection"},
     "estimator_parts": set(),
     "printable": set(),
-    "progress": set(),
+    "progress": {"printable"},
     "parameters": {"sample"},
     "outliers": {"estimator_parts", "sample", "training_ranges"},
     "training_ranges": set(),

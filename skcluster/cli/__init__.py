@@ -1,47 +1,86 @@
 """The `skcluster` command: demo, simulate, train, predict, explain and inspect.
 
-Exit codes: 0 all done; 1 an error, told on one line; 2 wrong usage; 3 some clusters have
-no prediction; 130 interrupted.
+Exit codes: 0 all done; 1 an error, which one line on standard error states; 2 wrong usage;
+3 some clusters have no prediction; 130 interrupted; 141 nobody reads standard output any
+more, as behind ``| head``.
 """
 
 import argparse
-import sys
 import warnings
 
 from .. import __version__
+from ..progress import say
 from .demo import add_demo
 from .explain import add_explain
 from .inspect import add_inspect
-from .models import add_predict, add_train
-from .output import say_warning
+from .output import ReaderGone, WarningsOnce, emit, one_line
+from .predict import add_predict
 from .simulate import add_simulate
+from .train import add_train
+
+INTERRUPTED = 130
+READER_GONE = 141
+"""As the shell reports a tool that the signal SIGPIPE ended."""
 
 
 def main(argv=None):
-    """Run the command; returns its exit code.
+    """Run the command and return its exit code.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        Arguments; by default those of the process.
 
     Examples
     --------
     >>> main(["predict", "nowhere.skops", "photons.fits"])
     1
     """
-    arguments = _parser().parse_args(argv)
     try:
+        arguments = _parser().parse_args(argv)
         with warnings.catch_warnings():
-            warnings.showwarning = say_warning
-            return arguments.run(arguments)
+            warnings.showwarning = WarningsOnce()
+            return _run(arguments)
+    except ReaderGone:
+        return READER_GONE
     except KeyboardInterrupt:
-        print("\nskcluster: interrupted.", file=sys.stderr)
-        return 130
+        say("skcluster: interrupted.")
+        return INTERRUPTED
+
+
+def _run(arguments):
+    try:
+        return arguments.run(arguments)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         if arguments.traceback:
             raise
-        print(f"skcluster: {error}", file=sys.stderr)
-        return 1
+        say(f"skcluster: {one_line(error)}")
+    except (TypeError, LookupError, ArithmeticError, MemoryError) as error:
+        if arguments.traceback:
+            raise
+        say(
+            f"skcluster: {type(error).__name__}: {one_line(error)} (--traceback shows "
+            "where it came from)"
+        )
+    return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose messages hold no control characters."""
+
+    def error(self, message):
+        super().error(one_line(message))
+
+    def print_help(self, file=None):
+        # argparse leaves a closed pipe to the exit of the interpreter.
+        if file is None:
+            emit(self.format_help().rstrip())
+        else:
+            super().print_help(file)
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="skcluster",
         description="Masses of galaxy clusters from X-ray photon lists.",
     )
@@ -51,6 +90,6 @@ def _parser():
     for add in adders:
         command = add(commands)
         command.add_argument(
-            "--traceback", action="store_true", help="show where an error came from"
+            "--traceback", action="store_true", help="show where an error comes from"
         )
     return parser

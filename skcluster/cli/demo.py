@@ -19,23 +19,35 @@ def add_demo(commands):
         description="Make a mock survey and cross-validate by octant: two photon counts, "
         "the four-proxy covariance model, and the networks on one and three bands.",
     )
-    parser.add_argument("--clusters", type=int, default=1200, help="default: 1200")
-    parser.add_argument("--pixels", type=int, default=32, help="a side; default: 32")
-    parser.add_argument("--epochs", type=int, default=45, help="default: 45")
     parser.add_argument(
-        "--jobs", type=int, default=-1, help="folds at a time; default: one a core"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument(
-        "--device", default="auto", help="default: a GPU if there is one"
+        "--clusters", type=int, default=1200, help="mock clusters (default: 1200)"
     )
     parser.add_argument(
-        "--output", default="skcluster-demo", help="folder for the results"
+        "--pixels", type=int, default=32, help="pixels per side of a map (default: 32)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=45, help="largest number (default: 45)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=-1, help="folds at a time (default: one per core)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of all randomness (default: 0)"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="cpu or cuda (default: a GPU if there is one)"
+    )
+    parser.add_argument(
+        "--output",
+        default="skcluster-demo",
+        metavar="FOLDER",
+        help="folder for the results (default: skcluster-demo)",
     )
     parser.add_argument(
         "--checkpoints",
+        metavar="FOLDER",
         help="folder that keeps trained folds, so that the same command need not train "
-        "them again; default: one in the results' folder, removed at the end",
+        "them again (default: one in the results' folder, removed at the end)",
     )
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=demo)
@@ -71,7 +83,7 @@ def demo(arguments):
             on_progress=_FoldProgress(),
         )
     except KeyboardInterrupt:
-        say("\nThe same command goes on from here.")
+        say("The same command continues from here.")
         raise
     if not arguments.checkpoints:
         shutil.rmtree(checkpoints, ignore_errors=True)

@@ -5,16 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
+from ..printable import printable
 from ..progress import Progress
-from .clusters import (
+from .mass_table import exit_code, mass_table
+from .new_clusters import (
     add_cluster_options,
-    exit_code,
+    check_galaxies_are_used,
     load_photon_model,
     mapper_and_rest,
-    mass_table,
     new_clusters,
 )
 from .output import print_table, require_matplotlib, save_figure
+from .output_files import check_folder_is_free, files_of_tables
 
 METHODS = ("gradient", "smoothgrad", "integrated_gradients", "deep_dream")
 KINDS = ("fits", "png")
@@ -31,9 +33,18 @@ def add_explain(commands):
         "Clusters are given as for `predict`.",
     )
     add_cluster_options(parser)
-    parser.add_argument("-o", "--output", required=True, help="folder for the files")
     parser.add_argument(
-        "--method", default="gradient", choices=METHODS, help="default: gradient"
+        "-o",
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="folder for the files",
+    )
+    parser.add_argument(
+        "--method",
+        default="gradient",
+        choices=METHODS,
+        help="how the saliency is found (default: gradient)",
     )
     parser.add_argument(
         "--signed", action="store_true", help="keep the sign of the saliency"
@@ -44,7 +55,7 @@ def add_explain(commands):
         help="saliency per photon instead of per unit of the network's input",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of smoothgrad's noise; default: 0"
+        "--seed", type=int, help="seed of smoothgrad's noise (default: 0)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace old files")
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
@@ -58,6 +69,7 @@ def explain(arguments):
 
     require_matplotlib(by="`skcluster explain`")
     model = load_photon_model(arguments.model)
+    check_galaxies_are_used(model, arguments)
     mapper, rest = mapper_and_rest(model)
     steps, _ = _taken_apart(rest, arguments.model)
     explainer = SaliencyExplainer(
@@ -65,13 +77,17 @@ def explain(arguments):
         method=arguments.method,
         signed=arguments.signed,
         per_photon=arguments.per_photon,
-        random_state=arguments.seed,
+        random_state=_seed(arguments),
     )
     explainer._checked_parameters()
     sample, stems = _clusters_and_stems(arguments, mapper.cosmology)
     folder = Path(arguments.output)
-    _check_is_free(folder, stems, arguments.overwrite)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_folder_is_free(
+        folder,
+        [f"{stem}.{kind}" for stem in stems for kind in KINDS],
+        overwrite=arguments.overwrite,
+        inputs=[arguments.model, *files_of_tables(arguments.photons)],
+    )
     mapped = mapper.transform(sample)
     table = mass_table(rest, mapped)
     del table["mass"]
@@ -162,7 +178,7 @@ def _write_png(path, row, cluster, saliency, mapper, arguments):
 
 def _title(row):
     # A dollar would start a formula.
-    name = str(row["name"]).replace("$", r"\$")
+    name = printable(row["name"]).replace("$", r"\$")
     std = f" ± {row['std_dex']:.2f}" if np.isfinite(row["std_dex"]) else ""
     mass = rf"$\log_{{10}} M$ = {row['log_mass']:.2f}{std}"
     return f"{name}: z = {row['redshift']:.3f}, {mass}"
@@ -200,12 +216,10 @@ def _clusters_and_stems(arguments, cosmology):
     return sample, file_stems(sample)
 
 
-def _check_is_free(folder, stems, overwrite):
-    # Before the work, not behind it.
-    files = [folder / f"{stem}.{kind}" for stem in stems for kind in KINDS]
-    old = [file for file in files if file.exists()]
-    if old and not overwrite:
-        raise FileExistsError(
-            f"{len(old)} of {len(files)} files are there already (first: {old[0]}). "
-            "Give another folder, or --overwrite."
+def _seed(arguments):
+    if arguments.seed is not None and arguments.method != "smoothgrad":
+        raise ValueError(
+            f"--seed is for the noise of smoothgrad; {arguments.method} has none. Leave it "
+            "out, or give --method=smoothgrad."
         )
+    return arguments.seed or 0

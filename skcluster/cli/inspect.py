@@ -2,18 +2,22 @@
 
 import json
 
+from .output import emit
+
 
 def add_inspect(commands):
     """Add the parser of `inspect`."""
     parser = commands.add_parser(
         "inspect",
-        help="show what a stored model is and whether its file is whole",
+        help="show what a stored model is and whether its file is undamaged",
         description="Show the header of a model file: who wrote it, with which versions, "
-        "what it takes and predicts, and what it was trained on. Nothing of the model is "
-        "loaded. All of the file is compared with the hashes in the header; the exit code "
-        "is 1 if it differs, or is not a model.",
+        "what it takes and predicts, and what it was trained on. The model itself is not "
+        "loaded. The complete file is compared with the hashes in its header; the exit "
+        "code is 1 if it differs, or is not a model.",
     )
-    parser.add_argument("model", help="stored by `skcluster train` or save_model")
+    parser.add_argument(
+        "model", help="file that `skcluster train` or save_model has stored"
+    )
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=inspect)
     return parser
@@ -25,17 +29,17 @@ def inspect(arguments):
 
     header = read_header(arguments.model)
     if arguments.json:
-        print(json.dumps(header, indent=1))
+        emit(json.dumps(header, indent=1))
         return 0
     for name, value in header.items():
         lines = [] if value is None else READABLE.get(name, _one_line)(value)
         for i, line in enumerate(lines):
-            print(f"{'' if i else name:16}{line}")
+            emit(f"{'' if i else name:16}{line}")
     return 0
 
 
 def model_lines(model, label="", depth=0):
-    """The model's class and parameters, the estimators in it on lines of their own."""
+    """Return the model's class and parameters, each estimator in it on its own line."""
     if not _is_description(model):
         return [text_of(model)]
     parameters = model["parameters"]
@@ -54,7 +58,7 @@ def model_lines(model, label="", depth=0):
 
 
 def text_of(value):
-    """A text as it is if it is printable, and all else as JSON.
+    """Return a string as it is if it is printable, and anything else as JSON.
 
     Examples
     --------
@@ -75,7 +79,7 @@ def _is_description(value):
 
 
 def _estimators(parameters):
-    """Parameter, name and description of each estimator, also in lists of steps."""
+    """Yield parameter, name and description of each estimator, also in lists of steps."""
     for name, value in parameters.items():
         if _is_description(value):
             yield name, name, value

@@ -1,15 +1,93 @@
-"""What the command says: results on stdout, progress on stderr."""
+"""What the command says: results on standard output, all else on standard error."""
 
 import json
+import os
+import sys
 
 import numpy as np
 
+from ..printable import printable
 from ..progress import say
 
 
-def say_warning(message, *_, **__):
-    """A warning as one line, without the place in our code that it came from."""
-    say(f"skcluster: warning: {' '.join(str(message).split())}")
+class ReaderGone(Exception):
+    """Nobody reads standard output any more, as behind ``| head``."""
+
+
+def emit(text):
+    """Write a line, or several, to standard output.
+
+    Letters that its encoding lacks are written as escapes: a name must not cost a result.
+
+    Parameters
+    ----------
+    text : str
+
+    Raises
+    ------
+    ReaderGone
+        The other end of a pipe was closed.
+    OSError
+        Standard output is closed or cannot be written.
+    """
+    if sys.stdout is None:
+        raise OSError("Standard output is closed, so the result cannot be printed.")
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence_output()
+        raise ReaderGone from None
+    except OSError as error:
+        silence_output()
+        raise OSError(
+            f"Standard output cannot be written ({error.strerror})."
+        ) from error
+
+
+def silence_output():
+    """Let Python's last flush of standard output, when it exits, go nowhere."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
+def emit_path(path):
+    """Write a path, on a terminal without control characters."""
+    emit(printable(path) if sys.stdout.isatty() else str(path))
+
+
+def one_line(text):
+    """Spell a message on one line, without characters that a terminal would obey.
+
+    Examples
+    --------
+    >>> print(one_line("A warning\\n  about \\x1b[2JA1795"))
+    A warning about \\x1b[2JA1795
+    """
+    lines = (line.strip() for line in str(text).splitlines())
+    return printable(" ".join(line for line in lines if line))
+
+
+class WarningsOnce:
+    """Says each warning once, on one line, without the place in the code.
+
+    It takes the place of `warnings.showwarning`.
+    """
+
+    def __init__(self):
+        self.said = set()
+
+    def __call__(self, message, *args, **kwargs):
+        line = one_line(message)
+        if line not in self.said:
+            self.said.add(line)
+            say(f"skcluster: warning: {line}")
 
 
 def require_matplotlib(by):
@@ -33,20 +111,24 @@ def save_figure(path, figure):
 
 
 def print_table(table, *, as_json):
-    """A table for people, or JSON: a list with one object a row."""
+    """Print a table for people, or as JSON: a list with one object per row."""
     if as_json:
         rows = [
             {name: _plain(row[name]) for name in table.colnames}
             for row in table.filled()
         ]
-        print(json.dumps(rows, indent=1))
-    else:
-        print("\n".join(table.pformat(max_lines=-1, max_width=-1)))
+        emit(json.dumps(rows, indent=1))
+        return
+    shown = table.copy()
+    for name in shown.colnames:
+        if shown[name].dtype.kind in "UO":
+            shown[name] = np.array([*map(printable, shown[name])], dtype=str)
+    emit("\n".join(shown.pformat(max_lines=-1, max_width=-1)))
 
 
 def print_record(record):
-    """A JSON object of names and values."""
-    print(json.dumps({name: _plain(value) for name, value in record.items()}, indent=1))
+    """Print names and values as a JSON object."""
+    emit(json.dumps({name: _plain(value) for name, value in record.items()}, indent=1))
 
 
 def _plain(value):

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from .output import print_record, say
+from ..progress import say
+from .output import emit_path, print_record
 
 
 def add_simulate(commands):
@@ -14,14 +15,20 @@ def add_simulate(commands):
         "clusters.ecsv that `skcluster train` and `predict` read.",
     )
     parser.add_argument("folder", help="where to write")
-    parser.add_argument("--clusters", type=int, default=100, help="default: 100")
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--jobs", type=int, default=None, help="processes")
+    parser.add_argument(
+        "--clusters", type=int, default=100, help="how many (default: 100)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of all randomness (default: 0)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=None, help="processes (default: 1; -1: all cores)"
+    )
     parser.add_argument(
         "--background",
         type=float,
         default=0.005,
-        help="fraction of eROSITA's real background (default: 0.005)",
+        help="background as a fraction of eROSITA's real one (default: 0.005)",
     )
     parser.add_argument("--no-agn", action="store_true", help="leave out the AGN")
     parser.add_argument("--overwrite", action="store_true", help="replace old files")
@@ -62,5 +69,5 @@ def simulate(arguments):
             {"table": str(path), "n_clusters": n_clusters, "n_photons": n_photons}
         )
     else:
-        print(path)
+        emit_path(path)
     return 0

@@ -2,7 +2,7 @@
 
 import os
 import re
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,9 @@ TABLE_NAME = "clusters.ecsv"
 UNWRITABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
+def read_sample(
+    table, *, directory=None, cosmology="WMAP7", photon_options=None, verbose=0
+):
     """Read a sample from a table with one row per cluster.
 
     Parameters
@@ -63,6 +65,9 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
         cluster gets those of its galaxies that are within 10 comoving Mpc/h.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         Places galaxies that are given as ``ra``, ``dec``, ``z``.
+    photon_options : dict, default=None
+        Parameters of `read_photons` for the photon lists, such as
+        ``{"energy_unit": "eV"}``.
     verbose : int, default=0
         If positive, count the lists on standard error, after two seconds.
 
@@ -99,7 +104,7 @@ def read_sample(table, *, directory=None, cosmology="WMAP7", verbose=0):
         for name in table.colnames:
             if name not in columns.values():
                 others[name] = column_with_gaps(table, name)
-    lists = _read_lists(catalog, folder, cosmology, verbose)
+    lists = _read_lists(catalog, folder, cosmology, photon_options, verbose)
     with error_names_file(source):
         return ClusterSample.from_table(catalog, **lists), others
 
@@ -142,8 +147,9 @@ def _read_column(table, column, name):
     return complete_column(table, column, name, is_text=is_text)
 
 
-def _read_lists(catalog, folder, cosmology, verbose):
-    photons, tables = cache(read_photons), cache(read_table)
+def _read_lists(catalog, folder, cosmology, photon_options, verbose):
+    photons = cache(partial(read_photons, **(photon_options or {})))
+    tables = cache(read_table)
     centers = zip(catalog.get("ra", ()), catalog.get("dec", ()), strict=False)
     centers = list(centers) or [None] * len(catalog["redshift"])
 

@@ -1,0 +1,93 @@
+"""A table of the masses that a stored model predicts."""
+
+import numpy as np
+
+from ..progress import say
+from .new_clusters import mapper_and_rest
+
+NAMED = 10
+"""Clusters that a line names at most."""
+
+
+def predicted_masses(model, sample, **options):
+    """Return the `mass_table` of a sample with photons and a model that takes them."""
+    mapper, rest = mapper_and_rest(model)
+    return mass_table(rest, mapper.transform(sample), **options)
+
+
+def mass_table(steps, mapped, *, quantiles=(), beta=None):
+    """Return masses, their errors, and how unlike the training set the clusters are.
+
+    Parameters
+    ----------
+    steps : Pipeline
+        Steps that follow the PhotonMapper.
+    mapped : ClusterSample
+        Clusters with the PhotonMapper's maps; those without a photon get NaN.
+    quantiles : sequence of float, default=()
+        Probabilities of the posterior's quantiles, one column each, such as ``q0.025``.
+    beta : float, default=None
+        Slope of a population prior, see `reweight_prior`.
+    """
+    from astropy.table import Table
+
+    total = mapped.maps.total()
+    seen = total > 0
+    found = _measured(steps, mapped[seen], quantiles, beta) if seen.any() else {}
+    names = np.arange(len(mapped)).astype(str) if mapped.name is None else mapped.name
+    table = Table(
+        {"name": names, "redshift": mapped.redshift, "n_photons": total.astype(int)}
+    )
+    found["mass"] = 10.0 ** found.get("log_mass", np.nan)
+    wanted = "log_mass", "std_dex", "mass", "lower_68", "upper_68", "misspecification"
+    for name in (*wanted, *map(_quantile_name, quantiles)):
+        table[name] = np.full(len(mapped), np.nan)
+        table[name][seen] = found.get(name, np.nan)
+        table[name].format = ".3e" if name == "mass" else ".3f"
+    table["redshift"].format = ".4f"
+    return table
+
+
+def _quantile_name(q):
+    return f"q{q:g}"
+
+
+def _measured(steps, mapped, quantiles, beta):
+    from .. import misspecification_score, predict_posterior, reweight_prior
+    from ..estimator_parts import last_step
+
+    last, found = last_step(steps), {}
+    if hasattr(last, "outlier_detector_"):
+        found["misspecification"] = misspecification_score(steps, mapped)
+    has_no_error = getattr(last, "loss", None) != "gaussian_nll" and np.isnan(
+        getattr(last, "residual_std_", 0.0)
+    )
+    if has_no_error:
+        if beta is not None or len(quantiles):
+            raise ValueError(
+                "The model was trained on too few clusters to hold any out, so its masses "
+                "have no errors, no quantiles and no prior. Train it on more."
+            )
+        return {**found, "log_mass": steps.predict(mapped)}
+    posterior = predict_posterior(steps, mapped)
+    if beta is None:
+        found["log_mass"], found["std_dex"] = steps.predict(mapped, return_std=True)
+    else:
+        posterior = reweight_prior(posterior, beta)
+        found["log_mass"], found["std_dex"] = posterior.mean(), posterior.std()
+    names = ["lower_68", "upper_68", *map(_quantile_name, quantiles)]
+    columns = posterior.quantile([0.16, 0.84, *quantiles]).T
+    return found | dict(zip(names, columns, strict=True))
+
+
+def exit_code(table):
+    """Return 0, or 3 with a line that says which clusters of the table have no mass."""
+    lost = table["name"][np.isnan(table["log_mass"])]
+    if not len(lost):
+        return 0
+    names = ", ".join([*lost[:NAMED], *(["..."] if len(lost) > NAMED else [])])
+    say(
+        f"{len(lost)} of {len(table)} clusters have no photon in the map, so no mass. "
+        f"Check their centers, redshifts and energies: {names}."
+    )
+    return 3

@@ -1,0 +1,254 @@
+"""Clusters from the command line: of tables, or one from an event list."""
+
+import argparse
+from pathlib import Path
+
+ABOUT = "redshift", "ra", "dec"
+
+
+def add_cluster_options(parser):
+    """Add the options that name the model and the clusters."""
+    parser.add_argument("model", help="model that `skcluster train` has stored")
+    parser.add_argument(
+        "photons",
+        nargs="+",
+        help="tables of clusters, or one FITS event list with --redshift, --ra and --dec",
+    )
+    one = parser.add_argument_group("the cluster in one event list")
+    one.add_argument("--redshift", type=float, help="its redshift")
+    one.add_argument("--ra", type=float, help="right ascension of its center [deg]")
+    one.add_argument("--dec", type=float, help="declination of its center [deg]")
+    one.add_argument(
+        "--galaxies",
+        metavar="LIST",
+        help="list of its galaxies with the columns ra, dec, z",
+    )
+    add_list_options(parser)
+
+
+def add_list_options(parser):
+    """Add the options that say how to read event lists, also those that a table names."""
+    lists = parser.add_argument_group(
+        "columns of event lists, also of those in a table"
+    )
+    lists.add_argument("--energy", metavar="COLUMN", help="column of the energy")
+    lists.add_argument(
+        "--energy-unit",
+        type=energy_unit,
+        metavar="UNIT",
+        help='unit of that column: keV, eV, MeV, a number of keV per channel, or "A,B" '
+        "for A keV per channel and B keV in channel 0, such as 0.04,1.6 for NuSTAR",
+    )
+    for name, what in (("ra", "right ascension"), ("dec", "declination")):
+        lists.add_argument(
+            f"--{name}-column",
+            default=name.upper(),
+            metavar="COLUMN",
+            help=f"column of the {what} (default: {name.upper()})",
+        )
+
+
+def list_options(arguments):
+    """Return the parameters of `read_photons` that the options say."""
+    return {
+        "ra": arguments.ra_column,
+        "dec": arguments.dec_column,
+        "energy": arguments.energy,
+        "energy_unit": arguments.energy_unit,
+    }
+
+
+def energy_unit(text):
+    """Return the `energy_unit` of `read_photons` that a text means.
+
+    Examples
+    --------
+    >>> energy_unit("eV"), energy_unit("0.0146"), energy_unit("0.04,1.6")
+    ('eV', 0.0146, (0.04, 1.6))
+    """
+    names = {name.lower(): name for name in ("keV", "eV", "MeV")}
+    if text.lower() in names:
+        return names[text.lower()]
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not 1 <= len(numbers) <= 2:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not keV, eV, MeV, a number of keV per channel, or two numbers "
+            "such as 0.04,1.6"
+        )
+    return numbers if len(numbers) == 2 else numbers[0]
+
+
+def load_photon_model(path):
+    """A stored model whose first step is a PhotonMapper, or an error that says so."""
+    from ..persistence import load_model
+
+    return _check_takes_photons(load_model(path), path)
+
+
+def mapper_and_rest(model):
+    """The PhotonMapper of a model, and what predicts from the sample that it maps.
+
+    Where the mapper is not a step of its own, as in a calibrated pipeline, the rest is the
+    model itself, which maps the photons again.
+    """
+    from ..estimator_parts import steps_before
+
+    (mapper, *_) = steps_before(model)
+    is_own_step = getattr(model, "steps", [("", None)])[0][1] is mapper
+    return mapper, model[1:] if is_own_step else model
+
+
+def new_clusters(arguments, cosmology):
+    """Return the clusters of the command line.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        Result of a parser with `add_cluster_options`.
+    cosmology : str or astropy.cosmology.Cosmology
+        Cosmology that places galaxies given as ``ra``, ``dec``, ``z``.
+    """
+    from .. import ClusterSample
+
+    missing = [f"--{name}" for name in ABOUT if getattr(arguments, name) is None]
+    if len(missing) < len(ABOUT):
+        return _one_cluster(arguments, missing, cosmology)
+    if arguments.galaxies:
+        raise ValueError(
+            "--galaxies is for the cluster in one event list, with --redshift, --ra and "
+            "--dec. A table names its lists in a column galaxies."
+        )
+    samples = [
+        read_clusters(path, arguments, cosmology)[0] for path in arguments.photons
+    ]
+    return ClusterSample.concatenate(samples) if len(samples) > 1 else samples[0]
+
+
+def read_clusters(table, arguments, cosmology):
+    """Return the sample of a table, and its other columns, with progress.
+
+    Parameters
+    ----------
+    table : str
+        Path of the table.
+    arguments : Namespace
+        Result of a parser with `add_list_options`.
+    cosmology : str or astropy.cosmology.Cosmology
+    """
+    from ..io import read_sample
+
+    try:
+        return read_sample(
+            table,
+            cosmology=cosmology,
+            photon_options=list_options(arguments),
+            verbose=1,
+        )
+    except ValueError as error:
+        if _is_event_list(table):
+            raise ValueError(
+                f"{table} is a list of photons, not a table of clusters. Give --redshift, "
+                "--ra and --dec of its cluster; or a table with one row per cluster: its "
+                "redshift, ra and dec, and in the column photons the path of its list."
+            ) from error
+        raise
+
+
+def _one_cluster(arguments, missing, cosmology):
+    from .. import ClusterSample
+    from ..io import read_galaxies, read_photons
+
+    if len(arguments.photons) > 1:
+        raise ValueError(
+            "One set of --redshift, --ra and --dec tells of one event list, got "
+            f"{len(arguments.photons)}. Give a table with a row for each cluster: its "
+            "redshift, ra and dec, and in the column photons the path of its list."
+        )
+    if missing:
+        raise ValueError(
+            "One event list needs --redshift, --ra and --dec, but there is no "
+            f"{' and no '.join(missing)}."
+        )
+    (path,) = arguments.photons
+    photons = read_photons(path, **list_options(arguments))
+    center, galaxies = (arguments.ra, arguments.dec), None
+    if arguments.galaxies:
+        galaxies = read_galaxies(
+            arguments.galaxies,
+            center=center,
+            redshift=arguments.redshift,
+            cosmology=cosmology,
+        )
+    return ClusterSample(
+        [arguments.redshift],
+        photons=[photons],
+        galaxies=None if galaxies is None else [galaxies],
+        center=[center],
+        name=[path],
+    )
+
+
+def _is_event_list(path):
+    """Whether a file is FITS with a table of photons."""
+    from ..io.event_table import ENERGY_COLUMNS, EVENT_EXTENSIONS
+    from ..io.fits_files import opened_fits
+
+    try:
+        with opened_fits(Path(path)) as hdus:
+            tables = [hdu for hdu in hdus if getattr(hdu, "columns", None) is not None]
+            names = {column.name.upper() for hdu in tables for column in hdu.columns}
+            return bool(
+                {hdu.name for hdu in tables} & {*EVENT_EXTENSIONS}
+                or names & {*ENERGY_COLUMNS}
+            )
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def check_galaxies(model, sample, source):
+    """Refuse clusters without galaxies for a model that needs them.
+
+    Parameters
+    ----------
+    model : Pipeline
+    sample : ClusterSample
+    source : str
+        The table or event list that it comes from.
+    """
+    from ..estimator_parts import last_step
+
+    allows_none = getattr(last_step(model), "allow_missing", True)
+    if not allows_none and sample.galaxies is None:
+        raise ValueError(
+            f"{source} has no column galaxies (nor is there --galaxies), of which a model "
+            "of --joint makes its cubes. Add the paths of the lists of galaxies, or let "
+            "clusters be without: `skcluster train --joint --allow-missing`."
+        )
+
+
+def check_galaxies_are_used(model, arguments):
+    """Refuse --galaxies for a model that takes photons alone."""
+    from ..estimator_parts import last_step
+
+    if arguments.galaxies and not hasattr(last_step(model), "allow_missing"):
+        raise ValueError(
+            f"{arguments.model} takes no galaxies, so --galaxies would change nothing. "
+            "Leave it out, or give a model of `skcluster train --joint`."
+        )
+
+
+def _check_takes_photons(model, path):
+    from .. import PhotonMapper
+    from ..estimator_parts import last_step, steps_before
+
+    first = [*steps_before(model), last_step(model)][0]
+    if not isinstance(first, PhotonMapper):
+        raise ValueError(
+            f"{path} holds a {type(model).__name__} that starts with "
+            f"{type(first).__name__}, but photon lists need PhotonMapper first. "
+            "Give a model of `skcluster train`."
+        )
+    return model

@@ -1,0 +1,147 @@
+"""The masses of a table's target column, brought to log10 of Msun/h."""
+
+import argparse
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+UNIT = re.compile(r"(log10)?((?:\d+\.?\d*)?(?:e\d+)?)msun(/h)?")
+EXAMPLES = "log10Msun/h, log10Msun, Msun, Msun/h, 1e14Msun or 1e14Msun/h"
+
+
+@dataclass(frozen=True)
+class TargetUnit:
+    """A unit of masses, as `--target-unit` says it.
+
+    Parameters
+    ----------
+    text : str
+        How it was given.
+    is_log : bool
+        Whether the column holds log10 of the masses.
+    factor : float
+        Unit of the masses in Msun, or in Msun/h.
+    is_per_h : bool
+        Whether it is in Msun/h.
+    is_checked : bool
+        Whether the size of the masses must be plausible.
+    """
+
+    text: str
+    is_log: bool = True
+    factor: float = 1.0
+    is_per_h: bool = True
+    is_checked: bool = True
+
+
+def target_unit(text):
+    """Return the TargetUnit that a text means.
+
+    Examples
+    --------
+    >>> target_unit("1e14 Msun").factor, target_unit("log10 Msun/h").is_log
+    (100000000000000.0, True)
+    """
+    if text == "any":
+        return TargetUnit(text, is_checked=False)
+    plain = text.lower().translate(str.maketrans("", "", " ()_*"))
+    found = UNIT.fullmatch(plain)
+    if not found or (found[2] and not float(_number(found[2])) > 0):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a unit of masses; give {EXAMPLES}, or any"
+        )
+    is_log, factor, per_h = found.groups()
+    return TargetUnit(text, bool(is_log), float(_number(factor)), bool(per_h))
+
+
+def _number(text):
+    return f"1{text}" if not text or text.startswith("e") else text
+
+
+def add_target_options(parser):
+    """Add the options that tell which column holds the true masses, and in what unit."""
+    parser.add_argument(
+        "--target",
+        default="log_mass",
+        metavar="COLUMN",
+        help="column of the true M500c (default: log_mass)",
+    )
+    parser.add_argument(
+        "--target-unit",
+        type=target_unit,
+        metavar="UNIT",
+        help=f"unit of that column: {EXAMPLES} (default: log10Msun/h); masses without "
+        "/h are multiplied by the h of --cosmology; any takes log10 masses of any size "
+        "as they are",
+    )
+
+
+def log_masses(table, column, unit, cosmology):
+    """Return the masses of a column as log10 of Msun/h.
+
+    Parameters
+    ----------
+    table : str
+        Path, for messages.
+    column : tuple of str and ndarray
+        Name and values; NaN is left to the estimator.
+    unit : TargetUnit or None
+        None is log10 of Msun/h.
+    cosmology : str
+        Its h converts masses in Msun.
+    """
+    from ..cosmology import get_cosmology
+    from ..sample.units import check_plausible
+
+    name, values = column
+    subject = f"column {name!r} of {table}"
+    values = _numbers(values, subject)
+    unit_of_column = unit or TargetUnit("log10Msun/h")
+    if not unit_of_column.is_log:
+        values = _log10(values, subject)
+    values = values + np.log10(unit_of_column.factor)
+    if not unit_of_column.is_per_h:
+        values = values + np.log10(get_cosmology(cosmology).h)
+    if unit_of_column.is_checked:
+        try:
+            check_plausible("log_mass", values, f"the {subject}", rows="row")
+        except ValueError as error:
+            if unit is None:
+                way = f"Say what the column holds: --target-unit {EXAMPLES}"
+            else:
+                way = f"This is after --target-unit {unit.text}; is that its unit?"
+            raise ValueError(
+                f"{error} {way} Give --target-unit any to train on it as it is."
+            ) from error
+    return values
+
+
+def _numbers(values, subject):
+    values = np.asarray(values)
+    if values.ndim != 1:
+        raise ValueError(
+            f"The {subject} must hold one mass per cluster, got the shape "
+            f"{values.shape}. Name another with --target."
+        )
+    if values.dtype.kind in "iuf":
+        return values.astype(float)
+    try:
+        return values.astype(str).astype(float)
+    except ValueError:
+        shown = ", ".join(map(repr, values[:3].tolist()))
+        raise ValueError(
+            f"The {subject} must hold numbers, log10 M500c, but it holds {shown}, ... "
+            "Name another with --target."
+        ) from None
+
+
+def _log10(masses, subject):
+    wrong = np.flatnonzero(masses <= 0)
+    if len(wrong):
+        raise ValueError(
+            f"{len(wrong)} of {len(masses)} masses of {subject} are not positive (first: "
+            f"row {wrong[0]}, {masses[wrong[0]]:g}). Drop these rows; or does it hold "
+            "log10 of masses? Then give --target-unit log10Msun/h or log10Msun."
+        )
+    return np.log10(masses)

@@ -1,0 +1,259 @@
+"""`skcluster train`: a network, trained on a table of clusters and stored."""
+
+import numpy as np
+
+from ..networks import ARCHITECTURES, JOINT_ARCHITECTURES
+from ..paper import HALF_WIDTH
+from ..progress import say
+from .new_clusters import add_list_options, check_galaxies, read_clusters
+from .output import emit_path, print_record
+from .output_files import check_is_no_input, check_output, files_of_tables
+from .target import add_target_options, log_masses
+
+BINS = 64
+
+
+def add_train(commands):
+    """Add the parser of `train`."""
+    parser = commands.add_parser(
+        "train",
+        help="train a network on a table of clusters and store it",
+        description="Train PhotonMapper - RedshiftNormalizer - LogScaler - "
+        "XrayCNNRegressor on a table with one row per cluster: redshift, ra, dec [deg], "
+        "photons (path of the list) and the true log_mass. With --joint it ends in "
+        "JointCNNRegressor, and the table also has a column galaxies: paths of lists "
+        "with ra, dec, z or x, y, v.",
+    )
+    parser.add_argument("table", help="CSV, ECSV, FITS, Parquet or VOTable")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="MODEL", help="the model, *.skops"
+    )
+    add_target_options(parser)
+    parser.add_argument(
+        "--bands",
+        default="0.5-10",
+        help='energy bands in keV, for instance "0.5-1.2,1.2-2,2-7" (default: 0.5-10)',
+    )
+    parser.add_argument(
+        "--pixels", type=int, default=128, help="pixels per side (default: 128)"
+    )
+    parser.add_argument(
+        "--half-width",
+        type=float,
+        default=HALF_WIDTH,
+        help=f"half of a map's side [comoving Mpc/h] (default: {HALF_WIDTH:g})",
+    )
+    parser.add_argument(
+        "--cosmology", default="WMAP7", help="an astropy name (default: WMAP7)"
+    )
+    _add_network_options(parser)
+    add_list_options(parser)
+    parser.add_argument("--json", action="store_true", help="JSON on standard output")
+    parser.set_defaults(run=train)
+    return parser
+
+
+def _add_network_options(parser):
+    parser.add_argument(
+        "--architecture",
+        default="ho2023",
+        choices=sorted({*ARCHITECTURES, *JOINT_ARCHITECTURES}),
+        help="the network (default: ho2023)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=200, help="largest number (default: 200)"
+    )
+    parser.add_argument(
+        "--members", type=int, default=1, help="networks to average (default: 1)"
+    )
+    parser.add_argument(
+        "--dropout", type=float, help="its rate (default: 0, with --joint 0.1)"
+    )
+    parser.add_argument(
+        "--loss",
+        default="mse",
+        choices=("mse", "mae", "gaussian_nll"),
+        help="gaussian_nll also learns the errors of the masses (default: mse)",
+    )
+    parser.add_argument(
+        "--dropout-draws",
+        type=int,
+        default=0,
+        metavar="N",
+        help="draws of Monte Carlo dropout for the errors of masses (default: 0)",
+    )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="learn the width of posteriors on held-out octants (or fifths, where the "
+        "table has no positions), which takes as many more trainings",
+    )
+    parser.add_argument(
+        "--augment", action="store_true", help="turn and flip the maps in training"
+    )
+    parser.add_argument(
+        "--joint", action="store_true", help="learn from photons and galaxies"
+    )
+    parser.add_argument(
+        "--bins",
+        type=int,
+        help="with --joint, cells per side of the galaxies' cubes; --pixels must be a "
+        f"multiple of it (default: {BINS})",
+    )
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="with --joint, also take clusters without galaxies",
+    )
+    parser.add_argument(
+        "--checkpoints",
+        metavar="FOLDER",
+        help="where training is saved, so that the same command continues after a stop",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of all randomness (default: 0)"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="cpu or cuda (default: a GPU if there is one)"
+    )
+
+
+def train(arguments):
+    """Fit the pipeline of the paper and store it."""
+    from ..estimator_parts import last_step
+    from ..persistence import save_model
+
+    check_output(arguments.output, inputs=[arguments.table])
+    pipeline = _pipeline(arguments)
+    sample, columns = read_clusters(arguments.table, arguments, arguments.cosmology)
+    if arguments.target not in columns:
+        raise ValueError(
+            f"{arguments.table} has no column {arguments.target!r} of true log10 M500c; "
+            f"besides the photons it has {sorted(columns)}. Name it with --target."
+        )
+    y = log_masses(
+        arguments.table,
+        (arguments.target, columns[arguments.target]),
+        arguments.target_unit,
+        arguments.cosmology,
+    )
+    check_galaxies(pipeline, sample, arguments.table)
+    check_is_no_input(arguments.output, files_of_tables([arguments.table]))
+    pipeline.fit(sample, y)
+    save_model(pipeline, arguments.output)
+    about = _how_it_went(last_step(pipeline), len(sample))
+    say(_sentence(about))
+    if arguments.json:
+        print_record({"model": str(arguments.output), **about})
+    else:
+        emit_path(arguments.output)
+    return 0
+
+
+def _pipeline(arguments):
+    from sklearn.pipeline import make_pipeline
+
+    from .. import (
+        CalibratedMassRegressor,
+        LogScaler,
+        PhotonMapper,
+        RedshiftNormalizer,
+    )
+
+    mapper = PhotonMapper(
+        bands=_bands(arguments.bands),
+        n_pixels=arguments.pixels,
+        half_width=arguments.half_width,
+        cosmology=arguments.cosmology,
+    )
+    target = {}
+    if arguments.target_unit is not None and not arguments.target_unit.is_checked:
+        target["mass_range"] = None
+    steps = RedshiftNormalizer(), LogScaler(), _regressor(arguments, target)
+    if arguments.calibrate:
+        steps = (CalibratedMassRegressor(make_pipeline(*steps), **target),)
+    return make_pipeline(mapper, *steps)
+
+
+def _how_it_went(regressor, n_clusters):
+    from ..metrics import mass_scatter
+
+    residual = regressor.held_out_residual_
+    scatter = {
+        kind: mass_scatter(np.zeros(len(residual)), residual, kind=kind)
+        if len(residual)
+        else np.nan
+        for kind in ("std", "robust")
+    }
+    return {
+        "n_clusters": n_clusters,
+        "n_epochs": regressor.n_iter_,
+        "n_held_out": len(residual),
+        "held_out_std_dex": scatter["std"],
+        "held_out_robust_dex": scatter["robust"],
+    }
+
+
+def _sentence(about):
+    start = (
+        f"Trained on {about['n_clusters']} clusters for {about['n_epochs']} epochs; "
+    )
+    if not about["n_held_out"]:
+        return f"{start}too few to hold any out, so masses get no error."
+    return (
+        f"{start}{about['n_held_out']} held-out ones scatter by "
+        f"{about['held_out_std_dex']:.4f} dex (robust: "
+        f"{about['held_out_robust_dex']:.4f}). They chose the epoch, so new clusters "
+        "will scatter more."
+    )
+
+
+def _regressor(arguments, target):
+    from .. import JointCNNRegressor, PhaseSpaceKDE, XrayCNNRegressor
+
+    parameters = {
+        "architecture": arguments.architecture,
+        "loss": arguments.loss,
+        "n_dropout_draws": arguments.dropout_draws,
+        "max_epochs": arguments.epochs,
+        "n_members": arguments.members,
+        "augment": arguments.augment,
+        "checkpoint_dir": arguments.checkpoints,
+        "random_state": arguments.seed,
+        "device": arguments.device,
+        "verbose": 1,
+        **target,
+    }
+    if arguments.dropout is not None:
+        parameters["dropout"] = arguments.dropout
+    if not arguments.joint:
+        _refuse_options_of_joint(arguments)
+        return XrayCNNRegressor(**parameters)
+    n_bins = BINS if arguments.bins is None else arguments.bins
+    return JointCNNRegressor(
+        phase_space=PhaseSpaceKDE(n_bins=n_bins, half_width=arguments.half_width),
+        allow_missing=arguments.allow_missing,
+        **parameters,
+    )
+
+
+def _refuse_options_of_joint(arguments):
+    if arguments.allow_missing:
+        raise ValueError(
+            "--allow-missing is about clusters without galaxies, of which only a "
+            "network of --joint knows. Give both, or neither."
+        )
+    if arguments.bins is not None:
+        raise ValueError(
+            "--bins are the cells of the galaxies' cubes, which only a network of --joint "
+            "has. Give both, or neither."
+        )
+
+
+def _bands(text):
+    try:
+        return tuple(tuple(map(float, band.split("-", 1))) for band in text.split(","))
+    except ValueError as error:
+        raise ValueError(
+            f'--bands must look like "0.5-1.2,1.2-2,2-7" (keV), got {text!r}.'
+        ) from error
