@@ -173,6 +173,11 @@ def _one_cluster(arguments, missing, cosmology):
             f"{' and no '.join(missing)}."
         )
     (path,) = arguments.photons
+    if _is_table_of_text(path):
+        raise ValueError(
+            f"{path} is a table, and --redshift, --ra and --dec are for one event list. "
+            "Leave them out: a table has such columns."
+        )
     photons = read_photons(path, **list_options(arguments))
     center, galaxies = (arguments.ra, arguments.dec), None
     if arguments.galaxies:
@@ -189,6 +194,10 @@ def _one_cluster(arguments, missing, cosmology):
         center=[center],
         name=[path],
     )
+
+
+def _is_table_of_text(path):
+    return Path(path).name.lower().endswith((".csv", ".ecsv", ".csv.gz", ".ecsv.gz"))
 
 
 def _is_event_list(path):

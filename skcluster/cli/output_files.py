@@ -59,7 +59,8 @@ def files_of_tables(paths):
     paths : iterable of str
         What cannot be read as a table counts as itself alone.
     """
-    from ..io.tables import find_column, read_table
+    from ..io.tables import read_table
+    from ..sample.plain_arrays import find_column
 
     files = []
     for path in map(Path, paths):
@@ -69,7 +70,7 @@ def files_of_tables(paths):
         except (OSError, ValueError, ImportError):
             continue
         for name in ("photons", "galaxies"):
-            column = find_column(table, name)
+            column = find_column(table.colnames, name)
             if column is not None:
                 files += {
                     path.parent / str(item) for item in table[column] if str(item)

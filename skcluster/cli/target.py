@@ -108,7 +108,7 @@ def log_masses(table, column, unit, cosmology):
             check_plausible("log_mass", values, f"the {subject}", rows="row")
         except ValueError as error:
             if unit is None:
-                way = f"Say what the column holds: --target-unit {EXAMPLES}"
+                way = f"Say what the column holds: --target-unit {EXAMPLES}."
             else:
                 way = f"This is after --target-unit {unit.text}; is that its unit?"
             raise ValueError(

@@ -1,0 +1,460 @@
+"""Every option of the command is used or refused, and no work and no file is lost."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from astropy.cosmology import WMAP7
+from astropy.table import Table
+from numpy.testing import assert_allclose
+
+import skcluster.cli.predict as predict_module
+from skcluster import load_model
+from skcluster.cli import main
+from skcluster.cli.output import one_line, print_table
+from skcluster.cli.output_files import check_output
+from skcluster.cli.target import log_masses, target_unit
+
+TINY = ["--pixels=16", "--epochs=1", "--device=cpu"]
+
+pytest.importorskip("skops")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("options") / "survey"
+    assert main(["simulate", str(folder), "--clusters=16"]) == 0
+    return folder / "clusters.ecsv"
+
+
+@pytest.fixture(scope="module")
+def model(survey):
+    path = survey.parent.parent / "tiny.skops"
+    assert main(["train", str(survey), "-o", str(path), *TINY]) == 0
+    return path
+
+
+def outcome(capsys, *arguments):
+    capsys.readouterr()
+    code = main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+def refused(capsys, *arguments):
+    code, out, err = outcome(capsys, *arguments)
+    line = err.splitlines()[-1]
+    assert (code, out) == (1, "")
+    assert line.startswith("skcluster: ")
+    return line
+
+
+def table_like(survey, stem, **columns):
+    """Path of a table beside the survey's, with columns replaced or added."""
+    table = Table.read(survey)
+    for name, column in columns.items():
+        table[name] = column
+    path = survey.parent / f"{stem}.ecsv"
+    table.write(path, overwrite=True)
+    return path
+
+
+class TestTheUnitOfTheTarget:
+    @pytest.mark.parametrize(
+        ("unit", "of_mass"),
+        [
+            ("Msun/h", lambda mass: mass),
+            ("Msun", lambda mass: mass / WMAP7.h),
+            ("1e14Msun", lambda mass: mass / WMAP7.h / 1e14),
+            ("1e14 Msun/h", lambda mass: mass / 1e14),
+            ("1e13Msun", lambda mass: mass / WMAP7.h / 1e13),
+            ("log10Msun", lambda mass: np.log10(mass / WMAP7.h)),
+            ("log10(Msun/h)", lambda mass: np.log10(mass)),
+            ("5e13M_sun", lambda mass: mass / WMAP7.h / 5e13),
+        ],
+    )
+    def test_masses_in_any_unit_become_log10_of_msun_per_h(self, unit, of_mass):
+        mass = 10 ** np.array([13.5, 14.2, 15.0])
+        column = "M500", of_mass(mass)
+        found = log_masses("t.csv", column, target_unit(unit), "WMAP7")
+        assert_allclose(found, [13.5, 14.2, 15.0], rtol=1e-12)
+
+    def test_h_is_that_of_the_cosmology(self):
+        unit = target_unit("1e14Msun")
+        planck, wmap = (
+            log_masses("t.csv", ("M500", np.array([3.0])), unit, cosmology)
+            for cosmology in ("Planck18", "WMAP7")
+        )
+        assert_allclose(planck - wmap, np.log10(0.6766 / 0.704), atol=1e-12)
+
+    @pytest.mark.parametrize("unit", ["foo", "kg", "1e14", "", "0Msun", "Msun/h2"])
+    def test_other_units_are_wrong_usage(self, unit):
+        with pytest.raises(argparse.ArgumentTypeError, match="is not a unit of masses"):
+            target_unit(unit)
+
+    def test_a_network_learns_what_the_unit_says(self, survey, model, tmp_path, capsys):
+        mass = 10 ** Table.read(survey)["log_mass"] / WMAP7.h / 1e14
+        table = table_like(survey, "erosita", M500=mass)
+        path = tmp_path / "model.skops"
+        options = ["--target=M500", "--target-unit=1e14Msun", *TINY]
+        assert outcome(capsys, "train", table, "-o", path, *options)[0] == 0
+        found, expected = (
+            json.loads(outcome(capsys, "predict", each, survey, "--json")[1])
+            for each in (path, model)
+        )
+        assert_allclose(
+            [row["log_mass"] for row in found],
+            [row["log_mass"] for row in expected],
+            atol=1e-4,
+        )
+
+    @pytest.mark.parametrize(
+        ("convert", "unit"),
+        [
+            (lambda log: 10 ** (log - 13), "1e13"),
+            (lambda log: 10**log, "Msun"),
+            (lambda log: log * np.log(10), "ln"),
+        ],
+    )
+    def test_other_masses_are_refused_before_training(
+        self, survey, tmp_path, capsys, convert, unit
+    ):
+        table = table_like(survey, "other", M=convert(Table.read(survey)["log_mass"]))
+        path = tmp_path / "model.skops"
+        command = ["train", table, "-o", path, "--target=M", *TINY]
+        line = refused(capsys, *command)
+        assert "column 'M' of" in line
+        assert unit in line
+        assert "--target-unit log10Msun/h, log10Msun, Msun" in line
+        assert not path.exists()
+
+    def test_a_wrong_unit_is_asked_about(self, survey, tmp_path, capsys):
+        command = ["train", survey, "-o", tmp_path / "m.skops", "--target-unit=Msun"]
+        line = refused(capsys, *command, *TINY)
+        assert "This is after --target-unit Msun; is that its unit?" in line
+
+    def test_masses_that_are_not_positive_have_no_logarithm(self):
+        column = "M", np.array([1e14, -99.0, 0.0])
+        with pytest.raises(ValueError, match=r"2 of 3 masses .* \(first: row 1, -99\)"):
+            log_masses("t.csv", column, target_unit("Msun"), "WMAP7")
+
+    def test_a_target_of_text_is_shown(self, survey, tmp_path, capsys):
+        names = [f"A{i}" for i in range(16)]
+        table = table_like(survey, "text", kind=names)
+        command = ["train", table, "-o", tmp_path / "m.skops", "--target=kind"]
+        line = refused(capsys, *command)
+        assert "must hold numbers, log10 M500c, but it holds 'A0', 'A1', 'A2'" in line
+        assert "--target" in line
+
+    def test_numbers_written_as_text_are_numbers(self):
+        column = "M", np.array(["14.1", "13.9"])
+        assert_allclose(log_masses("t.csv", column, None, "WMAP7"), [14.1, 13.9])
+
+
+class TestTheOptionsOfLists:
+    def test_a_table_of_lists_is_read_with_them(self, survey, model, tmp_path, capsys):
+        expected = json.loads(outcome(capsys, "predict", model, survey, "--json")[1])
+        table = Table.read(survey)
+        for row in table:
+            events = Table.read(survey.parent / row["photons"], hdu=1)
+            odd = Table({"ALPHA": events["RA"], "DELTA": events["DEC"]})
+            odd["CHAN"] = np.asarray(events["ENERGY"], float) / 0.002
+            odd.write(tmp_path / f"{row['name']}.fits")
+        table["photons"] = [f"{name}.fits" for name in table["name"]]
+        table.remove_column("galaxies")
+        table.write(tmp_path / "odd.ecsv")
+        named = ["--ra-column=ALPHA", "--dec-column=DELTA", "--energy=CHAN"]
+        options = [*named, "--energy-unit=0.002"]
+        command = ["predict", model, tmp_path / "odd.ecsv", *options, "--json"]
+        code, out, _ = outcome(capsys, *command)
+        assert code == 0
+        for row, same in zip(json.loads(out), expected, strict=True):
+            assert row["n_photons"] == same["n_photons"]
+            assert_allclose(row["log_mass"], same["log_mass"], atol=1e-5)
+        path = tmp_path / "odd.skops"
+        command = ["train", tmp_path / "odd.ecsv", "-o", path, *options, *TINY]
+        assert outcome(capsys, *command)[0] == 0
+        assert load_model(path)[-1].n_iter_ == 1
+
+    def test_galaxies_of_one_list_are_not_for_a_table(self, survey, tmp_path, capsys):
+        path = tmp_path / "joint.skops"
+        options = ["--joint", "--bins=16", "--allow-missing", *TINY]
+        assert main(["train", str(survey), "-o", str(path), *options]) == 0
+        line = refused(capsys, "predict", path, survey, "--galaxies=galaxies.csv")
+        assert "A table names its lists in a column galaxies." in line
+
+    def test_galaxies_for_a_model_of_photons_are_refused(self, model, survey, capsys):
+        for command in ("predict", "explain"):
+            out = ["-o", survey.parent / "out"] if command == "explain" else []
+            options = ["--galaxies=g.csv", "--redshift=0.2", "--ra=1", "--dec=2", *out]
+            line = refused(capsys, command, model, "events.fits", *options)
+            assert "takes no galaxies, so --galaxies would change nothing" in line
+
+    def test_an_event_list_alone_is_told_of_its_options(self, survey, model, capsys):
+        events = survey.parent / Table.read(survey)["photons"][0]
+        line = refused(capsys, "predict", model, events)
+        assert "is a list of photons, not a table of clusters" in line
+        assert "Give --redshift, --ra and --dec of its cluster; or a table" in line
+
+    def test_a_table_with_the_options_of_a_list_is_told_to_drop_them(
+        self, survey, model, capsys
+    ):
+        about = ["--redshift=0.2", "--ra=1", "--dec=2"]
+        line = refused(capsys, "predict", model, survey, *about)
+        assert (
+            "clusters.ecsv is a table, and --redshift, --ra and --dec are for" in line
+        )
+
+    @pytest.mark.parametrize("unit", ["erg", "1,2,3", ""])
+    def test_units_of_energies_that_are_none_are_wrong_usage(self, unit, capsys):
+        with pytest.raises(SystemExit) as stop:
+            main(["predict", "m.skops", "t.csv", f"--energy-unit={unit}"])
+        assert stop.value.code == 2
+        assert "is not keV, eV, MeV, a number of keV per" in capsys.readouterr().err
+
+
+def test_options_of_another_choice_are_refused(survey, model, tmp_path, capsys):
+    command = ["train", survey, "-o", tmp_path / "m.skops"]
+    assert "--bins are the cells of the" in refused(capsys, *command, "--bins=16")
+    command = ["explain", model, survey, "-o", tmp_path / "out", "--seed=3"]
+    assert "gradient has none. Leave it out, or give" in refused(capsys, *command)
+    assert not (tmp_path / "out").exists()
+
+
+class TestFilesThatAreRead:
+    def test_no_output_replaces_an_input(self, survey, model, tmp_path, capsys):
+        link = tmp_path / "link.ecsv"
+        link.symlink_to(survey)
+        table = Table.read(survey)
+        lists = [survey.parent / table[name][2] for name in ("photons", "galaxies")]
+        before = {path: path.read_bytes() for path in (survey, model, *lists)}
+        for command in (
+            ["predict", model, survey, "-o", survey],
+            ["predict", model, survey, "-o", link],
+            ["predict", model, link, "-o", survey],
+            ["predict", model, survey, "-o", lists[0]],
+            ["train", survey, *TINY, "-o", survey],
+            ["train", survey, *TINY, "-o", link],
+            ["train", survey, *TINY, "-o", lists[0]],
+            ["train", survey, *TINY, "-o", lists[1]],
+        ):
+            line = refused(capsys, *command)
+            assert "is an input, " in line
+            assert "and would be replaced. Give another path with -o." in line
+        assert {path: path.read_bytes() for path in before} == before
+
+    def test_explain_replaces_no_list_even_with_overwrite(
+        self, survey, model, tmp_path, capsys
+    ):
+        table = Table.read(survey)[:1]
+        content = (survey.parent / table["photons"][0]).read_bytes()
+        (tmp_path / "A1.fits").write_bytes(content)
+        table["name"], table["photons"] = ["A1"], ["A1.fits"]
+        table.remove_column("galaxies")
+        table.write(tmp_path / "one.ecsv")
+        command = ["explain", model, tmp_path / "one.ecsv", "-o", tmp_path]
+        assert "A1.fits is an input" in refused(capsys, *command, "--overwrite")
+        assert (tmp_path / "A1.fits").read_bytes() == content
+
+
+class TestWorkIsNotLost:
+    @pytest.fixture
+    def no_work(self, monkeypatch):
+        def predicted(*args, **kwargs):
+            raise AssertionError("It has begun.")
+
+        monkeypatch.setattr(predict_module, "predicted_masses", predicted)
+
+    def test_what_cannot_be_written_is_refused_before_it(
+        self, survey, model, tmp_path, capsys, no_work
+    ):
+        (tmp_path / "folder.csv").mkdir()
+        line = refused(capsys, "predict", model, survey, "-o", tmp_path / "folder.csv")
+        assert "folder.csv is a folder." in line
+        if os.geteuid():
+            (tmp_path / "locked").mkdir(mode=0o500)
+            path = tmp_path / "locked" / "a.csv"
+            line = refused(capsys, "predict", model, survey, "-o", path)
+            assert "cannot be written (Permission denied), so the work has not" in line
+        (tmp_path / "file").write_text("")
+        line = refused(
+            capsys, "predict", model, survey, "-o", tmp_path / "file" / "a.csv"
+        )
+        assert "so the work has not begun" in line
+
+    def test_parquet_without_pyarrow_is_refused_before_it(
+        self, survey, model, tmp_path, capsys, no_work, monkeypatch
+    ):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        line = refused(capsys, "predict", model, survey, "-o", tmp_path / "a.parquet")
+        assert 'pip install "skcluster[io]", or write the table as ECSV.' in line
+
+    def test_a_disk_that_is_full_meanwhile_costs_no_masses(
+        self, survey, model, tmp_path, capsys, monkeypatch
+    ):
+        def full(path, table):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("skcluster.io.table_writing.write_table", full)
+        command = ["predict", model, survey, "-o", tmp_path / "a.csv", "--json"]
+        code, out, err = outcome(capsys, *command)
+        assert code == 1
+        assert len(json.loads(out)) == 16
+        assert "No space left on device" in err
+
+    @pytest.mark.filterwarnings("ignore:FITS holds only ASCII")  # as it does
+    @pytest.mark.parametrize("suffix", ["csv", "fits", "ecsv"])
+    def test_names_of_any_script_are_written(
+        self, survey, model, tmp_path, capsys, suffix
+    ):
+        names = ["Persée 7", "銀河団", *[f"A{i}" for i in range(14)]]
+        table = table_like(survey, "names", name=names)
+        path = tmp_path / f"masses.{suffix}"
+        code, out, _ = outcome(capsys, "predict", model, table, "-o", path, "--json")
+        assert code == 0
+        assert [row["name"] for row in json.loads(out)][:2] == names[:2]
+        written = [str(name) for name in Table.read(path)["name"]]
+        assert len(written) == 16
+        assert written[2:] == names[2:]
+        assert (written[0] == "Persee 7") if suffix == "fits" else written == names
+
+    def test_dev_stdout_is_a_file_like_any_other(self, survey, model, capfd):
+        if not os.path.exists("/dev/stdout"):
+            pytest.skip("There is no /dev/stdout.")
+        assert check_output("/dev/stdout", inputs=[survey]) is None
+
+
+def run(command, stdout, **options):
+    env = {**os.environ, **options}
+    command = [sys.executable, "-m", "skcluster", *map(str, command)]
+    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, env=env)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+@pytest.mark.parametrize("options", [["--json"], []])
+def test_a_reader_that_is_gone_is_no_error(model, survey, options):
+    for command in (["predict", model, survey], ["inspect", model]):
+        with run([*command, *options], subprocess.PIPE) as done:
+            done.stdout.close()  # as head does, once it has its lines
+            assert (done.wait(120), done.stderr.read()) == (141, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_an_output_that_is_full_is_an_error(model):
+    with open("/dev/full", "w") as full, run(["inspect", model], full) as done:
+        assert done.wait(60) == 1
+        assert done.stderr.read() == (
+            b"skcluster: Standard output cannot be written (No space left on device).\n"
+        )
+
+
+def test_an_encoding_that_lacks_letters_costs_no_result(model, survey):
+    table = table_like(survey, "accents", name=["Persée", *"bcdefghijklmnop"])
+    with run(
+        ["predict", model, table], subprocess.PIPE, PYTHONIOENCODING="ascii"
+    ) as it:
+        out, err = it.communicate(timeout=120)
+    assert (it.returncode, err) == (0, b"")
+    assert rb"Pers\xe9e" in out
+
+
+EVIL = "A1\x1b[31m\x07\nA2 \u202e3"
+
+
+def test_nothing_that_a_terminal_obeys_is_shown(survey, model, tmp_path, capsys):
+    table = table_like(survey, "evil", name=[EVIL, *"bcdefghijklmnop"])
+    code, out, err = outcome(capsys, "predict", model, table)
+    assert code == 0
+    assert all(line.isprintable() for line in (out + err).splitlines())
+    assert r"A1\x1b[31m\x07\nA2 \u202e3" in out
+    missing = tmp_path / f"no\x1b[2J{EVIL}.skops"
+    for command in (["predict", missing, table], ["inspect", missing]):
+        line = refused(capsys, *command)
+        assert line.isprintable()
+    with pytest.raises(SystemExit):
+        main(["inspect", "a", EVIL])
+    assert all(line.isprintable() for line in capsys.readouterr().err.splitlines())
+
+
+def test_tables_and_messages_are_spelled_without_control_characters(capsys):
+    print_table(Table({"name": [EVIL], "n": [1]}), as_json=False)
+    assert all(line.isprintable() for line in capsys.readouterr().out.splitlines())
+    assert one_line(f"one {EVIL}\n  two").isprintable()
+
+
+def test_a_warning_is_said_once(survey, model, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        about = ["--redshift=0.9", "--ra=10", "--dec=1"]
+        events = survey.parent / Table.read(survey)["photons"][0]
+        center = Table.read(survey)[0]
+        about = ["--redshift=0.9", f"--ra={center['ra']}", f"--dec={center['dec']}"]
+        _, _, err = outcome(capsys, "predict", model, events, *about)
+    lines = [line for line in err.splitlines() if "warning" in line]
+    assert lines
+    assert len(lines) == len(set(lines))
+
+
+def test_an_unforeseen_error_is_one_line_that_says_how_to_see_more(
+    monkeypatch, survey, model, capsys
+):
+    def broken(*args, **kwargs):
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(predict_module, "predicted_masses", broken)
+    line = refused(capsys, "predict", model, survey)
+    assert line == (
+        "skcluster: KeyError: 'surprise' (--traceback shows where it came from)"
+    )
+    with pytest.raises(KeyError, match="surprise"):
+        main(["predict", str(model), str(survey), "--traceback"])
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["inspect", "--help"]])
+def test_help_loads_nothing_heavy(arguments):
+    code = (
+        "import sys; from skcluster.cli import main\n"
+        f"try: main({arguments})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'sklearn', 'scipy', 'astropy', 'pandas', 'matplotlib'}\n"
+        "print(sorted(heavy & {*sys.modules}), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_inspect_loads_nothing_heavy(model):
+    code = (
+        f"import sys; from skcluster.cli import main; main(['inspect', {str(model)!r}])\n"
+        "heavy = {'torch', 'sklearn', 'scipy', 'astropy', 'pandas', 'skops'}\n"
+        "print(sorted(heavy & {*sys.modules}), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_predict_does_not_load_torchs_compiler(model, survey):
+    code = (
+        "import sys; from skcluster.cli import main;"
+        f"main(['predict', {str(model)!r}, {str(survey)!r}]);"
+        "heavy = {'torch._dynamo', 'skops', 'matplotlib.pyplot', 'captum'};"
+        "print(sorted(heavy & {*sys.modules}), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
