@@ -459,7 +459,7 @@ def test_an_interrupted_demo_says_that_it_goes_on(tmp_path, monkeypatch, capsys)
     command = ["demo", "--clusters=2", *TINY, "--output", tmp_path / "demo"]
     code, _, err = outcome(capsys, *command)
     assert code == 130
-    assert "The same command goes on from here." in err
+    assert "The same command continues from here." in err
 
 
 def test_demo_without_matplotlib_says_so_before_the_work(tmp_path, monkeypatch, capsys):
