@@ -54,67 +54,76 @@ def add_train(commands):
 
 
 def _add_network_options(parser):
-    parser.add_argument(
+    network = parser.add_argument_group("the network and its training")
+    network.add_argument(
         "--architecture",
         default="ho2023",
         choices=sorted({*ARCHITECTURES, *JOINT_ARCHITECTURES}),
         help="the network (default: ho2023)",
     )
-    parser.add_argument(
+    network.add_argument(
         "--epochs", type=int, default=200, help="largest number (default: 200)"
     )
-    parser.add_argument(
-        "--members", type=int, default=1, help="networks to average (default: 1)"
-    )
-    parser.add_argument(
+    network.add_argument(
         "--dropout", type=float, help="its rate (default: 0, with --joint 0.1)"
     )
-    parser.add_argument(
+    network.add_argument(
+        "--augment", action="store_true", help="turn and flip the maps in training"
+    )
+    network.add_argument(
+        "--checkpoints",
+        metavar="FOLDER",
+        help="where training is saved, so that the same command continues after a stop",
+    )
+    network.add_argument(
+        "--seed", type=int, default=0, help="seed of all randomness (default: 0)"
+    )
+    network.add_argument(
+        "--device", default="auto", help="cpu or cuda (default: a GPU if there is one)"
+    )
+    _add_options_of_errors(parser.add_argument_group("errors of the masses"))
+    _add_options_of_joint(parser.add_argument_group("photons and galaxies"))
+
+
+def _add_options_of_errors(group):
+    group.add_argument(
         "--loss",
         default="mse",
         choices=("mse", "mae", "gaussian_nll"),
         help="gaussian_nll also learns the errors of the masses (default: mse)",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--members", type=int, default=1, help="networks to average (default: 1)"
+    )
+    group.add_argument(
         "--dropout-draws",
         type=int,
         default=0,
         metavar="N",
-        help="draws of Monte Carlo dropout for the errors of masses (default: 0)",
+        help="draws of Monte Carlo dropout (default: 0)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--calibrate",
         action="store_true",
         help="learn the width of posteriors on held-out octants (or fifths, where the "
         "table has no positions), which takes as many more trainings",
     )
-    parser.add_argument(
-        "--augment", action="store_true", help="turn and flip the maps in training"
-    )
-    parser.add_argument(
+
+
+def _add_options_of_joint(group):
+    group.add_argument(
         "--joint", action="store_true", help="learn from photons and galaxies"
     )
-    parser.add_argument(
+    group.add_argument(
         "--bins",
         type=int,
         help="with --joint, cells per side of the galaxies' cubes; --pixels must be a "
         f"multiple of it (default: {BINS})",
     )
-    parser.add_argument(
+    group.add_argument(
         "--allow-missing",
         action="store_true",
         help="with --joint, also take clusters without galaxies",
-    )
-    parser.add_argument(
-        "--checkpoints",
-        metavar="FOLDER",
-        help="where training is saved, so that the same command continues after a stop",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of all randomness (default: 0)"
-    )
-    parser.add_argument(
-        "--device", default="auto", help="cpu or cuda (default: a GPU if there is one)"
     )
 
 
