@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-KEV = {"ev": 1e-3, "kev": 1.0, "mev": 1e3}
-LARGEST_KEV = 100.0
-SMALLEST_KEV = 0.01
+from ..sample.units import SPELLINGS, TABLE
+
+KEV = SPELLINGS["energy"]
+SMALLEST_KEV, LARGEST_KEV = TABLE["energy"].low, TABLE["energy"].high
 
 
 class Scale(NamedTuple):

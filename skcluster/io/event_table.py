@@ -6,6 +6,7 @@ import numpy as np
 from astropy.io import fits
 
 from ..printable import printable
+from ..sample.units import SPELLINGS
 from .energy_scales import KEV, Scale, energies, is_x_ray, scale_of_pi, scale_of_unit
 from .file_errors import parse_errors_name_file
 from .sky_positions import frame_of, is_projected, sky_of_pixels, to_icrs
@@ -13,7 +14,7 @@ from .sky_positions import frame_of, is_projected, sky_of_pixels, to_icrs
 EVENT_EXTENSIONS = ("EVENTS", "STDEVT", "PHLIST")
 ENERGY_COLUMNS = ("ENERGY", "SIGNAL", "PI", "PHA")
 SAME_POINT = 1e-6  # deg
-DEGREES = {"": 1.0, "deg": 1.0, "degree": 1.0, "degrees": 1.0, "rad": 180 / np.pi}
+DEGREES = {"": 1.0} | SPELLINGS["angle"]
 
 
 class EventTable:

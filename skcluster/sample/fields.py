@@ -123,7 +123,7 @@ class Numbers(Field):
         shape = (n_clusters, len(rows)) if len(rows) > 1 else (n_clusters,)
         if len(shape) == 1 and value.ndim == 2 and value.shape[1] == 1:
             value = value[:, 0]
-        # Another number of clusters is told apart from a wrong shape, later.
+        # A wrong number of clusters is another error, and comes later.
         if value.ndim != len(shape) or value.shape[1:] != shape[1:]:
             raise ValueError(f"{name} must have shape {shape}, got {value.shape}.")
         is_right = np.abs(value) < LARGEST

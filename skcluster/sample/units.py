@@ -170,7 +170,7 @@ TABLE = {
 
 _ASTROPY_UNIT = {"angle": "deg", "energy": "keV", "speed": "km / s", "time": "s"}
 _ASTROPY_UNIT |= {"number": "", "mass": "Msun"}
-_FACTORS = {
+SPELLINGS = {
     "angle": {"degree": 1.0, "deg": 1.0, "radian": 180 / np.pi, "rad": 180 / np.pi},
     "energy": {"ev": 1e-3, "kev": 1.0, "mev": 1e3, "gev": 1e6},
     "speed": {"km/s": 1.0, "kms-1": 1.0, "km/sec": 1.0, "kms^-1": 1.0, "m/s": 1e-3},
@@ -178,8 +178,10 @@ _FACTORS = {
     "number": {"redshift": 1.0, "1": 1.0, "percent": 0.01, "%": 0.01},
     "log mass": {"dex": 1.0, "": 1.0},
 }
-_FACTORS["angle"] |= {"arcmin": 1 / 60, "arcminute": 1 / 60}
-_FACTORS["angle"] |= {"arcsec": 1 / 3600, "arcsecond": 1 / 3600}
+SPELLINGS["angle"] |= {"degrees": 1.0, "radians": 180 / np.pi}
+SPELLINGS["angle"] |= {"arcmin": 1 / 60, "arcminute": 1 / 60, "arcminutes": 1 / 60}
+SPELLINGS["angle"] |= {"arcsec": 1 / 3600, "arcsecond": 1 / 3600}
+"""Kind -> unit in lower case, as files spell it -> what it is in our unit."""
 _MPC = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}
 _PER_H = r"(?:/(?:little)?h|[.*]?(?:little)?h(?:\^|\*\*)?\(?-1\)?)"
 _H_PER = r"(?:1/(?:little)?h|(?:little)?h(?:\^|\*\*)?\(?-1\)?)[.*]?"
@@ -243,7 +245,7 @@ def unit_factor(name, unit, subject=None):
     elif row.kind in ("mass", "log mass"):
         factor = _mass_factor(row.kind, plain)
     else:
-        factors = _FACTORS[row.kind]
+        factors = SPELLINGS[row.kind]
         factor = factors.get(plain, factors.get(plain.removesuffix("s")))
         if factor is None:
             factor = _astropy_factor(unit, _ASTROPY_UNIT[row.kind])
@@ -268,7 +270,7 @@ def _length_factor(plain, unit):
 def _mass_factor(kind, plain):
     if kind == "log mass":
         plain = re.sub(r"^(dex|log10|log)\(?(.*?)\)?$", r"\2", plain)
-        if plain in _FACTORS["log mass"]:
+        if plain in SPELLINGS["log mass"]:
             return 1.0
     sun = r"(?:m_?sun|m_?☉|m_?⊙|solmass)"
     return 1.0 if re.fullmatch(rf"{sun}{_PER_H}|{_H_PER}{sun}", plain) else None
