@@ -18,7 +18,11 @@ from sklearn.model_selection import (
 from sklearn.utils import indexable
 
 from .paper import BOX_SIZE
+from .parameters import Integer, Quantity, check_parameters
 from .sample import ClusterSample
+
+BOX, SPLITS = Quantity("box_size"), Integer(1)
+"""Kinds of the parameters of `QuadrantGroupKFold`."""
 
 N_FOLDS = 5
 MAX_SPLITS_PER_AXIS = 10
@@ -59,6 +63,8 @@ class QuadrantGroupKFold(BaseCrossValidator):
     [0 2] [1]
     """
 
+    _parameter_kinds = {"box_size": BOX, "n_splits_per_axis": SPLITS}
+
     def __init__(self, *, box_size=BOX_SIZE, n_splits_per_axis=2):
         self.box_size = box_size
         self.n_splits_per_axis = n_splits_per_axis
@@ -66,7 +72,7 @@ class QuadrantGroupKFold(BaseCrossValidator):
     def get_n_splits(self, X=None, y=None, groups=None):
         """Number of folds: octants that hold a cluster, or all if no data is given."""
         if X is None and groups is None:
-            return self.n_splits_per_axis**3
+            return check_parameters(self).n_splits_per_axis ** 3
         return len(np.unique(self._labels(X, groups)))
 
     def _iter_test_masks(self, X=None, y=None, groups=None):
@@ -82,6 +88,7 @@ class QuadrantGroupKFold(BaseCrossValidator):
             yield labels == octant
 
     def _labels(self, X, groups):
+        parameters = check_parameters(self)
         groups = _position_of(X) if groups is None else np.asarray(groups)
         if groups is None:
             raise ValueError(
@@ -90,9 +97,9 @@ class QuadrantGroupKFold(BaseCrossValidator):
             )
         if groups.ndim == 1:
             return groups
-        cell = octants(groups, self.box_size, self.n_splits_per_axis)
-        if self.n_splits_per_axis > 1:
-            _check_one_box(groups, self.box_size)
+        cell = octants(groups, parameters.box_size, parameters.n_splits_per_axis)
+        if parameters.n_splits_per_axis > 1:
+            _check_one_box(groups, parameters.box_size)
         group = _group_of(X)
         return cell if group is None else keep_together(cell, group)
 
@@ -118,12 +125,8 @@ def octants(position, box_size=BOX_SIZE, n_splits_per_axis=2):
     >>> octants([[0.0, 0.0, 0.0], [0.0, 0.0, 200.0], [352.0, 200.0, 0.0]])
     array([0, 1, 2])
     """
-    if not box_size > 0:
-        raise ValueError(f"box_size must be positive, got {box_size!r}.")
-    if not isinstance(n_splits_per_axis, Integral) or n_splits_per_axis < 1:
-        raise ValueError(
-            f"n_splits_per_axis must be a positive int, got {n_splits_per_axis!r}."
-        )
+    box_size = BOX.check("box_size", box_size)
+    m = SPLITS.check("n_splits_per_axis", n_splits_per_axis)
     position = np.asarray(position, float)
     if position.ndim != 2 or position.shape[1] != 3:
         raise ValueError(f"Positions must have shape (n, 3), got {position.shape}.")
@@ -133,7 +136,6 @@ def octants(position, box_size=BOX_SIZE, n_splits_per_axis=2):
             f"{len(wrong)} of {len(position)} positions are NaN or infinite (first: "
             f"cluster {wrong[0]})."
         )
-    m = n_splits_per_axis
     # The modulo of a tiny negative number rounds up to box_size itself.
     cell = np.floor(position % box_size * (m / box_size)).astype(int) % m
     return cell @ [m**2, m, 1]

@@ -32,7 +32,7 @@ ARROWS = {
     "maps": {"cosmology", "parameters", "sample", "training_ranges"},
     "phase_space": {"sample", "cosmology", "parameters"},
     "proxies": {"sample", "cosmology", "parameters"},
-    "model_selection": {"sample", "cosmology"},
+    "model_selection": {"parameters", "sample", "cosmology"},
     "regressors": {
         "sample",
         "networks",

@@ -272,8 +272,12 @@ def test_positions_are_finite_and_have_three_coordinates(sample, groups, message
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"box_size": 0}, "box_size must be positive, got 0"),
-        ({"box_size": np.nan}, "box_size must be positive, got nan"),
+        ({"box_size": 0}, "box_size must be a number from 1 to 25000 .* got 0"),
+        ({"box_size": np.nan}, "box_size must be a number from .* got nan"),
+        (
+            {"box_size": 352e3},
+            r"got 352000\.0\. It looks like kpc/h\. Divide it by 1000",
+        ),
         ({"n_splits_per_axis": 0}, "n_splits_per_axis must be a positive int, got 0"),
         ({"n_splits_per_axis": 2.5}, "n_splits_per_axis must be .*, got 2.5"),
     ],
@@ -452,3 +456,13 @@ class TestAnotherBox:
         position = 1000 * np.random.default_rng(0).uniform(0, 352, (40, 3))
         with pytest.raises(ValueError, match="look like kpc/h: divide them by 1000"):
             split(np.zeros((40, 1)), groups=position)
+
+
+@pytest.mark.parametrize("integer", [np.int8, np.uint8])
+@pytest.mark.parametrize("m", [2, 6, 10])
+def test_numpys_integers_make_the_same_cells(integer, m):
+    position = np.random.default_rng(0).uniform(0, 352, (500, 3))
+    assert QuadrantGroupKFold(n_splits_per_axis=integer(m)).get_n_splits() == m**3
+    narrow = octants(position, n_splits_per_axis=integer(m))
+    expected = np.floor(position / 352 * m) @ [m**2, m, 1]
+    assert_array_equal(narrow, expected)

@@ -7,8 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import BaseCrossValidator
+from sklearn.pipeline import make_pipeline
 
 import skcluster
 from skcluster.datasets import make_mock_survey
@@ -41,7 +44,7 @@ ESTIMATORS = {
     name: value
     for name in skcluster.__all__
     if inspect.isclass(value := getattr(skcluster, name))
-    and issubclass(value, BaseEstimator)
+    and issubclass(value, (BaseEstimator, BaseCrossValidator))
     and name not in NOT_YET
 }
 RANDOM = np.random.RandomState(0)
@@ -132,6 +135,14 @@ def clusters():
     return make_mock_survey(4, random_state=0)
 
 
+def start(estimator, X, y):
+    if hasattr(estimator, "explain"):
+        return estimator.explain(X)
+    return (
+        estimator.fit(X, y) if hasattr(estimator, "fit") else list(estimator.split(X))
+    )
+
+
 @pytest.mark.parametrize(("name", "parameter", "value"), parameters_and_nonsense())
 def test_nonsense_is_refused_by_name_when_an_estimator_is_used(
     name, parameter, value, clusters
@@ -149,8 +160,69 @@ def test_nonsense_is_refused_by_name_when_an_estimator_is_used(
         rf"(?s)^({subject} must be .*, got .*|Unknown {subject} .* Give one of .*)\.$"
     )
     with pytest.raises((ValueError, TypeError), match=message) as refused:
-        estimator.explain(X) if name == "SaliencyExplainer" else estimator.fit(X, y)
+        start(estimator, X, y)
     assert len(str(refused.value)) < 700
+
+
+INTEGERS = {
+    "PhotonMapper": {"n_pixels": 100},
+    "PhaseSpaceKDE": {"n_bins": 20, "n_jobs": 1},
+    "EvrardProxyRegressor": {"redshift_column": 1, "redshift_bins": 3},
+    "RotationAugmentedRegressor": {"n_rotations": 2, "random_state": 7},
+    "CalibratedMassRegressor": {"n_bins": 2, "cv": 3},
+    "XrayCNNRegressor": {
+        "batch_size": 7,
+        "max_epochs": 2,
+        "patience": 1,
+        "n_members": 2,
+        "n_threads": 1,
+        "random_state": 5,
+        "n_dropout_draws": 2,
+        "verbose": 0,
+    },
+    "SaliencyExplainer": {
+        "n_samples": 3,
+        "batch_size": 5,
+        "random_state": 3,
+        "n_threads": 1,
+    },
+}
+OTHERS = {
+    "CalibratedMassRegressor": {"by": "mass"},
+    "XrayCNNRegressor": {"dropout": 0.2, "device": "cpu"},
+    "SaliencyExplainer": {"method": "smoothgrad"},
+}
+
+
+def used(name, integers, mapped, log_mass):
+    """What an estimator makes of sixty clusters."""
+    X = mapped
+    counter = skcluster.ProxyMeasurer(proxies=["n_phot"], with_redshift=True)
+    if name == "EvrardProxyRegressor":
+        X = counter.transform(X)
+    needs = dict(OTHERS.get(name, {}))
+    if name == "SaliencyExplainer":
+        network = skcluster.XrayCNNRegressor(max_epochs=1, random_state=0, n_threads=1)
+        needs["estimator"] = network.fit(mapped, log_mass)
+        return skcluster.SaliencyExplainer(**needs, **integers).explain(mapped)
+    if name in ("RotationAugmentedRegressor", "CalibratedMassRegressor"):
+        evrard = skcluster.EvrardProxyRegressor(redshift_column=-1, redshift_bins=2)
+        needs["estimator"] = make_pipeline(counter, evrard)
+    estimator = getattr(skcluster, name)(**needs, **integers).fit(X, log_mass)
+    if hasattr(estimator, "predict"):
+        return estimator.predict(X)
+    made = estimator.transform(X)
+    return np.asarray(made.cubes if name == "PhaseSpaceKDE" else made.maps)
+
+
+@pytest.mark.filterwarnings("ignore:.*predicts its own training clusters")
+@pytest.mark.parametrize("name", INTEGERS)
+@pytest.mark.parametrize("integer", [np.int8, np.uint8, np.uint64])
+def test_numpys_integers_do_what_pythons_do(name, integer, sample, log_mass):
+    mapped = skcluster.PhotonMapper(n_pixels=16).transform(sample)
+    plain = used(name, INTEGERS[name], mapped, log_mass)
+    narrow = {key: integer(value) for key, value in INTEGERS[name].items()}
+    assert_array_equal(used(name, narrow, mapped, log_mass), plain)
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
