@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -58,18 +59,31 @@ def workplace(tmp_path, monkeypatch):
         sys.modules["matplotlib.pyplot"].close("all")
 
 
+def modules_on(page):
+    """Modules that a page asks its reader to write: name of the file -> content."""
+    pattern = r"^\.\. code-block:: python\n   :caption: (\w+\.py)\n\n((?:   .*\n|\n)+)"
+    found = re.findall(pattern, TEXTS[page], flags=re.M)
+    return {name: textwrap.dedent(content) for name, content in found}
+
+
 RUNNABLE = [page for page, text in TEXTS.items() if ">>> " in text]
 
 
 # A page may show a photon list of three photons, of which a network warns.
 @pytest.mark.filterwarnings("ignore:.*lie far outside the training range")
 @pytest.mark.filterwarnings("ignore:.*clusters have maps unlike")
+@pytest.mark.filterwarnings("ignore:.*types that load_model refuses unless")
 @pytest.mark.parametrize("page", RUNNABLE)
-def test_the_examples_of_a_page_run_and_its_commands_succeed(page, workplace):
+def test_the_examples_of_a_page_run_and_its_commands_succeed(
+    page, workplace, monkeypatch
+):
     if "save_model" in TEXTS[page]:
         pytest.importorskip("skops")
     if "plotting" in TEXTS[page]:
         pytest.importorskip("matplotlib")
+    for name, module in modules_on(page).items():
+        (workplace / name).write_text(module)
+        monkeypatch.syspath_prepend(workplace)
     examples = doctest.DocTestParser().get_doctest(TEXTS[page], {}, page, page, 0)
     runner = doctest.DocTestRunner(
         optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
