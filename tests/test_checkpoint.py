@@ -310,7 +310,7 @@ def test_a_disk_that_takes_nothing_is_an_error_before_the_first_epoch(
     assert error.errno == number
     assert message.startswith(
         f"No checkpoint can be written to checkpoint_dir='{tmp_path}' "
-        f"({os.strerror(number)}), so training has not begun. There is none from before. "
+        f"({os.strerror(number)}), so training has not begun. There is no earlier one. "
         "Make room for "
     )
     assert Trap.trained == 0
@@ -330,7 +330,7 @@ def test_a_disk_that_fills_up_in_an_epoch_is_an_error_then(
         f"The checkpoint of epoch 3 cannot be written to {only_file(tmp_path)} (No space "
         "left on device). That of epoch 2 is kept, and the same fit goes on from it. "
     )
-    assert re.search(r"Make room for \d\.\d MiB there, or give a folder that", message)
+    assert re.search(r"Make room for \d\.\d MiB there, or move the files", message)
     Trap.trained = 0
     assert_same_fit(quick(tmp_path).fit(*data), whole, data[0])
     assert Trap.trained == EPOCHS - 2
@@ -457,7 +457,7 @@ def test_a_damaged_checkpoint_is_told_and_replaced(
     interrupted(quick(folder), data, 3)
     path = only_file(folder)
     path.write_bytes(damage(path.read_bytes()))
-    expected = rf"{path.name} is no checkpoint to go on from: .*{reason}.*begins anew, "
+    expected = rf"{path.name} is not a usable checkpoint: .*{reason}.*begins anew, "
     with pytest.warns(UserWarning, match=expected):
         again = quick(folder).fit(*data)
     assert_same_fit(again, whole, data[0])

@@ -223,6 +223,20 @@ def test_constructor_is_keyword_only_with_the_promised_defaults(name):
     assert list(defaults.items())[: len(promised)] == list(promised.items())
 
 
+def test_both_networks_take_the_same_parameters_but_for_those_of_cubes():
+    xray, joint = (
+        {name: p.default for name, p in inspect.signature(cls).parameters.items()}
+        for cls in (XrayCNNRegressor, JointCNNRegressor)
+    )
+    expected = xray | {"dropout": 0.1, "batch_size": 100}
+    expected |= {"phase_space": None, "allow_missing": False}
+    assert list(joint.items()) == list(expected.items())
+    for cls, parameters in ((XrayCNNRegressor, xray), (JointCNNRegressor, joint)):
+        assert set(cls._parameter_kinds) == set(parameters)
+    stored = {name: getattr(JointCNNRegressor(), name) for name in joint}
+    assert stored == joint
+
+
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__qualname__)
 def test_function_takes_what_was_promised(function):
     positional, keywords = FUNCTIONS[function]

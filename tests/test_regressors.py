@@ -15,7 +15,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from skorch.callbacks import Callback
 
-from skcluster import ClusterSample, MapOutlierDetector, XrayCNNRegressor
+from skcluster import (
+    ClusterSample,
+    JointCNNRegressor,
+    MapOutlierDetector,
+    XrayCNNRegressor,
+)
 from skcluster.networks import MassNetwork
 from skcluster.regressors.kept_memory import _glibc
 from skcluster.regressors.map_batches import MapBatches, pixel_moments
@@ -449,11 +454,75 @@ def test_callbacks_are_not_touched(data):
         ("weight_decay", -1, "weight_decay must be a non-negative number, got -1"),
         ("dropout", 1.0, r"dropout must be in \[0, 1\), got 1.0"),
         ("validation_fraction", 1.0, r"must be in \(0, 1\) or None, got 1.0"),
+        ("lr", "a", "lr must be a positive number, got 'a'"),
+        ("lr", np.inf, "lr must be a positive number, got inf"),
+        ("lr", np.nan, "lr must be a positive number, got nan"),
+        ("lr", True, "lr must be a positive number, got True"),
+        ("dropout", "x", r"dropout must be in \[0, 1\), got 'x'"),
+        ("weight_decay", None, "weight_decay must be a non-negative number, got None"),
+        ("loss", ["mse"], r"loss must be one of .*, got \['mse'\]"),
+        ("augment", "no", "augment must be True or False, got 'no'"),
+        ("keep_memory", 2, "keep_memory must be True or False, got 2"),
+        ("architecture", 3, "architecture must be one of .*, got 3. Give a network of"),
+        ("device", "gpu", "device must be 'auto', or a torch device .* got 'gpu'"),
+        ("device", None, "device must be 'auto', or a torch device .* got None"),
+        (
+            "callbacks",
+            Callback(),
+            "callbacks must be a list of skorch callbacks or None",
+        ),
+        ("random_state", "a", "random_state must be a seed .* got 'a'"),
+        (
+            "verbose",
+            "x",
+            "verbose must be a non-negative int or True or False, got 'x'",
+        ),
+        ("n_threads", 0, "n_threads must be a positive int or None, got 0"),
+        ("n_dropout_draws", 1.0, "n_dropout_draws must be a non-negative int, got 1.0"),
     ],
 )
 def test_wrong_parameters_are_named(data, name, value, message):
-    with pytest.raises(ValueError, match=message):
-        quick(**{name: value}).fit(*data)
+    for regressor in (quick(), JointCNNRegressor()):
+        with pytest.raises(ValueError, match=message):
+            regressor.set_params(**{name: value}).fit(*data)
+
+
+def test_parameters_of_the_joint_network_alone_are_named_too(data):
+    for name, value, message in (
+        (
+            "phase_space",
+            "kde",
+            "phase_space must be a PhaseSpaceKDE or None, got 'kde'",
+        ),
+        ("allow_missing", "no", "allow_missing must be True or False, got 'no'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            JointCNNRegressor(**{name: value}).fit(*data)
+
+
+def test_numpy_numbers_count_like_those_of_python(data, fitted, tmp_path):
+    """Also for the checkpoint: one fit has one file."""
+    numbers = {
+        "max_epochs": np.uint8(3),
+        "batch_size": np.int16(50),
+        "n_members": np.int64(1),
+        "patience": np.uint16(20),
+        "n_threads": np.int32(1),
+        "random_state": np.int64(0),
+        "validation_fraction": np.float64(0.1),
+        "augment": np.bool_(False),
+    }
+    for changes in (numbers, {}):
+        regressor = quick(**changes, checkpoint_dir=tmp_path).fit(*data)
+        assert_array_equal(regressor.predict(data[0]), fitted.predict(data[0]))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_large_batch_of_a_small_integer_does_not_overflow(data):
+    maps, log_mass = blobs(n=300, n_pixels=8)
+    expected = quick(batch_size=200, max_epochs=1).fit(maps, log_mass).predict(maps)
+    small = quick(batch_size=np.uint8(200), max_epochs=np.int8(1)).fit(maps, log_mass)
+    assert_array_equal(small.predict(maps), expected)
 
 
 def test_wrong_data_is_named(data, fitted):

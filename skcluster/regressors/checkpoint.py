@@ -22,7 +22,7 @@ from .training_history import plain_history
 FORMAT = 1
 DIGEST_SIZE = hashlib.sha256().digest_size
 STATES_PER_FILE = 4
-"""Of the network's size: its weights, the best ones, and two moments of Adam."""
+"""Size of a file in units of the network's: its weights, the best ones, Adam's moments."""
 MIB = 2**20
 
 
@@ -30,17 +30,17 @@ class Checkpoint(Callback):
     """Keeps the state of a fit in one file, at the end of each epoch and of training.
 
     The new file replaces the old one atomically, after it has reached the disk, so there
-    is always a complete one. Its first line says in JSON whose it is, how
-    many epochs it holds and whether training is finished; its end is a checksum.
+    is always a complete one. Its first line says in JSON which fit it belongs to, how many
+    epochs it holds and whether training is finished; its end is a checksum.
 
     Parameters
     ----------
     path : Path
-        The file; its name tells this fit from all others.
+        The file; its name distinguishes this fit from all others.
     label : str, default="The fit"
-        What to call the fit on the terminal.
+        What messages call the fit.
     verbose : int, default=0
-        Say where the fit goes on.
+        With 1 or more, say after which epoch the fit goes on.
     """
 
     def __init__(self, path, label="The fit", verbose=0):
@@ -52,10 +52,10 @@ class Checkpoint(Callback):
         self.state = None
 
     def restore(self, net):
-        """Take up what the file holds; returns its number of epochs.
+        """Read the file, and return the number of epochs that it holds.
 
-        A finished net is ready to use. Otherwise the rest is restored when training
-        begins, and that files can be written is tried out now.
+        The net of a finished fit is then ready to use. Otherwise this tries whether files
+        can be written, and the state is restored when training begins.
         """
         header, self.state = self._read(net.device) or ({}, None)
         self.n_kept = header.get("epochs", 0)
@@ -137,7 +137,7 @@ class Checkpoint(Callback):
         self.n_kept = n_epochs
 
     def _try_out(self, net):
-        """Write and remove a file of the size to come, beside the present one."""
+        """Write and remove a file as large as the next one, beside the present one."""
         weights = net.module_.state_dict().values()
         size = sum(weight.numel() * weight.element_size() for weight in weights)
         size *= STATES_PER_FILE * (1 if self.n_kept else 2)
@@ -153,7 +153,7 @@ class Checkpoint(Callback):
             ) from error
 
     def _read(self, device):
-        """Header and state in the file, or None without one that can be used."""
+        """Return the header and the state in the file; None if there is no usable file."""
         try:
             return _decoded(self.path.read_bytes(), self.path.stem, device)
         except (FileNotFoundError, NotADirectoryError):
@@ -166,8 +166,8 @@ class Checkpoint(Callback):
             ) from error
         except ValueError as error:
             warnings.warn(
-                f"{self.path} is no checkpoint to go on from: {error}. {self.label} "
-                "begins anew, with the same result, and replaces the file.",
+                f"{self.path} is not a usable checkpoint: {error}. {self.label} begins "
+                "anew, with the same result, and replaces the file.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -175,13 +175,13 @@ class Checkpoint(Callback):
 
     def _what_is_kept(self):
         if self.n_kept == 0:
-            return "There is none from before."
+            return "There is no earlier one."
         return f"That of epoch {self.n_kept} is kept, and the same fit goes on from it."
 
     def _way_out(self, size):
         return (
-            f"Make room for {size / MIB:.1f} MiB there, or give a folder that takes files "
-            "as checkpoint_dir, with the present files moved to it."
+            f"Make room for {size / MIB:.1f} MiB there, or move the files that are there "
+            "to a writable folder and give that as checkpoint_dir."
         )
 
     def _say(self, text):
@@ -189,7 +189,7 @@ class Checkpoint(Callback):
 
 
 def checkpoint_path(folder, name, *parts):
-    """The file of one fit: its name ends in a hash of all that decides the result.
+    """Path of the file of one fit: its name ends in a hash of all that decides the result.
 
     Parameters
     ----------
@@ -206,11 +206,11 @@ def checkpoint_path(folder, name, *parts):
     ('kept', True, False)
     """
     try:
-        # Other versions may train otherwise, and memory maps hold what arrays hold.
+        # Other versions may train differently; a memory map counts like its array.
         key = joblib.hash((FORMAT, version("skcluster"), parts), coerce_mmap=True)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
-            f"checkpoint_dir needs parameters that can be pickled, to tell fits apart "
+            f"checkpoint_dir needs parameters that can be pickled, to distinguish fits "
             f"({error}). Define callbacks and their functions in a module."
         ) from error
     return Path(os.path.expanduser(folder)) / f"{name}-{key}.checkpoint"
@@ -290,7 +290,7 @@ def _has_state(value):
 
 
 def _storable(value):
-    """A value of types that torch.load(weights_only=True) takes; else a TypeError."""
+    """Convert a value to types that torch.load(weights_only=True) reads, or refuse it."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, dict):
@@ -303,7 +303,7 @@ def _storable(value):
 
 
 def _like(error, message):
-    """An error of the same type and number with another message."""
+    """Return an error of the same type and number with another message."""
     other = type(error)(message)
     other.errno = error.errno
     return other

@@ -18,8 +18,9 @@ class JointCNNRegressor(NeuralMassRegressor):
 
     The maps, pooled to the cubes' sky grid and repeated along v, meet the phase-space
     cubes at the same sky position in 3-D convolutions; a second branch sees the maps
-    alone (paper Fig. 5). Maps, cubes and targets are standardised with the training
-    clusters' moments. All else is as in `XrayCNNRegressor`.
+    alone (paper Fig. 5). Maps, cubes and masses are standardized with the moments of the
+    training clusters. Parameters without a description are those of `XrayCNNRegressor`,
+    and so are the attributes that `fit` learns besides those listed below.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ class JointCNNRegressor(NeuralMassRegressor):
         `skcluster.networks.MassNetwork` or a function that returns one.
     loss : {"mse", "mae", "gaussian_nll"}, default="mse"
     dropout : float, default=0.1
-        After each hidden dense layer.
+        Probability of dropping a feature after each hidden dense layer.
     weight_decay : float, default=1e-4
         :math:`\lambda` of the penalty :math:`\lambda \sum w^2` on kernels.
     lr : float, default=1e-3
@@ -51,62 +52,30 @@ class JointCNNRegressor(NeuralMassRegressor):
     keep_memory : bool, default=True
     n_dropout_draws : int, default=0
     phase_space : PhaseSpaceKDE or None, default=None
-        Makes cubes of the galaxies, batch by batch, for samples without cubes; None is
+        Makes cubes from the galaxies, batch by batch, for samples without cubes; None is
         ``PhaseSpaceKDE()``. Its half-width must be that of the `PhotonMapper`.
     allow_missing : bool, default=False
-        Take clusters without a cube (too few galaxies, or a sample without any
-        spectroscopy): the network sees the mean cube and an indicator. Otherwise they
-        are an error.
+        Accept clusters without a cube (too few galaxies, or a sample without any
+        spectroscopy): the network sees the mean cube and an indicator. Otherwise such
+        clusters are an error.
 
     Attributes
     ----------
-    net_ : skorch net
-        The first member; its torch module is ``net_.module_``.
-    nets_ : list of skorch nets
-    n_iter_ : int
-        Epochs trained, of the member that took most.
-    history_ : list of dict
-        One row per epoch and member: losses and seconds.
-    map_shape_ : tuple of 3 int
-        ``(n_bands, n_pixels, n_pixels)`` of the training maps.
-    map_geometry_ : MapGeometry or None
-        Bands, half-width and cosmology of the `PhotonMapper` that made them, if it is
-        known: maps of another one are refused.
-    pixel_mean_, pixel_scale_ : float
-        Moments of the training pixels.
-    target_mean_, target_scale_ : float
-        Moments of the training log10 M.
-    training_ranges_ : dict of str to tuple of 2 float
-        Lowest and highest ``log_mass``, ``redshift`` (of a sample), ``map_sum`` (of a map's
-        pixels) and, for cubes made of galaxies, number of ``galaxies`` of the training
-        clusters. Predictions far outside come with a warning.
-    outlier_detector_ : MapOutlierDetector
-        What the training maps were like, see `misspecification_score`.
-    mass_density_ : ndarray of shape (2, 256)
-        The masses of the training set, smoothed (see `posterior.mass_density`): the prior
-        that the network has learned.
-    dropout_seed_ : int
-        Of the draws of dropout.
-    held_out_residual_ : ndarray
-        Predicted minus true log10 M of the held-out training clusters, member by member.
-    residual_std_ : float
-        Root mean square error on the held-out training clusters [dex]; NaN if nothing
-        was held out.
     phase_space_ : PhaseSpaceKDE
-        That of training, with a seed: prediction draws the same galaxies.
+        The `phase_space` of training, with a seed, so that prediction draws the same
+        galaxies.
     n_bins_ : int
-        Cells a side of the training cubes.
+        Cells per side of the training cubes.
     cube_extent_ : tuple of 2 float, or None
         Half-width [comoving Mpc/h] and highest speed [km/s] of the training cubes, if
-        known: cubes of others are refused, and maps of another half-width.
+        known. Cubes with other values, and maps with another half-width, are refused.
     cube_mean_, cube_scale_ : float
         Moments of the cells of the training cubes.
 
     Notes
     -----
-    Galaxies take 24 bytes each and a cube of 64³ cells a megabyte: with galaxies the
-    memory of training is bounded by the batch, with cubes by the survey. Both give the
-    same numbers.
+    A galaxy takes 24 bytes, a cube of 64³ cells a megabyte. With galaxies, the memory of
+    training is set by the batch; with cubes, by the survey. Both give the same numbers.
 
     References
     ----------

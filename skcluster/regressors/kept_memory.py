@@ -1,4 +1,4 @@
-"""Memory that stays with the process while a network trains (Linux with glibc)."""
+"""kept_memory: freed memory stays with the process while a network trains (glibc only)."""
 
 import contextlib
 import ctypes
@@ -10,13 +10,13 @@ MIB = 2**20
 
 @contextlib.contextmanager
 def kept_memory(wanted=True):
-    """Let malloc use freed memory again instead of handing it back to the system.
+    """Let malloc reuse freed memory instead of handing it back to the system.
 
     Each step of training frees and allocates the same large activations. glibc returns
-    them to the kernel at once, which then clears every page again; that costs a third of
-    the time of a step. While this lasts, the whole process keeps what it frees; then it
-    returns the rest, and goes on with the largest thresholds that glibc itself adapts to
-    in a program with large arrays. Elsewhere than on glibc nothing happens.
+    them at once to the kernel, which must clear every page again; that takes a third of
+    the time of a step. Inside this context the process keeps what it frees. Afterwards it
+    returns the memory, and goes on with the largest thresholds to which glibc itself adapts
+    in a program with large arrays. Without glibc, nothing happens.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which clusters a network trains on, and which ones tell it when to stop."""
+"""Which clusters a network trains on, and which ones decide when it stops."""
 
 from itertools import combinations
 
@@ -12,20 +12,20 @@ MAX_SHARE = 1 / 3
 
 
 def validation_split(n_clusters, fraction, *, position=None, groups=None, seed=0):
-    """Clusters to train on, and clusters held out: whole octants where that can be.
+    """Clusters to train on, and clusters held out: complete octants if possible.
 
-    Octants are those of the box that the positions span. Of all sets of octants that
-    hold between half of `fraction` and a third (or `fraction`, if that is more) of the
-    clusters, the seed draws one among those that are within a half of `fraction` from
-    it, or takes the closest one. Where there is no such set, as with all clusters in two
-    corners, the clusters are drawn at random. Below ten clusters (or groups), none is
-    held out.
+    The octants are those of the box that the positions span. A set of octants will do if
+    it holds at least half of `fraction` of the clusters, and at most a third of them (or
+    `fraction`, if that is more). The seed draws one of those sets whose share differs from
+    `fraction` by less than half of it; if there is none, the closest set is taken. Where no
+    set will do, for instance with all clusters in two corners, clusters are drawn at
+    random. Of fewer than ten clusters (or groups), none is held out.
 
     Parameters
     ----------
     n_clusters : int
     fraction : float or None
-        To hold out; None holds out none.
+        Fraction of the clusters to hold out; None holds out none.
     position : ndarray of shape (n_clusters, 3), default=None
         Without it, clusters are drawn at random.
     groups : array-like of shape (n_clusters,), default=None
@@ -61,7 +61,7 @@ def validation_split(n_clusters, fraction, *, position=None, groups=None, seed=0
 
 
 def octants_spanned(position):
-    """Octant of the box that the positions span, one label a cluster."""
+    """Octant of each cluster in the box that the positions span, as a number."""
     middle = (position.min(axis=0) + position.max(axis=0)) / 2
     return (position >= middle) @ [4, 2, 1]
 

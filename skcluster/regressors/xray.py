@@ -10,10 +10,10 @@ from .neural import NeuralMassRegressor
 class XrayCNNRegressor(NeuralMassRegressor):
     r"""Convolutional network from X-ray maps to log10 M500c.
 
-    The network of `architecture` sees maps and targets standardised with the training
-    clusters' moments, and is trained by Adam on the mean squared (or absolute) error,
-    until the loss on held-out training clusters has not improved for `patience`
-    epochs; the best weights are restored.
+    Maps and masses are standardized with the moments of the training clusters. Adam
+    trains the network of `architecture` on the mean squared error (or another `loss`)
+    until the loss of held-out training clusters has not improved for `patience` epochs;
+    then the best weights are restored.
 
     Parameters
     ----------
@@ -21,11 +21,13 @@ class XrayCNNRegressor(NeuralMassRegressor):
         A registered name; or a network of your own, as a class derived from
         `skcluster.networks.MassNetwork` or a function that returns one.
     loss : {"mse", "mae", "gaussian_nll"}, default="mse"
-        "gaussian_nll" lets the network predict its error, too (Ho et al. 2021).
+        "gaussian_nll" lets the network also predict its error (Ho et al. 2021).
     dropout : float, default=0.0
-        After each hidden dense layer. The paper uses 0.1 with several bands.
+        Probability of dropping a feature after each hidden dense layer. The paper uses
+        0.1 with several bands.
     weight_decay : float, default=1e-4
-        :math:`\lambda` of the penalty :math:`\lambda \sum w^2` on kernels.
+        :math:`\lambda` of the penalty :math:`\lambda \sum w^2` on the kernels of hidden
+        layers.
     lr : float, default=1e-3
         Learning rate of Adam.
     batch_size : int, default=50
@@ -34,39 +36,39 @@ class XrayCNNRegressor(NeuralMassRegressor):
         Epochs without a better validation loss before training stops. None trains to
         the end and keeps the last weights.
     validation_fraction : float or None, default=0.1
-        Part of the training clusters that is held out for early stopping. With
-        positions in the sample it is whole octants of the space that the training
-        clusters span, so no halo is on both sides; a random part where no octants
-        hold between half of it and a third of the clusters. None, or fewer than 10
-        clusters: nothing is held out.
+        Fraction of the training clusters that is held out for early stopping. With
+        positions in the sample, these are complete octants of the space that the
+        training clusters span, so that no halo is on both sides; where no set of octants
+        holds between half of the fraction and a third of the clusters, they are drawn at
+        random. With None, or fewer than 10 clusters, nothing is held out.
     augment : bool, default=False
         Show each training map under a random rotation or flip of the square.
     n_members : int, default=1
-        Networks with their own seeds, whose mean is the prediction.
+        Number of networks with different seeds, whose mean is the prediction.
     device : str, default="auto"
         A torch device; "auto" is a GPU if there is one.
     checkpoint_dir : str, path-like or None, default=None
         Folder for one file per member, from which the same fit goes on after Ctrl-C or
         a crash, bit for bit; a leading ``~`` is the home directory. Needs an int
-        `random_state`. A full disk or an unwritable folder is an OSError at once.
+        `random_state`. A full disk or an unwritable folder is an OSError at once. Trust
+        the folder as you trust code.
     n_threads : int or None, default=None
-        Threads of torch on the CPU; 1 makes results equal to the last bit whatever the
-        machine's load, None leaves torch's own choice.
+        Threads of torch on the CPU. 1 makes results equal to the last bit, no matter how
+        busy the machine is; None leaves the number to torch.
     callbacks : list of skorch callbacks or None, default=None
-        Copied before use.
+        They are copied before use.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 shows a line of progress, 2 a table of epochs.
+        1 shows progress, 2 a table of epochs.
     precision : {"float32", "bfloat16"}, default="float32"
-        Of the arithmetic of training. bfloat16 is faster on CPUs and GPUs that have
-        it; on a CPU that is known not to, `fit` warns. Predictions are always made in
-        float32.
+        Arithmetic of training. bfloat16 is faster on CPUs and GPUs that have it; on a CPU
+        that is known to lack it, `fit` warns. Predictions are always made in float32.
     keep_memory : bool, default=True
         While training on Linux with glibc, let the process keep the memory that it frees
-        and use it again, which is faster (see `skcluster.regressors.kept_memory`).
+        and reuse it, which is faster (see `skcluster.regressors.kept_memory`).
     n_dropout_draws : int, default=0
-        Predict under so many draws of dropout, whose spread adds to the error (Monte
-        Carlo dropout, Ho et al. 2021). 0: dropout is for training only.
+        Number of draws of dropout to predict with, whose spread adds to the error (Monte
+        Carlo dropout, Ho et al. 2021). With 0, dropout is only used in training.
 
     Attributes
     ----------
@@ -74,29 +76,29 @@ class XrayCNNRegressor(NeuralMassRegressor):
         The first member; its torch module is ``net_.module_``.
     nets_ : list of skorch nets
     n_iter_ : int
-        Epochs trained, of the member that took most.
+        Epochs of the member that was trained longest.
     history_ : list of dict
         One row per epoch and member: losses and seconds.
     map_shape_ : tuple of 3 int
         ``(n_bands, n_pixels, n_pixels)`` of the training maps.
     map_geometry_ : MapGeometry or None
-        Bands, half-width and cosmology of the `PhotonMapper` that made them, if it is
-        known: maps of another one are refused.
+        Bands, half-width and cosmology of the `PhotonMapper` that made the training maps,
+        if they are known. Maps of another one are refused.
     pixel_mean_, pixel_scale_ : float
         Moments of the training pixels.
     target_mean_, target_scale_ : float
         Moments of the training log10 M.
     training_ranges_ : dict of str to tuple of 2 float
-        Lowest and highest ``log_mass``, ``redshift`` (of a sample), ``map_sum`` (of a map's
-        pixels) and, for cubes made of galaxies, number of ``galaxies`` of the training
-        clusters. Predictions far outside come with a warning.
+        Lowest and highest ``log_mass``, ``redshift`` (of a sample), ``map_sum`` (sum of a
+        map's pixels) and, for cubes made from galaxies, number of ``galaxies`` of the
+        training clusters. Predictions far outside come with a warning.
     outlier_detector_ : MapOutlierDetector
-        What the training maps were like, see `misspecification_score`.
+        Knows what the training maps were like; see `misspecification_score`.
     mass_density_ : ndarray of shape (2, 256)
-        The masses of the training set, smoothed (see `posterior.mass_density`): the prior
+        Smoothed density of the training masses (see `posterior.mass_density`): the prior
         that the network has learned.
     dropout_seed_ : int
-        Of the draws of dropout.
+        Seed of the draws of dropout.
     held_out_residual_ : ndarray
         Predicted minus true log10 M of the held-out training clusters, member by member.
     residual_std_ : float
