@@ -1,4 +1,4 @@
-"""Exact rotations: photons and galaxies turn about their cluster, not pixels."""
+"""Exact rotations of photons and galaxies about their cluster, instead of pixels."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
@@ -13,28 +13,29 @@ MADE_OF_LISTS = ("maps", "cubes", "coverage")
 
 
 def rotate(sample, angle, *, mirror=False):
-    r"""Turn each cluster's photons and galaxies about its centre.
+    r"""Rotate each cluster's photons and galaxies about its center.
 
     .. math::
 
         x' = \pm x \cos\theta - y \sin\theta, \quad
         y' = \pm x \sin\theta + y \cos\theta
 
-    with x to the West and y to the North; the lower sign mirrors East and West before.
-    Positions turn, not pixels, so any angle is exact.
+    with x to the West and y to the North. The lower sign first swaps East and West.
+    Positions are rotated and not pixels, so any angle is exact.
 
     Parameters
     ----------
     sample : ClusterSample
-        With photons (and `center`), galaxies, or both.
+        Sample with photons (and `center`), galaxies, or both.
     angle : float or array-like of shape (n_clusters,)
-        :math:`\theta` [deg].
+        Angle :math:`\theta` [deg], from x towards y.
     mirror : bool or array-like of shape (n_clusters,), default=False
+        Whether to mirror the clusters first.
 
     Returns
     -------
     rotated : ClusterSample
-        Without maps, cubes and coverage: those are to be made anew.
+        Sample without maps, cubes and coverage, which would show the old positions.
 
     Raises
     ------
@@ -52,8 +53,8 @@ def rotate(sample, angle, *, mirror=False):
     require(sample, by="rotate")
     if sample.photons is None and sample.galaxies is None:
         require(sample, "photons", by="rotate")
-    angle = np.broadcast_to(np.radians(np.asarray(angle, float)), len(sample))
-    sign = np.broadcast_to(np.where(mirror, -1.0, 1.0), len(sample))
+    angle = np.radians(_per_cluster("angle", angle, len(sample)))
+    sign = np.where(_per_cluster("mirror", mirror, len(sample)), -1.0, 1.0)
     turned = {}
     if sample.photons is not None:
         require(sample, "center", by="rotate")
@@ -71,30 +72,41 @@ def rotate(sample, angle, *, mirror=False):
     return sample.drop(*MADE_OF_LISTS).assign(**turned)
 
 
+def _per_cluster(name, value, n_clusters):
+    """Return one finite number per cluster, of one number or of as many."""
+    value = np.asarray(value, float)
+    if value.shape not in ((), (n_clusters,)) or not np.isfinite(value).all():
+        raise ValueError(
+            f"{name} must be one finite value, or one for each of {n_clusters} clusters, "
+            f"got {value}."
+        )
+    return np.broadcast_to(value, n_clusters)
+
+
 def _turn(x, y, angle, sign):
     cos, sin = np.cos(angle), np.sin(angle)
     return sign * x * cos - y * sin, sign * x * sin + y * cos
 
 
 class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
-    """Train a pipeline on the sample and on copies of it, turned by random angles.
+    """Train a pipeline on the sample and on copies of it, rotated by random angles.
 
-    The clusters of a copy are turned each by an angle of its own and half of them
-    mirrored, before their photons are binned (see `rotate`); predictions are those of
-    the pipeline. The copies of a cluster have one label in the sample's ``group``, so
-    that a network holds out all of them, or none, for early stopping. A network's own
-    ``augment=True`` knows the square's eight symmetries only, but takes no memory.
+    In every copy each cluster has its own angle, and half of the clusters are mirrored,
+    before photons are binned (see `rotate`). Predictions are those of the pipeline. The
+    copies of a cluster share a label in the sample's ``group``, so a network holds out all
+    or none of them for early stopping. A network's own ``augment=True`` is limited to the
+    eight symmetries of the square, but takes no memory.
 
     Parameters
     ----------
     estimator : estimator
-        A pipeline that starts from photons, such as
+        Pipeline that starts from photons, such as
         ``make_pipeline(PhotonMapper(), RedshiftNormalizer(), LogScaler(),
         XrayCNNRegressor())``.
     n_rotations : int, default=3
-        Copies beside the sample itself.
+        Number of copies beside the sample itself.
     random_state : int, RandomState instance or None, default=None
-        Of the angles.
+        Seed of the angles.
 
     Attributes
     ----------

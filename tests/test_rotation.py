@@ -172,6 +172,19 @@ def test_it_stands_in_cross_validation(survey):
     assert_allclose(turned, plain, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"angle": np.nan}, r"angle must be one finite value, or one for each of 12"),
+        ({"angle": [1.0, 2.0]}, r"one for each of 12 clusters, got \[1\. 2\.\]"),
+        ({"angle": 1.0, "mirror": [True]}, "mirror must be one finite value"),
+    ],
+)
+def test_angles_that_make_no_sense_are_refused(survey, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        rotate(survey.sample[:12], **arguments)
+
+
 def test_a_senseless_number_of_copies_is_refused(survey):
     augmented = RotationAugmentedRegressor(Recorder(), n_rotations=1.5)
     with pytest.raises(ValueError, match="n_rotations must be a non-negative int"):
