@@ -11,6 +11,7 @@ from sklearn.utils import Bunch
 
 from .metrics import summarize_residuals
 from .model_selection import spatial_folds
+from .plausible_masses import MASS_RANGE, checked_log_mass
 from .sample import ClusterSample
 
 
@@ -23,6 +24,7 @@ def compare_estimators(
     n_jobs=None,
     random_state=0,
     on_progress=None,
+    mass_range=MASS_RANGE,
 ):
     """Cross-validate estimators of log10 M on identical folds.
 
@@ -49,6 +51,8 @@ def compare_estimators(
     on_progress : callable, default=None
         Called after every fold with the contestant's name, the folds done, the number
         of folds and the seconds since the contestant started.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Lowest and highest log10 mass that `y` may hold; None takes any.
 
     Returns
     -------
@@ -74,7 +78,7 @@ def compare_estimators(
     >>> comparison.table["std_dex"].round(2).tolist()
     [0.18, 0.05]
     """
-    y = np.asarray(y, float)
+    y = checked_log_mass(y, by="compare_estimators", mass_range=mass_range)
     first = _with_most_known([X for _, X in contestants.values()])
     folds = spatial_folds(cv, first, y, groups)
     halo = getattr(first, "group", None) if np.ndim(groups) != 1 else np.asarray(groups)
@@ -100,6 +104,7 @@ def compare_estimators(
             predicted[tested],
             groups=None if halo is None else halo[tested],
             random_state=random_state,
+            mass_range=mass_range,
         )
         rows.append({"estimator": name, **summary, "seconds": seconds})
         predictions[name] = predicted

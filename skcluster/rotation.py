@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .cosmology import plane_to_sky, sky_to_plane
 from .parameters import Integer, RandomState, WithMethods, check_parameters
+from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .sample import ClusterSample, require
 
 MADE_OF_LISTS = ("maps", "cubes", "coverage")
@@ -107,6 +108,9 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         Number of copies beside the sample itself.
     random_state : int, RandomState instance or None, default=None
         Seed of the angles.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Lowest and highest log10 mass [Msun/h] that a target may have; others are refused
+        with the unit that they seem to be in. None takes any target.
 
     Attributes
     ----------
@@ -130,12 +134,16 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         "estimator": WithMethods("an estimator with fit and predict"),
         "n_rotations": Integer(0),
         "random_state": RandomState(),
+        "mass_range": MASS_RANGE_KIND,
     }
 
-    def __init__(self, estimator, *, n_rotations=3, random_state=None):
+    def __init__(
+        self, estimator, *, n_rotations=3, random_state=None, mass_range=MASS_RANGE
+    ):
         self.estimator = estimator
         self.n_rotations = n_rotations
         self.random_state = random_state
+        self.mass_range = mass_range
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -147,6 +155,9 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         """Train on the sample and its turned copies."""
         parameters = check_parameters(self)
         require(X, by=type(self).__name__)
+        y = checked_log_mass(
+            y, by=type(self).__name__, mass_range=parameters.mass_range
+        )
         rng = check_random_state(parameters.random_state)
         copies = [X.drop(*MADE_OF_LISTS)]
         for _ in range(parameters.n_rotations):

@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..parameters import Integer, Number, Quantity, Text, check_parameters
+from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..training_ranges import range_of, warn_outside
 from .power_laws import correlation_of, fit_power_laws, invert_power_laws
@@ -53,6 +54,9 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         :math:`\beta`, steepness of the mass function of the clusters to predict.
     pivot_mass : float, default=1e14
         :math:`M_p` [Msun/h]; it moves nothing but `intercept_`.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Lowest and highest log10 mass [Msun/h] that a target may have; others are refused
+        with the unit that they seem to be in. None takes any target.
 
     Attributes
     ----------
@@ -118,15 +122,23 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         "redshift_bins": BINS,
         "beta": Number(),
         "pivot_mass": Quantity("pivot_mass"),
+        "mass_range": MASS_RANGE_KIND,
     }
 
     def __init__(
-        self, *, redshift_column=None, redshift_bins=None, beta=0.0, pivot_mass=1e14
+        self,
+        *,
+        redshift_column=None,
+        redshift_bins=None,
+        beta=0.0,
+        pivot_mass=1e14,
+        mass_range=MASS_RANGE,
     ):
         self.redshift_column = redshift_column
         self.redshift_bins = redshift_bins
         self.beta = beta
         self.pivot_mass = pivot_mass
+        self.mass_range = mass_range
 
     def fit(self, X, y):
         """Learn the power laws and their scatter.
@@ -143,6 +155,10 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self : EvrardProxyRegressor
         """
         parameters = self._checked_parameters()
+        if y is not None:
+            y = checked_log_mass(
+                y, by=type(self).__name__, mass_range=parameters.mass_range
+            )
         X, y = validate_data(
             self,
             X,
@@ -275,9 +291,4 @@ def _check_masses(log_mass, n_needed):
             f"y is constant: the log10 mass of all {len(log_mass)} clusters is "
             f"{log_mass[0]:g}, so no slope can be fitted. Give clusters of different "
             "masses."
-        )
-    if np.median(log_mass) > 1e6:
-        raise ValueError(
-            f"y must be log10 of the mass in Msun/h, but its median is "
-            f"{np.median(log_mass):g}. Give np.log10(mass)."
         )

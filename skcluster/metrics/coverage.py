@@ -12,6 +12,7 @@ from astropy.table import MaskedColumn, Table
 from scipy import stats
 from scipy.special import ndtr
 
+from ..plausible_masses import MASS_RANGE, check_evident_unit, check_same_unit
 from .columns import checked_columns, group_numbers
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
@@ -48,6 +49,9 @@ def gaussian_pit(y_true, mean, std):
     """
     std = np.broadcast_to(std, np.shape(y_true)) if np.ndim(std) == 0 else std
     y_true, mean, std = checked_columns(y_true=y_true, mean=mean, std=std)
+    check_same_unit(y_true=y_true, mean=mean)
+    if MASS_RANGE[0] <= np.median(mean) <= MASS_RANGE[1]:
+        check_evident_unit(y_true, by="gaussian_pit", name="y_true")
     wrong = np.flatnonzero(std <= 0)
     if len(wrong):
         raise ValueError(

@@ -10,10 +10,11 @@ import numpy as np
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_random_state
 
+from ..plausible_masses import MASS_RANGE, check_evident_unit, check_same_unit
 from .columns import checked_columns, group_numbers
 
 
-def mass_residual(y_true, y_pred):
+def mass_residual(y_true, y_pred, *, mass_range=MASS_RANGE):
     r"""Residual of each predicted mass (paper Eq. 9).
 
     .. math::
@@ -24,6 +25,9 @@ def mass_residual(y_true, y_pred):
     ----------
     y_true, y_pred : array-like of shape (n_clusters,)
         log10 masses.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Where log10 masses [Msun/h] lie; true masses that evidently are in another unit are
+        refused. None takes any numbers.
 
     Returns
     -------
@@ -36,11 +40,11 @@ def mass_residual(y_true, y_pred):
     >>> mass_residual([14.0, 14.5], [14.1, 14.25])
     array([ 0.1 , -0.25])
     """
-    y_true, y_pred = checked_columns(y_true=y_true, y_pred=y_pred)
+    y_true, y_pred = _checked_masses(y_true, y_pred, mass_range, by="mass_residual")
     return y_pred - y_true
 
 
-def mass_bias(y_true, y_pred, *, kind="median", unit="dex"):
+def mass_bias(y_true, y_pred, *, kind="median", unit="dex", mass_range=MASS_RANGE):
     """Center of the mass residuals.
 
     Parameters
@@ -49,6 +53,9 @@ def mass_bias(y_true, y_pred, *, kind="median", unit="dex"):
         log10 masses.
     kind : {"median", "mean"}, default="median"
     unit : {"dex", "percent"}, default="dex"
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Where log10 masses [Msun/h] lie; true masses that evidently are in another unit are
+        refused. None takes any numbers.
 
     Returns
     -------
@@ -64,11 +71,12 @@ def mass_bias(y_true, y_pred, *, kind="median", unit="dex"):
     >>> round(mass_bias(y_true, y_pred, kind="mean"), 3)
     0.3
     """
+    y_true, y_pred = _checked_masses(y_true, y_pred, mass_range, by="mass_bias")
     center = _chosen(BIASES, kind=kind)
-    return _chosen(UNITS, unit=unit)(center(mass_residual(y_true, y_pred)))
+    return _chosen(UNITS, unit=unit)(center(y_pred - y_true))
 
 
-def mass_scatter(y_true, y_pred, *, kind="std", unit="dex"):
+def mass_scatter(y_true, y_pred, *, kind="std", unit="dex", mass_range=MASS_RANGE):
     r"""Width of the mass residuals about their own center.
 
     Compare like with like: outliers widen ``"std"``, but hardly ``"robust"``,
@@ -86,6 +94,9 @@ def mass_scatter(y_true, y_pred, *, kind="std", unit="dex"):
     kind : {"std", "robust"}, default="std"
         The standard deviation divides by n.
     unit : {"dex", "percent"}, default="dex"
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Where log10 masses [Msun/h] lie; true masses that evidently are in another unit are
+        refused. None takes any numbers.
 
     Returns
     -------
@@ -101,8 +112,9 @@ def mass_scatter(y_true, y_pred, *, kind="std", unit="dex"):
     >>> round(mass_scatter(y_true, y_pred, unit="percent"), 1)
     23.0
     """
+    y_true, y_pred = _checked_masses(y_true, y_pred, mass_range, by="mass_scatter")
     width = _chosen(SCATTERS, kind=kind)
-    return _chosen(UNITS, unit=unit)(width(mass_residual(y_true, y_pred)))
+    return _chosen(UNITS, unit=unit)(width(y_pred - y_true))
 
 
 def dex_to_percent(dex):
@@ -176,7 +188,13 @@ def bootstrap_error(
 
 
 def summarize_residuals(
-    y_true, y_pred, *, groups=None, n_resamples=1000, random_state=None
+    y_true,
+    y_pred,
+    *,
+    groups=None,
+    n_resamples=1000,
+    random_state=None,
+    mass_range=MASS_RANGE,
 ):
     """Both scatters and both biases with their bootstrap errors: a row of a table.
 
@@ -188,6 +206,9 @@ def summarize_residuals(
         The halo of each cluster, see `bootstrap_error`.
     n_resamples : int, default=1000
     random_state : int, RandomState instance or None, default=None
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Where log10 masses [Msun/h] lie; true masses that evidently are in another unit are
+        refused. None takes any numbers.
 
     Returns
     -------
@@ -207,7 +228,9 @@ def summarize_residuals(
     >>> print("{std_percent:.1f} ± {std_percent_error:.1f} %".format_map(summary))
     22.1 ± 1.0 %
     """
-    y_true, y_pred = checked_columns(y_true=y_true, y_pred=y_pred)
+    y_true, y_pred = _checked_masses(
+        y_true, y_pred, mass_range, by="summarize_residuals"
+    )
     errors = bootstrap_error(
         _summary,
         y_true,
@@ -247,6 +270,15 @@ neg_mass_scatter_robust = make_scorer(
     mass_scatter, greater_is_better=False, kind="robust"
 )
 """Scorer: minus the robust scatter of the residuals [dex]."""
+
+
+def _checked_masses(y_true, y_pred, mass_range, *, by):
+    """Both columns, or an error if one of them evidently is in another unit."""
+    y_true, y_pred = checked_columns(y_true=y_true, y_pred=y_pred)
+    check_evident_unit(y_true, by=by, name="y_true", mass_range=mass_range)
+    if mass_range is not None:
+        check_same_unit(y_true=y_true, y_pred=y_pred)
+    return y_true, y_pred
 
 
 def _summary(y_true, y_pred):

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimator_parts import changes_target, inside, last_step, walk
 from ..model_selection import spatial_folds
+from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .mass_posterior import MassPosterior
 from .predictors import PosteriorMixin, predict_posterior
 from .priors import log_prior, mass_density
@@ -52,6 +53,9 @@ class CalibratedMassRegressor(
         Of equally many clusters, with `by`.
     n_jobs : int, default=None
         Folds that run at a time.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Lowest and highest log10 mass [Msun/h] that a target may have; others are refused
+        with the unit that they seem to be in. None takes any target.
 
     Attributes
     ----------
@@ -95,12 +99,22 @@ class CalibratedMassRegressor(
     True
     """
 
-    def __init__(self, estimator, *, cv=None, by=None, n_bins=3, n_jobs=None):
+    def __init__(
+        self,
+        estimator,
+        *,
+        cv=None,
+        by=None,
+        n_bins=3,
+        n_jobs=None,
+        mass_range=MASS_RANGE,
+    ):
         self.estimator = estimator
         self.cv = cv
         self.by = by
         self.n_bins = n_bins
         self.n_jobs = n_jobs
+        self.mass_range = mass_range
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -120,7 +134,7 @@ class CalibratedMassRegressor(
             Labels that no fold may split, in place of ``X.group`` of a sample.
         """
         self._check_parameters()
-        y = np.asarray(y, float)
+        y = checked_log_mass(y, by=type(self).__name__, mass_range=self.mass_range)
         if len(y) == 0:
             raise ValueError(
                 "Found 0 sample(s) while a minimum of 1 is required by "
@@ -206,13 +220,16 @@ class CalibratedMassRegressor(
         return np.searchsorted(self.bin_edges_[1:-1], value, side="right")
 
     def _check_parameters(self):
+        MASS_RANGE_KIND.check("mass_range", self.mass_range)
         if self.by not in (None, "redshift", "mass"):
             raise ValueError(f"by must be 'redshift', 'mass' or None, got {self.by!r}.")
         if not isinstance(self.n_bins, Integral) or self.n_bins < 1:
             raise ValueError(f"n_bins must be a positive int, got {self.n_bins!r}.")
 
 
-def cross_val_posterior(estimator, X, y, *, cv=None, groups=None, n_jobs=None):
+def cross_val_posterior(
+    estimator, X, y, *, cv=None, groups=None, n_jobs=None, mass_range=MASS_RANGE
+):
     """Posterior of each cluster, from the model of the fold that leaves it out.
 
     Parameters
@@ -230,6 +247,8 @@ def cross_val_posterior(estimator, X, y, *, cv=None, groups=None, n_jobs=None):
         Labels that no fold may split, in place of ``X.group`` of a sample.
     n_jobs : int, default=None
         Folds that run at a time.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Lowest and highest log10 mass that `y` may hold; None takes any.
 
     Returns
     -------
@@ -247,7 +266,7 @@ def cross_val_posterior(estimator, X, y, *, cv=None, groups=None, n_jobs=None):
     >>> bool(0.6 < inside.mean() < 0.76)
     True
     """
-    y = np.asarray(y, float)
+    y = checked_log_mass(y, by="cross_val_posterior", mass_range=mass_range)
     folds = spatial_folds(cv, X, y, groups)
     tested = np.concatenate([test for _, test in folds])
     if len(tested) != len(y) or len(np.unique(tested)) != len(y):

@@ -4,7 +4,8 @@ import numpy as np
 from scipy.special import ndtr
 from sklearn.utils import check_random_state
 
-from .priors import log_prior
+from ..plausible_masses import MASS_RANGE, checked_log_mass
+from .priors import check_table_covers, log_prior
 
 N_CELLS = 512
 N_SIGMA = 8.0
@@ -134,6 +135,7 @@ class MassPosterior:
         probability : ndarray of shape (n_clusters,)
         """
         log_mass = np.broadcast_to(np.asarray(log_mass, float), len(self))
+        self._check_unit(log_mass)
         return _interp_rows(log_mass[:, None], self.edges, self._below())[:, 0]
 
     def quantile(self, q):
@@ -166,6 +168,16 @@ class MassPosterior:
     def reweight_prior(self, prior):
         """See `skcluster.reweight_prior`."""
         return reweight_prior(self, prior)
+
+    def _check_unit(self, log_mass):
+        """Refuse masses that are neither log10 of Msun/h nor inside of the cells."""
+        if not (len(self) and MASS_RANGE[0] <= np.median(self.mean()) <= MASS_RANGE[1]):
+            return
+        is_inside = (self.edges[:, 0] <= log_mass) & (log_mass <= self.edges[:, -1])
+        beyond = np.where(is_inside, np.nan, log_mass)
+        checked_log_mass(
+            beyond, by="MassPosterior.cdf", name="log_mass", has_parameter=False
+        )
 
     def _below(self):
         below = np.zeros_like(self.edges)
@@ -213,7 +225,9 @@ def reweight_prior(posterior, prior):
     >>> shift.round(3)  # -3 sigma_lnM**2 / ln 10
     array([-0.069])
     """
-    new = log_prior(prior)(posterior.middle)
+    density = log_prior(prior)
+    check_table_covers(prior, posterior.mean())
+    new = density(posterior.middle)
     weight = new - posterior.log_prior
     with np.errstate(divide="ignore"):
         log_probability = np.log(posterior.probability) + weight

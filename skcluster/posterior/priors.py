@@ -4,11 +4,14 @@ from numbers import Real
 
 import numpy as np
 
+from ..plausible_masses import MASS_RANGE
+from ..sample.units import looks_like
 from .smoothing import scott_bandwidth, smoothed_counts
 
 LN_10 = np.log(10)
 N_TABLE = 256
-TINY = np.finfo(float).tiny
+TABLE_RANGE = (5.0, 20.0)
+"""Range of log10 masses that the table of a mass function may span."""
 
 
 def mass_density(log_mass):
@@ -95,6 +98,49 @@ def log_prior(prior):
         raise ValueError("The log10 masses of a prior's table must increase.")
     _log_of(table[1], table[0])
     return lambda log_mass: _log_of(np.interp(log_mass, *table), log_mass)
+
+
+def check_table_covers(prior, log_mass):
+    """Refuse a table of a prior that is about other masses, or in another unit.
+
+    Beyond its ends a table is constant, so it would leave posteriors as they are.
+
+    Parameters
+    ----------
+    prior : callable, float, table or None
+        As in `log_prior`; only a table is checked.
+    log_mass : ndarray of shape (n_clusters,)
+        log10 masses about which the posteriors lie.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mass = np.geomspace(1e13, 1e16, 50)
+    >>> check_table_covers([np.log10(mass), mass**-2.0], np.array([14.2]))
+    >>> check_table_covers([mass, mass**-2.0], np.array([14.2]))
+    Traceback (most recent call last):
+    ...
+    ValueError: The prior's table goes from 1e+13 to 1e+16 in log10 M, but the posteriors
+    lie at 14.2. Its masses look like masses in Msun: give log10 of Msun/h.
+    """
+    if prior is None or callable(prior) or np.ndim(prior) != 2 or not len(log_mass):
+        return
+    masses = np.asarray(prior, float)[0]
+    lowest, highest = log_mass.min(), log_mass.max()
+    is_ours = MASS_RANGE[0] <= np.median(log_mass) <= MASS_RANGE[1]
+    misfit = masses[(masses < TABLE_RANGE[0]) | (masses > TABLE_RANGE[1])]
+    is_apart = masses[-1] < lowest or masses[0] > highest
+    if not is_apart and not (is_ours and len(misfit)):
+        return
+    known = looks_like("log_mass", misfit) if is_ours and len(misfit) else None
+    where = f"{lowest:.4g}"
+    if lowest < highest:
+        where = f"{lowest:.4g} to {highest:.4g}"
+    look = f" Its masses look like {known.unit}: give log10 of Msun/h." if known else ""
+    raise ValueError(
+        f"The prior's table goes from {masses[0]:.4g} to {masses[-1]:.4g} in log10 M, but "
+        f"the posteriors lie at {where}.{look}"
+    )
 
 
 def _log_of(density, log_mass):

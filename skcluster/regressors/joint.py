@@ -6,6 +6,7 @@ from sklearn.utils import check_random_state
 from ..networks.architectures import JOINT_ARCHITECTURES, build_network
 from ..parameters import Boolean, WithMethods
 from ..phase_space import PhaseSpaceKDE
+from ..plausible_masses import MASS_RANGE
 from ..sample import require
 from .losses import N_OUTPUTS
 from .network_parameters import NETWORK_PARAMETERS, Architecture, checked_parameters
@@ -51,6 +52,7 @@ class JointCNNRegressor(NeuralMassRegressor):
     precision : {"float32", "bfloat16"}, default="float32"
     keep_memory : bool, default=True
     n_dropout_draws : int, default=0
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
     phase_space : PhaseSpaceKDE or None, default=None
         Makes cubes from the galaxies, batch by batch, for samples without cubes; None is
         ``PhaseSpaceKDE()``. Its half-width must be that of the `PhotonMapper`.
@@ -132,6 +134,7 @@ class JointCNNRegressor(NeuralMassRegressor):
         precision="float32",
         keep_memory=True,
         n_dropout_draws=0,
+        mass_range=MASS_RANGE,
         phase_space=None,
         allow_missing=False,
     ):
@@ -156,6 +159,7 @@ class JointCNNRegressor(NeuralMassRegressor):
             precision=precision,
             keep_memory=keep_memory,
             n_dropout_draws=n_dropout_draws,
+            mass_range=mass_range,
         )
         self.phase_space = phase_space
         self.allow_missing = allow_missing

@@ -16,6 +16,7 @@ from ..parameters import (
     RandomState,
     check_parameters,
 )
+from ..plausible_masses import MASS_RANGE_KIND
 from .losses import LOSSES
 
 PRECISIONS = ("float32", "bfloat16")
@@ -87,6 +88,7 @@ NETWORK_PARAMETERS = {
     "validation_fraction": Interval("(0, 1)") | None,
     "augment": Boolean(),
     "n_members": Integer(1),
+    "mass_range": MASS_RANGE_KIND,
     "device": Device(),
     "checkpoint_dir": PathLike() | None,
     "n_threads": Integer(1) | None,
@@ -103,6 +105,7 @@ NOT_IN_FINGERPRINT = (
     "checkpoint_dir",
     "device",
     "keep_memory",
+    "mass_range",
     "n_dropout_draws",
     "n_threads",
     "verbose",

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from ..networks.architectures import source_of
+from ..plausible_masses import MASS_RANGE, checked_log_mass
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..sample import ClusterSample, SparseMaps, require
 from .checkpoint import Checkpoint, checkpoint_path
@@ -65,6 +66,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         precision="float32",
         keep_memory=True,
         n_dropout_draws=0,
+        mass_range=MASS_RANGE,
     ):
         self.architecture = architecture
         self.loss = loss
@@ -86,6 +88,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self.precision = precision
         self.keep_memory = keep_memory
         self.n_dropout_draws = n_dropout_draws
+        self.mass_range = mass_range
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -102,7 +105,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         _warn_of_slow_arithmetic(parameters)
         vars(self).pop("nets_", None)
         inputs = self._read(X)
-        y = checked_target(y, len(inputs))
+        y = checked_target(y, len(inputs), self)
         self._learn_scaling(inputs)
         self.outlier_detector_ = learned_detector(inputs)
         self.training_ranges_ = learned_ranges(X, inputs, y)
@@ -340,9 +343,10 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             self.nets_ = [rebuilt_net(self, member) for member in weights]
 
 
-def checked_target(y, n_clusters):
-    """Return the masses as finite numbers that differ, one per cluster, or refuse them."""
-    y = column_or_1d(y, warn=True).astype(float)
+def checked_target(y, n_clusters, regressor):
+    """Return masses as finite, plausible numbers that differ, one per cluster."""
+    by, mass_range = type(regressor).__name__, regressor.mass_range
+    y = checked_log_mass(column_or_1d(y, warn=True), by=by, mass_range=mass_range)
     if len(y) != n_clusters:
         raise ValueError(f"X holds {n_clusters} clusters, but y holds {len(y)} masses.")
     if not np.isfinite(y).all():

@@ -69,6 +69,9 @@ class XrayCNNRegressor(NeuralMassRegressor):
     n_dropout_draws : int, default=0
         Number of draws of dropout to predict with, whose spread adds to the error (Monte
         Carlo dropout, Ho et al. 2021). With 0, dropout is only used in training.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Lowest and highest log10 mass [Msun/h] that a target may have; others are refused
+        with the unit that they seem to be in. None takes any target.
 
     Attributes
     ----------

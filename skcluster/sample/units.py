@@ -20,6 +20,8 @@ SPEED_OF_LIGHT = 299792.458  # km/s
 PLACEHOLDERS = (0, -1, *(sign * (10**n - 1) for n in range(2, 7) for sign in (1, -1)))
 """Numbers that catalogs write where they have no value: 0, -1, 99, -99, 999, …"""
 
+MOST = 0.9  # share of the implausible numbers that another unit must explain
+
 KEV = (0.01, 100.0)
 """The median energy of a cluster's photons lies between, or the unit is another."""
 
@@ -331,9 +333,12 @@ def looks_like(name, values):
             *(values.min(), values.max()),
             "Drop these rows.",
         )
-    typical = np.median(np.abs(values)) * (1 if np.median(values) >= 0 else -1)
-    size = abs(typical) if TABLE[name].low < 0 else typical
-    fitting = (a for a in TABLE[name].look_alikes if a.low <= size <= a.high)
+    sizes = np.abs(values) if TABLE[name].low < 0 else values
+    fitting = (
+        alike
+        for alike in TABLE[name].look_alikes
+        if np.mean((alike.low <= sizes) & (sizes <= alike.high)) >= MOST
+    )
     return next(fitting, None)
 
 

@@ -1,0 +1,224 @@
+"""Masses that can be log10 M500c [Msun/h], and errors that name the unit of all others.
+
+Every estimator, metric and command that is given masses asks here. The range and the units
+that numbers outside of it look like are those of "log_mass" in `skcluster.sample.units`.
+"""
+
+import numpy as np
+
+from .parameters import Kind
+from .parameters.kinds import REFUSED
+from .sample.units import PLACEHOLDERS, TABLE, looks_like
+
+MASS_RANGE = (TABLE["log_mass"].low, TABLE["log_mass"].high)
+"""Lowest and highest log10 M500c [Msun/h] of anything from a galaxy to a supercluster."""
+LN_10 = np.log(10)
+ELSEWHERE = " If they are meant to be elsewhere, give mass_range=None."
+FAR, NEAR = 3.0, 0.5
+"""Differences [dex] of masses in two units, and of the same masses once converted."""
+CORRELATED, WIDER = 0.3, 4.0
+"""Least correlation, and greatest ratio of spreads, of the same masses once converted."""
+CONVERSIONS = {
+    "masses in Msun": np.log10,
+    "ln of masses": lambda values: values / LN_10,
+    "masses in 1e14 Msun": lambda values: np.log10(values) + 14,
+    "masses in 1e13 Msun": lambda values: np.log10(values) + 13,
+    "log10 of masses over 1e14 Msun": lambda values: values + 14,
+    "ln of masses over 1e14 Msun": lambda values: values / LN_10 + 14,
+}
+
+
+class MassRange(Kind):
+    """The parameter `mass_range`: the lowest and the highest log10 mass of a target."""
+
+    says = "the lowest and the highest log10 mass, such as (10.0, 17.0)"
+
+    def read(self, value):
+        try:
+            low, high = (float(edge) for edge in value)
+        except (TypeError, ValueError):
+            return REFUSED
+        return (low, high) if low < high else REFUSED
+
+
+MASS_RANGE_KIND = MassRange() | None
+
+
+def checked_log_mass(y, *, by, name="y", mass_range=MASS_RANGE, has_parameter=True):
+    """Return masses as an array of floats, or say which unit they are in instead of ours.
+
+    Parameters
+    ----------
+    y : array-like
+        log10 M500c [Msun/h]. NaN and infinite numbers pass; they are left to the caller.
+    by : str
+        Who needs them, for the message.
+    name : str, default="y"
+        What the message calls them.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Lowest and highest plausible value. None: anything.
+    has_parameter : bool, default=True
+        Whether the caller can be given ``mass_range=None``, as the message then says.
+
+    Returns
+    -------
+    y : ndarray of float
+
+    Examples
+    --------
+    >>> checked_log_mass([14.2, 13.9], by="EvrardProxyRegressor")
+    array([14.2, 13.9])
+    >>> checked_log_mass([2e14, 1e14], by="EvrardProxyRegressor")
+    Traceback (most recent call last):
+    ...
+    ValueError: y of EvrardProxyRegressor must be log10 of the mass in Msun/h, but 2 of 2
+    values are outside of 10 to 17 (first: cluster 0, 2e+14): they look like masses in Msun.
+    Give log10 of Msun/h. If they are meant to be elsewhere, give mass_range=None.
+    """
+    y = _as_numbers(y, f"{name} of {by}")
+    if mass_range is None or not y.size:
+        return y
+    low, high = MASS_RANGE_KIND.check("mass_range", mass_range)
+    outside = np.isfinite(y) & ~((low <= y) & (y <= high))
+    if outside.any():
+        message = _refusal(y, outside, f"{name} of {by}", (low, high))
+        raise ValueError(message + (ELSEWHERE if has_parameter else ""))
+    return y
+
+
+def check_evident_unit(values, *, by, name, mass_range=MASS_RANGE):
+    """Refuse masses that evidently are not log10 of Msun/h, but let residuals pass.
+
+    As `checked_log_mass`, for numbers that may also lie about zero: those of which most are
+    above or in `mass_range` must all be in it, and so must those that are all positive.
+
+    Examples
+    --------
+    >>> check_evident_unit([-0.1, 0.2], by="mass_scatter", name="y_true")
+    >>> check_evident_unit([32.2, 33.1], by="mass_scatter", name="y_true")
+    Traceback (most recent call last):
+    ...
+    ValueError: y_true of mass_scatter must be log10 of the mass in Msun/h, but 2 of 2
+    values are outside of 10 to 17 (first: cluster 0, 32.2): they look like ln of masses.
+    Divide them by ln 10 = 2.302585. If they are meant to be elsewhere, give
+    mass_range=None.
+    """
+    if mass_range is None:
+        return
+    values = _as_numbers(values, f"{name} of {by}")
+    measured = values[np.isfinite(values) & ~_is_missing(values)]
+    if not measured.size:
+        return
+    if np.median(measured) >= mass_range[0] or measured.min() > 0:
+        checked_log_mass(values, by=by, name=name, mass_range=mass_range)
+
+
+def check_same_unit(**columns):
+    """Refuse two columns of masses of which one evidently is in another unit.
+
+    Their difference is more than 3 dex for most clusters, and less than 0.5 dex for most
+    if one of them is converted to log10 of Msun; and then they are correlated.
+
+    Parameters
+    ----------
+    **columns : two ndarrays of shape (n_clusters,)
+        By their names in the message.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_same_unit(y_true=np.array([14.0, 14.5]), y_pred=np.array([13.7, 14.4]))
+    >>> check_same_unit(y_true=np.array([14.0, 14.5]), y_pred=np.array([9e13, 3e14]))
+    Traceback (most recent call last):
+    ...
+    ValueError: y_true and y_pred differ by 1.95e+14 dex (median of 2 clusters), but y_pred
+    looks like masses in Msun. Give log10 of Msun/h for both.
+    """
+    (first, a), (second, b) = columns.items()
+    off = _median_distance(a, b)
+    if not off > FAR:
+        return
+    for name, values, other in ((second, b, a), (first, a, b)):
+        for unit, convert in CONVERSIONS.items():
+            with np.errstate(invalid="ignore", divide="ignore"):
+                converted = convert(values)
+            if _are_close(converted, other):
+                raise ValueError(
+                    f"{first} and {second} differ by {off:.4g} dex (median of {len(a)} "
+                    f"clusters), but {name} looks like {unit}. Give log10 of Msun/h for "
+                    "both."
+                )
+
+
+def _as_numbers(values, subject):
+    values = np.asarray(values)
+    if values.dtype.kind in "biuf":
+        return values.astype(float)
+    try:
+        return values.astype(float)
+    except (TypeError, ValueError):
+        pass
+    flat = values.ravel()
+    wrong = [i for i, value in enumerate(flat) if not _is_number(value)]
+    raise ValueError(
+        f"{subject} must be numbers, log10 of the mass in Msun/h, but {len(wrong)} of "
+        f"{flat.size} are not (first: cluster {wrong[0]}, {flat[wrong[0]]!r:.60})."
+        if wrong
+        else f"{subject} must be real numbers, log10 of the mass in Msun/h, got "
+        f"{values.dtype}."
+    )
+
+
+def _is_number(value):
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_missing(values):
+    """Which values are placeholders far from any mass, such as -99 and 0 among masses."""
+    return np.isin(values, PLACEHOLDERS) & (np.abs(values) > FAR)
+
+
+def _refusal(y, outside, subject, mass_range):
+    low, high = mass_range
+    missing = outside & np.isin(y, PLACEHOLDERS)
+    if 2 * missing.sum() > outside.sum():
+        first = np.flatnonzero(missing.ravel())[0]
+        return (
+            f"{missing.sum()} of {y.size} values of {subject} are placeholders such as "
+            f"{y.ravel()[first]:g}, which stand for no mass (first: cluster {first}). Drop "
+            "these clusters."
+        )
+    wrong = outside & ~missing
+    first = np.flatnonzero(wrong.ravel())[0]
+    known = looks_like("log_mass", y[wrong])
+    look = f": they look like {known.unit}. {known.cure}" if known else "."
+    besides = (
+        f" {missing.sum()} more are placeholders such as {y[missing][0]:g}."
+        if missing.any()
+        else ""
+    )
+    return (
+        f"{subject} must be log10 of the mass in Msun/h, but {wrong.sum()} of {y.size} "
+        f"values are outside of {low:g} to {high:g} (first: cluster {first}, "
+        f"{y.ravel()[first]:.4g}){look}{besides}"
+    )
+
+
+def _are_close(a, b):
+    if not (np.isfinite(a).all() and _median_distance(a, b) < NEAR):
+        return False
+    if len(a) < 3:
+        return True
+    width, other = np.std(a), np.std(b)
+    is_as_wide = 0 < width < WIDER * other and 0 < other < WIDER * width
+    return is_as_wide and np.corrcoef(a, b)[0, 1] > CORRELATED
+
+
+def _median_distance(a, b):
+    """Median of the absolute differences; infinite if most of them are not numbers."""
+    difference = np.abs(a - b)
+    return np.median(np.where(np.isnan(difference), np.inf, difference))
