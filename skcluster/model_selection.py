@@ -105,7 +105,7 @@ class QuadrantGroupKFold(BaseCrossValidator):
 
 
 def octants(position, box_size=BOX_SIZE, n_splits_per_axis=2):
-    """Label of the sub-cube of a periodic box that each position lies in.
+    """Number the sub-cube of a periodic box that each position lies in.
 
     Parameters
     ----------
@@ -168,13 +168,13 @@ def keep_together(cell, group):
 
 
 def spatial_folds(cv, X, y, groups=None):
-    """Training and test rows of every fold, by the policy of the whole package.
+    """Draw the training and test rows of every fold, by the policy of the package.
 
     Parameters
     ----------
     cv : cross-validation splitter, int, iterable or None
         None: octants of the box where there are positions, otherwise five folds. An int:
-        that many folds, of whole octants (or smaller cells) where there are positions.
+        that many folds, of complete octants (or smaller cells) where there are positions.
         Neither splits a group. A splitter and an iterable are taken as they are, with a
         warning if they split a group; a splitter is given the groups if it takes them.
     X : ClusterSample or array-like

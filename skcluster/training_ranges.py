@@ -62,7 +62,7 @@ def warn_outside(values, training_ranges, *, by, names=None):
 
 
 def cluster_label(row, names=None):
-    """Return what a message calls a cluster: its row, and its name if it has one."""
+    """Return a cluster's row, and its name if it has one, as messages show them."""
     return f"cluster {row}" if names is None else f"cluster {row}, {names[row]}"
 
 

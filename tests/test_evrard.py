@@ -43,10 +43,12 @@ def made_snapshots(n, redshifts, random_state=0):
 )
 @parametrize_with_checks(
     [
-        EvrardProxyRegressor(),
-        EvrardProxyRegressor(pivot_mass=2e14, beta=0.1),
-        EvrardProxyRegressor(redshift_column=-1, redshift_bins=2),
-        EvrardProxyRegressor(redshift_column=0, redshift_bins=[-1e3, 0.5, 1e3]),
+        EvrardProxyRegressor(mass_range=None),
+        EvrardProxyRegressor(pivot_mass=2e14, beta=0.1, mass_range=None),
+        EvrardProxyRegressor(redshift_column=-1, redshift_bins=2, mass_range=None),
+        EvrardProxyRegressor(
+            redshift_column=0, redshift_bins=[-1e3, 0.5, 1e3], mass_range=None
+        ),
     ]
 )
 def test_scikit_learn_contract(estimator, check):

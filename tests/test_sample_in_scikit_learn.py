@@ -228,7 +228,10 @@ def test_a_memory_mapped_sample_works_like_the_one_in_memory(
 
 
 def test_it_refuses_to_be_a_table_and_says_what_to_do(sample, log_mass):
-    advice = "not a table of numbers. Start the pipeline with PhotonMapper or Proxy"
+    advice = (
+        r"not a table of numbers. What needs one comes after a step .* BaggingRegressor, "
+        r"AdaBoostRegressor and permutation_importance .* inside of them: give them Proxy"
+    )
     with pytest.raises(TypeError, match=advice):
         np.asarray(sample)
     with pytest.raises(TypeError, match=advice):
@@ -237,6 +240,19 @@ def test_it_refuses_to_be_a_table_and_says_what_to_do(sample, log_mass):
         BaggingRegressor(proxy_model(), n_estimators=2).fit(sample, log_mass)
     with pytest.raises(TypeError, match=advice):
         permutation_importance(proxy_model().fit(sample, log_mass), sample, log_mass)
+
+
+def test_the_advice_for_those_who_need_a_table_works(sample, log_mass):
+    measurer = ProxyMeasurer(proxies=["n_phot", "n_gal"])
+    bagged = make_pipeline(
+        measurer, BaggingRegressor(LinearRegression(), 2, random_state=0)
+    )
+    expected = bagged.fit(sample, log_mass).predict(sample)
+    table = measurer.transform(sample)
+    alone = BaggingRegressor(LinearRegression(), 2, random_state=0).fit(table, log_mass)
+    assert_array_equal(alone.predict(table), expected)
+    found = permutation_importance(alone, table, log_mass, random_state=0)
+    assert found.importances_mean.shape == (2,)
 
 
 def test_it_has_what_scikit_learn_and_dask_look_for_and_nothing_that_misleads(sample):

@@ -1,4 +1,4 @@
-"""How far predicted masses lie from the true ones, and whether their errors say so."""
+"""Residuals of predicted masses, and whether the predicted errors describe them."""
 
 from . import residuals
 from .coverage import (

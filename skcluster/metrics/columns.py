@@ -1,10 +1,10 @@
-"""Columns of numbers, one a cluster, checked before anything is measured."""
+"""Columns of one number per cluster, checked before anything is measured."""
 
 import numpy as np
 
 
 def checked_columns(**columns):
-    """Columns of one finite number a cluster, all of the first one's length.
+    """Return columns as arrays of finite numbers, one per cluster, of the same length.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def checked_columns(**columns):
 
 
 def group_numbers(groups, n_clusters):
-    """Groups counted from 0; without groups, every cluster is one.
+    """Number the groups from 0; without groups, every cluster is a group of its own.
 
     Examples
     --------
@@ -45,6 +45,6 @@ def group_numbers(groups, n_clusters):
     if groups.shape != (n_clusters,):
         raise ValueError(
             f"groups has the shape {groups.shape}, but there are {n_clusters} "
-            "clusters. Give one label a cluster."
+            "clusters. Give one label per cluster."
         )
     return np.unique(groups, return_inverse=True)[1]

@@ -1,8 +1,8 @@
-"""Do posteriors keep their word: coverage of intervals, and the PIT.
+"""Are posteriors calibrated: coverage of intervals, and the PIT.
 
 The probability integral transform (PIT) of a cluster is the probability that its posterior
-puts below its true mass, ``posterior.cdf(log_mass)``. Posteriors that keep their word have
-PITs that are uniform in [0, 1]: of their 68 % intervals, 68 % hold the truth.
+puts below its true mass, ``posterior.cdf(log_mass)``. Calibrated posteriors have
+PITs that are uniform in [0, 1], and 68 % of their 68 % intervals contain the true mass.
 """
 
 from numbers import Integral
@@ -32,9 +32,9 @@ def gaussian_pit(y_true, mean, std):
     y_true : array-like of shape (n_clusters,)
         True log10 masses.
     mean : array-like of shape (n_clusters,)
-        Predicted ones.
+        Predicted log10 masses.
     std : float or array-like of shape (n_clusters,)
-        Their errors [dex].
+        Errors of the predicted masses [dex].
 
     Returns
     -------
@@ -65,22 +65,22 @@ def interval_coverage(pit, levels=LEVELS, *, groups=None):
     r"""Fraction of true masses inside central intervals, and its binomial error.
 
     A central interval of level p holds the truth where :math:`|u - 1/2| \le p/2`. The
-    error is that of posteriors that keep their word,
+    error is the one that calibrated posteriors would have,
 
     .. math::
 
         \sqrt{p (1 - p) / n},
 
-    so that deviations from p are measured in it, whatever fraction was found.
+    so that deviations from p can be measured in it, whatever fraction was found.
 
     Parameters
     ----------
     pit : array-like of shape (n_clusters,)
     levels : float or array-like of shape (n_levels,), default=(0.5, 0.68, 0.9, 0.95)
     groups : array-like of shape (n_clusters,), default=None
-        The halo of each cluster. Snapshots of one halo count as one piece of news: with
+        The halo of each cluster. Snapshots of one halo are not independent: with
         :math:`n_g` clusters in group g, n is :math:`(\sum n_g)^2 / \sum n_g^2` in the
-        error (Kish 1965), which is the least that it can be.
+        error (Kish 1965), the lowest that it can be.
 
     Returns
     -------
@@ -122,14 +122,14 @@ def coverage_table(pit, *, by=None, n_bins=4, levels=LEVELS, groups=None):
     Returns
     -------
     table : astropy Table
-        A row for all clusters and one a bin. Columns: ``quantity``; ``low`` and ``high``,
-        its least and greatest value in the bin; ``n``; for the level 0.68
-        ``coverage_68`` and ``error_68`` as of `interval_coverage`, and so on.
+        One row for all clusters and one per bin. Columns: ``quantity``; ``low`` and
+        ``high``, its least and greatest value in the bin; ``n``; for the level 0.68
+        ``coverage_68`` and ``error_68`` as in `interval_coverage`, and so on.
 
     Notes
     -----
     Bins of predicted mass, of redshift and of all that an observer knows should be
-    covered like the whole. Bins of *true* mass are not, even by perfect posteriors:
+    covered like the sample. Bins of *true* mass are not, even by perfect posteriors:
     predictions regress to the mean, so in the highest bin of true mass most masses are
     underestimated and in the lowest overestimated. The posterior is right about clusters
     that look alike, not about those that are alike. A test of bins of true mass measures
@@ -170,7 +170,7 @@ def coverage_table(pit, *, by=None, n_bins=4, levels=LEVELS, groups=None):
 
 
 def pit_histogram(pit, n_bins=10, *, groups=None):
-    r"""Share of the clusters in bins of PIT, each 1/n_bins if posteriors keep their word.
+    r"""Share of clusters in bins of PIT: 1/n_bins in each if posteriors are calibrated.
 
     A hump says that errors are overestimated, a trough that they are underestimated, a
     slope that masses are biased: those that rise to the right are underestimated.
@@ -187,7 +187,7 @@ def pit_histogram(pit, n_bins=10, *, groups=None):
     edges : ndarray of shape (n_bins + 1,)
     fraction : ndarray of shape (n_bins,)
     error : float
-        Binomial, of a share of 1/n_bins.
+        Binomial error of a share of 1/n_bins.
 
     Examples
     --------
@@ -207,8 +207,9 @@ def pit_histogram(pit, n_bins=10, *, groups=None):
 def pit_uniformity(pit, *, groups=None):
     """Probability that uniform PITs deviate from uniform as much as these do.
 
-    The p-value of Kolmogorov and Smirnov. It asks whether n clusters suffice to see that
-    the posteriors are wrong, not how wrong they are: `interval_coverage` tells that.
+    The p-value of the Kolmogorov-Smirnov test. It says whether n clusters suffice to see
+    that the posteriors are wrong, not how wrong they are; for that, see
+    `interval_coverage`.
 
     Parameters
     ----------

@@ -154,8 +154,8 @@ def bootstrap_error(
     y_true, y_pred : array-like of shape (n_clusters,)
         log10 masses.
     groups : array-like of shape (n_clusters,), default=None
-        The halo of each cluster. The snapshots of one halo are not independent, so
-        whole halos are drawn.
+        The halo of each cluster. The snapshots of one halo are not independent, so halos
+        are drawn with all their snapshots.
     n_resamples : int, default=1000
     random_state : int, RandomState instance or None, default=None
 
@@ -196,7 +196,7 @@ def summarize_residuals(
     random_state=None,
     mass_range=MASS_RANGE,
 ):
-    """Both scatters and both biases with their bootstrap errors: a row of a table.
+    """Return both scatters and both biases with their bootstrap errors, as a table row.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Posteriors that keep their word: by models that have not seen the cluster."""
+"""Calibrated posteriors, learned from clusters that were held out of training."""
 
 import inspect
 from numbers import Integral
@@ -23,36 +23,37 @@ N_CELLS = 512
 class CalibratedMassRegressor(
     PosteriorMixin, MetaEstimatorMixin, RegressorMixin, BaseEstimator
 ):
-    r"""Posteriors whose width and shape are learned from clusters held out of training.
+    r"""Regressor with posteriors whose width and shape are learned from held-out clusters.
 
-    Folds of the training clusters, octants by default, are predicted by copies of the
-    estimator that have not seen them. Their scores
+    Copies of the estimator predict the training clusters fold by fold, each fold (an octant
+    by default) by a copy that has not seen it. The scores of these clusters,
 
     .. math::
 
         t = \frac{\log_{10} M - m}{s}
 
-    with m and s the predicted mean and standard deviation, have some distribution. The
-    posterior of a new cluster is m + s t with t from that distribution, by the estimator
-    fitted to all training clusters.
+    with m and s the predicted mean and standard deviation, are a sample of the distribution
+    of t. The posterior of a new cluster is that of m + s t, with t drawn from this
+    distribution and m and s predicted by an estimator fitted to all training clusters.
 
     Parameters
     ----------
     estimator : estimator
         A regressor of log10 M, or a Pipeline that ends in one. If its ``predict`` has no
-        ``return_std``, s is 1 dex and all posteriors are equally wide. In a
-        `sklearn.frozen.FrozenEstimator` it is calibrated as it is; then fit this on
+        ``return_std``, s is 1 dex and all posteriors are equally wide. A fitted estimator
+        inside a `sklearn.frozen.FrozenEstimator` is calibrated as it is; give `fit` the
         clusters that it has not seen.
     cv : cross-validation splitter, int, iterable or None, default=None
         The folds, as in `skcluster.model_selection.spatial_folds`. None: octants where the
         sample has positions, otherwise five folds, neither of which splits a group.
         Clusters in no test fold are not used for calibration.
     by : {"redshift", "mass"} or None, default=None
-        Learn the scores in bins of redshift (of a `ClusterSample`), or of predicted mass.
+        Learn separate distributions in bins of redshift (of a `ClusterSample`), or of
+        predicted mass.
     n_bins : int, default=3
-        Of equally many clusters, with `by`.
+        Number of these bins, which hold equally many clusters. Only used with `by`.
     n_jobs : int, default=None
-        Folds that run at a time.
+        Number of folds that run at the same time.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Lowest and highest log10 mass [Msun/h] that a target may have; others are refused
         with the unit that they seem to be in. None takes any target.
@@ -60,23 +61,25 @@ class CalibratedMassRegressor(
     Attributes
     ----------
     estimator_ : estimator
-        Fitted to all training clusters.
+        The estimator fitted to all training clusters.
     scores_ : ndarray of shape (n_scores,)
-        t of the clusters held out.
+        Scores t of the held-out clusters.
     bin_edges_ : ndarray of shape (n_bins + 1,)
-        Of the quantity that `by` names, the first and the last one infinite.
+        Edges of the bins of the quantity that `by` names; the first and the last one are
+        infinite.
     score_edges_, score_probability_ : ndarrays of shape (n_bins, 513) and (n_bins, 512)
-        The distribution of t in cells: a Gaussian kernel estimate with Scott's bandwidth
-        that keeps the mean and the variance of the scores.
+        Distribution of t in narrow cells, for each bin: a Gaussian kernel estimate with
+        Scott's bandwidth, shrunk such that it has the mean and the variance of the scores.
     mass_density_ : ndarray of shape (2, 256)
-        The masses of the training set, smoothed (see `posterior.mass_density`): the prior
-        of the posteriors, unless the estimator has one of its own.
+        Smoothed distribution of the training masses (see `posterior.mass_density`): the
+        prior of the posteriors, unless the estimator has a prior of its own.
 
     Notes
     -----
-    This is split conformal prediction with normalised scores (Mondrian, with `by`),
-    smoothed so that it has a density. Coverage then holds on average over clusters like
-    those of training, and in each bin of `by`; not for each kind of cluster by itself.
+    This is split conformal prediction with normalized scores (Mondrian, with `by`),
+    smoothed so that there is a density. Intervals then have the right coverage on average
+    over clusters like those of training, and in each bin of `by`, but not for every kind of
+    cluster by itself.
 
     References
     ----------
@@ -162,7 +165,7 @@ class CalibratedMassRegressor(
         return self
 
     def predict(self, X, return_std=False):
-        """Mean of the posterior of log10 M500c, and its standard deviation [dex].
+        """Predict the mean of the posterior of log10 M500c, and its standard deviation.
 
         Parameters
         ----------
@@ -230,12 +233,12 @@ class CalibratedMassRegressor(
 def cross_val_posterior(
     estimator, X, y, *, cv=None, groups=None, n_jobs=None, mass_range=MASS_RANGE
 ):
-    """Posterior of each cluster, from the model of the fold that leaves it out.
+    """Predict the posterior of each cluster with a model that has not seen it.
 
     Parameters
     ----------
     estimator : estimator
-        See `predict_posterior`.
+        An estimator that `predict_posterior` takes; a clone is fitted to each fold.
     X : ClusterSample or array-like
     y : array-like of shape (n_clusters,)
         log10 M500c.
@@ -246,14 +249,14 @@ def cross_val_posterior(
     groups : array-like of shape (n_clusters,), default=None
         Labels that no fold may split, in place of ``X.group`` of a sample.
     n_jobs : int, default=None
-        Folds that run at a time.
+        Number of folds that run at the same time.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Lowest and highest log10 mass that `y` may hold; None takes any.
 
     Returns
     -------
     posterior : MassPosterior
-        In the order of X.
+        The posteriors in the order of X.
 
     Examples
     --------
@@ -307,14 +310,14 @@ def _predicts_std(estimator):
 
 
 def _cells(scores):
-    """Edges and probabilities of cells of the smoothed distribution of scores."""
+    """Return edges and probabilities of cells of the smoothed distribution of scores."""
     n = len(scores)
     if n < MIN_SCORES:
         raise ValueError(
             f"{n} held-out clusters are too few to calibrate a bin, which needs "
             f"{MIN_SCORES}. Give more clusters, more folds or fewer n_bins."
         )
-    # Shrunk towards their mean by what the kernel widens them.
+    # The kernel widens the distribution; the scores are drawn together by as much.
     bandwidth = scott_bandwidth(n)
     center, width = scores.mean(), scores.std()
     kernel = np.sqrt(bandwidth**2 / (1 + bandwidth**2)) * width

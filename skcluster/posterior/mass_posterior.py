@@ -1,4 +1,4 @@
-"""MassPosterior: the probability of log10 M, cluster by cluster."""
+"""Posteriors of log10 M, and how to exchange the priors in them."""
 
 import numpy as np
 from scipy.special import ndtr
@@ -12,20 +12,20 @@ N_SIGMA = 8.0
 
 
 class MassPosterior:
-    r"""Probability of log10 M of n clusters, in narrow cells of mass.
+    r"""Posteriors of log10 M of n clusters, as probabilities of narrow cells of mass.
 
-    Cells hold exact probabilities, so cumulative probabilities are exact at their edges,
-    whatever the width of the posterior.
+    The probability of each cell is exact, and so are cumulative probabilities at the edges,
+    however narrow the posterior is.
 
     Parameters
     ----------
     edges : ndarray of shape (n_clusters, n_cells + 1)
-        log10 masses that bound the cells, in increasing order.
+        log10 masses that bound the cells of each cluster, in increasing order.
     probability : ndarray of shape (n_clusters, n_cells)
-        Of each cell; rows are scaled to sum 1.
+        Probability of each cell; rows are scaled such that they sum to 1.
     log_prior : ndarray of shape (n_clusters, n_cells), default=None
-        Natural logarithm, up to a constant, of the density of masses that the posterior
-        holds, at the middle of the cells. None: a flat one.
+        Natural logarithm, up to a constant, of the prior that the posterior contains, at
+        the middle of each cell. None: a prior that is flat in log M.
 
     Examples
     --------
@@ -54,14 +54,15 @@ class MassPosterior:
 
     @classmethod
     def from_gaussians(cls, mean, std, *, log_prior=None):
-        """Posteriors that are Gaussian, or the mean of several Gaussians.
+        """Make posteriors that are Gaussians, or means of several Gaussians.
 
         Parameters
         ----------
         mean, std : array-like of shape (n_clusters,) or (n_clusters, n_components)
-            Of log10 M [dex].
+            Mean and standard deviation of each Gaussian in log10 M.
         log_prior : callable, default=None
-            Of an array of log10 masses: the prior inside, see `log_prior`.
+            The prior inside the Gaussians: a function of an array of log10 masses, see
+            `skcluster.posterior.log_prior`.
         """
         mean, std = np.broadcast_arrays(*np.asarray([mean, std], float))
         if mean.ndim == 1:
@@ -84,7 +85,7 @@ class MassPosterior:
 
     @classmethod
     def concatenate(cls, parts):
-        """The clusters of several posteriors, one after the other."""
+        """Join the clusters of several posteriors, in their order."""
         names = ("edges", "probability", "log_prior")
         parts = list(parts)
         return cls(
@@ -124,11 +125,14 @@ class MassPosterior:
         return np.sqrt(np.sum(self.probability * offset**2, axis=1))
 
     def cdf(self, log_mass):
-        """Probability below one mass a cluster: its PIT where the mass is the true one.
+        """Probability that each cluster's mass lies below a given one.
+
+        For true masses this is the probability integral transform (PIT).
 
         Parameters
         ----------
-        log_mass : array-like of shape (n_clusters,)
+        log_mass : float or array-like of shape (n_clusters,)
+            log10 masses, one per cluster or one for all.
 
         Returns
         -------
@@ -139,7 +143,7 @@ class MassPosterior:
         return _interp_rows(log_mass[:, None], self.edges, self._below())[:, 0]
 
     def quantile(self, q):
-        """Masses with probability q below them.
+        """Masses below which a posterior has the probability q.
 
         Parameters
         ----------
@@ -159,14 +163,14 @@ class MassPosterior:
     def sample(self, n_samples=1, *, random_state=None):
         """Masses drawn from each posterior, of shape (n_clusters, n_samples).
 
-        Clusters are drawn for in their order, so a seed belongs to a sample as it is.
+        The draws of a seed depend on the order and number of the clusters.
         """
         rng = check_random_state(random_state)
         drawn = rng.uniform(size=(len(self), n_samples))
         return _interp_rows(drawn, self._below(), self.edges)
 
     def reweight_prior(self, prior):
-        """See `skcluster.reweight_prior`."""
+        """Exchange the prior, as in `skcluster.reweight_prior`."""
         return reweight_prior(self, prior)
 
     def _check_unit(self, log_mass):
@@ -186,21 +190,21 @@ class MassPosterior:
 
 
 def reweight_prior(posterior, prior):
-    r"""Divide out the prior that posteriors hold, and put another one in.
+    r"""Divide the prior out of posteriors, and multiply by another one.
 
     .. math::
 
         p_\mathrm{new}(\mu | x) \propto p(\mu | x) \,
             \frac{n_\mathrm{new}(\mu)}{n_\mathrm{old}(\mu)}
 
-    A network has learned the masses of its training set as its prior, and
-    `EvrardProxyRegressor` holds :math:`e^{-\beta \mu}`. In a population with more small
-    clusters than large ones, masses come out lower (Eddington).
+    The prior of a network is the distribution of its training masses; that of
+    `EvrardProxyRegressor` is :math:`e^{-\beta \mu}`. With a population that has more small
+    clusters than large ones, masses come out lower (Eddington bias).
 
     Parameters
     ----------
     posterior : MassPosterior
-        Of `predict_posterior`; it knows its prior.
+        Posteriors from `predict_posterior`, which contain their prior.
     prior : callable, float, table or None
         The population's density of masses: a function of log10 M that returns densities
         per dex; :math:`\beta` of :math:`e^{-\beta \mu}`, :math:`\mu = \ln M`; a table of
@@ -209,12 +213,12 @@ def reweight_prior(posterior, prior):
     Returns
     -------
     posterior : MassPosterior
-        That holds the new prior.
+        Posteriors with the new prior.
 
     Notes
     -----
-    Nothing is known of masses beyond the training set's: there its density counts as
-    what it is at its end.
+    A training set says nothing about masses beyond its own: there its density is taken to
+    be what it is at the nearest end.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Estimators that predict posteriors, and pipelines that end in one."""
+"""Prediction of posteriors, by estimators and by the meta-estimators around them."""
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -11,10 +11,11 @@ CLUSTERS_AT_ONCE = 4096
 
 
 class PosteriorMixin:
-    """Posteriors, quantiles and draws for a regressor that has Gaussian components.
+    """Mixin that adds posteriors, quantiles and draws to a regressor of log10 M.
 
-    A subclass gives `_components`, the means and standard deviations of log10 M, and
-    `_log_prior`, the prior inside them.
+    A subclass defines two methods: ``_components(X)`` returns means and standard deviations
+    of log10 M, of shape (n_clusters,) or (n_clusters, n_components); ``_log_prior()``
+    returns the prior inside them, as `skcluster.posterior.log_prior` does.
 
     Examples
     --------
@@ -29,7 +30,7 @@ class PosteriorMixin:
     """
 
     def predict_posterior(self, X):
-        """Posterior of log10 M500c of each cluster.
+        """Predict the posterior of log10 M500c of each cluster.
 
         Parameters
         ----------
@@ -38,12 +39,12 @@ class PosteriorMixin:
         Returns
         -------
         posterior : MassPosterior
-            It knows the prior that it holds, see `skcluster.reweight_prior`.
+            It contains its prior, which `skcluster.reweight_prior` can exchange.
         """
         return self._posterior(*self._components(X))
 
     def predict_quantiles(self, X, quantiles=(0.16, 0.5, 0.84)):
-        """Quantiles of the posterior of log10 M500c.
+        """Predict quantiles of the posterior of log10 M500c.
 
         Parameters
         ----------
@@ -57,7 +58,7 @@ class PosteriorMixin:
         return self._by_blocks(X, lambda posterior: posterior.quantile(quantiles))
 
     def sample_posterior(self, X, n_samples=100, *, random_state=None):
-        """Draws of log10 M500c, of shape (n_clusters, n_samples).
+        """Draw masses from the posteriors, of shape (n_clusters, n_samples).
 
         Parameters
         ----------
@@ -83,14 +84,15 @@ class PosteriorMixin:
 
 
 def predict_posterior(estimator, X):
-    """Posterior of log10 M500c by a fitted estimator, or a pipeline that ends in one.
+    """Predict the posterior of log10 M500c, with whatever is around the regressor.
 
     Parameters
     ----------
     estimator : estimator
-        `XrayCNNRegressor`, `JointCNNRegressor`, `EvrardProxyRegressor`,
-        `CalibratedMassRegressor`; a Pipeline, search or other meta-estimator around it.
-    X : what it takes
+        A fitted `XrayCNNRegressor`, `JointCNNRegressor`, `EvrardProxyRegressor` or
+        `CalibratedMassRegressor`; or a Pipeline, search, ``FrozenEstimator`` or other
+        meta-estimator around one.
+    X : what the estimator takes
 
     Returns
     -------
@@ -99,7 +101,7 @@ def predict_posterior(estimator, X):
     Raises
     ------
     TypeError
-        The estimator has no posterior. `CalibratedMassRegressor` gives it one.
+        The estimator predicts no posterior. `CalibratedMassRegressor` learns one for it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Distributions of masses: that of a training set, and those that users believe in."""
+"""Priors of masses: the distribution of a training set, and those that users give."""
 
 from numbers import Real
 
@@ -15,7 +15,7 @@ TABLE_RANGE = (5.0, 20.0)
 
 
 def mass_density(log_mass):
-    r"""Smooth density of a set of masses, as a table.
+    r"""Estimate the smooth density of a set of masses, as a table.
 
     A Gaussian kernel estimate with Scott's bandwidth, :math:`n^{-1/5}` standard
     deviations, whose kernels are reflected at the least and the greatest mass, so that
@@ -55,7 +55,7 @@ def mass_density(log_mass):
 
 
 def log_prior(prior):
-    r"""A prior as a function: natural logarithm of its density, up to a constant.
+    r"""Turn a prior into a function: the logarithm of its density, up to a constant.
 
     Parameters
     ----------
@@ -69,7 +69,8 @@ def log_prior(prior):
     Returns
     -------
     function : callable
-        Of an array of log10 masses; minus infinity where the density is zero.
+        Takes an array of log10 masses and returns natural logarithms, minus infinity where
+        the density is zero.
 
     Examples
     --------

@@ -314,8 +314,11 @@ default=None
 
     def __array__(self, dtype=None, copy=None):
         raise TypeError(
-            "A ClusterSample is not a table of numbers. Start the pipeline with "
-            "PhotonMapper or ProxyMeasurer, or take a field: np.asarray(sample.maps)."
+            "A ClusterSample is not a table of numbers. What needs one comes after a step "
+            "that takes the sample, as in make_pipeline(ProxyMeasurer(), Ridge()). "
+            "BaggingRegressor, AdaBoostRegressor and permutation_importance make X a table "
+            "before any step of a pipeline inside of them: give them "
+            "ProxyMeasurer().transform(sample), or a field such as np.asarray(sample.maps)."
         )
 
     def __sizeof__(self):

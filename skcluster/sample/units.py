@@ -17,10 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 SPEED_OF_LIGHT = 299792.458  # km/s
+MOST = 0.9  # share of the implausible numbers that another unit must explain
 PLACEHOLDERS = (0, -1, *(sign * (10**n - 1) for n in range(2, 7) for sign in (1, -1)))
 """Numbers that catalogs write where they have no value: 0, -1, 99, -99, 999, …"""
-
-MOST = 0.9  # share of the implausible numbers that another unit must explain
 
 KEV = (0.01, 100.0)
 """The median energy of a cluster's photons lies between, or the unit is another."""
