@@ -71,9 +71,10 @@ def checked_log_mass(y, *, by, name="y", mass_range=MASS_RANGE, has_parameter=Tr
     >>> checked_log_mass([2e14, 1e14], by="EvrardProxyRegressor")
     Traceback (most recent call last):
     ...
-    ValueError: y of EvrardProxyRegressor must be log10 of the mass in Msun/h, but 2 of 2
-    values are outside of 10 to 17 (first: cluster 0, 2e+14): they look like masses in Msun.
-    Give log10 of Msun/h. If they are meant to be elsewhere, give mass_range=None.
+    ValueError: y must be log10 of the mass in Msun/h, but 2 of 2 values given to
+    EvrardProxyRegressor are outside of 10 to 17 (first: cluster 0, 2e+14): they look like
+    masses in Msun. Give np.log10(mass) with mass in Msun/h. If they are meant to be
+    elsewhere, give mass_range=None.
     """
     y = _as_numbers(y, f"{name} of {by}")
     if mass_range is None or not y.size:
@@ -81,7 +82,7 @@ def checked_log_mass(y, *, by, name="y", mass_range=MASS_RANGE, has_parameter=Tr
     low, high = MASS_RANGE_KIND.check("mass_range", mass_range)
     outside = np.isfinite(y) & ~((low <= y) & (y <= high))
     if outside.any():
-        message = _refusal(y, outside, f"{name} of {by}", (low, high))
+        message = _refusal(y, outside, name, by, (low, high))
         raise ValueError(message + (ELSEWHERE if has_parameter else ""))
     return y
 
@@ -98,9 +99,9 @@ def check_evident_unit(values, *, by, name, mass_range=MASS_RANGE):
     >>> check_evident_unit([32.2, 33.1], by="mass_scatter", name="y_true")
     Traceback (most recent call last):
     ...
-    ValueError: y_true of mass_scatter must be log10 of the mass in Msun/h, but 2 of 2
-    values are outside of 10 to 17 (first: cluster 0, 32.2): they look like ln of masses.
-    Divide them by ln 10 = 2.302585. If they are meant to be elsewhere, give
+    ValueError: y_true must be log10 of the mass in Msun/h, but 2 of 2 values given to
+    mass_scatter are outside of 10 to 17 (first: cluster 0, 32.2): they look like ln of
+    masses. Divide them by ln 10 = 2.302585. If they are meant to be elsewhere, give
     mass_range=None.
     """
     if mass_range is None:
@@ -154,18 +155,18 @@ def _as_numbers(values, subject):
     values = np.asarray(values)
     if values.dtype.kind in "biuf":
         return values.astype(float)
+    if values.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {subject} must be real numbers.")
     try:
         return values.astype(float)
     except (TypeError, ValueError):
         pass
     flat = values.ravel()
     wrong = [i for i, value in enumerate(flat) if not _is_number(value)]
+    first = "" if not wrong else f" (first: cluster {wrong[0]}, {flat[wrong[0]]!r:.60})"
     raise ValueError(
         f"{subject} must be numbers, log10 of the mass in Msun/h, but {len(wrong)} of "
-        f"{flat.size} are not (first: cluster {wrong[0]}, {flat[wrong[0]]!r:.60})."
-        if wrong
-        else f"{subject} must be real numbers, log10 of the mass in Msun/h, got "
-        f"{values.dtype}."
+        f"{flat.size} are not{first}."
     )
 
 
@@ -182,28 +183,29 @@ def _is_missing(values):
     return np.isin(values, PLACEHOLDERS) & (np.abs(values) > FAR)
 
 
-def _refusal(y, outside, subject, mass_range):
+def _refusal(y, outside, name, by, mass_range):
     low, high = mass_range
     missing = outside & np.isin(y, PLACEHOLDERS)
     if 2 * missing.sum() > outside.sum():
         first = np.flatnonzero(missing.ravel())[0]
         return (
-            f"{missing.sum()} of {y.size} values of {subject} are placeholders such as "
-            f"{y.ravel()[first]:g}, which stand for no mass (first: cluster {first}). Drop "
-            "these clusters."
+            f"{missing.sum()} of {y.size} values of {name}, given to {by}, are "
+            f"placeholders such as {y.ravel()[first]:g}, which stand for no mass (first: "
+            f"cluster {first}). Drop these clusters."
         )
     wrong = outside & ~missing
     first = np.flatnonzero(wrong.ravel())[0]
     known = looks_like("log_mass", y[wrong])
     look = f": they look like {known.unit}. {known.cure}" if known else "."
+    look = look.replace("log10 of Msun/h", "np.log10(mass) with mass in Msun/h")
     besides = (
         f" {missing.sum()} more are placeholders such as {y[missing][0]:g}."
         if missing.any()
         else ""
     )
     return (
-        f"{subject} must be log10 of the mass in Msun/h, but {wrong.sum()} of {y.size} "
-        f"values are outside of {low:g} to {high:g} (first: cluster {first}, "
+        f"{name} must be log10 of the mass in Msun/h, but {wrong.sum()} of {y.size} values "
+        f"given to {by} are outside of {low:g} to {high:g} (first: cluster {first}, "
         f"{y.ravel()[first]:.4g}){look}{besides}"
     )
 

@@ -527,7 +527,7 @@ def test_cross_validated_saliency_is_of_networks_that_never_saw_the_cluster(
 
 
 def test_cross_validated_saliency_is_the_same_for_any_n_jobs(full_maps):
-    y = full_maps.mean(axis=(1, 2, 3))
+    y = 14 + full_maps.mean(axis=(1, 2, 3))
     params = {"cv": KFold(2), "method": "smoothgrad", "n_samples": 2}
     results = []
     for n_jobs in (1, 2):
@@ -547,7 +547,7 @@ def test_cross_validated_saliency_is_the_same_for_any_n_jobs(full_maps):
 
 
 def test_cross_validated_saliency_takes_groups(full_maps):
-    y = full_maps.mean(axis=(1, 2, 3))
+    y = 14 + full_maps.mean(axis=(1, 2, 3))
     groups = np.arange(14) % 2
     result = cross_val_saliency(
         small_network(max_epochs=1),

@@ -109,8 +109,9 @@ class TestTargets:
         model = ESTIMATORS[name][0]
         with pytest.raises(
             ValueError,
-            match=rf"y of {type(model).__name__} must be log10 of the mass in Msun/h, "
-            "but 60 of 60 values are outside of 10 to 17 .* give mass_range=None",
+            match=r"y must be log10 of the mass in Msun/h, but 60 of 60 values given to "
+            rf"{type(model).__name__} are outside of 10 to 17 .*np\.log10\(mass\) with "
+            r"mass in Msun/h.* give mass_range=None",
         ):
             TAKERS[name](10**LOG_MASS)
 
@@ -121,7 +122,7 @@ class TestTargets:
         model = clone(model).set_params(mass_range=None).fit(X, y)
         assert np.isfinite(model.predict(X)).all()
         model.set_params(mass_range=(-2.0, 2.0)).fit(X, y)
-        with pytest.raises(ValueError, match="60 of 60 values are outside of 3 to 4"):
+        with pytest.raises(ValueError, match=r"60 of 60 .* are outside of 3 to 4"):
             model.set_params(mass_range=(3, 4)).fit(X, y)
 
     @pytest.mark.parametrize("name", ESTIMATORS)
@@ -208,7 +209,7 @@ class TestMetrics:
 
     def test_other_targets_can_be_meant(self):
         temperature = RNG.uniform(1, 12, 60)
-        with pytest.raises(ValueError, match="y_true of mass_scatter must be log10"):
+        with pytest.raises(ValueError, match="y_true must be log10"):
             mass_scatter(temperature, temperature)
         assert mass_scatter(temperature, temperature, mass_range=None) == 0
         assert mass_scatter(temperature, temperature, mass_range=(0, 20)) == 0
