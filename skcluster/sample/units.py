@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 SPEED_OF_LIGHT = 299792.458  # km/s
-MOST = 0.9  # share of the implausible numbers that another unit must explain
 PLACEHOLDERS = (0, -1, *(sign * (10**n - 1) for n in range(2, 7) for sign in (1, -1)))
 """Numbers that catalogs write where they have no value: 0, -1, 99, -99, 999, …"""
 
@@ -333,12 +332,10 @@ def looks_like(name, values):
             "Drop these rows.",
         )
     sizes = np.abs(values) if TABLE[name].low < 0 else values
-    fitting = (
-        alike
-        for alike in TABLE[name].look_alikes
-        if np.mean((alike.low <= sizes) & (sizes <= alike.high)) >= MOST
-    )
-    return next(fitting, None)
+    for alike in TABLE[name].look_alikes:
+        if np.mean((alike.low <= sizes) & (sizes <= alike.high)) >= 0.9:
+            return alike
+    return None
 
 
 def _is_implausible(row, values):
