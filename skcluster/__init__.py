@@ -40,7 +40,12 @@ _NAMES_OF_MODULE = {
     ),
     "maps": ("PhotonMapper", "RedshiftNormalizer", "LogScaler"),
     "phase_space": ("PhaseSpaceKDE",),
-    "proxies": ("ProxyMeasurer", "clip_velocities", "gapper_dispersion"),
+    "proxies": (
+        "ProxyMeasurer",
+        "RingProfiler",
+        "clip_velocities",
+        "gapper_dispersion",
+    ),
     "evrard": (
         "EvrardProxyRegressor",
         "search_proxies",

@@ -37,6 +37,7 @@ from .maps import RedshiftNormalizer as RedshiftNormalizer
 from .maps import LogScaler as LogScaler
 from .phase_space import PhaseSpaceKDE as PhaseSpaceKDE
 from .proxies import ProxyMeasurer as ProxyMeasurer
+from .proxies import RingProfiler as RingProfiler
 from .proxies import clip_velocities as clip_velocities
 from .proxies import gapper_dispersion as gapper_dispersion
 from .evrard import EvrardProxyRegressor as EvrardProxyRegressor
@@ -85,6 +86,7 @@ __all__ = [
     "LogScaler",
     "PhaseSpaceKDE",
     "ProxyMeasurer",
+    "RingProfiler",
     "clip_velocities",
     "gapper_dispersion",
     "EvrardProxyRegressor",

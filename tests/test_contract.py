@@ -34,6 +34,7 @@ from skcluster import (
     ProxyMeasurer,
     QuadrantGroupKFold,
     RedshiftNormalizer,
+    RingProfiler,
     RotationAugmentedRegressor,
     XrayCNNRegressor,
 )
@@ -59,7 +60,8 @@ STEPS = [MAPPER, RedshiftNormalizer(), LogScaler(), KDE, MEASURER, EVRARD, CNN, 
 COUNTER = ProxyMeasurer(proxies=("n_phot",))
 CALIBRATED = CalibratedMassRegressor(make_pipeline(COUNTER, EvrardProxyRegressor()))
 DETECTOR = MapOutlierDetector()
-STEPS += [AUGMENTED, CALIBRATED, DETECTOR]
+RINGS = RingProfiler(edges=(0, 0.5, 1.2, 2.3))
+STEPS += [AUGMENTED, CALIBRATED, DETECTOR, RINGS]
 PIPELINES = [
     make_pipeline(MAPPER, RedshiftNormalizer(), LogScaler(), CNN),
     make_pipeline(MEASURER, EVRARD),
@@ -92,6 +94,10 @@ CONTRACT = {
         "cosmology": "WMAP7",
         "with_redshift": False,
         "band": (0.5, 10.0),
+    },
+    "RingProfiler": {
+        "edges": (0, 0.08, 0.16, 0.26, 0.4, 0.6, 0.85, 1.2, 1.7, 2.3),
+        "n_sectors": 8,
     },
     "EvrardProxyRegressor": {
         "redshift_column": None,

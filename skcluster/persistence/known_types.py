@@ -33,6 +33,7 @@ OUR_TYPES = (
     "skcluster.PhaseSpaceKDE",
     "skcluster.PhotonMapper",
     "skcluster.ProxyMeasurer",
+    "skcluster.RingProfiler",
     "skcluster.QuadrantGroupKFold",
     "skcluster.RedshiftNormalizer",
     "skcluster.RotationAugmentedRegressor",

@@ -3,15 +3,15 @@
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from .cosmology import comoving_distance, get_cosmology, sky_to_plane
-from .paper import (
+from ..cosmology import comoving_distance, get_cosmology, sky_to_plane
+from ..paper import (
     HALF_WIDTH,
     LOG_STELLAR_MASS_MIN,
     MEMBER_RADIUS_MAX,
     MEMBER_VELOCITY_MAX,
     WIDE_BAND,
 )
-from .parameters import (
+from ..parameters import (
     Boolean,
     EnergyBand,
     Integer,
@@ -21,9 +21,9 @@ from .parameters import (
     ReadBy,
     check_parameters,
 )
-from .sample import Ragged, require
-from .sample.lists import massive_enough
-from .sample.plain_arrays import LARGEST, as_numbers
+from ..sample import Ragged, require
+from ..sample.lists import massive_enough
+from ..sample.plain_arrays import LARGEST, as_numbers
 
 NEEDS = {
     "n_phot": ("photons", "center"),

@@ -1,0 +1,219 @@
+"""Counts in rings about the cluster, and what is left of them without point sources."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ..parameters import Edges, Integer, Positive, Quantity, check_parameters
+from ..sample import half_width_of, require
+
+SECTORS_FROM = 0.3
+"""Outer radius beyond which a ring has sectors of several pixels [comoving Mpc/h]."""
+
+
+class RingProfiler(TransformerMixin, BaseEstimator):
+    r"""Measure log10 counts in rings and the medians of their sectors, band by band.
+
+    .. math::
+
+        p_{br} = \log_{10}\Big(n_0 + \sum_{ij \in r} n_{bij}\Big), \qquad
+        q_{br} = \log_{10}\Big(n_0 + k \,
+                 \underset{s = 1 \dots k}{\mathrm{median}} \sum_{ij \in (r, s)} n_{bij}\Big)
+
+    where n are the counts in the pixels (i, j) of band b, r is a ring and s one of its k
+    equal sectors. A point source raises the sum over a ring, but lies in one sector, so it
+    hardly moves the median. Rings that end inside 0.3 Mpc/h have too few pixels for
+    sectors, and no median.
+
+    The last column is the redshift. In a pipeline that ends in a quadratic ridge
+    regression these numbers give masses as good as those of the paper's three-band
+    network, in a second: what a network on the same maps does not improve on, rings know
+    already.
+
+    Parameters
+    ----------
+    edges : array-like, default=(0, 0.08, 0.16, 0.26, 0.4, 0.6, 0.85, 1.2, 1.7, 2.3)
+        Radii between which the rings lie [comoving Mpc/h], ascending. A pixel belongs to
+        the ring that holds its center.
+    n_sectors : int, default=8
+        :math:`k`. 1 measures the sums alone.
+    softening : float, default=10.0
+        :math:`n_0`, in counts as the maps hold them; it keeps empty rings finite. The
+        default suits maps after `RedshiftNormalizer`, whose sum is about 4000.
+    half_width : float or None, default=None
+        Half the side of the maps [comoving Mpc/h]; None takes that of the `PhotonMapper`
+        that made them.
+
+    Attributes
+    ----------
+    n_bands_ : int
+        Bands of the maps that it was fitted to.
+
+    Raises
+    ------
+    ValueError
+        A ring holds no pixel center, or the size of the maps is not known.
+
+    Notes
+    -----
+    Give it counts, before `LogScaler`. Which rings to take is our choice; the comparison
+    of a network with annuli is in no paper that we know of.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import RidgeCV
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+    >>> from skcluster import ClusterSample, PhotonMapper, RedshiftNormalizer
+    >>> from skcluster import RingProfiler
+    >>> pipeline = make_pipeline(
+    ...     PhotonMapper(n_pixels=64), RedshiftNormalizer(), RingProfiler(),
+    ...     StandardScaler(), PolynomialFeatures(2), StandardScaler(),
+    ...     RidgeCV(np.logspace(-1, 4, 11)),
+    ... )
+    >>> counts = np.zeros((1, 1, 4, 4))
+    >>> counts[0, 0, 1:3, 1:3] = 20
+    >>> profiler = RingProfiler(edges=[0, 1, 2], n_sectors=4, softening=1, half_width=2)
+    >>> profiler.fit_transform(ClusterSample([0.2], maps=counts)).round(3)
+    array([[1.908, 1.908, 0.   , 0.   , 0.2  ]])
+    >>> profiler.get_feature_names_out().tolist()
+    ['band0_ring0', 'band0_ring0_median', 'band0_ring1', 'band0_ring1_median', 'redshift']
+    """
+
+    _parameter_kinds = {
+        "edges": Edges(),
+        "n_sectors": Integer(1),
+        "softening": Positive(),
+        "half_width": Quantity("half_width") | None,
+    }
+
+    def __init__(
+        self,
+        *,
+        edges=(0, 0.08, 0.16, 0.26, 0.4, 0.6, 0.85, 1.2, 1.7, 2.3),
+        n_sectors=8,
+        softening=10.0,
+        half_width=None,
+    ):
+        self.edges = edges
+        self.n_sectors = n_sectors
+        self.softening = softening
+        self.half_width = half_width
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+    def fit(self, X, y=None):
+        """Note how many bands there are, for the names of the columns."""
+        _, maps, _ = self._checked(X)
+        self.n_bands_ = maps.shape[1]
+        return self
+
+    def transform(self, X):
+        """Return the profiles and the redshift, ndarray of shape (n_clusters, k)."""
+        check_is_fitted(self)
+        parameters, maps, sector_of_pixel = self._checked(X)
+        if maps.shape[1] != self.n_bands_:
+            raise ValueError(
+                f"X holds maps of {maps.shape[1]} bands, but RingProfiler was fitted to "
+                f"{self.n_bands_}."
+            )
+        n, (n_bands, *_) = len(maps), maps.shape[1:]
+        counts = maps.rows @ sparse.kron(sparse.eye_array(n_bands), sector_of_pixel)
+        counts = counts.toarray().reshape(n, n_bands, -1, parameters.n_sectors)
+        medians = parameters.n_sectors * np.median(counts, axis=-1)
+        profiles = np.stack([counts.sum(axis=-1), medians], axis=-1).reshape(n, -1)
+        profiles = profiles[:, self._is_measured(parameters)]
+        if profiles.min() <= -parameters.softening:
+            raise ValueError(
+                f"The rings of {(profiles <= -parameters.softening).any(axis=1).sum()} "
+                f"of {n} clusters hold negative counts below minus the softening "
+                f"({parameters.softening:g}), which have no logarithm. Give a larger one."
+            )
+        return np.column_stack([np.log10(parameters.softening + profiles), X.redshift])
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns."""
+        check_is_fitted(self)
+        parameters = check_parameters(self)
+        names = [
+            f"band{band}_ring{ring}{kind}"
+            for band in range(self.n_bands_)
+            for ring in range(len(parameters.edges) - 1)
+            for kind in ("", "_median")
+        ]
+        names = np.array(names, dtype=object)[self._is_measured(parameters)]
+        return np.array([*names, "redshift"], dtype=object)
+
+    def _is_measured(self, parameters):
+        """Which sums and medians are columns, ring by ring and band by band."""
+        has_sectors = (parameters.edges[1:] > SECTORS_FROM) & (parameters.n_sectors > 1)
+        of_band = np.column_stack([np.ones_like(has_sectors), has_sectors]).ravel()
+        return np.tile(of_band, self.n_bands_)
+
+    def _checked(self, X):
+        """The parameters, the maps, and which sector holds each pixel."""
+        parameters = check_parameters(self)
+        maps = require(X, "maps", by="RingProfiler").maps
+        half_width = half_width_of(maps, parameters.half_width, by="RingProfiler")
+        sectors = sectors_of_pixels(
+            maps.shape[-1], half_width, parameters.edges, parameters.n_sectors
+        )
+        return parameters, maps, sectors
+
+
+def sectors_of_pixels(n_pixels, half_width, edges, n_sectors):
+    """Membership of the pixels of a square map in the sectors of rings.
+
+    Parameters
+    ----------
+    n_pixels : int
+        Pixels per side.
+    half_width : float
+        Half the side of the map, in the unit of `edges`.
+    edges : array-like of shape (n_rings + 1,)
+        Radii between which the rings lie, from each to just below the next.
+    n_sectors : int
+        Equal sectors per ring, counted from the East through the South.
+
+    Returns
+    -------
+    membership : scipy.sparse.csr_array of shape (n_pixels**2, n_rings * n_sectors)
+        1 where a pixel's center lies in a sector of a ring.
+
+    Raises
+    ------
+    ValueError
+        A ring holds no pixel center.
+
+    Examples
+    --------
+    >>> sectors_of_pixels(2, 1.0, [0, 1], 4).toarray().astype(int)
+    array([[1, 0, 0, 0],
+           [0, 1, 0, 0],
+           [0, 0, 0, 1],
+           [0, 0, 1, 0]])
+    """
+    center = (np.arange(n_pixels) + 0.5) * (2 * half_width / n_pixels) - half_width
+    y, x = (axis.ravel() for axis in np.meshgrid(center, center, indexing="ij"))
+    ring = np.searchsorted(edges, np.hypot(x, y), side="right") - 1
+    n_rings = len(edges) - 1
+    inside = np.flatnonzero((ring >= 0) & (ring < n_rings))
+    empty = np.setdiff1d(np.arange(n_rings), ring)
+    if len(empty):
+        low, high = edges[empty[0]], edges[empty[0] + 1]
+        raise ValueError(
+            f"{len(empty)} of {n_rings} rings hold no pixel center (first: {low:g} to "
+            f"{high:g} Mpc/h, where pixels are {2 * half_width / n_pixels:.3g} Mpc/h "
+            "wide). Give wider rings, smaller pixels or wider maps."
+        )
+    turn = (np.arctan2(y, x) + np.pi) / (2 * np.pi)
+    sector = np.floor(turn * n_sectors).astype(int) % n_sectors
+    column = (ring * n_sectors + sector)[inside]
+    shape = (n_pixels**2, n_rings * n_sectors)
+    return sparse.csr_array((np.ones(len(inside)), (inside, column)), shape=shape)
