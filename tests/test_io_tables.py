@@ -208,6 +208,45 @@ def test_columns_of_one_value_per_row_are_flat_in_any_shape(tmp_path):
     assert_array_equal(ClusterSample([0.1], photons=[photons]).photons.lengths, [3])
 
 
+def test_units_count_only_in_the_columns_that_are_needed():
+    one = np.ones(2)
+    pixels = {"x": one * units.pix, "y": one * units.pix}
+    photons = QTable(
+        {
+            "ra": one * units.rad,
+            "dec": one * units.arcmin,
+            "energy": 900 * one * units.eV,
+        }
+        | {"v": one * units.Jy}
+        | pixels
+    )
+    galaxies = QTable({"x": one, "y": one, "v": one * units.m / units.s})
+    galaxies["mass"] = 1e11 * one * units.Msun
+    galaxies["z"] = one * units.km / units.s
+    galaxies["dec"] = one * units.deg
+    sample = ClusterSample([0.1], photons=[photons], galaxies=[galaxies])
+    photons["cluster"] = galaxies["cluster"] = [0, 0]
+    long = ClusterSample.from_table(
+        {"redshift": [0.1]}, photons=photons, galaxies=galaxies
+    )
+    for each in (sample, long):
+        assert_allclose(each.photons["ra"], np.degrees(1))
+        assert_allclose(each.photons["energy"], 0.9)
+        assert_array_equal(each.photons["x"], 1)
+        assert_allclose(each.galaxies["v"], 1e-3)
+        assert_array_equal(each.galaxies["mass"], 1e11)
+
+
+def test_positions_in_a_box_are_lengths_in_every_column():
+    table = Table({"redshift": [0.1], "x": [1.0], "y": [2.0], "z": [3.0]})
+    table["z"].unit = "kpc"
+    for door in (ClusterSample.from_table, read_sample):
+        with pytest.raises(ValueError, match="'z' has the unit 'kpc', but position is"):
+            door(table)
+    table["z"].unit = units.kpc / __import__("astropy").cosmology.units.littleh
+    assert_allclose(read_sample(table)[0].position, [[1, 2, 0.003]])
+
+
 def test_one_cluster_with_a_profile_stays_one_cluster():
     catalog = {"z": [0.1], "profile": [[1.0, 2.0, 3.0]]}
     sample, others = read_sample(catalog)

@@ -26,6 +26,13 @@ LISTS = ("photons", "galaxies")
 COLUMNS = {name: field for field in FIELDS.values() for name in field.columns}
 """Columns of a table of clusters -> description of the field that they belong to."""
 
+UNIT_ROWS = {
+    name: row
+    for field in FIELDS.values()
+    for name, row in zip(field.columns, field.unit_rows, strict=False)
+}
+"""Columns of a table of clusters -> rows of the table of units."""
+
 SHARED_RADIUS = 10.0  # comoving Mpc/h
 TABLE_NAME = "clusters.ecsv"
 UNWRITABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -144,7 +151,7 @@ def _read_column(table, column, name):
     if name == "galaxies" or (field is not None and field.may_be_empty):
         return column_with_gaps(table, column)
     is_text = field is None or not isinstance(field, Numbers)
-    return complete_column(table, column, name, is_text=is_text)
+    return complete_column(table, column, UNIT_ROWS.get(name), is_text=is_text)
 
 
 def _read_lists(catalog, folder, cosmology, photon_options, verbose):
@@ -280,7 +287,7 @@ def _catalog_of(sample):
             continue
         for column, values in field.to_columns(value).items():
             table[column] = values
-            row = TABLE.get(column)
+            row = TABLE.get(UNIT_ROWS[column])
             if row is not None and row.kind in ("angle", "time"):
                 table[column].unit = row.unit
     return table

@@ -17,7 +17,7 @@ from .fields import (
     optional,
     required,
 )
-from .lists import check_velocities, checked_galaxies, checked_photons
+from .lists import NEEDED, check_velocities, checked_galaxies, checked_photons
 from .plain_arrays import column_names, is_table, plain_column, read_only
 from .ragged import Ragged, row_indices
 
@@ -244,15 +244,16 @@ default=None
         for name, field in FIELDS.items():
             columns = field.columns_in(names)
             if columns:
-                pairs = zip(columns, field.columns, strict=True)
-                parts = [plain_column(catalog[column], ours) for column, ours in pairs]
+                rows = zip(columns, field.unit_rows, strict=True)
+                parts = [plain_column(catalog[c], c, row) for c, row in rows]
                 values[name] = field.from_columns(parts)
         if "redshift" not in values:
             raise ValueError(f"The catalog lacks the column 'redshift'; has {names}.")
         redshift = values.pop("redshift")
         for name, tables in (("photons", photons), ("galaxies", galaxies)):
             if is_table(tables):
-                tables = Ragged.from_long_table(tables, len(redshift))
+                n_clusters = len(redshift)
+                tables = Ragged.from_long_table(tables, n_clusters, needed=NEEDED[name])
             values[name] = tables
         return cls(redshift, **values)
 

@@ -78,6 +78,11 @@ class Field:
         """The value in one line of text."""
         return f"{value.shape} {value.dtype}"
 
+    @property
+    def unit_rows(self):
+        """Rows of the table of units, one per column."""
+        return self.columns
+
     def columns_in(self, names):
         """The columns of a table that hold the field, as it spells them, or None."""
         found = tuple(find_column(names, name) for name in self.columns)
@@ -111,6 +116,10 @@ class Numbers(Field):
 
     rows: tuple = None
     one_for_all: bool = False
+
+    @property
+    def unit_rows(self):
+        return self.rows or self.columns
 
     def checked(self, name, value, n_clusters):
         rows = self.rows or (name,)

@@ -6,6 +6,9 @@ from .plain_arrays import LARGEST, as_numbers
 from .ragged import Ragged
 from .units import SPEED_OF_LIGHT, TABLE, looks_like
 
+NEEDED = {"photons": ("ra", "dec", "energy"), "galaxies": ("x", "y", "v")}
+"""Columns that every list of a kind must have."""
+
 GALAXY_SPEED = 10_000.0
 """Galaxies in front of all others move away by this much less than at redshift 0 [km/s]."""
 
@@ -15,7 +18,7 @@ MEMBERS_MIN = 5
 
 def checked_photons(photons):
     """Photons as a Ragged with the columns ra, dec, energy in deg and keV."""
-    photons = _checked_list(photons, "photons", ("ra", "dec", "energy"))
+    photons = _checked_list(photons, "photons")
     if photons is None or photons.offsets[-1] == 0:
         return photons
     for name in ("ra", "dec"):
@@ -27,10 +30,10 @@ def checked_photons(photons):
 
 def checked_galaxies(galaxies):
     """Galaxies as a Ragged with the columns x, y, v in comoving Mpc/h and km/s."""
-    galaxies = _checked_list(galaxies, "galaxies", ("x", "y", "v"))
+    galaxies = _checked_list(galaxies, "galaxies")
     if galaxies is None or galaxies.offsets[-1] == 0:
         return galaxies
-    for name in ("x", "y", "v"):
+    for name in NEEDED["galaxies"]:
         _check_range(galaxies, "galaxies", name, -LARGEST, LARGEST)
     for name in ("x", "y"):
         _check_offsets(galaxies, name)
@@ -154,9 +157,10 @@ def _row(ragged, row):
     return f"row {row - ragged.offsets[cluster]} of cluster {cluster}"
 
 
-def _checked_list(tables, field, names):
+def _checked_list(tables, field):
     if tables is None:
         return None
+    names = NEEDED[field]
     is_ragged = isinstance(tables, Ragged)
     ragged = tables if is_ragged else Ragged.from_tables(tables, needed=names)
     missing = [name for name in names if name not in ragged]

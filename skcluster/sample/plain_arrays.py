@@ -10,6 +10,9 @@ from .units import in_our_unit
 LARGEST = 1e100
 """Beyond, squares and sums leave the range of double precision."""
 
+LIST_COLUMNS = ("ra", "dec", "energy", "x", "y", "v")
+"""Columns of photons and galaxies whose units count."""
+
 SKY_COLUMNS = (
     *(("ra", "dec"), ("raj2000", "dej2000"), ("raj2000", "decj2000")),
     *(("ra_icrs", "de_icrs"), ("ra_icrs", "dec_icrs"), ("_raj2000", "_dej2000")),
@@ -86,8 +89,18 @@ def find_sky_columns(names):
     return None
 
 
-def columns_of(table, names, whose):
-    """The named columns of one table, all 1-d and of the same length."""
+def columns_of(table, names, whose, with_unit):
+    """The named columns of one table, all 1-d and of the same length.
+
+    Parameters
+    ----------
+    table : table of any kind
+    names : list of str
+    whose : str
+        What messages are about, such as "cluster 3".
+    with_unit : sequence of str
+        Columns whose units are converted; those of others are left off.
+    """
     missing = [name for name in names if name not in column_names(table)]
     if missing or not names:
         raise ValueError(
@@ -96,7 +109,10 @@ def columns_of(table, names, whose):
         )
     try:
         arrays = {
-            name: plain_array(table[name], f"Column {name!r}", name) for name in names
+            name: plain_array(
+                table[name], f"Column {name!r}", name if name in with_unit else ""
+            )
+            for name in names
         }
         if is_one_row_of_vectors(map(np.shape, arrays.values())):
             arrays = {name: array[0] for name, array in arrays.items()}
@@ -128,9 +144,9 @@ def joined(name, parts):
         raise ValueError(f"The parts of {name!r} do not join: {kinds}.") from error
 
 
-def plain_column(column, name):
-    """A column as a plain 1-d array, in our unit if it carries one of its own."""
-    return as_column(plain_array(column, f"Column {name!r}", name), name)
+def plain_column(column, name, row):
+    """A column as a plain 1-d array, in the unit of this row of the table of units."""
+    return as_column(plain_array(column, f"Column {name!r}", row), name)
 
 
 def shape_of(column):

@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 
 from .plain_arrays import (
+    LIST_COLUMNS,
     column_names,
     columns_of,
     is_one_row_of_vectors,
@@ -113,7 +114,9 @@ class Ragged:
             raise ValueError(f"Offsets must be integers, got {offsets}.")
         self._store(
             {
-                name: plain_array(column, f"Column {name!r}", name)
+                name: plain_array(
+                    column, f"Column {name!r}", name if name in LIST_COLUMNS else ""
+                )
                 for name, column in columns.items()
             },
             np.array(offsets, np.int64),
@@ -161,7 +164,8 @@ class Ragged:
         ----------
         tables : list of tables or None
         needed : sequence of str, default=()
-            Columns that may not be left out.
+            Columns that may not be left out, and alone have their units converted; by
+            default those of photons and galaxies are.
 
         Examples
         --------
@@ -185,7 +189,10 @@ class Ragged:
         if not given:
             raise ValueError(f"All {len(tables)} tables are None: leave them out.")
         names = _one_value_columns(tables[given[0]], needed)
-        parts = {i: columns_of(tables[i], names, f"cluster {i}") for i in given}
+        with_unit = needed or LIST_COLUMNS
+        parts = {
+            i: columns_of(tables[i], names, f"cluster {i}", with_unit) for i in given
+        }
         none = {name: column[:0] for name, column in parts[given[0]].items()}
         parts = [parts.get(i, none) for i in range(len(tables))]
         columns = {name: joined(name, [part[name] for part in parts]) for name in names}
@@ -205,8 +212,19 @@ class Ragged:
         return cls(columns, np.zeros(int(n_clusters) + 1, int))
 
     @classmethod
-    def from_long_table(cls, table, n_clusters, key="cluster"):
+    def from_long_table(cls, table, n_clusters, key="cluster", *, needed=()):
         """Split one table by a column of cluster numbers 0 … n_clusters - 1.
+
+        Parameters
+        ----------
+        table : table of any kind
+            Columns of several values per row are left out.
+        n_clusters : int
+        key : str, default="cluster"
+            Column of the numbers.
+        needed : sequence of str, default=()
+            Columns that may not be left out, and alone have their units converted; by
+            default those of photons and galaxies are.
 
         Examples
         --------
@@ -214,8 +232,10 @@ class Ragged:
         >>> Ragged.from_long_table(table, 2)["v"]
         array([10., 30., 20.])
         """
-        names = [n for n in _one_value_columns(table, (key,)) if n != key]
-        columns = columns_of(table, [key, *names], "all clusters")
+        needed = tuple(needed)
+        names = [n for n in _one_value_columns(table, (key, *needed)) if n != key]
+        with_unit = needed or LIST_COLUMNS
+        columns = columns_of(table, [key, *names], "all clusters", with_unit)
         cluster = columns.pop(key)
         if cluster.dtype.kind not in "iu" and len(cluster):
             raise ValueError(f"The column {key!r} must hold integers, got {cluster}.")

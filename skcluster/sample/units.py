@@ -124,7 +124,6 @@ TABLE = {
     "energy": Row("energy", "keV", *KEV, _scaled(0.05, 50, eV=1e3, MeV=1e-3)),
     "x": Row("comoving length", _MPC_H, -200, 200, _scaled(0.1, 200, kpc_h=1e3)),
     "y": Row("comoving length", _MPC_H, -200, 200, _scaled(0.1, 200, kpc_h=1e3)),
-    "z": Row("comoving length", _MPC_H, -25e3, 25e3, _BOX),
     "position": Row("comoving length", _MPC_H, -25e3, 25e3, _BOX),
     "v": Row("speed", "km/s", -SPEED_OF_LIGHT, 6e6, _scaled(100, 1e5, m_s=1e3)),
     "r500c": Row("comoving length", _MPC_H, 0.01, 5, _R500C),
