@@ -1,7 +1,6 @@
 """Redshift bins in which power laws are fitted: one per snapshot, or ranges."""
 
 import warnings
-from numbers import Integral
 
 import numpy as np
 
@@ -42,7 +41,7 @@ def bin_edges(redshift, bins, n_needed):
             f"bin needs at least {n_needed} clusters. Give a number of bins, such as "
             "redshift_bins=5, or their edges."
         )
-    if bins is not None and not isinstance(bins, Integral):
+    if isinstance(bins, np.ndarray):
         return _given_edges(redshift, bins)
     inner = (distinct[1:] + distinct[:-1]) / 2
     if bins is not None and bins < len(distinct):

@@ -22,7 +22,7 @@ LN_10 = np.log(10)
 
 
 class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
-    r"""Mass from the logarithms of observables (paper Eqs. 3-7).
+    r"""Estimate masses from the logarithms of observables (paper Eqs. 3-7).
 
     In every redshift bin the vector :math:`s = \ln S` of observables follows
     :math:`\mu = \ln(M / M_p)` with a Gaussian scatter of covariance C,
@@ -44,12 +44,11 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     Parameters
     ----------
     redshift_column : int or str, default=None
-        The column of X that holds the redshift, by number (from the end if negative)
-        or, where X is a DataFrame, by name. None: all columns are observables and
-        there is one bin.
+        Column of X that holds the redshift, by number (from the end if negative) or, where
+        X is a DataFrame, by name. None: all columns are observables and there is one bin.
     redshift_bins : int or array-like of shape (n_bins + 1,), default=None
-        Number of bins of equally many clusters, or their edges. None: one bin for
-        each distinct redshift, as of a simulation's snapshots.
+        Number of bins of equally many clusters, or the edges of the bins. None makes one
+        bin per distinct redshift, which suits the snapshots of a simulation.
     beta : float, default=0
         :math:`\beta`, steepness of the mass function of the clusters to predict.
     pivot_mass : float, default=1e14
@@ -61,29 +60,30 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     Attributes
     ----------
     slope_, intercept_ : ndarray of shape (n_bins, n_observables)
-        :math:`\alpha` and :math:`\pi`.
+        Slopes :math:`\alpha` and intercepts :math:`\pi`.
     covariance_, correlation_ : ndarray of shape (n_bins, n_observables, n_observables)
-        C, and C scaled to a unit diagonal.
+        Covariances C, and C scaled to a unit diagonal.
     bin_scatter_ : ndarray of shape (n_bins,)
-        :math:`\sigma`, in ln M.
+        Scatter :math:`\sigma` of each bin, in ln M.
     scatter_ : float
         Root of the mean over the bins of :math:`\sigma^2`, in ln M.
     redshift_edges_ : ndarray of shape (n_bins + 1,)
-        Half-open bins; redshifts outside belong to the first and the last one.
+        Edges of half-open bins; redshifts outside belong to the first or the last bin.
     redshift_centers_ : ndarray of shape (n_bins,)
         Median redshift of the bins; NaN without `redshift_column`.
     n_clusters_ : ndarray of shape (n_bins,)
-        How many each bin was fitted to.
+        Number of clusters that each bin was fitted to.
     log_mass_range_ : ndarray of shape (n_bins, 2)
-        Their smallest and largest log10 mass [Msun/h].
+        Smallest and largest log10 mass of these clusters [Msun/h].
     mass_density_ : ndarray of shape (2, 256)
-        The masses of the training set, smoothed (see `posterior.mass_density`). The
+        Smoothed distribution of the training masses (see `posterior.mass_density`). The
         prior of the posteriors is not this, but :math:`e^{-\beta \mu}`.
     training_ranges_ : dict of str to tuple of 2 float
         Lowest and highest log10 mass, redshift and observables of the training clusters.
     n_features_in_ : int
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
-        Only if X has column names.
+        Names of the columns of X, if it has names.
 
     Notes
     -----
@@ -92,9 +92,9 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     A bin with fewer than n_observables + 2 clusters, or with only one mass, is merged
     into its nearest neighbor, with a warning.
 
-    C has 1e-10 of each observable's variance added to its diagonal. So collinear
-    observables count once, an observable without scatter gives a scatter of 1e-5 of the
-    spread in mass instead of none, and a new observable never raises the scatter.
+    A part of 1e-10 of each observable's variance is added to the diagonal of C. Collinear
+    observables therefore count once, an observable without scatter gives a scatter of 1e-5
+    of the spread in mass instead of 0, and a new observable never raises the scatter.
 
     References
     ----------
@@ -195,7 +195,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"All {s.shape[1]} observables are constant in "
                 f"{np.isinf(variance).sum()} of {len(variance)} redshift bins, so they "
-                "say nothing on the mass. Give others, or wider redshift_bins."
+                "say nothing about the mass. Give others, or wider redshift_bins."
             )
         self.bin_scatter_ = np.sqrt(variance)
         self.scatter_ = float(np.sqrt(variance.mean()))
@@ -204,21 +204,23 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X, return_std=False):
-        """Mean mass given the observables, and its error.
+        """Return the mean mass given the observables, and its error.
 
         Parameters
         ----------
         X : array-like of shape (n_clusters, n_features)
-            Columns as in `fit`. A redshift between or outside the bins takes the nearest
-            one, with a warning if it is far outside the training range.
+            Columns as in `fit`. A redshift between or outside of the bins takes the nearest
+            bin. Redshifts and observables far outside of the training range come with a
+            warning.
         return_std : bool, default=False
+            Whether to return the standard deviation, too.
 
         Returns
         -------
         log_mass : ndarray of shape (n_clusters,)
             log10 of the masses [Msun/h].
         std : ndarray of shape (n_clusters,)
-            Their standard deviation [dex]; only with `return_std`.
+            Standard deviation of log10 of the masses [dex]; only with `return_std`.
         """
         check_is_fitted(self)
         parameters = self._checked_parameters()
@@ -256,7 +258,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return parameters
 
     def _split(self, X):
-        """Observables and redshifts, NaN without a redshift column."""
+        """Return observables and redshifts, which are NaN without a redshift column."""
         column, n_columns = self.redshift_column, X.shape[1]
         if column is None:
             return X, np.full(len(X), np.nan)
