@@ -184,6 +184,17 @@ def test_draws_of_dropout_reach_the_layers_of_estimate(own, data):
     assert (mean.std(axis=1) > 1e-4).all()
 
 
+def test_draws_of_dropout_without_a_layer_of_dropout_are_an_error(own, data):
+    def without_dropout(**arguments):
+        network = own.Linear(**arguments)
+        network.dropout = torch.nn.Identity()
+        return network
+
+    regressor = quick(without_dropout, dropout=0.2, n_dropout_draws=5).fit(*data)
+    with pytest.raises(ValueError, match=r"Linear has no layer of torch\.nn\.Dropout"):
+        regressor.predict(data[0])
+
+
 def test_fewer_clusters_are_held_at_a_time_where_a_network_needs_much_memory(own):
     small = own.Linear(map_shape=(1, 8, 8), dropout=0, n_outputs=1)
     assert part_size(small) == 25

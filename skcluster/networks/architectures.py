@@ -11,7 +11,7 @@ JOINT_ARCHITECTURES = {"ho2023": "Ho2023JointNetwork"}
 
 def is_architecture(value):
     """Whether a value is a class, or a function, that may build a network."""
-    # A module is callable, too, but every member and fold would train it further.
+    # A module is also callable, but every member and fold would train it further.
     is_module = hasattr(value, "state_dict") and not isinstance(value, type)
     return callable(value) and not is_module
 
@@ -71,7 +71,7 @@ def _check_contract(network, name, offered, n_outputs):
     if missing:
         raise ValueError(
             f"The network {name} takes {', '.join(network.inputs)}, but this regressor "
-            f"has only {', '.join(offered)}. JointCNNRegressor has cubes, too."
+            f"has only {', '.join(offered)}. JointCNNRegressor also has cubes."
         )
     if network.n_outputs != n_outputs:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Fits that failed: stopped when numbers are lost, told of when nothing was learned."""
+"""Fits that fail: an error when numbers are lost, a warning when nothing was learned."""
 
 import warnings
 

@@ -252,6 +252,12 @@ def dropout_kept_on(module, seed):
         return output * (kept / (1 - layer.p)).to(output)
 
     layers = [each for each in module.modules() if isinstance(each, torch.nn.Dropout)]
+    if not layers:
+        raise ValueError(
+            f"The network {type(module).__name__} has no layer of torch.nn.Dropout, so all "
+            "draws of dropout are equal. Add one to its estimate(), or give "
+            "n_dropout_draws=0."
+        )
     hooks = [layer.register_forward_hook(thin) for layer in layers]
     try:
         yield
