@@ -70,6 +70,7 @@ ARROWS = {
         "progress",
     },
     "plotting": {
+        "parameters",
         "sample",
         "maps",
         "metrics",

@@ -484,6 +484,26 @@ def test_an_explainer_that_turns_its_answer_fails_in_all_orientations(turn):
         )
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"methods": "gradient"},
+            r"methods must be a list .* Give a list: \['gradient'\]",
+        ),
+        (
+            {"planted": ["halo"]},
+            r"planted must be a list of names out of \['agn', 'ring'\]",
+        ),
+        ({"tolerance": "small"}, "tolerance must be a positive number, got 'small'"),
+        ({"factors": [0]}, "factors must be a positive number, got 0"),
+    ],
+)
+def test_a_check_of_nothing_is_an_error(options, words):
+    with pytest.raises(ValueError, match=words):
+        check_planted_attention(**options)
+
+
 def test_one_wrong_orientation_is_enough_to_fail():
     calls = []
 

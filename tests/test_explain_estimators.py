@@ -110,6 +110,41 @@ def test_ensembles_are_refused_by_name(pipeline, sample):
             SaliencyExplainer(ensemble).explain(sample)
 
 
+def test_an_ensemble_is_not_sent_away_to_be_fitted(pipeline, sample):
+    with pytest.raises(TypeError, match=r"got BaggingRegressor\. It predicts with sev"):
+        SaliencyExplainer(BaggingRegressor(pipeline)).explain(sample)
+
+
+def test_maps_are_for_the_steps_after_the_mapper(pipeline, sample):
+    mapped = pipeline[0].transform(sample[:2])
+    only_maps = mapped.drop("photons")
+    with pytest.raises(
+        ValueError, match=r"maps and no photons, .* Give pipeline\[1:\]"
+    ):
+        SaliencyExplainer(pipeline).explain(only_maps)
+    with pytest.raises(
+        ValueError, match=r"maps and no photons, .* Give pipeline\[1:\]"
+    ):
+        photon_response(pipeline, only_maps[[0]], [[0, 7, 8]])
+    wanted = SaliencyExplainer(pipeline).explain(sample[:2])
+    assert_array_equal(SaliencyExplainer(pipeline[1:]).explain(only_maps), wanted)
+
+
+def test_a_network_on_arrays_is_drawn(pipeline, sample):
+    maps = np.asarray(pipeline[:-1].transform(sample[:2]).maps)
+    display = plotting.SaliencyDisplay.from_estimator(
+        pipeline[-1], maps, half_width=1.5, log_mass=[14.0, 14.5]
+    )
+    assert_allclose(
+        display.saliency, SaliencyExplainer(pipeline).explain(sample[:2])[:, 0]
+    )
+    titles = [axes[0].get_title(loc="left") for axes in display.axes_]
+    assert titles == [r"$\log_{10} M$ = 14.00", r"$\log_{10} M$ = 14.50"]
+    plt.close("all")
+    with pytest.raises(ValueError, match="SaliencyDisplay needs the size of the maps"):
+        plotting.SaliencyDisplay.from_estimator(pipeline[-1], maps)
+
+
 def test_what_was_not_fitted_says_so(pipeline, sample):
     for estimator in (
         GridSearchCV(pipeline, {}),

@@ -310,3 +310,27 @@ def test_sizes_in_another_unit_are_refused():
         plotting.PhotonMapDisplay(maps, half_width=2300).plot()
     with pytest.raises(ValueError, match=r"r500c=900 .* looks like kpc"):
         plotting.SaliencyDisplay(maps, maps, half_width=2.3, r500c=[900]).plot()
+    mass = np.array([1e14, 3e14])
+    with pytest.raises(ValueError, match=r"look like masses in Msun"):
+        plotting.MassPredictionDisplay.from_predictions(mass, mass)
+
+
+def test_options_of_displays_are_checked():
+    log_mass = np.linspace(13.5, 15, 300)
+    with pytest.raises(ValueError, match=r"2 of 300 predicted masses .* cluster 298"):
+        plotting.MassPredictionDisplay.from_predictions(
+            log_mass, np.where(log_mass > 14.99, np.nan, log_mass)
+        )
+    display = plotting.MassPredictionDisplay(
+        log_mass=log_mass, predicted=log_mass, n_bins=np.uint8(4)
+    )
+    assert len(display.plot().line_.get_xdata()) == 4
+    display.n_bins = 0
+    with pytest.raises(ValueError, match="n_bins must be a positive int, got 0"):
+        display.plot()
+    maps = plotting.PhotonMapDisplay(np.ones((3, 4, 4)), half_width=2.3)
+    assert maps.plot(n_columns=np.uint8(2)).axes_.shape == (2, 2)
+    with pytest.raises(ValueError, match="n_columns must be a positive int, got 0"):
+        maps.plot(n_columns=0)
+    with pytest.raises(ValueError, match=r"square matrix, got the shape \(2, 3\)"):
+        plotting.ProxyCorrelationDisplay(np.ones((2, 3))).plot()

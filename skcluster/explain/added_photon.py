@@ -4,7 +4,7 @@ import numpy as np
 
 from ..maps import PhotonMapper
 from ..sample import SparseMaps
-from .explained_network import split_network
+from .explained_network import check_has_photons, split_network
 
 PHOTONS_AT_A_TIME = 256
 
@@ -48,6 +48,7 @@ def photon_response(estimator, X, pixels):
     """
     steps, regressor = split_network(estimator)
     if steps and isinstance(steps[0], PhotonMapper):
+        check_has_photons(X)
         X, steps = steps[0].transform(X), steps[1:]
     counts = np.asarray(getattr(X, "maps", X), np.float32)
     if len(counts) != 1:

@@ -7,7 +7,7 @@ from astropy.table import Table
 from sklearn.utils import check_random_state
 
 from ..metrics import bootstrap_error
-from ..parameters import Edges, Integer
+from ..parameters import Edges, Integer, RandomState
 
 
 def binned(values, by, bins, *, groups=None, random_state=None):
@@ -148,6 +148,7 @@ def log_summary(values, groups, seed):
 
 def seed_of(random_state):
     """Draw the seed of all random draws of a call."""
+    random_state = RandomState().check("random_state", random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 

@@ -4,7 +4,13 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from ..estimator_parts import changes_target, fitted_inside, last_step, steps_before
+from ..estimator_parts import (
+    changes_target,
+    fitted_inside,
+    last_step,
+    steps_before,
+    walk,
+)
 from ..maps import LogScaler, PhotonMapper, RedshiftNormalizer
 from ..regressors.neural import NeuralMassRegressor
 
@@ -50,18 +56,21 @@ def split_network(estimator):
 
 def _not_a_network(estimator):
     """The error for an estimator in which there is no fitted one."""
-    if isinstance(last_step(estimator), NeuralMassRegressor):
+    from sklearn.ensemble import BaseEnsemble
+
+    is_ensemble = any(isinstance(each, BaseEnsemble) for each in walk(estimator))
+    if isinstance(last_step(estimator), NeuralMassRegressor) and not is_ensemble:
         name = type(estimator).__name__
         return NotFittedError(
             f"This {name} is not fitted yet. Call fit before explain."
         )
-    estimator = last_step(estimator)
+    estimator = estimator if is_ensemble else last_step(estimator)
     is_class = isinstance(estimator, type)
     kind = f"the class {estimator.__name__}" if is_class else type(estimator).__name__
     advice = "Give a fitted XrayCNNRegressor, or a Pipeline that ends in one."
     if kind == "EvrardProxyRegressor":
         advice = "For the mass of a photon count, take proxy_saliency."
-    elif hasattr(estimator, "estimators_"):
+    elif hasattr(estimator, "estimators_") or isinstance(estimator, BaseEnsemble):
         advice = "It predicts with several estimators: explain each of its estimators_."
     return TypeError(
         f"SaliencyExplainer explains fitted networks, got {kind}. {advice}"
@@ -87,6 +96,8 @@ def transformed(steps, X):
     """
     increments = []
     for step in steps:
+        if isinstance(step, PhotonMapper):
+            check_has_photons(X)
         before, X = X, step.transform(X)
         if isinstance(step, PhotonMapper):
             increments = []
@@ -97,6 +108,16 @@ def transformed(steps, X):
         elif _maps(before) is not _maps(X):
             increments.append((step, None))
     return X, increments
+
+
+def check_has_photons(X):
+    """Refuse maps where a pipeline makes its own from photons."""
+    if getattr(X, "maps", None) is not None and X.photons is None:
+        raise ValueError(
+            "The sample has maps and no photons, but the estimator starts with "
+            "PhotonMapper, which makes maps from photons. Give pipeline[1:] as the "
+            "estimator, which takes these maps."
+        )
 
 
 def change_by_a_photon(increments, rows):

@@ -13,9 +13,11 @@ from ..maps import LogScaler, PhotonMapper
 from ..networks import MassNetwork
 from ..outliers import MapOutlierDetector
 from ..paper import HALF_WIDTH
+from ..parameters import Names, Positive
 from ..regressors import XrayCNNRegressor
 from ..sample import ClusterSample
 from .attention import source_attention, source_maps, source_masks
+from .attribution import METHODS
 from .explainer import SaliencyExplainer
 from .radial_profile import pixel_radius, radial_saliency
 
@@ -141,8 +143,12 @@ def check_planted_attention(
     >>> np.unique(table["measured"].round(3)).tolist()
     [10.0]
     """
+    planted = Names(MEASURES).check("planted", planted)
+    factors = [Positive().check("factors", factor) for factor in factors]
+    tolerance = Positive().check("tolerance", tolerance)
     explainers = {"explain": explain}
     if explain is None:
+        methods = Names(METHODS).check("methods", methods)
         explainers = {name: _explainer(name, random_state) for name in methods}
     rows = []
     for orientation in range(8):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..parameters import Integer
+from ..sample.units import check_plausible
 from .style import COLUMN_WIDTH, PAGE_WIDTH, axes_or_new, color_after
 
 PROXY_LABELS = {
@@ -91,7 +93,8 @@ class MassPredictionDisplay:
         """
         import matplotlib.pyplot as plt
 
-        self._check_lengths()
+        n_bins = Integer(1).check("n_bins", self.n_bins)
+        self._check_masses()
         if ax is None:
             _, ax = plt.subplots(
                 3,
@@ -109,8 +112,10 @@ class MassPredictionDisplay:
         self.points_ = []
         style = {"color": color_after(len(ax[1].collections))} | line_kwargs
         residual = self.predicted - self.log_mass
-        self.line_, self.band_ = self._draw(ax[0], self.predicted, style)
-        self.residual_line_, self.residual_band_ = self._draw(ax[1], residual, style)
+        self.line_, self.band_ = self._draw(ax[0], self.predicted, n_bins, style)
+        self.residual_line_, self.residual_band_ = self._draw(
+            ax[1], residual, n_bins, style
+        )
         ax[2].set_xlabel(r"$\log_{10} M_{500c}$  [$M_\odot/h$]")
         for one, label in zip(ax, LABELS, strict=True):
             place = one.get_subplotspec()
@@ -120,18 +125,25 @@ class MassPredictionDisplay:
             ax[0].legend(fontsize="small", frameon=False)
         return self
 
-    def _check_lengths(self):
+    def _check_masses(self):
         shapes = self.log_mass.shape, self.predicted.shape
         if len(shapes[0]) != 1 or shapes[0] != shapes[1] or not len(self.log_mass):
             raise ValueError(
                 "MassPredictionDisplay needs a true and a predicted log10 mass of each of "
                 f"1 cluster or more, got the shapes {shapes[0]} and {shapes[1]}."
             )
+        check_plausible("log_mass", self.log_mass, "log_mass", rows="cluster")
+        wrong = np.flatnonzero(~np.isfinite(self.predicted))
+        if len(wrong):
+            raise ValueError(
+                f"{len(wrong)} of {len(self.predicted)} predicted masses are NaN or "
+                f"infinite (first: cluster {wrong[0]}). Leave these clusters out."
+            )
 
-    def _draw(self, ax, value, style):
-        edges = np.linspace(self.log_mass.min(), self.log_mass.max(), self.n_bins + 1)
+    def _draw(self, ax, value, n_bins, style):
+        edges = np.linspace(self.log_mass.min(), self.log_mass.max(), n_bins + 1)
         bins = np.digitize(self.log_mass, edges[1:-1])
-        full = [b for b in range(self.n_bins) if (bins == b).sum() >= 5]
+        full = [b for b in range(n_bins) if (bins == b).sum() >= 5]
         center = np.array([np.median(self.log_mass[bins == b]) for b in full])
         quantiles = [np.percentile(value[bins == b], [16, 50, 84]) for b in full]
         low, median, high = np.array(quantiles).reshape(-1, 3).T
@@ -223,6 +235,11 @@ class ProxyCorrelationDisplay:
     def plot(self, ax=None, **image_kwargs):
         """Draw the matrix, with the values in its cells."""
         n = len(self.correlation)
+        if self.correlation.shape != (n, n) or not n:
+            raise ValueError(
+                "ProxyCorrelationDisplay needs a square matrix, got the shape "
+                f"{self.correlation.shape}."
+            )
         width = float(np.clip(0.4 * n + 1.8, COLUMN_WIDTH, PAGE_WIDTH))
         self.ax_ = axes_or_new(ax, height=0.85 * width, width=width)
         self.figure_ = self.ax_.figure

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..paper import VELOCITY_MAX
 from ..sample import half_width_of, require
+from ..sample.units import check_plausible
 from .explained import bands_of
 from .sky import (
     NORTH,
@@ -158,6 +159,8 @@ class MultiwavelengthDisplay:
             Options of matplotlib's imshow for the maps.
         """
         maps = [f"map {i}" for i in range(len(self.maps))]
+        if self.velocity_max is not None:
+            check_plausible("velocity_max", self.velocity_max)
         if self.cube is not None and None in (self.cube_half_width, self.velocity_max):
             raise ValueError(
                 "MultiwavelengthDisplay needs the size of the cube, and it is not known. "

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..parameters import Integer
 from ..sample import half_width_of, require
 from .sky import (
     cluster_titles,
@@ -66,7 +67,8 @@ class PhotonMapDisplay:
         Parameters
         ----------
         sample : ClusterSample with maps
-        clusters : sequence of int
+        clusters : int or sequence of int
+            Rows of the sample.
         half_width : float, default=None
             Half the side of the maps [comoving Mpc/h]. None is that of the
             `PhotonMapper` that made them; maps of an array do not know it.
@@ -75,9 +77,10 @@ class PhotonMapDisplay:
         n_columns, ax, **image_kwargs
             See `plot`.
         """
-        chosen = require(sample, "maps", by="PhotonMapDisplay")[list(clusters)]
+        rows = np.atleast_1d(clusters).tolist()
+        chosen = require(sample, "maps", by="PhotonMapDisplay")[rows]
         if log_mass is not None:
-            log_mass = np.asarray(log_mass)[list(clusters)]
+            log_mass = np.asarray(log_mass)[rows]
         titles = cluster_titles(chosen, log_mass)
         maps = np.asarray(chosen.maps).sum(axis=1)
         half_width = half_width_of(chosen.maps, half_width, by="PhotonMapDisplay")
@@ -99,6 +102,7 @@ class PhotonMapDisplay:
         from .color_bars import color_bar
 
         check_not_empty(self.maps, by="PhotonMapDisplay")
+        n_columns = Integer(1).check("n_columns", n_columns)
         if ax is None:
             self.axes_ = self._new_axes(n_columns)
         else:

@@ -131,10 +131,16 @@ def band_names(bands):
 
 def cluster_titles(sample, log_mass=None):
     """Titles that give the redshift and, if it is known, the mass of each cluster."""
-    titles = [f"z = {redshift:.2f}" for redshift in sample.redshift]
-    if log_mass is None:
-        return titles
+    redshifts = getattr(sample, "redshift", [None] * len(sample))  # or an array of maps
+    masses = [None] * len(sample) if log_mass is None else log_mass
     return [
-        rf"$\log_{{10}} M$ = {mass:.2f}, {title}"
-        for mass, title in zip(log_mass, titles, strict=True)
+        ", ".join(
+            form.format(value)
+            for form, value in (
+                (r"$\log_{{10}} M$ = {:.2f}", mass),
+                ("z = {:.2f}", redshift),
+            )
+            if value is not None
+        )
+        for mass, redshift in zip(masses, redshifts, strict=True)
     ]
