@@ -311,6 +311,33 @@ def test_a_group_and_an_exposure_survive_a_file(tmp_path, assert_same):
         assert len(others) == 0
 
 
+@pytest.mark.parametrize("label", ["", " a", "a "])
+def test_a_group_that_a_table_would_not_keep_is_not_written(label, tmp_path):
+    sample = ClusterSample([0.1, 0.2], group=["a", label])
+    match = rf"group has labels that are empty or .* for 1 of 2 .*cluster 1, '{label}'"
+    with pytest.raises(ValueError, match=match):
+        write_sample(tmp_path / "out", sample)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_sky_coordinates_and_times_in_a_table_are_read(tmp_path):
+    from astropy.coordinates import SkyCoord
+    from astropy.time import Time
+
+    sky = SkyCoord([1.0, 2.0], [3.0, 4.0], unit="deg")
+    table = QTable({"z": Z, "at": sky, "seen": Time([51544.0, 52000.0], format="mjd")})
+    table.write(tmp_path / "clusters.ecsv")
+    for source in (table, tmp_path / "clusters.ecsv"):
+        sample, others = read_sample(source)
+        assert_allclose(sample.center, [[1, 3], [2, 4]])
+        assert others.seen[0] == "2000-01-01T00:00:00.000"
+    table["RA"], table["DEC"] = [5.0, 6.0], [7.0, 8.0]
+    assert_array_equal(read_sample(table)[0].center, [[5, 7], [6, 8]])
+    members = QTable({"x": Z, "y": Z, "v": [1.0, 2.0] * units.km / units.s, "at": sky})
+    assert_array_equal(read_galaxies(members)["v"], [1, 2])
+    assert ClusterSample([0.1], galaxies=[members]).galaxies.lengths == [2]
+
+
 def test_exposures_are_seconds_of_any_unit():
     table = Table({"redshift": Z, "exposure": MaskedColumn([2.0, 30.0], unit="ks")})
     assert_array_equal(read_sample(table)[0].exposure, [2e3, 3e4])

@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 from ..printable import printable
 from ..progress import Progress
 from ..sample import FIELDS, ClusterSample
-from ..sample.fields import Numbers
+from ..sample.fields import Labels, Numbers
 from ..sample.plain_arrays import find_column
 from ..sample.units import TABLE
 from .atomic import check_is_free, files_written_together
@@ -314,6 +314,8 @@ def _check_strings(table):
     for name in table.colnames:
         if table[name].dtype.kind != "U":
             continue
+        if isinstance(COLUMNS.get(name), Labels):
+            _check_labels(name, table[name])
         wrong = [
             i for i, text in enumerate(table[name].flat) if UNWRITABLE.search(text)
         ]
@@ -323,6 +325,17 @@ def _check_strings(table):
                 f"{table[name].size} strings (first: number {wrong[0]}, "
                 f"{str(table[name].flat[wrong[0]])!r}). Remove them."
             )
+
+
+def _check_labels(name, labels):
+    """Refuse labels that would be empty, or equal to others, when they are read."""
+    wrong = [i for i, label in enumerate(labels) if not label or label != label.strip()]
+    if wrong:
+        raise ValueError(
+            f"{name} has labels that are empty or have blanks around them, which tables "
+            f"do not keep, for {len(wrong)} of {len(labels)} clusters (first: cluster "
+            f"{wrong[0]}, {str(labels[wrong[0]])!r}). Rename them."
+        )
 
 
 def file_stems(sample):

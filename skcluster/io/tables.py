@@ -8,6 +8,7 @@ from astropy.table import Column, MaskedColumn, Table
 from ..printable import printable
 from ..sample.plain_arrays import (
     column_names,
+    find_sky_columns,
     from_arrow,
     is_missing,
     is_one_row_of_vectors,
@@ -28,8 +29,9 @@ def read_table(source):
     Returns
     -------
     table : astropy.table.Table
-        Bytes have become strings, columns of shape (n, 1) are flat, and a single row of
-        vectors of one length has become as many rows.
+        Bytes have become strings, columns of shape (n, 1) are flat, a single row of
+        vectors of one length has become as many rows, a SkyCoord the columns ra and dec
+        if there are none, and times are in ISO format.
     """
     if isinstance(source, str | bytes | os.PathLike):
         table = read_table_file(source)
@@ -56,11 +58,13 @@ def _without_package(column):
 
 
 def _in_plain_form(table):
-    shapes = [table[name].shape for name in table.colnames]
-    is_one_row = is_one_row_of_vectors(shapes)
+    is_one_row = is_one_row_of_vectors(table[name].shape for name in table.colnames)
     plain = {}
     for name in table.colnames:
         column = table[name]
+        if not hasattr(column, "dtype"):
+            plain |= _plain_columns_of(column, name, table.colnames)
+            continue
         if is_one_row:
             column = column[0]
         elif column.shape[1:] == (1,):
@@ -70,6 +74,15 @@ def _in_plain_form(table):
             column = values
         plain[name] = _as_column(column, table[name])
     return Table(plain, copy=False)
+
+
+def _plain_columns_of(column, name, names):
+    """What is read of a Time or of sky coordinates, which are more than one array."""
+    if hasattr(column, "isot"):
+        return {name: column.isot}
+    if hasattr(column, "icrs") and find_sky_columns(names) is None:
+        return {"ra": column.icrs.ra.deg, "dec": column.icrs.dec.deg}
+    return {}
 
 
 def _as_strings(column):
