@@ -14,7 +14,9 @@ from astropy.cosmology import WMAP7
 from astropy.table import Table
 from numpy.testing import assert_allclose
 
+import skcluster.cli
 import skcluster.cli.predict as predict_module
+import skcluster.cli.train as train_module
 from skcluster import load_model
 from skcluster.cli import main
 from skcluster.cli.output import one_line, print_table
@@ -136,7 +138,7 @@ class TestTheUnitOfTheTarget:
         path = tmp_path / "model.skops"
         command = ["train", table, "-o", path, "--target=M", *TINY]
         line = refused(capsys, *command)
-        assert "column 'M' of" in line
+        assert "Column 'M' of" in line
         assert unit in line
         assert "--target-unit log10Msun/h, log10Msun, Msun" in line
         assert not path.exists()
@@ -148,8 +150,37 @@ class TestTheUnitOfTheTarget:
 
     def test_masses_that_are_not_positive_have_no_logarithm(self):
         column = "M", np.array([1e14, -99.0, 0.0])
-        with pytest.raises(ValueError, match=r"2 of 3 masses .* \(first: row 1, -99\)"):
+        message = r"2 of 3 are not positive \(first: row 1, -99\)\. Drop these rows;"
+        with pytest.raises(ValueError, match=message):
             log_masses("t.csv", column, target_unit("Msun"), "WMAP7")
+
+    def test_gaps_among_the_masses_are_refused_as_gaps(self, survey, tmp_path, capsys):
+        masses = np.array(Table.read(survey)["log_mass"])
+        masses[3] = np.nan
+        table = table_like(survey, "gaps", log_mass=masses)
+        line = refused(capsys, "train", table, "-o", tmp_path / "m.skops", *TINY)
+        assert "NaN" in line
+
+    def test_any_is_told_to_every_estimator_that_checks(self):
+        command = ["train", "t.csv", "-o", "m.skops", "--calibrate"]
+        for options, checks in ((["--target-unit=any"], False), ([], True)):
+            arguments = skcluster.cli._parser().parse_args([*command, *options])
+            parameters = train_module._pipeline(arguments).get_params()
+            found = [
+                value is not None
+                for name, value in parameters.items()
+                if name.endswith("mass_range")
+            ]
+            assert found == [checks] * 2
+
+    def test_masses_that_are_meant_to_be_elsewhere(self, survey, tmp_path, capsys):
+        table = table_like(survey, "low", M=Table.read(survey)["log_mass"] - 8)
+        path = tmp_path / "low.skops"
+        command = ["train", table, "-o", path, "--target=M", *TINY]
+        assert "--target-unit any" in refused(capsys, *command)
+        assert outcome(capsys, *command, "--target-unit=any")[0] == 0
+        rows = json.loads(outcome(capsys, "predict", path, survey, "--json")[1])
+        assert all(4 < row["log_mass"] < 8 for row in rows)
 
     def test_a_target_of_text_is_shown(self, survey, tmp_path, capsys):
         names = [f"A{i}" for i in range(16)]

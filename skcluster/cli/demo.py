@@ -95,7 +95,7 @@ def demo(arguments):
 
 
 def paper_ladder(sample, arguments, checkpoints):
-    """The paper's estimators, each with its X, from the plainest to the best."""
+    """Return the paper's estimators, each with its X, from the plainest to the best."""
     from sklearn.pipeline import make_pipeline
 
     from .. import (
@@ -139,7 +139,7 @@ def paper_ladder(sample, arguments, checkpoints):
 
 
 def readable(table):
-    """The columns that people look at, rounded, with their bootstrap errors."""
+    """Return the columns that people look at, rounded, with their bootstrap errors."""
     short = table["estimator", "n_clusters"]
     for name in ("std", "robust"):
         dex, percent = table[f"{name}_dex"], table[f"{name}_percent"]
@@ -191,7 +191,7 @@ def _write(folder, comparison, survey):
 
 
 def _examples(log_mass, redshift):
-    """Different clusters nearest to three masses at two redshifts."""
+    """Return six different clusters, nearest to three masses at two redshifts."""
     chosen = []
     for near in (0.137, 0.379):
         for mass in (13.7, 14.2, 14.7):

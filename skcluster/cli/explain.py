@@ -108,7 +108,7 @@ def explain(arguments):
 
 
 def _images(explainer, steps, mapped, rows):
-    """The network's input and the saliency of one cluster after the other."""
+    """Yield the network's input and the saliency of one cluster after the other."""
     for start in range(0, len(rows), CLUSTERS_AT_A_TIME):
         block = mapped[rows[start : start + CLUSTERS_AT_A_TIME]]
         saliency = explainer.explain(block)
@@ -196,7 +196,7 @@ def _printable(text):
 
 
 def _taken_apart(rest, path):
-    """The steps before the network that follow the maps, and the network."""
+    """Return the steps between the maps and the network, and the network."""
     from ..explain.explained_network import split_network
 
     try:
@@ -206,7 +206,10 @@ def _taken_apart(rest, path):
 
 
 def _clusters_and_stems(arguments, cosmology):
-    """The clusters and their files' names; an event list has that of its file."""
+    """Return the clusters and the names of their files, without suffix.
+
+    The cluster of an event list is named for that file.
+    """
     from ..io.samples import file_stems
 
     sample = new_clusters(arguments, cosmology)

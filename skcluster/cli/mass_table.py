@@ -6,7 +6,7 @@ from ..progress import say
 from .new_clusters import mapper_and_rest
 
 NAMED = 10
-"""Clusters that a line names at most."""
+"""Largest number of clusters that a line names."""
 
 
 def predicted_masses(model, sample, **options):

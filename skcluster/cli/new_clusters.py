@@ -82,14 +82,14 @@ def energy_unit(text):
 
 
 def load_photon_model(path):
-    """A stored model whose first step is a PhotonMapper, or an error that says so."""
+    """Load a stored model, and refuse one whose first step is not a PhotonMapper."""
     from ..persistence import load_model
 
     return _check_takes_photons(load_model(path), path)
 
 
 def mapper_and_rest(model):
-    """The PhotonMapper of a model, and what predicts from the sample that it maps.
+    """Return the PhotonMapper of a model, and what predicts from the maps that it makes.
 
     Where the mapper is not a step of its own, as in a calibrated pipeline, the rest is the
     model itself, which maps the photons again.

@@ -81,7 +81,7 @@ def files_of_tables(paths):
 def check_folder_is_free(folder, files, *, overwrite, inputs):
     """Refuse a folder that cannot be written, or whose files would be replaced.
 
-    Inputs are never replaced, other files only if told.
+    Inputs are never replaced; other files only with `overwrite`.
 
     Parameters
     ----------

@@ -92,10 +92,10 @@ def log_masses(table, column, unit, cosmology):
         Its h converts masses in Msun.
     """
     from ..cosmology import get_cosmology
-    from ..sample.units import check_plausible
+    from ..plausible_masses import checked_log_mass
 
     name, values = column
-    subject = f"column {name!r} of {table}"
+    subject = f"Column {name!r} of {table}"
     values = _numbers(values, subject)
     unit_of_column = unit or TargetUnit("log10Msun/h")
     if not unit_of_column.is_log:
@@ -105,7 +105,9 @@ def log_masses(table, column, unit, cosmology):
         values = values + np.log10(get_cosmology(cosmology).h)
     if unit_of_column.is_checked:
         try:
-            check_plausible("log_mass", values, f"the {subject}", rows="row")
+            checked_log_mass(
+                values, by="`skcluster train`", name=subject, has_parameter=False
+            )
         except ValueError as error:
             if unit is None:
                 way = f"Say what the column holds: --target-unit {EXAMPLES}."
@@ -121,7 +123,7 @@ def _numbers(values, subject):
     values = np.asarray(values)
     if values.ndim != 1:
         raise ValueError(
-            f"The {subject} must hold one mass per cluster, got the shape "
+            f"{subject} must hold one mass per cluster, got the shape "
             f"{values.shape}. Name another with --target."
         )
     if values.dtype.kind in "iuf":
@@ -131,7 +133,7 @@ def _numbers(values, subject):
     except ValueError:
         shown = ", ".join(map(repr, values[:3].tolist()))
         raise ValueError(
-            f"The {subject} must hold numbers, log10 M500c, but it holds {shown}, ... "
+            f"{subject} must hold numbers, log10 M500c, but it holds {shown}, ... "
             "Name another with --target."
         ) from None
 
@@ -140,8 +142,9 @@ def _log10(masses, subject):
     wrong = np.flatnonzero(masses <= 0)
     if len(wrong):
         raise ValueError(
-            f"{len(wrong)} of {len(masses)} masses of {subject} are not positive (first: "
-            f"row {wrong[0]}, {masses[wrong[0]]:g}). Drop these rows; or does it hold "
-            "log10 of masses? Then give --target-unit log10Msun/h or log10Msun."
+            f"{subject} must hold masses, but {len(wrong)} of {len(masses)} are not "
+            f"positive (first: row {wrong[0]}, {masses[wrong[0]]:g}). Drop these rows; or "
+            "does it hold log10 of masses? Then give --target-unit log10Msun/h or "
+            "log10Msun."
         )
     return np.log10(masses)
