@@ -18,8 +18,6 @@ from skcluster.cli import main
 from skcluster.persistence.archive import HEADER, pack, read_members
 from skcluster.persistence.file_header import pack_header
 
-pytest.importorskip("skops.io")
-
 
 @pytest.fixture
 def path(tmp_path):

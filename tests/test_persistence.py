@@ -1,12 +1,15 @@
 """Model files: what goes in comes out, no code is inside, and none is run."""
 
+import gzip
 import inspect
 import itertools
 import json
 import os
 import pickle
 import re
+import warnings
 import zipfile
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -24,6 +27,7 @@ from skorch import NeuralNetRegressor
 import skcluster
 from skcluster import (
     CalibratedMassRegressor,
+    ClusterSample,
     EvrardProxyRegressor,
     JointCNNRegressor,
     LogScaler,
@@ -32,11 +36,13 @@ from skcluster import (
     PhotonMapper,
     ProxyMeasurer,
     QuadrantGroupKFold,
+    Ragged,
     RedshiftNormalizer,
     RotationAugmentedRegressor,
     XrayCNNRegressor,
     load_model,
     predict_posterior,
+    read_header,
     save_model,
 )
 from skcluster.persistence import OUR_TYPES, PACKAGES
@@ -58,6 +64,7 @@ HARMLESS = {
     "TupleNode",
     "TypeNode",
 }
+FORMAT_1 = Path(__file__).parent / "data" / "format_1"
 RAN = []
 
 
@@ -145,7 +152,7 @@ XRAY = make_pipeline(
 ).set_params(**{f"xraycnnregressor__{name}": NETWORK[name] for name in NETWORK})
 JOINT = JointCNNRegressor(phase_space=PhaseSpaceKDE(n_bins=16), n_members=2, **NETWORK)
 LINEAR = make_pipeline(ProxyMeasurer(), LinearRegression())
-WHOLE_MODELS = {
+MODELS = {
     "joint": make_pipeline(PhotonMapper(n_pixels=16), LogScaler(), JOINT),
     "rotated": RotationAugmentedRegressor(XRAY, n_rotations=1, random_state=0),
     "masses scaled": TransformedTargetRegressor(XRAY, transformer=StandardScaler()),
@@ -162,9 +169,9 @@ WHOLE_MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", WHOLE_MODELS)
-def test_a_whole_model_predicts_the_same_bits(name, sample, log_mass, path):
-    model = clone(WHOLE_MODELS[name]).fit(sample, log_mass)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_of_several_steps_predicts_the_same_bits(name, sample, log_mass, path):
+    model = clone(MODELS[name]).fit(sample, log_mass)
     save_model(model, path)
     loaded = load_model(path)
     assert_array_equal(loaded.predict(sample), model.predict(sample))
@@ -229,6 +236,28 @@ def test_measured_proxies_come_back_with_their_model(sample, log_mass, path):
     model = make_pipeline(measurer, EvrardProxyRegressor(redshift_column=-1))
     save_model(model.fit(sample, log_mass), str(path))
     assert_array_equal(load_model(str(path)).predict(sample), model.predict(sample))
+
+
+def test_a_model_of_format_1_predicts_as_it_did(path):
+    """Made by the script beside it; files of released versions are never made again."""
+    path.write_bytes(gzip.decompress((FORMAT_1 / "model.skops.gz").read_bytes()))
+    with np.load(FORMAT_1 / "expected.npz") as arrays:
+        expected = dict(arrays)
+    columns = {name: expected[f"photons_{name}"] for name in ("ra", "dec", "energy")}
+    sample = ClusterSample(
+        expected["redshift"],
+        photons=Ragged(columns, expected["photons_offsets"]),
+        center=expected["center"],
+    )
+    with warnings.catch_warnings():
+        # Written with whatever versions of numpy and torch there were.
+        warnings.filterwarnings("ignore", "(?s).* was stored with (numpy|torch|scikit)")
+        model = load_model(path)
+    predicted, std = model.predict(sample, return_std=True)
+    assert np.ptp(predicted) > 0.01
+    assert_allclose(predicted, expected["prediction"], rtol=0, atol=1e-6)
+    assert_allclose(std, expected["std"], rtol=0, atol=1e-6)
+    assert read_header(path).notes == "format 1"
 
 
 def test_no_pickle_and_no_call_is_inside(network, path):

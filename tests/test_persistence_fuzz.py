@@ -18,8 +18,6 @@ from skcluster import load_model
 from skcluster.persistence.archive import HEADER, SCHEMA, pack, read_members
 from skcluster.persistence.file_header import pack_header
 
-pytest.importorskip("skops.io")
-
 pytestmark = pytest.mark.fuzz
 
 SCRIPT = Path(__file__).parent / "stress" / "fuzz_models.py"

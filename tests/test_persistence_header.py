@@ -172,7 +172,7 @@ def test_a_model_without_maps_or_networks_says_so(path):
     assert read_header(path).target is None
 
 
-def test_odd_parameters_are_told_by_their_looks():
+def test_odd_parameters_are_described_by_their_repr():
     class Unknown:
         def __repr__(self):
             return "x" * 1000
@@ -180,9 +180,9 @@ def test_odd_parameters_are_told_by_their_looks():
     model = ProxyMeasurer(
         proxies=np.arange(101.0), half_width=np.float64("nan"), cosmology=Unknown()
     )
-    told = describe(model)["parameters"]
-    assert told["proxies"].startswith("array([")
-    assert (told["half_width"], told["cosmology"]) == ("nan", "x" * 200)
+    message = describe(model)["parameters"]
+    assert message["proxies"].startswith("array([")
+    assert (message["half_width"], message["cosmology"]) == ("nan", "x" * 200)
     assert describe(ProxyMeasurer(proxies=np.arange(2)))["parameters"] == {
         "proxies": [0, 1]
     }
@@ -208,7 +208,7 @@ def test_folds_by_name_come_back(path):
 
 
 @pytest.mark.parametrize(
-    ("folds", "told"),
+    ("folds", "message"),
     [
         ([0.5, 1.0], r"shape \(2,\) and type float64"),
         ([[0, 1]], r"shape \(1, 2\) and type int64"),
@@ -216,8 +216,8 @@ def test_folds_by_name_come_back(path):
         (3, r"shape \(\) and type int64"),
     ],
 )
-def test_folds_that_are_no_labels_are_an_error(folds, told, path):
-    with pytest.raises(ValueError, match=f"one integer label per .*, got .*{told}"):
+def test_folds_that_are_not_labels_are_an_error(folds, message, path):
+    with pytest.raises(ValueError, match=f"one integer label per .*, got .*{message}"):
         save_model(LogScaler(), path, folds=folds)
     assert not path.exists()
 
@@ -227,7 +227,7 @@ def test_notes_that_are_not_a_string_are_an_error(path):
         save_model(LogScaler(), path, notes=3)
 
 
-def test_what_is_no_estimator_is_an_error(path):
+def test_what_is_not_an_estimator_is_an_error(path):
     with pytest.raises(TypeError, match="stores estimators, got dict"):
         save_model({}, path)
 
@@ -263,8 +263,8 @@ def test_skops_itself_reads_the_model(stored):
 def test_a_newer_format_is_refused(read, stored):
     versions = {**dict.fromkeys(PACKAGES, "1.0"), "skcluster": "9.0.0"}
     alter(stored, header={"format": FORMAT + 1, "versions": versions})
-    told = r"skcluster 9\.0\.0, in a newer format \(2\) .* \(1\)\. Upgrade"
-    with pytest.raises(ValueError, match=told):
+    message = r"skcluster 9\.0\.0, in a newer format \(2\) .* \(1\)\. Upgrade"
+    with pytest.raises(ValueError, match=message):
         read(stored)
 
 
@@ -284,12 +284,12 @@ def test_a_member_too_few_or_too_many_is_named(network, path):
     save_model(network, path)
     name = next(name for name in read_members(path) if name.endswith(".npy"))
     alter(path, **{name: None, "x.npy": b"x"})
-    told = rf"1 members .* missing \['{name}'\], 1 were added \['x\.npy'\]"
-    with pytest.raises(ValueError, match=told):
+    message = rf"1 members .* missing \['{name}'\], 1 were added \['x\.npy'\]"
+    with pytest.raises(ValueError, match=message):
         read_header(path)
 
 
-def test_a_flipped_bit_in_the_file_is_told_by_the_member_it_is_in(network, path):
+def test_a_flipped_bit_in_the_file_names_the_member_that_it_is_in(network, path):
     save_model(network, path)
     content = bytearray(path.read_bytes())
     content[content.find(b'"written": "20') + 14] ^= 1
@@ -315,14 +315,14 @@ def test_a_file_cut_off_is_an_error(read, share, network, path):
 @pytest.mark.parametrize(
     "content", [b"", b"SIMPLE  =", b"\x80\x05K\x01.", b"PK\x05\x06"]
 )
-def test_what_is_no_zip_is_told_by_its_start(content, path):
+def test_what_is_not_a_zip_is_named_by_its_start(content, path):
     path.write_bytes(content)
-    told = re.escape(f"it starts with {content[:4]}.") + ".*joblib.load, which runs"
-    with pytest.raises(ValueError, match=told):
+    message = re.escape(f"it starts with {content[:4]}.") + ".*joblib.load, which runs"
+    with pytest.raises(ValueError, match=message):
         read_header(path)
 
 
-def test_a_folder_a_pipe_and_a_device_are_no_models(tmp_path):
+def test_a_folder_a_pipe_and_a_device_are_not_models(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", "/dev/zero"):
         with pytest.raises(ValueError, match="a folder, a pipe or a device"):
@@ -335,7 +335,7 @@ def test_a_missing_file_is_a_file_not_found(path):
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "message"),
     [
         ({"format": "2"}, "does not give the format"),
         ({"format": True}, "does not give the format"),
@@ -350,9 +350,9 @@ def test_a_missing_file_is_a_file_not_found(path):
         ({"training_ranges": [1, 2]}, r"training_ranges in its header is \[1, 2\]"),
     ],
 )
-def test_a_malformed_header_is_an_error(header, told, stored):
+def test_a_malformed_header_is_an_error(header, message, stored):
     alter(stored, header=header)
-    with pytest.raises(ValueError, match=told) as raised:
+    with pytest.raises(ValueError, match=message) as raised:
         read_header(stored)
     assert len(str(raised.value)) < 1000
 
@@ -360,7 +360,7 @@ def test_a_malformed_header_is_an_error(header, told, stored):
 @pytest.mark.parametrize(
     "text", [b"", b"[]", b"{" * 9, b"[" * 100_000, b"\xff\xfe{", b"3"]
 )
-def test_a_header_that_is_no_json_is_an_error(text, stored):
+def test_a_header_that_is_not_json_is_an_error(text, stored):
     members = {**read_members(stored), HEADER: text}
     stored.write_bytes(pack(members))
     with pytest.raises(
@@ -419,11 +419,11 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_file(network, stored):
     try:
         with pytest.raises(
             OSError, match=r"cannot be written: .* What was there"
-        ) as told:
+        ) as message:
             save_model(network, stored)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert told.value.errno == errno.EFBIG
+    assert message.value.errno == errno.EFBIG
     assert stored.read_bytes() == before
     assert list(stored.parent.iterdir()) == [stored]
 
@@ -449,8 +449,8 @@ def test_a_file_and_its_name_are_on_the_disk_before_save_returns(stored, monkeyp
 def test_a_relative_path_is_replaced_where_it_was(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with atomic_replace("model.skops") as file:
-        file.write(b"whole")
-    assert (tmp_path / "model.skops").read_bytes() == b"whole"
+        file.write(b"complete")
+    assert (tmp_path / "model.skops").read_bytes() == b"complete"
 
 
 @pytest.mark.parametrize("name", ["model.skops", "é" * 127])

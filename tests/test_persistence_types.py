@@ -363,6 +363,13 @@ def test_a_polynomial_of_odd_features_is_refused(claimed, path):
         load_model(path)
 
 
+def elsewhere():
+    """Say that its module is one that is not there."""
+
+
+elsewhere.__module__ = "nowhere_at_all"
+
+
 class Mine(RegressorMixin, BaseEstimator):
     def __init__(self, what=None):
         self.what = what
@@ -389,11 +396,12 @@ def test_a_trusted_type_that_is_not_there_is_an_import_error(path):
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("what", "message"),
     [
         ({(1, 2): 3}, r"Mine\.what has the key \(1, 2\)"),
         ({1: 2, "1": 3}, r"Mine\.what has a number and its string as keys"),
         (slice("a"), r"Mine\.what is slice\(None, 'a', None\); ends must be"),
+        (elsewhere, r"Mine\.what is nowhere_at_all\.elsewhere, which cannot be"),
         (lambda x: x, r"Mine\.what is .*<lambda>, which cannot be imported"),
         (
             [1, {"a": torch.zeros(1)}],
@@ -401,8 +409,8 @@ def test_a_trusted_type_that_is_not_there_is_an_import_error(path):
         ),
     ],
 )
-def test_what_cannot_be_stored_is_an_error_that_says_where(what, told, path):
-    with pytest.raises(TypeError, match=told):
+def test_what_cannot_be_stored_is_an_error_that_says_where(what, message, path):
+    with pytest.raises(TypeError, match=message):
         save_model(Mine(what), path)
     assert list(path.parent.iterdir()) == []
 

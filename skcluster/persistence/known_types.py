@@ -13,8 +13,8 @@ believes what is stored:
   number of columns of X;
 - matrix factorizations and dictionary learning, and linear models that are trained by
   stochastic gradients, which go on from stored coefficients;
-- mixtures and one-hot encoders, which fill less memory than stored counts make them
-  reserve, or write where stored counts say.
+- mixtures and one-hot encoders, which reserve memory by one stored count and fill it by
+  another.
 
 A file that holds one of these needs it named in `trusted`.
 """

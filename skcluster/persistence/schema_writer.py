@@ -1,5 +1,6 @@
 """Write a model as a skops schema: plain data, and the names of types."""
 
+import contextlib
 import importlib
 import inspect
 import io
@@ -147,7 +148,10 @@ class SchemaWriter:
     def _named(self, value, where):
         name = public_name(value)
         module, _, attribute = name.rpartition(".")
-        if getattr(importlib.import_module(module), attribute, None) is not value:
+        found = None
+        with contextlib.suppress(ImportError):
+            found = getattr(importlib.import_module(module), attribute, None)
+        if found is not value:
             raise TypeError(
                 f"{where} is {name}, which cannot be imported by that name and therefore "
                 "not be stored. Define it at the top of a module."

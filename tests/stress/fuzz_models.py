@@ -15,6 +15,7 @@ if there is anything else, of which the first files are kept.
 import argparse
 import collections
 import contextlib
+import copy
 import json
 import os
 import pickle
@@ -43,9 +44,13 @@ from skcluster import (
 )
 from skcluster.persistence.archive import HEADER, SCHEMA, pack, read_members
 from skcluster.persistence.file_header import pack_header
+from skcluster.persistence.known_types import COSMOLOGIES, DICTS, FUNCTIONS, OBJECTS
+from skcluster.persistence.schema_reader import imported
 
 TIME_LIMIT = 5
 """Seconds of the processor that a call may take; most take milliseconds."""
+MEMORY_LIMIT = 2**26
+"""Bytes that a call may add to the peak of the process; the files have 0.4 MB at most."""
 FORBIDDEN = {
     "code.__new__",
     "exec",
@@ -168,6 +173,11 @@ def fingerprint(model):
         return None
 
 
+def peak_memory():
+    """Largest number of bytes that this process has held."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 # Accidents: bytes in, bytes out.
 
 
@@ -224,16 +234,22 @@ ACCIDENTS = [flip, overwrite, insert, leave_out, cut_off, swap, repeat]
 # Authors: members in, members out.
 
 TYPES = [
+    ("astropy.cosmology", "FlatLambdaCDM"),
     ("builtins", "dict"),
     ("builtins", "eval"),
+    ("builtins", "float"),
     ("builtins", "list"),
     ("builtins", "map"),
     ("builtins", "str"),
+    ("builtins", "tuple"),
     ("collections", "OrderedDict"),
     ("functools", "partial"),
     ("numpy", "add"),
     ("numpy", "bytes_"),
+    ("numpy", "clongdouble"),
+    ("numpy", "dtype"),
     ("numpy", "float64"),
+    ("numpy", "log"),
     ("numpy", "ndarray"),
     ("numpy", "void"),
     ("numpy.ma", "MaskedArray"),
@@ -241,14 +257,22 @@ TYPES = [
     ("operator", "methodcaller"),
     ("posix", "system"),
     ("scipy.sparse._matrix", "spmatrix"),
+    ("skcluster", "CalibratedMassRegressor"),
     ("skcluster", "EvrardProxyRegressor"),
-    ("skcluster", "LogScaler"),
     ("skcluster", "JointCNNRegressor"),
-    ("skcluster", "XrayCNNRegressor"),
+    ("skcluster", "LogScaler"),
     ("skcluster", "RotationAugmentedRegressor"),
+    ("skcluster", "XrayCNNRegressor"),
+    ("skcluster.sample", "MapGeometry"),
+    ("sklearn.frozen", "FrozenEstimator"),
+    ("sklearn.gaussian_process.kernels", "RBF"),
     ("sklearn.isotonic", "IsotonicRegression"),
+    ("sklearn.model_selection", "KFold"),
     ("sklearn.pipeline", "Pipeline"),
+    ("sklearn.preprocessing", "PolynomialFeatures"),
+    ("sklearn.svm", "SVR"),
     ("sklearn.tree._tree", "Tree"),
+    ("sklearn.utils", "Bunch"),
     (Canary.__module__, "Canary"),
 ]
 KINDS = [
@@ -327,11 +351,11 @@ def change_tree(rng, tree):
         elif choice == 6 and isinstance(node, list):
             node.extend(json.loads(json.dumps(node * int(rng.choice([1, 9])))))
         else:
-            node[key] = ATOMS[rng.integers(len(ATOMS))]
+            node[key] = copy.deepcopy(ATOMS[rng.integers(len(ATOMS))])
 
 
 def new_value(rng):
-    """JSON of a number, a text or a list in the place of a parameter or a result."""
+    """JSON of a number, a string or a list in the place of a parameter or a result."""
     value = ATOMS[rng.integers(len(ATOMS))]
     return value if rng.random() < 0.2 else json.dumps(value)
 
@@ -352,7 +376,8 @@ def new_part(rng, ids, content):
         inside = {"func": content, "args": content, "kwds": content, "obj": content}
         part |= {"attrs": content, "key_types": content, "content": inside}
         part["__reduce__"] = {"args": content}
-    return part
+    # A copy, so that the tree has no part in two places, and none in itself.
+    return json.loads(json.dumps(part))
 
 
 def change_array(rng, content):
@@ -415,6 +440,10 @@ class Trial:
     def __init__(self, folder):
         self.path, self.watch = folder / "model", Watch()
         self.originals, self.prints = make_originals(), {}
+        # Known types may be imported on load; that they are is not what is watched for.
+        for name in {*OBJECTS, *COSMOLOGIES, *FUNCTIONS, *DICTS}:
+            imported(name)
+        "".encode("unicode_escape")  # in which errors spell what a terminal would obey
         for name, content in self.originals.items():
             self.path.write_bytes(content)
             self.prints[name] = fingerprint(load_model(self.path))
@@ -428,6 +457,7 @@ class Trial:
         is_fine : bool
         """
         self.path.write_bytes(content)
+        at_first = peak_memory()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -443,6 +473,8 @@ class Trial:
             said, is_fine = "the same model", True
             if not is_same:
                 said, is_fine = "another model", is_author
+        if peak_memory() > at_first + MEMORY_LIMIT:
+            return f"{said}, and took {peak_memory() - at_first:,} bytes", False
         if self.watch.seen:
             return f"{said}, and {self.watch.seen[0]}", False
         left = [found for found in self.path.parent.iterdir() if found != self.path]
