@@ -323,6 +323,23 @@ def test_keywords_about_other_columns_do_not_matter(tmp_path):
     assert_allclose(photons["energy"], 1.0)
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    path = write_list(tmp_path / "events.fits", pixel_cards(POINTING))
+    content = path.read_bytes().replace(b"'TIME    '", b"'X       '")
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="name already used"):
+        read_photons(path)
+
+
+def test_an_empty_list_in_another_frame_is_empty(tmp_path):
+    columns = [fits.Column(n, "D", array=np.zeros(0)) for n in ("X", "Y", "ENERGY")]
+    hdu = fits.BinTableHDU.from_columns(columns, name="EVENTS")
+    hdu.header.update(pixel_cards(POINTING, (1, 2), RADECSYS="FK4", EQUINOX=1950.0))
+    hdu.writeto(tmp_path / "events.fits")
+    photons = read_photons(tmp_path / "events.fits")
+    assert [len(column) for column in photons.values()] == [0, 0, 0]
+
+
 def test_a_matrix_that_mixes_in_another_column_is_refused(tmp_path):
     path = write_list(tmp_path / "events.fits", pixel_cards(POINTING, TP2_1=0.5))
     with pytest.raises(OSError, match=r"TP2_1 makes sky pixels depend on another col"):
