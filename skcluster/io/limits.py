@@ -36,6 +36,11 @@ def unpack_limit(n_bytes):
     The environment variable ``SKCLUSTER_UNPACK_LIMIT`` (bytes) does the same for the
     command.
 
+    Parameters
+    ----------
+    n_bytes : float
+        Largest content of one file.
+
     Examples
     --------
     >>> with unpack_limit(8e9):
