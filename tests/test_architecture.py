@@ -16,9 +16,15 @@ FILES = sorted(ROOT.rglob("*.py"))
 ARROWS = {
     "cosmology": {"sample"},
     "sample": {"printable"},
-    "metrics": {"plausible_masses"},
+    "metrics": {"parameters", "plausible_masses"},
     "plausible_masses": {"sample", "parameters"},
-    "posterior": {"estimator_parts", "model_selection", "plausible_masses", "sample"},
+    "posterior": {
+        "estimator_parts",
+        "model_selection",
+        "parameters",
+        "plausible_masses",
+        "sample",
+    },
     "estimator_parts": set(),
     "printable": set(),
     "progress": {"printable"},

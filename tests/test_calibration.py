@@ -210,7 +210,9 @@ class TestRefusals:
 
     def test_parameters(self):
         X, log_mass = masses_and_errors(30)
-        with pytest.raises(ValueError, match="by must be 'redshift', 'mass' or None"):
+        with pytest.raises(
+            ValueError, match=r"by must be one of \['redshift', 'mass'\] or None"
+        ):
             CalibratedMassRegressor(Boaster(), by="colour").fit(X, log_mass)
         with pytest.raises(ValueError, match="n_bins must be a positive int, got 0"):
             CalibratedMassRegressor(Boaster(), n_bins=0).fit(X, log_mass)

@@ -238,7 +238,9 @@ class TestTable:
 
     @pytest.mark.parametrize("n_bins", [0, 2.5])
     def test_bins_are_counted(self, n_bins):
-        with pytest.raises(ValueError, match=f"integer of at least 1, got {n_bins}"):
+        with pytest.raises(
+            ValueError, match=f"n_bins must be a positive int, got {n_bins}"
+        ):
             coverage_table([0.5], n_bins=n_bins)
 
     def test_a_quantity_that_does_not_fit_is_named(self):
@@ -272,7 +274,9 @@ class TestHistogram:
 
     @pytest.mark.parametrize("n_bins", [1, 3.5])
     def test_bins_are_counted(self, n_bins):
-        with pytest.raises(ValueError, match=f"integer of at least 2, got {n_bins}"):
+        with pytest.raises(
+            ValueError, match=f"n_bins must be an int of at least 2, got {n_bins}"
+        ):
             pit_histogram([0.5], n_bins)
 
 

@@ -201,8 +201,8 @@ def test_random_state_fixes_the_error():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_resamples": 1}, "n_resamples must be an integer of at least 2, got 1"),
-        ({"n_resamples": 9.5}, "n_resamples must be an integer of at least 2, got 9.5"),
+        ({"n_resamples": 1}, "n_resamples must be an int of at least 2, got 1"),
+        ({"n_resamples": 9.5}, "n_resamples must be an int of at least 2, got 9.5"),
         ({"groups": [1, 2]}, r"groups has the shape \(2,\), but there are 5 clusters"),
         ({"groups": [7] * 5}, "at least 2 groups; all 5 are one"),
     ],

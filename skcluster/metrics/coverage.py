@@ -5,13 +5,12 @@ puts below its true mass, ``posterior.cdf(log_mass)``. Calibrated posteriors hav
 PITs that are uniform in [0, 1], and 68 % of their 68 % intervals contain the true mass.
 """
 
-from numbers import Integral
-
 import numpy as np
 from astropy.table import MaskedColumn, Table
 from scipy import stats
 from scipy.special import ndtr
 
+from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE, check_evident_unit, check_same_unit
 from .columns import checked_columns, group_numbers
 
@@ -154,8 +153,7 @@ def coverage_table(pit, *, by=None, n_bins=4, levels=LEVELS, groups=None):
         mass 14.29 15.00 400       0.705    0.023
     """
     pit, levels = _checked_pit(pit), np.atleast_1d(_checked_levels(levels))
-    if not isinstance(n_bins, Integral) or n_bins < 1:
-        raise ValueError(f"n_bins must be an integer of at least 1, got {n_bins!r}.")
+    n_bins = Integer(1).check("n_bins", n_bins)
     groups = group_numbers(groups, len(pit))
     rows = [_row("all", np.full(len(pit), np.nan), pit, levels, groups)]
     for name, values in (by or {}).items():
@@ -197,8 +195,7 @@ def pit_histogram(pit, n_bins=10, *, groups=None):
     (array([0. , 0.5, 1. ]), array([0.5, 0.5]), 0.25)
     """
     pit = _checked_pit(pit)
-    if not isinstance(n_bins, Integral) or n_bins < 2:
-        raise ValueError(f"n_bins must be an integer of at least 2, got {n_bins!r}.")
+    n_bins = Integer(2).check("n_bins", n_bins)
     count, edges = np.histogram(pit, bins=n_bins, range=(0, 1))
     n = _n_independent(group_numbers(groups, len(pit)))
     return edges, count / len(pit), np.sqrt((n_bins - 1) / n) / n_bins

@@ -4,12 +4,11 @@ Everywhere ``y_true`` and ``y_pred`` are log10 masses, as regressors take and gi
 them. A residual in dex times 100 ln 10 is per cent in ln M.
 """
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_random_state
 
+from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE, check_evident_unit, check_same_unit
 from .columns import checked_columns, group_numbers
 
@@ -175,10 +174,7 @@ def bootstrap_error(
     0.002
     """
     y_true, y_pred = checked_columns(y_true=y_true, y_pred=y_pred)
-    if not isinstance(n_resamples, Integral) or n_resamples < 2:
-        raise ValueError(
-            f"n_resamples must be an integer of at least 2, got {n_resamples!r}."
-        )
+    n_resamples = Integer(2).check("n_resamples", n_resamples)
     groups = _independent_groups(groups, len(y_true))
     rng = check_random_state(random_state)
     resamples = _resampled_rows(groups, n_resamples, rng)

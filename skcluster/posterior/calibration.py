@@ -1,7 +1,6 @@
 """Calibrated posteriors, learned from clusters that were held out of training."""
 
 import inspect
-from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -10,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimator_parts import changes_target, inside, last_step, walk
 from ..model_selection import spatial_folds
+from ..parameters import Anything, Choice, Integer, NJobs, WithMethods, check_parameters
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .mass_posterior import MassPosterior
 from .predictors import PosteriorMixin, predict_posterior
@@ -102,6 +102,15 @@ class CalibratedMassRegressor(
     True
     """
 
+    _parameter_kinds = {
+        "estimator": WithMethods("an estimator with fit and predict"),
+        "cv": Anything(),  # read by `spatial_folds`
+        "by": Choice(["redshift", "mass"]) | None,
+        "n_bins": Integer(1),
+        "n_jobs": NJobs(),
+        "mass_range": MASS_RANGE_KIND,
+    }
+
     def __init__(
         self,
         estimator,
@@ -136,15 +145,16 @@ class CalibratedMassRegressor(
         groups : array-like of shape (n_clusters,), default=None
             Labels that no fold may split, in place of ``X.group`` of a sample.
         """
-        self._check_parameters()
-        y = checked_log_mass(y, by=type(self).__name__, mass_range=self.mass_range)
+        parameters = check_parameters(self)
+        mass_range = parameters.mass_range
+        y = checked_log_mass(y, by=type(self).__name__, mass_range=mass_range)
         if len(y) == 0:
             raise ValueError(
                 "Found 0 sample(s) while a minimum of 1 is required by "
                 "CalibratedMassRegressor."
             )
         folds = spatial_folds(self.cv, X, y, groups)
-        predicted = Parallel(n_jobs=self.n_jobs)(
+        predicted = Parallel(n_jobs=parameters.n_jobs)(
             delayed(_predict_fold)(self.estimator, X, y, train, test)
             for train, test in folds
         )
@@ -152,7 +162,7 @@ class CalibratedMassRegressor(
         mean, std = np.concatenate(predicted, axis=1)
         self.scores_ = (y[tested] - mean) / std
         value = self._value_of_bins(X, mean, tested)
-        n_bins = 1 if self.by is None else self.n_bins
+        n_bins = 1 if parameters.by is None else parameters.n_bins
         inner = np.quantile(value, np.arange(1, n_bins) / n_bins)
         self.bin_edges_ = np.array([-np.inf, *np.unique(inner), np.inf])
         b = self._bin_numbers(value)
@@ -221,13 +231,6 @@ class CalibratedMassRegressor(
 
     def _bin_numbers(self, value):
         return np.searchsorted(self.bin_edges_[1:-1], value, side="right")
-
-    def _check_parameters(self):
-        MASS_RANGE_KIND.check("mass_range", self.mass_range)
-        if self.by not in (None, "redshift", "mass"):
-            raise ValueError(f"by must be 'redshift', 'mass' or None, got {self.by!r}.")
-        if not isinstance(self.n_bins, Integral) or self.n_bins < 1:
-            raise ValueError(f"n_bins must be a positive int, got {self.n_bins!r}.")
 
 
 def cross_val_posterior(
