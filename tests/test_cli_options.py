@@ -143,6 +143,23 @@ class TestTheUnitOfTheTarget:
         assert "--target-unit log10Msun/h, log10Msun, Msun" in line
         assert not path.exists()
 
+    @pytest.mark.parametrize("unit", ["dex(solMass)", "1e14 solMass"])
+    def test_the_units_of_columns_are_not_ignored(self, survey, tmp_path, capsys, unit):
+        # log10 of Msun looks like log10 of Msun/h, and is 0.15 dex off.
+        table = Table.read(survey)
+        table["M"] = table["log_mass"] + 0.15
+        table["M"].unit = unit
+        table.write(survey.parent / "unit.ecsv", overwrite=True)
+        command = ["train", survey.parent / "unit.ecsv", "--target=M", *TINY]
+        path = tmp_path / "m.skops"
+        line = refused(capsys, *command, "-o", path)
+        assert f"has the unit {unit.replace(' ', '')!r}" in line.replace(
+            "1e+14", "1e14"
+        )
+        assert "Or say what it holds: --target-unit log10Msun/h, log10Msun" in line
+        command += ["--target-unit=log10Msun", "-o", path]
+        assert outcome(capsys, *command)[0] == 0
+
     def test_a_wrong_unit_is_asked_about(self, survey, tmp_path, capsys):
         command = ["train", survey, "-o", tmp_path / "m.skops", "--target-unit=Msun"]
         line = refused(capsys, *command, *TINY)

@@ -77,6 +77,32 @@ def add_target_options(parser):
     )
 
 
+def check_unit_of_column(table, name, unit):
+    """Refuse a column with a unit of its own that is not log10 of Msun/h.
+
+    Parameters
+    ----------
+    table : str
+        Path of the table.
+    name : str
+        Column of the table.
+    unit : TargetUnit or None
+        What --target-unit says, which overrides the column's own unit.
+    """
+    from ..io.tables import read_table
+    from ..sample.units import unit_factor
+
+    own = getattr(read_table(table)[name], "unit", None)
+    if unit is not None or own is None:
+        return
+    try:
+        unit_factor("log_mass", own, f"Column {name!r} of {table}")
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Or say what it holds: --target-unit {EXAMPLES}."
+        ) from error
+
+
 def log_masses(table, column, unit, cosmology):
     """Return the masses of a column as log10 of Msun/h.
 

@@ -8,7 +8,7 @@ from ..progress import say
 from .new_clusters import add_list_options, check_galaxies, read_clusters
 from .output import emit_path, print_record
 from .output_files import check_is_no_input, check_output, files_of_tables
-from .target import add_target_options, log_masses
+from .target import add_target_options, check_unit_of_column, log_masses
 
 BINS = 64
 
@@ -140,6 +140,7 @@ def train(arguments):
             f"{arguments.table} has no column {arguments.target!r} of true log10 M500c; "
             f"besides the photons it has {sorted(columns)}. Name it with --target."
         )
+    check_unit_of_column(arguments.table, arguments.target, arguments.target_unit)
     y = log_masses(
         arguments.table,
         (arguments.target, columns[arguments.target]),
