@@ -68,7 +68,7 @@ def regressor(full_maps):
 
 @pytest.fixture(scope="module")
 def pipeline(sample, log_mass):
-    """Mapper, normaliser, logarithm and network."""
+    """Mapper, normalizer, logarithm and network."""
     steps = PhotonMapper(n_pixels=16), RedshiftNormalizer(), LogScaler()
     return make_pipeline(*steps, small_network(max_epochs=4)).fit(sample, log_mass)
 
@@ -117,20 +117,20 @@ def test_saliency_has_no_sign_unless_asked_for(regressor, full_maps):
     assert_array_equal(SaliencyExplainer(regressor).explain(full_maps), np.abs(signed))
 
 
-def test_gradient_of_a_weighed_sum_is_its_weights(weighing):
+def test_gradient_of_a_weighted_sum_is_its_weights(weighing):
     regressor, maps = weighing
     wanted = np.broadcast_to(regressor.weight, maps.shape)
     for method in ("gradient", "smoothgrad"):
         assert_allclose(explain(regressor, maps, method=method), wanted, rtol=1e-5)
 
 
-def test_integrated_gradients_of_a_weighed_sum_are_its_terms(weighing):
+def test_integrated_gradients_of_a_weighted_sum_are_its_terms(weighing):
     regressor, maps = weighing
     terms = explain(regressor, maps, method="integrated_gradients")
     assert_allclose(terms, regressor.weight * maps, rtol=1e-4, atol=1e-7)
 
 
-def test_deep_dream_of_a_weighed_sum_follows_its_weights(weighing):
+def test_deep_dream_of_a_weighted_sum_follows_its_weights(weighing):
     regressor, maps = weighing
     size = np.abs(regressor.weight).mean()
     wanted = 2 * 0.01 * regressor.pixel_scale_ * regressor.weight / size
@@ -172,7 +172,7 @@ def test_smoothgrad_without_noise_is_the_gradient(regressor, full_maps):
 
 
 class Parabola(WeighingRegressor):
-    """log10 M is half the sum of squares of the standardised pixels."""
+    """log10 M is half the sum of squares of the standardized pixels."""
 
     class Module(MassNetwork):
         def __init__(self):
@@ -218,7 +218,7 @@ def test_random_state_fixes_the_noise(regressor, full_maps):
 
 
 @each_method
-def test_saliency_does_not_depend_on_the_neighbours(pipeline, sample, method):
+def test_saliency_does_not_depend_on_the_neighbors(pipeline, sample, method):
     order = np.random.default_rng(0).permutation(len(sample))[:19]
     whole = explain(pipeline, sample, method=method)
     assert_array_equal(explain(pipeline, sample[order], method=method), whole[order])
@@ -285,7 +285,7 @@ def test_the_joint_network_is_explained_with_its_cubes_held_fixed(joint, sample)
 
 
 @each_method
-def test_the_joint_networks_saliency_does_not_depend_on_the_neighbours(
+def test_the_joint_networks_saliency_does_not_depend_on_the_neighbors(
     joint, sample, method
 ):
     rows = np.array([7, 2, 5])
@@ -586,9 +586,9 @@ def fitted_to_counts(x, is_counted):
 
 @pytest.mark.parametrize("aperture", ["circle", "square", "inside", "r500c"])
 def test_proxy_saliency_is_the_gradient_of_the_proxy_mass(log_counts, aperture):
-    centre = (np.arange(8) + 0.5) * 0.575 - 2.3
+    center = (np.arange(8) + 0.5) * 0.575 - 2.3
     r500c = np.array([0.9, 1.3, 1.7, 2.0, 2.5])
-    radius = np.sqrt(centre[:, None] ** 2 + centre**2)
+    radius = np.sqrt(center[:, None] ** 2 + center**2)
     is_counted = {
         "circle": np.broadcast_to(radius <= 2.3, (5, 1, 8, 8)),
         "square": np.ones((5, 1, 8, 8), bool),

@@ -399,7 +399,7 @@ def test_saliency_of_a_wrong_size_is_found_out():
     assert set(scaled["method"]) == {"explain"}
 
 
-def test_saliency_that_is_off_centre_is_found_out():
+def test_saliency_that_is_off_center_is_found_out():
     def shifted(estimator, sample):
         return np.roll(ours(estimator, sample), 1, -2)
 

@@ -55,7 +55,7 @@ def masks(sources):
     return source_masks(sources)
 
 
-def test_pixel_centres_lie_at_the_radii_of_a_ruler():
+def test_pixel_centers_lie_at_the_radii_of_a_ruler():
     # The middles of 3 x 4 pixels in a square of side 4.
     y, x = (-4 / 3, 0, 4 / 3), (-1.5, -0.5, 0.5, 1.5)
     wanted = [[(a * a + b * b) ** 0.5 for b in x] for a in y]
@@ -63,7 +63,7 @@ def test_pixel_centres_lie_at_the_radii_of_a_ruler():
 
 
 def test_an_annulus_has_its_inner_edge_and_not_its_outer_one():
-    # Two pixels a side, of half a side 1: all four centres lie at the root of 0.5.
+    # Two pixels a side, of half a side 1: all four centers lie at the root of 0.5.
     only = np.ones((1, 1, 2, 2))
     edge = float(pixel_radius((2, 2), 1.0)[0, 0])
     profile = radial_saliency(only, [1.0], half_width=1.0, bins=[0, edge, 2 * edge])
@@ -208,7 +208,7 @@ def test_sums_over_bands_decide_who_dominates():
     assert [mask.item() for mask in masks.values()] == [True, False, False]
 
 
-def test_attention_does_not_depend_on_the_neighbours(saliency, masks, sources):
+def test_attention_does_not_depend_on_the_neighbors(saliency, masks, sources):
     saliency, n = np.tile(saliency, (6, 1, 1, 1)), 360
     masks = {name: np.tile(mask, (6, 1, 1)) for name, mask in masks.items()}
     # Clusters of one halo have no bootstrap error, which takes time.
@@ -447,8 +447,8 @@ def test_the_planted_estimators_weigh_the_pixels_that_they_say():
     assert_array_equal(patterns, turns)
     for turn in turns[1:]:
         assert not (patterns[0] * turn).any()
-    centre = 4.6 * (np.arange(16) + 0.5) / 16 - 2.3
-    is_ring = [[0.75 <= np.hypot(y, x) < 1.5 for x in centre] for y in centre]
+    center = 4.6 * (np.arange(16) + 0.5) / 16 - 2.3
+    is_ring = [[0.75 <= np.hypot(y, x) < 1.5 for x in center] for y in center]
     for estimator, _ in seen[1::2]:
         assert_allclose(estimator[-1].weight[0], np.where(is_ring, 0.07, 0.01))
 
@@ -537,7 +537,7 @@ FORGETFUL = {
     "times the counts": lambda s, m: s * m,
     "not back through the logarithm": lambda s, m: s * 10**m,
     "the root": lambda s, m: np.sqrt(s),
-    "without the centre's scale": lambda s, m: s / s.max(axis=-1, keepdims=True),
+    "without the center's scale": lambda s, m: s / s.max(axis=-1, keepdims=True),
     "without a floor": lambda s, m: s + 0.01 * s.max(),
     "one band of noise": lambda s, m: s + 1e-3 * np.arange(16) / 16,
 }

@@ -1,4 +1,4 @@
-"""Contrast at equal radius: planted attention comes out, however radius is weighed."""
+"""Contrast at equal radius: planted attention comes out, however radius is weighted."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def test_contrast_of_one_cluster_by_hand():
 def test_rings_of_a_width_hold_pixels_of_that_range():
     saliency = np.ones((1, 1, 4, 4))
     over, under = np.zeros((2, 1, 4, 4), bool)
-    over[0, 1, 1], under[0, 0, 1] = True, True  # 0.71 and 1.58 pixels from the centre.
+    over[0, 1, 1], under[0, 0, 1] = True, True  # 0.71 and 1.58 pixels from the center.
     saliency[0, 0, 1, 1] = 5
     narrow = equal_radius_contrast(saliency, over, under, ring_width=1.0)
     wide = equal_radius_contrast(saliency, over, under, ring_width=2.0)
@@ -92,7 +92,7 @@ def test_rings_of_a_width_hold_pixels_of_that_range():
     assert_allclose(wide.per_cluster[0], np.log10(5))
 
 
-def test_contrast_does_not_depend_on_the_neighbours(masks):
+def test_contrast_does_not_depend_on_the_neighbors(masks):
     saliency = np.random.default_rng(1).random((300, 2, 16, 16))
     over, under = (np.tile(masks[name], (10, 1, 1)) for name in ("agn", "icm"))
     whole = equal_radius_contrast(saliency, over, under).per_cluster

@@ -22,7 +22,7 @@ from skcluster.explain.self_test import WeighingRegressor
 
 
 def with_photon(sample, row, column, n_pixels):
-    """The sample with a photon more at the centre of one pixel of each cluster."""
+    """The sample with a photon more at the center of one pixel of each cluster."""
     west, north = (np.array([column, row]) + 0.5) * 4.6 / n_pixels - 2.3
     more = []
     for i in range(len(sample)):

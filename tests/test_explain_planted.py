@@ -58,7 +58,7 @@ def test_bands_with_planted_weights_are_told_apart(method, k, planted):
 
 
 class Weighed(MassNetwork):
-    """A network that ends in a sum of pixels, weighed by its only other parameter."""
+    """A network that ends in a sum of pixels, weighted by its only other parameter."""
 
     def __init__(self, weight):
         super().__init__(n_outputs=1)
@@ -70,7 +70,7 @@ class Weighed(MassNetwork):
 
 
 class ShiftedSum(Weighed):
-    """Channels of a convolution that moves maps to the South West, then a weighed sum."""
+    """Channels of a convolution that moves maps to the South West, then a weighted sum."""
 
     def __init__(self, weight):
         super().__init__(weight)
@@ -115,7 +115,7 @@ def test_planted_attention_comes_through_a_convolution(method, k, planted):
 
 
 class WeighedJoint(Weighed):
-    """A weighed sum of the map, times one and a half where the cube has a peak."""
+    """A weighted sum of the map, times one and a half where the cube has a peak."""
 
     inputs = ("maps", "cubes")
 

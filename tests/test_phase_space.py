@@ -28,16 +28,16 @@ def galaxies_of(n, rng, *, correlation=0.0, scale=(0.6, 0.6, 700.0)):
     return {"x": x[inside], "y": y[inside], "v": v[inside]}
 
 
-def centres(n_bins):
+def centers(n_bins):
     axes = [(np.arange(n_bins) + 0.5) / n_bins * 2 - 1] * 3
     grid = np.array(np.meshgrid(*axes, indexing="ij")).reshape(3, -1)
     return grid * HALF_SIDES[:, None]
 
 
 def scipys(table, n_bins, bandwidth=0.15):
-    """The same cube by scipy: its evaluation at the centres, made to sum to 1."""
+    """The same cube by scipy: its evaluation at the centers, made to sum to 1."""
     data = np.array([table["y"], table["x"], table["v"]])
-    values = gaussian_kde(data, bandwidth)(centres(n_bins))
+    values = gaussian_kde(data, bandwidth)(centers(n_bins))
     return (values / values.sum()).reshape(3 * [n_bins])
 
 
@@ -45,7 +45,7 @@ def by_logarithms(table, n_bins, bandwidth=0.15):
     """The same, cell by cell in logarithms, so that nothing underflows."""
     data = np.array([table["y"], table["x"], table["v"]])
     inverse = np.linalg.inv(np.cov(data) * bandwidth**2)
-    offset = centres(n_bins)[:, :, None] - data[:, None, :]
+    offset = centers(n_bins)[:, :, None] - data[:, None, :]
     exponent = -0.5 * np.einsum("icn,ij,jcn->cn", offset, inverse, offset)
     values = np.exp(exponent - exponent.max()).sum(axis=1)
     return (values / values.sum()).reshape(3 * [n_bins])
@@ -252,7 +252,7 @@ def test_a_kernel_much_narrower_than_a_cell_leaves_the_nearest_cell():
     assert cube[place] == 1
     assert_array_equal(place, expected.astype(int))
     scipys = gaussian_kde(np.array([table["y"], table["x"], table["v"]]), 0.15)
-    assert not scipys(centres(16)).any()  # where scipy has no answer
+    assert not scipys(centers(16)).any()  # where scipy has no answer
 
 
 @pytest.mark.parametrize("correlation", [0.99, 0.9999, 0.999998])
@@ -267,7 +267,7 @@ def test_galaxies_along_a_needle_have_scipys_density_too(correlation, seed):
 @pytest.mark.parametrize("axes", ["xy", "yv", "xyv"])
 def test_galaxies_almost_in_a_plane_or_on_a_line_have_scipys_density(part, axes):
     # 1 - correlation = part. With one scale for all axes (of the cube) and galaxies in
-    # pairs about the centre, cells lie in the plane, and scipy does not underflow.
+    # pairs about the center, cells lie in the plane, and scipy does not underflow.
     rng = np.random.default_rng(0)
     half = rng.normal(0, 0.25, (3, 40))
     common = rng.normal(0, 0.25, 40)

@@ -47,7 +47,7 @@ class PhaseSpaceKDE(SampleTransformer):
         f(c) \propto \sum_i \exp\left[
             -\tfrac{1}{2} (c - g_i)^T H^{-1} (c - g_i) \right], \quad H = b^2 C
 
-    at the centres c of the cells, with b the bandwidth and C the covariance (with n - 1)
+    at the centers c of the cells, with b the bandwidth and C the covariance (with n - 1)
     of the cluster's galaxies; the cells of a cube add up to 1. It is the density of
     ``scipy.stats.gaussian_kde(galaxies, bandwidth)`` to within 1e-6 of its maximum.
 
