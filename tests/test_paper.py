@@ -17,17 +17,20 @@ TUPLES = {paper.WIDE_BAND, paper.THREE_BANDS, *paper.THREE_BANDS}
 def literals(path):
     """Values of constants at the top of a module and of defaults of parameters."""
     tree = ast.parse(path.read_text("utf-8"))
-    given = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    given = []
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            # A, B = 1.0, 2.0 are two constants; edges that end at 2.3 are none.
+            several = isinstance(node.targets[0], ast.Tuple)
+            given += getattr(node.value, "elts", []) if several else [node.value]
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             given += [d for d in (*node.args.defaults, *node.args.kw_defaults) if d]
     for node in given:
-        parts = [node, *(getattr(node, "elts", []))]
-        for part in parts:
-            try:
-                yield ast.literal_eval(part)
-            except (ValueError, TypeError):
-                continue
+        try:
+            yield ast.literal_eval(node)
+        except (ValueError, TypeError):
+            continue
 
 
 @pytest.mark.parametrize(
