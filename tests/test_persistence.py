@@ -155,7 +155,10 @@ LINEAR = make_pipeline(ProxyMeasurer(), LinearRegression())
 MODELS = {
     "joint": make_pipeline(PhotonMapper(n_pixels=16), LogScaler(), JOINT),
     "rotated": RotationAugmentedRegressor(XRAY, n_rotations=1, random_state=0),
-    "masses scaled": TransformedTargetRegressor(XRAY, transformer=StandardScaler()),
+    "masses scaled": TransformedTargetRegressor(
+        clone(XRAY).set_params(xraycnnregressor__mass_range=None),
+        transformer=StandardScaler(),
+    ),
     "ln of masses": TransformedTargetRegressor(
         LINEAR, func=np.log, inverse_func=np.exp
     ),

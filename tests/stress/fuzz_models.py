@@ -340,7 +340,7 @@ def change_tree(rng, tree):
             # A copy, so that the tree stays one.
             node[key] = json.loads(json.dumps(donor[donor_key]))
         elif choice == 2:
-            node[key] = {"__id__": ids[rng.integers(len(ids))]}
+            node[key] = {"__id__": copy.deepcopy(ids[rng.integers(len(ids))])}
         elif choice == 3 and isinstance(node, dict):
             node.update(part)
         elif choice == 4:
