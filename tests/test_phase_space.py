@@ -406,3 +406,14 @@ def test_no_table_sum_or_cube_holds_a_subnormal_number(monkeypatch, n_galaxies):
     assert len(seen) > 2
     for table in seen:
         assert not ((table != 0) & (np.abs(table) < smallest)).any()
+
+
+def test_numpy_that_raises_at_underflow_gives_the_same_cube():
+    rng = np.random.default_rng(0)
+    galaxies = Ragged.from_tables(
+        [dict(zip("xyv", rng.normal(0, 0.7, (3, 60)), strict=True))]
+    )
+    galaxies = galaxies.assign(v=900 * galaxies["v"])
+    expected = PhaseSpaceKDE().cubes_of(galaxies)
+    with np.errstate(all="raise"):
+        assert_array_equal(PhaseSpaceKDE().cubes_of(galaxies), expected)

@@ -166,6 +166,8 @@ class Kernel:
         return max(largest, 0.5 * (largest + self.reach**2) + delta)
 
 
+# Entries that underflow to zero are meant to, whatever the caller's np.seterr.
+@np.errstate(under="ignore")
 def fill_cube(cube, galaxies, covariance):
     """Write the density of galaxies at (3, n) [cells] into a cube that adds up to 1."""
     kernel = Kernel.about(galaxies, covariance, len(cube))
