@@ -69,7 +69,7 @@ class PhotonMapper(SampleTransformer):
 
     References
     ----------
-    Ho et al. (2023), section 3.1.
+    Ho et al. (2023), section 2.1.
 
     Examples
     --------

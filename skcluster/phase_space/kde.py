@@ -37,7 +37,7 @@ rounding of the covariance in float64 would show in the cube."""
 
 
 class PhaseSpaceKDE(SampleTransformer):
-    r"""Smooth each cluster's galaxies to a cube in (y, x, v) (paper section 3.2).
+    r"""Smooth each cluster's galaxies to a cube in (y, x, v) (paper section 2.2).
 
     Galaxies :math:`g_i = (y_i, x_i, v_i)` with :math:`R \le` `half_width` and
     :math:`|v| \le` `velocity_max` become
@@ -92,7 +92,7 @@ class PhaseSpaceKDE(SampleTransformer):
 
     References
     ----------
-    Ho et al. (2023), section 3.2.
+    Ho et al. (2023), section 2.2.
 
     Examples
     --------
