@@ -9,7 +9,7 @@ are copied, cubes are not.
 ours    the first 3-D convolution over the maps, which do not change along v, is a 2-D one
         with the kernel summed over v; channels last; pooling before in-place ReLU; parts of
         a batch
-naive   Conv3d over the stack of repeated maps and cube, ReLU before pooling, whole batch
+naive   Conv3d over the stack of repeated maps and cube, ReLU before pooling, one batch
 
 Both have the same weights and must give the same loss; turns alternate in one process, two
 threads. A profile of ours has its time in the first 3-D convolution of the cube (which is

@@ -4,7 +4,7 @@
     python benchmarks/bench_maps.py --survey 100000       # peak memory of a large survey
 
 The notebook turns every cluster's photons into cartesian SkyCoord coordinates, rotates
-them to the centre, and calls np.histogram2d, all once per cluster and band. Both run in
+them to the center, and calls np.histogram2d, all once per cluster and band. Both run in
 this process on one core, in turns; the ratio is that of the medians. Their maps are
 compared too: SkyCoord places photons on the sphere and we on the tangent plane, so a photon
 near the border of a pixel may fall on its other side.

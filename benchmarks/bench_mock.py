@@ -3,7 +3,7 @@
     python benchmarks/bench_mock.py
 
 Prints the median of some turns, without the first, which makes the tables of spectra, and
-exits with 1 if it is above 5 ms a cluster.
+exits with 1 if it is above 5 ms per cluster.
 """
 
 import argparse
@@ -31,8 +31,8 @@ def main():
     arguments = parser.parse_args()
     milliseconds(arguments.clusters, 0)
     turns = [milliseconds(arguments.clusters, 1 + i) for i in range(arguments.turns)]
-    print(f"turns: {', '.join(f'{ms:.2f}' for ms in turns)} ms a cluster")
-    print(f"median: {median(turns):.2f} ms a cluster (at most {MOST_MS:g})")
+    print(f"turns: {', '.join(f'{ms:.2f}' for ms in turns)} ms per cluster")
+    print(f"median: {median(turns):.2f} ms per cluster (at most {MOST_MS:g})")
     return int(median(turns) > MOST_MS)
 
 

@@ -6,7 +6,7 @@ Clusters of 30, 112 and 500 galaxies, 64³ cells, one process on one core. In tu
 what else the machine does disturbs all alike:
 
 ours     PhaseSpaceKDE.cubes_of for a batch of 25 clusters, per cube
-scipy    gaussian_kde(galaxies, 0.15) at the centres of the cells, made to sum to 1
+scipy    gaussian_kde(galaxies, 0.15) at the centers of the cells, made to sum to 1
 writing  the cubes of such a batch copied to a new array, per cube
 
 Arithmetic with subnormal floats is slow on some processors, so the script also counts
@@ -57,9 +57,9 @@ def by_scipy(table):
     """The cube by scipy."""
     side = (np.arange(N_BINS) + 0.5) / N_BINS * 2 - 1
     axes = side * HALF_WIDTH, side * HALF_WIDTH, side * VELOCITY_MAX
-    centres = np.array(np.meshgrid(*axes, indexing="ij")).reshape(3, -1)
+    centers = np.array(np.meshgrid(*axes, indexing="ij")).reshape(3, -1)
     density = gaussian_kde(np.array([table["y"], table["x"], table["v"]]), 0.15)(
-        centres
+        centers
     )
     return (density / density.sum()).reshape(3 * [N_BINS])
 

@@ -12,7 +12,7 @@ ours        XrayCNNRegressor.fit: sparse maps made dense batch by batch, channel
             pooling before in-place ReLU, gradients summed over parts of a batch, and
             keep_memory=True
 ours, bf16  the same with precision="bfloat16", on a CPU that has such arithmetic
-torch       a plain loop: dense maps, NCHW, ReLU before pooling, whole batches
+torch       a plain loop: dense maps, NCHW, ReLU before pooling, undivided batches
 Keras       Model.fit on dense NHWC maps (the paper's framework), run by the interpreter of
             --keras-python, an environment with tensorflow-cpu; left out without it. Its
             fastest kernels (oneDNN) are switched on, also where they are not its default.

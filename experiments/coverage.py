@@ -1,4 +1,4 @@
-"""Do posteriors keep their word? Coverage on the mock survey, raw and calibrated.
+"""Are posteriors calibrated? Coverage on the mock survey, raw and calibrated.
 
     python experiments/coverage.py --output coverage    # 20 minutes, two cores
     python experiments/coverage.py --clusters 3285 --pixels 128 --epochs 200
@@ -68,7 +68,7 @@ DRAWN = (
 
 
 class OctantGroupKFold(GroupKFold):
-    """Few folds of whole octants, so that calibration costs few fits."""
+    """Few folds of complete octants, so that calibration costs few fits."""
 
     def split(self, X, y=None, groups=None):
         """Rows of training and test clusters."""

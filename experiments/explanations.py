@@ -61,7 +61,7 @@ from skcluster.metrics import bootstrap_error, summarize_residuals
 from skcluster.paper import HALF_WIDTH, THREE_BANDS, WIDE_BAND
 
 ONE_BAND = (WIDE_BAND,)
-# In R500c. The innermost four pixels of 32 a side lie at 0.1 Mpc/h.
+# In R500c. The innermost four pixels of 32 per side lie at 0.1 Mpc/h.
 EDGES = np.array([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3])
 CORE, OUTSKIRTS = 0, 4
 MANY, SIGMAS = 3.0, 3.0
@@ -102,7 +102,7 @@ def explained(train_on, targets, shown, bands, arguments, forget=False):
     saliency : list of ndarray of shape (n_networks, n_clusters, n_bands, p, p)
         One for each shown survey.
     predicted : ndarray of shape (n_networks, n_clusters)
-        Of the first survey.
+        Those of the first survey.
     """
     mapper = PhotonMapper(bands=bands, n_pixels=arguments.pixels)
     seen, *maps = (

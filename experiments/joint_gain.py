@@ -6,7 +6,7 @@
 
 For every seed, of a mock survey and of the networks, both are cross-validated by octant on
 identical folds, with the same batches, epochs and rule to stop inside the training folds,
-so with as many optimiser steps. Then
+so with as many optimizer steps. Then
 
 galaxies shuffled    between clusters of equal redshift: they tell nothing of their own
                      cluster, so no gain may be left

@@ -1,7 +1,7 @@
 """Sky and comoving space: the only module that asks astropy for distances.
 
 Lengths are comoving Mpc/h and masses Msun/h throughout. The plane of the sky has
-x growing to the West and y to the North about the cluster's centre.
+x growing to the West and y to the North about the cluster's center.
 """
 
 import numpy as np
@@ -153,7 +153,7 @@ def _density_500(redshift, cosmology):
 
 
 def sky_to_plane(ra, dec, center_ra, center_dec, *, repeats=None):
-    r"""Tangent-plane offsets of sky positions about a centre.
+    r"""Tangent-plane offsets of sky positions about a center.
 
     The gnomonic projection, with x to the West:
 
@@ -171,13 +171,13 @@ def sky_to_plane(ra, dec, center_ra, center_dec, *, repeats=None):
     center_ra, center_dec : array-like
         [deg], broadcast against `ra` and `dec`.
     repeats : ndarray of int of shape (n_clusters,), default=None
-        With one centre a cluster: how many of the positions are about each.
+        With one center per cluster: the number of positions about each.
 
     Returns
     -------
     x, y : ndarray
         Offsets to the West and to the North [rad]. NaN for a position 90 degrees or
-        more from the centre, which has no image in the tangent plane.
+        more from the center, which has no image in the tangent plane.
 
     Examples
     --------

@@ -285,7 +285,7 @@ class LogScaler(SampleTransformer):
 
 
 def square_inside_circle(half_width, radius):
-    r"""Fraction of a square's area inside a circle about the same centre.
+    r"""Fraction of a square's area inside a circle about the same center.
 
     With :math:`q = r / w`: :math:`\pi q^2 / 4` for a circle inside the square, 1 for
     one around it, and between them

@@ -213,7 +213,7 @@ class TestRefusals:
         with pytest.raises(
             ValueError, match=r"by must be one of \['redshift', 'mass'\] or None"
         ):
-            CalibratedMassRegressor(Boaster(), by="colour").fit(X, log_mass)
+            CalibratedMassRegressor(Boaster(), by="color").fit(X, log_mass)
         with pytest.raises(ValueError, match="n_bins must be a positive int, got 0"):
             CalibratedMassRegressor(Boaster(), n_bins=0).fit(X, log_mass)
 

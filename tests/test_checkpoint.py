@@ -83,7 +83,7 @@ def quick(folder=None, **changes):
 
 
 @pytest.fixture(scope="module")
-def whole(data):
+def uninterrupted(data):
     """A fit that nothing stopped."""
     return quick().fit(*data)
 
@@ -193,7 +193,7 @@ def test_killed_at_random_and_at_each_disk_call_fits_and_folds_end_in_the_same_b
     assert n_in_a_write >= 5
 
 
-def test_a_finished_fit_is_read_and_not_trained(data, tmp_path, whole):
+def test_a_finished_fit_is_read_and_not_trained(data, tmp_path, uninterrupted):
     settings = {"max_epochs": 30, "patience": 3, "lr": 0.02}
     for changes in ({}, settings):
         first = quick(tmp_path, **changes).fit(*data)
@@ -318,7 +318,7 @@ def test_a_disk_that_takes_nothing_is_an_error_before_the_first_epoch(
 
 
 def test_a_disk_that_fills_up_in_an_epoch_is_an_error_then(
-    data, tmp_path, monkeypatch, whole
+    data, tmp_path, monkeypatch, uninterrupted
 ):
     # One call tries the folder out; then each epoch has one for the file, one for the
     # folder.
@@ -332,7 +332,7 @@ def test_a_disk_that_fills_up_in_an_epoch_is_an_error_then(
     )
     assert re.search(r"Make room for \d\.\d MiB there, or move the files", message)
     Trap.trained = 0
-    assert_same_fit(quick(tmp_path).fit(*data), whole, data[0])
+    assert_same_fit(quick(tmp_path).fit(*data), uninterrupted, data[0])
     assert Trap.trained == EPOCHS - 2
 
 
@@ -383,7 +383,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_an_error_until_there_is_room(data, small_disk, whole):
+def test_a_full_disk_is_an_error_until_there_is_room(data, small_disk, uninterrupted):
     folder, other = small_disk / "kept", small_disk / "other"
     other.write_bytes(bytes(3 * 2**19))
     error, message = refused(data, folder)
@@ -391,7 +391,7 @@ def test_a_full_disk_is_an_error_until_there_is_room(data, small_disk, whole):
     assert "so training has not begun" in message
     assert Trap.trained == 0
     other.unlink()
-    assert_same_fit(quick(folder).fit(*data), whole, data[0])
+    assert_same_fit(quick(folder).fit(*data), uninterrupted, data[0])
 
 
 def test_a_read_only_disk_serves_finished_fits_and_refuses_others(data, small_disk):
@@ -450,7 +450,7 @@ CHECKSUM = r"cut off or altered \(its checksum is wrong\)"
     ids=["empty", "half", "short", "zeros", "pickle", "flipped", "other", "forged"],
 )
 def test_a_damaged_checkpoint_is_told_and_replaced(
-    data, tmp_path, monkeypatch, whole, damage, reason
+    data, tmp_path, monkeypatch, uninterrupted, damage, reason
 ):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "kept"
@@ -460,7 +460,7 @@ def test_a_damaged_checkpoint_is_told_and_replaced(
     expected = rf"{path.name} is not a usable checkpoint: .*{reason}.*begins anew, "
     with pytest.warns(UserWarning, match=expected):
         again = quick(folder).fit(*data)
-    assert_same_fit(again, whole, data[0])
+    assert_same_fit(again, uninterrupted, data[0])
     Trap.trained = 0
     quick(folder).fit(*data)
     assert Trap.trained == 0

@@ -53,7 +53,7 @@ def survey(folder):
 
 @pytest.fixture(scope="module")
 def model(folder, survey):
-    """A network trained for one epoch on the whole survey."""
+    """A network trained for one epoch on all of the survey."""
     path = folder / "models" / "tiny.skops"
     command = ["train", str(survey), "-o", str(path), "--bands", "0.3-2.2", *TINY]
     assert main(command) == 0
@@ -471,7 +471,7 @@ def test_demo_without_matplotlib_says_so_before_the_work(tmp_path, monkeypatch, 
 
 
 def photons_in_the_map(path, center, redshift, band):
-    """Photons in the band within 2.3 Mpc/h of the centre along both axes."""
+    """Photons in the band within 2.3 Mpc/h of the center along both axes."""
     events = fits.getdata(path, 1)
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.crval = ["RA---TAN", "DEC--TAN"], center

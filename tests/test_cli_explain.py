@@ -222,7 +222,7 @@ def test_a_mass_without_an_error_has_no_such_card(survey, tmp_path, capsys):
 
 
 def event_list(path, center, east, north, n_planted=500):
-    """A list with many photons at one place [deg], and one at the centre."""
+    """A list with many photons at one place [deg], and one at the center."""
     ra = center[0] + np.append(np.full(n_planted, east), 0) / np.cos(
         np.radians(center[1])
     )
@@ -281,11 +281,11 @@ def test_blocks_of_clusters_change_nothing(model, survey, monkeypatch):
     pipeline, rows = load_model(model), np.array([2, 0, 1])
     mapped = pipeline[0].transform(read_sample(survey)[0])
     explainer = SaliencyExplainer(pipeline[1:], method="smoothgrad", random_state=0)
-    whole = list(command._images(explainer, pipeline[1:-1], mapped, rows))
+    complete = list(command._images(explainer, pipeline[1:-1], mapped, rows))
     monkeypatch.setattr(command, "CLUSTERS_AT_A_TIME", 2)
     parts = list(command._images(explainer, pipeline[1:-1], mapped, rows))
     assert len(parts) == 3
-    for one, other in zip(whole, parts, strict=True):
+    for one, other in zip(complete, parts, strict=True):
         assert_array_equal(one[0], other[0])
         assert_array_equal(one[1], other[1])
 
@@ -387,7 +387,7 @@ def test_real_photons_of_erosita_lie_on_the_sky(model, data_folder, tmp_path, ca
     assert code == 0
     saliency = images(row["fits"], "SALIENCY")
     wcs = WCS(fits.getheader(row["fits"], "SALIENCY"))
-    # Between the four pixels in the middle of 16: the centre of the list.
+    # Between the four pixels in the middle of 16: the center of the list.
     found = wcs.world_to_pixel_values(140.3385, 3.2906)
     assert_allclose(found, [7.5, 7.5], atol=1e-6)
     assert saliency.shape == (2, 16, 16)

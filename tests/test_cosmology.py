@@ -82,9 +82,9 @@ def test_r500c_of_mass_inverts_mass_within_r500c(mass, redshift):
     assert_allclose(mass_within_r500c(r500c, [redshift]), [mass], rtol=1e-12)
 
 
-def test_radii_and_distances_of_the_magneticum_catalogue(data_folder):
+def test_radii_and_distances_of_the_magneticum_catalog(data_folder):
     table = np.load(data_folder / "magneticum" / "chandra_clusterList.npy")
-    # The catalogue rounds its redshifts, of which it took the distances, not the radii.
+    # The catalog rounds its redshifts, of which it took the distances, not the radii.
     snapshots = np.array([0.10114, 0.13708, 0.17419, 0.21252, 0.25209, 0.29295])
     redshift = snapshots[np.abs(table["redshift"][:, None] - snapshots).argmin(axis=1)]
     r500c = r500c_of_mass(table["M500_msolh"], redshift)

@@ -172,7 +172,7 @@ def test_the_reference_lists_all_public_names_and_no_private_ones():
 
 
 def identifiers_of_the_package():
-    """Names, attributes, arguments and texts that occur in the code."""
+    """Names, attributes, arguments and strings that occur in the code."""
     for path in (ROOT / "skcluster").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             for field in ("id", "attr", "arg", "name", "value"):

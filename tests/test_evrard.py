@@ -30,7 +30,7 @@ def made_clusters(n, random_state=0, slope=SLOPE, intercept=INTERCEPT):
 
 
 def made_snapshots(n, redshifts, random_state=0):
-    """Clusters as of `made_clusters` with a last column of redshift."""
+    """Clusters as in `made_clusters`, with a last column of redshift."""
     ln_s, log_mass = made_clusters(n, random_state)
     redshift = np.resize(redshifts, n)
     return np.column_stack([ln_s + redshift[:, None], redshift]), log_mass

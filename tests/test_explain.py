@@ -220,9 +220,9 @@ def test_random_state_fixes_the_noise(regressor, full_maps):
 @each_method
 def test_saliency_does_not_depend_on_the_neighbors(pipeline, sample, method):
     order = np.random.default_rng(0).permutation(len(sample))[:19]
-    whole = explain(pipeline, sample, method=method)
-    assert_array_equal(explain(pipeline, sample[order], method=method), whole[order])
-    assert_array_equal(explain(pipeline, sample[7:8], method=method), whole[7:8])
+    complete = explain(pipeline, sample, method=method)
+    assert_array_equal(explain(pipeline, sample[order], method=method), complete[order])
+    assert_array_equal(explain(pipeline, sample[7:8], method=method), complete[7:8])
 
 
 @each_method
@@ -289,9 +289,9 @@ def test_the_joint_networks_saliency_does_not_depend_on_the_neighbors(
     joint, sample, method
 ):
     rows = np.array([7, 2, 5])
-    whole = explain(joint, sample[:9], method=method)
-    assert_array_equal(explain(joint, sample[rows], method=method), whole[rows])
-    assert whole.any(axis=(1, 2, 3)).all()
+    complete = explain(joint, sample[:9], method=method)
+    assert_array_equal(explain(joint, sample[rows], method=method), complete[rows])
+    assert complete.any(axis=(1, 2, 3)).all()
 
 
 def test_phase_space_leaves_the_way_back_to_photons(joint, sample):

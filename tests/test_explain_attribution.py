@@ -459,7 +459,7 @@ def test_last_layers_are_forgotten_one_after_the_other(network):
 
 
 @pytest.mark.filterwarnings("ignore:.*far outside the training range")
-def test_weights_of_a_pipeline_are_randomised(network):
+def test_weights_of_a_pipeline_are_randomized(network):
     trained, x = network
     pipeline = make_pipeline(LogScaler(), trained)
     other = randomized_weights(pipeline, 8, random_state=0)

@@ -63,7 +63,7 @@ def test_pixel_centers_lie_at_the_radii_of_a_ruler():
 
 
 def test_an_annulus_has_its_inner_edge_and_not_its_outer_one():
-    # Two pixels a side, of half a side 1: all four centers lie at the root of 0.5.
+    # Two pixels per side, of half a side 1: all four centers lie at the root of 0.5.
     only = np.ones((1, 1, 2, 2))
     edge = float(pixel_radius((2, 2), 1.0)[0, 0])
     profile = radial_saliency(only, [1.0], half_width=1.0, bins=[0, edge, 2 * edge])
@@ -100,11 +100,11 @@ def test_signed_saliency_has_a_signed_profile():
 def test_a_cluster_keeps_its_profile_in_any_company(saliency):
     r500c = np.linspace(0.4, 1.5, 60)
     many, radii = np.tile(saliency, (3, 1, 1, 1)), np.tile(r500c, 3)
-    whole = radial_saliency(many, radii, half_width=2.3).profiles
+    complete = radial_saliency(many, radii, half_width=2.3).profiles
     order = np.random.default_rng(0).permutation(180)[:150]
     found = radial_saliency(many[order], radii[order], half_width=2.3).profiles
-    assert_array_equal(found, whole[order])
-    assert_array_equal(whole[:60], whole[120:])
+    assert_array_equal(found, complete[order])
+    assert_array_equal(complete[:60], complete[120:])
 
 
 @given(some_saliency, st.integers(0, 7))
@@ -212,14 +212,14 @@ def test_attention_does_not_depend_on_the_neighbors(saliency, masks, sources):
     saliency, n = np.tile(saliency, (6, 1, 1, 1)), 360
     masks = {name: np.tile(mask, (6, 1, 1)) for name, mask in masks.items()}
     # Clusters of one halo have no bootstrap error, which takes time.
-    whole = source_attention(saliency, masks, groups=np.zeros(n))
+    complete = source_attention(saliency, masks, groups=np.zeros(n))
     rows = np.random.default_rng(0).permutation(n)[:300]
     some = {name: mask[rows] for name, mask in masks.items()}
     part = source_attention(saliency[rows], some, groups=np.zeros(300))
     for name in masks:
         for key in ("attention", "share"):
-            assert_array_equal(part[name][key], whole[name][key][rows])
-    wanted = whole.log_ratio.per_cluster[rows]
+            assert_array_equal(part[name][key], complete[name][key][rows])
+    wanted = complete.log_ratio.per_cluster[rows]
     assert_array_equal(part.log_ratio.per_cluster, wanted)
     of_bands = band_attention(saliency, groups=np.zeros(n))
     of_part = band_attention(saliency[rows], groups=np.zeros(300))

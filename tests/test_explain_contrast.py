@@ -95,11 +95,11 @@ def test_rings_of_a_width_hold_pixels_of_that_range():
 def test_contrast_does_not_depend_on_the_neighbors(masks):
     saliency = np.random.default_rng(1).random((300, 2, 16, 16))
     over, under = (np.tile(masks[name], (10, 1, 1)) for name in ("agn", "icm"))
-    whole = equal_radius_contrast(saliency, over, under).per_cluster
+    complete = equal_radius_contrast(saliency, over, under).per_cluster
     rows = np.array([299, 0, 128, 5])
     part = equal_radius_contrast(saliency[rows], over[rows], under[rows]).per_cluster
-    assert_allclose(part, whole[rows])
-    assert_array_equal(np.isfinite(whole), True)
+    assert_allclose(part, complete[rows])
+    assert_array_equal(np.isfinite(complete), True)
 
 
 def test_the_error_is_of_halos(masks):

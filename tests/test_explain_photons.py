@@ -92,7 +92,7 @@ def test_saliency_per_photon_is_what_a_photon_does_in_pixels_that_have_some(resp
 def test_in_empty_pixels_the_networks_own_kinks_remain(responses):
     counts, told, true = responses
     empty = counts == 0
-    # The documentation says so: right in sign and order of magnitude, on the whole.
+    # The documentation says so: right in sign and order of magnitude, by and large.
     assert 0.2 < slope(true[empty], told[empty]) < 0.9
 
 

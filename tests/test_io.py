@@ -77,7 +77,7 @@ def write_esass(path):
 
 
 def write_sixte(path):
-    """SIXTE: the energy is SIGNAL, and PH_ID holds two numbers a photon."""
+    """SIXTE: the energy is SIGNAL, and PH_ID holds two numbers per photon."""
     columns = [
         ("PHA", "J", "ADU", [50, 125, 400]),
         ("SIGNAL", "E", "keV", KEV),
@@ -106,7 +106,7 @@ def source_catalog():
 
 
 def write_simput(path):
-    """SIMPUT (PHOX): a catalogue with RA and DEC first, the photons in HDU 2."""
+    """SIMPUT (PHOX): a catalog with RA and DEC first, the photons in HDU 2."""
     return write_hdus(path, source_catalog(), photon_hdu(unit=None))
 
 
@@ -330,7 +330,7 @@ def test_energies_that_are_no_x_rays_are_an_error(unit, factor, path):
         read_photons(path)
 
 
-def test_the_source_catalogue_of_simput_is_not_taken_for_photons(path):
+def test_the_source_catalog_of_simput_is_not_taken_for_photons(path):
     assert len(read_photons(write_simput(path))["ra"]) == len(RA)
 
 
@@ -398,8 +398,8 @@ def test_origin_is_read_if_it_is_a_code(path, tmp_path):
     origin = read_photons(path)["origin"]
     assert_array_equal(origin, [0, 1, 2])
     assert origin.dtype == np.int8
-    texts, vectors = ["ICM", "AGN", "ICM"], np.zeros((3, 2))
-    for form, values in (("J", [0, 1, 300]), ("3A", texts), ("2I", vectors)):
+    names, vectors = ["ICM", "AGN", "ICM"], np.zeros((3, 2))
+    for form, values in (("J", [0, 1, 300]), ("3A", names), ("2I", vectors)):
         other = write_events(tmp_path / form, energy, ("ORIGIN", form, "", values))
         assert "origin" not in read_photons(other)
 
@@ -658,7 +658,7 @@ def test_a_sample_is_read_from_a_table_in_memory(make, lists):
     assert_is_the_catalog(*read_sample(make(CATALOG), directory=lists))
 
 
-def test_columns_of_a_catalogue_are_found_in_any_case(lists):
+def test_columns_of_a_catalog_are_found_in_any_case(lists):
     upper = {name.upper(): column for name, column in CATALOG.items()}
     upper["log_mass"], upper["n_members"] = (
         upper.pop("LOG_MASS"),
@@ -742,7 +742,7 @@ def test_a_gap_in_a_column_of_the_sample_is_an_error(make, name, lists):
 
 def test_gaps_in_other_columns_are_nan_or_empty(tmp_path):
     path = tmp_path / "clusters.csv"
-    path.write_text("# from a catalogue\nz,L,n,who,name\n.1,,,,\n.2,3.5,4,me,b\n")
+    path.write_text("# from a catalog\nz,L,n,who,name\n.1,,,,\n.2,3.5,4,me,b\n")
     sample, others = read_sample(path)
     assert_array_equal(others.L, [np.nan, 3.5])
     assert_array_equal(others.n, [np.nan, 4])
@@ -919,7 +919,7 @@ def test_efeds_maps_hold_the_published_photons_inside_r500(efeds, unmasked, publ
     assert_allclose(counts[inside].sum(), published, rtol=0.01)
 
 
-def test_the_efeds_catalogue_and_its_photons_make_a_sample(efeds):
+def test_the_efeds_catalog_and_its_photons_make_a_sample(efeds):
     table = Table.read(efeds.parent / "bahar2022_rows.csv", comment="#")
     table["name"], table["photons"] = table["id"], efeds.name
     sample, others = read_sample(table, directory=efeds.parent)

@@ -349,14 +349,14 @@ def test_a_stopped_fit_goes_on_bit_for_bit(
     with_galaxies, survey, tmp_path, monkeypatch
 ):
     settings = {"max_epochs": 4, "augment": True}
-    whole = quick(**settings).fit(with_galaxies, survey.log_mass)
+    complete = quick(**settings).fit(with_galaxies, survey.log_mass)
     parts = quick(**settings, checkpoint_dir=tmp_path, callbacks=[PressCtrlC()])
     with pytest.raises(KeyboardInterrupt):
         parts.fit(with_galaxies, survey.log_mass)
     monkeypatch.setattr(PressCtrlC, "epoch", None)
     resumed = parts.fit(with_galaxies, survey.log_mass)
     assert len(list(tmp_path.iterdir())) == 1
-    assert_array_equal(resumed.predict(with_galaxies), whole.predict(with_galaxies))
+    assert_array_equal(resumed.predict(with_galaxies), complete.predict(with_galaxies))
 
 
 def test_memory_does_not_grow_with_the_survey(with_galaxies):

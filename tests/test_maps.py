@@ -96,8 +96,8 @@ def test_bands_that_partition_a_range_sum_to_its_single_map(sample, cuts):
     edges = [0.5, *sorted(cuts), 7.0]
     sample = sample[:4]
     parts = counts(sample, bands=list(pairwise(edges)), n_pixels=8)
-    whole = counts(sample, bands=[(0.5, 7.0)], n_pixels=8)
-    assert_array_equal(parts.sum(axis=1, keepdims=True), whole)
+    complete = counts(sample, bands=[(0.5, 7.0)], n_pixels=8)
+    assert_array_equal(parts.sum(axis=1, keepdims=True), complete)
 
 
 def test_bands_may_overlap_repeat_and_come_in_any_order(sample):
@@ -115,7 +115,7 @@ def test_bands_are_half_open():
 
 @pytest.mark.parametrize(("n_pixels", "middle"), [(1, 0), (2, 1), (4, 2), (5, 2)])
 def test_pixels_are_half_open_at_their_western_and_northern_border(n_pixels, middle):
-    # In an even map the centre, its meridian and the equator lie on pixel borders.
+    # In an even map the center, its meridian and the equator lie on pixel borders.
     maps = counts(one_cluster(10.0, 0.0), n_pixels=n_pixels)
     assert_array_equal(np.argwhere(maps[0, 0]), [[middle, middle]])
 
@@ -145,9 +145,9 @@ def test_a_turn_of_the_sky_turns_the_map(sample):
 def test_maps_of_a_selection_are_the_selected_maps(sample, rows):
     mapper = PhotonMapper(bands=THREE_BANDS, n_pixels=8)
     selected = mapper.transform(sample[rows])
-    whole = mapper.transform(sample)
-    assert_array_equal(selected.maps, np.asarray(whole.maps)[rows])
-    assert_array_equal(selected.coverage, whole.coverage[rows])
+    complete = mapper.transform(sample)
+    assert_array_equal(selected.maps, np.asarray(complete.maps)[rows])
+    assert_array_equal(selected.coverage, complete.coverage[rows])
 
 
 def test_the_order_of_the_photons_does_not_matter(sample):
@@ -164,9 +164,9 @@ def test_counting_in_blocks_changes_nothing(sample, monkeypatch, photons_per_blo
         photons=sample[:2].photons.select(sample[:2].photons["energy"] < 0)
     )
     sample = ClusterSample.concatenate([empty, sample, empty])
-    whole = counts(sample, bands=THREE_BANDS, n_pixels=16)
+    complete = counts(sample, bands=THREE_BANDS, n_pixels=16)
     monkeypatch.setattr("skcluster.sample.ragged.ROWS_PER_BLOCK", photons_per_block)
-    assert_array_equal(counts(sample, bands=THREE_BANDS, n_pixels=16), whole)
+    assert_array_equal(counts(sample, bands=THREE_BANDS, n_pixels=16), complete)
 
 
 def test_a_larger_distance_shrinks_the_map(sample):

@@ -289,8 +289,8 @@ def test_proxies_are_named_as_in_the_paper_and_divided():
     )
     drawn(display.figure_)
     for axis in (display.ax_.xaxis, display.ax_.yaxis):
-        texts = [text.get_text() for text in axis.get_ticklabels()]
-        assert texts == [r"$N_{\rm phot}$", "mine"]
+        labels = [text.get_text() for text in axis.get_ticklabels()]
+        assert labels == [r"$N_{\rm phot}$", "mine"]
     vertical, horizontal = display.lines_
     assert vertical.get_xdata() == horizontal.get_ydata() == [0.5, 0.5]
 
@@ -324,8 +324,8 @@ def test_losses_are_drawn_by_member_and_the_best_epoch_is_marked():
     assert_array_equal(display.train_lines_[0].get_data()[1], [1, 1 / 2, 1 / 3, 1 / 4])
     best = [line.get_xydata().tolist() for line in display.best_]
     assert best == [[[2, 0.3]], [[3, 0.4]]]
-    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert texts == ["training", "held out", "best epoch"]
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["training", "held out", "best epoch"]
 
 
 def test_without_clusters_held_out_there_is_no_best_epoch():

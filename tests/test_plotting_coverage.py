@@ -94,8 +94,8 @@ def test_two_estimators_in_one_figure():
             assert artist.get_color() == color
         assert colors.to_hex(display.steps_.get_edgecolor()) == color.lower()
     assert (len(first.bands_), second.bands_) == (4, [])
-    texts = [text.get_text() for text in second.axes_[0].get_legend().get_texts()]
-    assert texts == ["raw", "calibrated"]
+    labels = [text.get_text() for text in second.axes_[0].get_legend().get_texts()]
+    assert labels == ["raw", "calibrated"]
     low, high = second.axes_[0].get_ylim()
     assert low == -high < first.line_.get_ydata().min()
     highest = max(each.steps_.get_data().values.max() for each in (first, second))

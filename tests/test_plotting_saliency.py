@@ -182,8 +182,8 @@ def test_curves_of_several_estimators_share_axes():
     assert second.figure_ is first.figure_
     used = [colors.to_hex(display.line_.get_color()) for display in (first, second)]
     assert used == [color.lower() for color in OKABE_ITO[:2]]
-    texts = [text.get_text() for text in first.ax_.get_legend().get_texts()]
-    assert texts == ["network", "proxy"]
+    labels = [text.get_text() for text in first.ax_.get_legend().get_texts()]
+    assert labels == ["network", "proxy"]
     assert (first.ax_.get_yscale(), first.ax_.get_xscale()) == ("log", "log")
     assert first.ax_.get_lines()[0].get_xdata() == [1, 1]
     assert len(first.ax_.get_lines()) == 3

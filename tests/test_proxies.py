@@ -254,15 +254,15 @@ def test_stellar_masses_that_are_no_log10_are_refused(of_log, unit):
 
 @given(st.lists(st.integers(0, 59), min_size=1, max_size=8))
 def test_proxies_of_a_selection_are_the_selected_proxies(sample, rows):
-    whole = ProxyMeasurer().transform(sample[:60])
-    assert_array_equal(ProxyMeasurer().transform(sample[rows]), whole[rows])
+    complete = ProxyMeasurer().transform(sample[:60])
+    assert_array_equal(ProxyMeasurer().transform(sample[rows]), complete[rows])
 
 
 @pytest.mark.parametrize("rows_per_block", [1, 700])
 def test_counting_in_blocks_changes_nothing(sample, monkeypatch, rows_per_block):
-    whole = ProxyMeasurer().transform(sample)
+    complete = ProxyMeasurer().transform(sample)
     monkeypatch.setattr("skcluster.sample.ragged.ROWS_PER_BLOCK", rows_per_block)
-    assert_array_equal(ProxyMeasurer().transform(sample), whole)
+    assert_array_equal(ProxyMeasurer().transform(sample), complete)
 
 
 def test_columns_come_in_the_order_asked_for(sample):

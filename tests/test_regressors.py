@@ -170,7 +170,7 @@ def test_a_pickle_from_before_a_parameter_was_added_is_read(data, fitted):
 
 
 def test_weights_of_another_network_are_an_error_before_memory_is_taken(fitted):
-    """A network for maps of 10**7 pixels a side would take an exabyte."""
+    """A network for maps of 10**7 pixels per side would take an exabyte."""
     state = fitted.__getstate__() | {"map_shape_": (1, 10**7, 10**7)}
     with pytest.raises(ValueError, match=r"head\.0\.weight has shape \(128, 40\), but"):
         quick().__setstate__(state)

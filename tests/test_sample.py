@@ -431,7 +431,7 @@ def arrays_of(sample):
 
 
 @pytest.fixture
-def whole(sample):
+def complete(sample):
     mapped = PhotonMapper(n_pixels=4).transform(sample)
     return mapped.assign(cubes=np.zeros((60, 2, 2, 2)))
 
@@ -452,12 +452,12 @@ def whole(sample):
     ],
     ids=["new", "slice", "rows", "joined", "assigned", "selected", "scaled", "pickled"],
 )
-def test_no_array_of_a_sample_can_be_written(whole, made):
-    arrays = dict(arrays_of(made(whole)))
+def test_no_array_of_a_sample_can_be_written(complete, made):
+    arrays = dict(arrays_of(made(complete)))
     assert len(arrays) > 15
     assert [name for name, array in arrays.items() if array.flags.writeable] == []
     with pytest.raises(ValueError, match="read-only"):
-        made(whole).redshift[0] = 0.3
+        made(complete).redshift[0] = 0.3
 
 
 def test_columns_of_a_list_cannot_be_exchanged(sample):

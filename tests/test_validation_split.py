@@ -1,4 +1,4 @@
-"""Held-out clusters: whole octants of a fitting size, and copies on one side."""
+"""Held-out clusters: complete octants of a fitting size, and copies on one side."""
 
 import numpy as np
 import pytest

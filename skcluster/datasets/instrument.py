@@ -31,7 +31,7 @@ BACKGROUND_RATE = 5.52e-3
 
 ENERGY_STEP = 0.02
 ENERGY = 0.31 + ENERGY_STEP * np.arange(510)
-"""Centres of the cells in which spectra are folded [keV]."""
+"""Centers of the cells in which spectra are folded [keV]."""
 
 N_QUANTILES = 256
 RADIAN = 180 / np.pi * 3600

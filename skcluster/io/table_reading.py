@@ -112,14 +112,14 @@ def _read_decimal_commas(table):
         if name.lower() in TEXT_COLUMNS or table[name].dtype.kind != "U":
             continue
         column = np.ma.asarray(table[name])
-        texts = [str(text) for text in column.compressed()]
-        if not any(map(DECIMAL_COMMA.fullmatch, texts)) or not all(
-            DECIMAL_COMMA.fullmatch(text) or INTEGER.fullmatch(text) for text in texts
+        strings = [str(text) for text in column.compressed()]
+        if not any(map(DECIMAL_COMMA.fullmatch, strings)) or not all(
+            DECIMAL_COMMA.fullmatch(text) or INTEGER.fullmatch(text) for text in strings
         ):
             continue
         numbers = np.ma.masked_all(len(column), float)
         numbers[~np.ma.getmaskarray(column)] = [
-            float(text.replace(",", ".")) for text in texts
+            float(text.replace(",", ".")) for text in strings
         ]
         table[name] = numbers
 
@@ -168,10 +168,10 @@ def _read_parquet(path, suffix):
     check_unpacked(n_bytes, path)
     with parse_errors_name_file(path, suffix):
         kinds = zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)
-        texts = [name for name, kind in kinds if str(kind).endswith("string")]
+        strings = [name for name, kind in kinds if str(kind).endswith("string")]
         # In a dictionary, a string that occurs in a million rows is held once.
-        packed = pyarrow.parquet.read_table(path, read_dictionary=texts)
-    for name in texts:
+        packed = pyarrow.parquet.read_table(path, read_dictionary=strings)
+    for name in strings:
         chunks = packed[name].chunks
         words = (word for chunk in chunks for word in chunk.dictionary.to_pylist())
         _check_longest((len(word or "") for word in words), len(packed), path)

@@ -1,6 +1,6 @@
 """Names of the types and functions that a model file may hold without `trusted=`.
 
-A type is known if whatever numbers a file gives it, loading, predicting and fitting again
+A type is known if whatever numbers stand in a file, loading, predicting and fitting again
 run nothing but its own code on memory of its own. Most of scikit-learn is written in
 Python and NumPy, which check every index. These are left out, because their compiled code
 believes what is stored:

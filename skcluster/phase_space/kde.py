@@ -23,7 +23,7 @@ from ..sample.transformer import SampleTransformer
 from .density import fill_cube
 
 N_BINS_MAX = 1024
-"""A cube of as many cells a side takes 4 GiB."""
+"""A cube with this many cells per side takes 4 GiB."""
 
 GALAXIES_MIN = 4
 """Fewest galaxies whose covariance in three dimensions can be inverted."""
@@ -70,7 +70,7 @@ class PhaseSpaceKDE(SampleTransformer):
         random: ``round(sampling_fraction * n)`` of n. A smaller part is a part of a
         larger one.
     random_state : int, RandomState instance or None, default=None
-        Of the draw. With an int, a cluster's draw depends on nothing else but its own
+        Seed of the draw. With an int, a cluster's draw depends on nothing else but its own
         galaxies; with None every call draws anew.
     on_few : {"zeros", "error"}, default="zeros"
         What becomes of a cluster with fewer than 4 galaxies, or whose galaxies lie in a

@@ -116,7 +116,7 @@ def survey():
 
 
 def fit_all(regressors, sample, log_mass):
-    """Weights, history and predictions as bytes, of one fit or of one a fold."""
+    """Weights, history and predictions as bytes, of one fit, or of one fit per fold."""
     found = []
     cuts = KFold(len(regressors)).split(sample) if len(regressors) > 1 else None
     for regressor in regressors:
