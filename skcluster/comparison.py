@@ -6,11 +6,10 @@ import warnings
 import numpy as np
 from astropy.table import Table
 from joblib import Parallel, delayed
-from sklearn.base import clone
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, column_or_1d
 
 from .metrics import summarize_residuals
-from .model_selection import spatial_folds
+from .model_selection import fit_fold, rows_of, spatial_folds
 from .plausible_masses import MASS_RANGE, checked_log_mass
 from .sample import ClusterSample
 
@@ -79,6 +78,7 @@ def compare_estimators(
     [0.18, 0.05]
     """
     y = checked_log_mass(y, by="compare_estimators", mass_range=mass_range)
+    y = column_or_1d(y, warn=True)
     first = _with_most_known([X for _, X in contestants.values()])
     folds = spatial_folds(cv, first, y, groups)
     halo = getattr(first, "group", None) if np.ndim(groups) != 1 else np.asarray(groups)
@@ -89,7 +89,7 @@ def compare_estimators(
         predicted = np.full(len(y), np.nan)
         parallel = Parallel(n_jobs=n_jobs, return_as="generator")
         results = parallel(
-            delayed(_predict_fold)(estimator, X, y, train, test)
+            delayed(_predict_fold)(estimator, X, y, halo, train, test)
             for train, test in folds
         )
         for i, ((_, test), result) in enumerate(zip(folds, results, strict=True)):
@@ -120,8 +120,9 @@ def _with_most_known(tables):
     return tables[0]
 
 
-def _predict_fold(estimator, X, y, train, test):
+def _predict_fold(estimator, X, y, halo, train, test):
     """Predictions, and the warnings to give in the process that asked."""
     with warnings.catch_warnings(record=True) as caught:
-        predicted = clone(estimator).fit(X[train], y[train]).predict(X[test])
+        fitted = fit_fold(estimator, X, y, train, halo)
+        predicted = fitted.predict(rows_of(X, test))
     return predicted, [warning.message for warning in caught]

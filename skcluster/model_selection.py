@@ -8,6 +8,7 @@ import warnings
 from numbers import Integral
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.model_selection import (
     BaseCrossValidator,
     GroupKFold,
@@ -17,9 +18,12 @@ from sklearn.model_selection import (
 )
 from sklearn.utils import indexable
 
+from .estimator_parts import is_pipeline
 from .paper import BOX_SIZE
 from .parameters import Integer, Quantity, check_parameters
 from .sample import ClusterSample
+from .sample.plain_arrays import as_labels
+from .sample.units import check_plausible
 
 BOX, SPLITS = Quantity("box_size"), Integer(1)
 """Kinds of the parameters of `QuadrantGroupKFold`."""
@@ -97,9 +101,9 @@ class QuadrantGroupKFold(BaseCrossValidator):
             )
         if groups.ndim == 1:
             return groups
-        cell = octants(groups, parameters.box_size, parameters.n_splits_per_axis)
-        if parameters.n_splits_per_axis > 1:
+        if parameters.n_splits_per_axis > 1 and groups.shape[1:] == (3,):
             _check_one_box(groups, parameters.box_size)
+        cell = octants(groups, parameters.box_size, parameters.n_splits_per_axis)
         group = _group_of(X)
         return cell if group is None else keep_together(cell, group)
 
@@ -137,6 +141,7 @@ def octants(position, box_size=BOX_SIZE, n_splits_per_axis=2):
             f"cluster {wrong[0]})."
         )
     # The modulo of a tiny negative number rounds up to box_size itself.
+    check_plausible("position", position, rows="cluster")
     cell = np.floor(position % box_size * (m / box_size)).astype(int) % m
     return cell @ [m**2, m, 1]
 
@@ -216,6 +221,62 @@ def spatial_folds(cv, X, y, groups=None):
     return folds
 
 
+def rows_of(X, rows):
+    """Return some clusters of a sample, an array, a list or a data frame."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    return (X if hasattr(X, "shape") else np.asarray(X))[rows]
+
+
+def with_groups(X, groups):
+    """Give labels to a sample as its own.
+
+    Parameters
+    ----------
+    X : ClusterSample or array-like
+    groups : array-like or None
+        Labels; positions are left alone.
+
+    Returns
+    -------
+    X : as given, with the labels if it is a sample
+    groups : ndarray or None
+        The labels, if X cannot hold them.
+    """
+    if groups is None or np.ndim(groups) != 1:
+        return X, None
+    if isinstance(X, ClusterSample):
+        return X.assign(group=groups), None
+    return X, np.asarray(groups)
+
+
+def fit_fold(estimator, X, y, rows, groups=None):
+    """Fit a clone to some clusters, and hand on the groups that it must not split either.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : ClusterSample or array-like
+    y : ndarray of shape (n_clusters,)
+    rows : ndarray of int, or slice
+    groups : array-like of shape (n_clusters,), default=None
+        A sample is given them as its `group`; otherwise ``fit`` is, if it takes them, as
+        that of `CalibratedMassRegressor` does.
+
+    Returns
+    -------
+    estimator : fitted estimator
+    """
+    X, groups = with_groups(X, groups)
+    params, prefix, last = {}, "", estimator
+    while is_pipeline(last):
+        name, last = last.steps[-1]
+        prefix += f"{name}__"
+    if groups is not None and "groups" in inspect.signature(last.fit).parameters:
+        params[f"{prefix}groups"] = groups[rows]
+    return clone(estimator).fit(rows_of(X, rows), y[rows], **params)
+
+
 def _chosen_splitter(n_folds, position, group):
     """The splitter of the policy, and the labels that it must not split."""
     if position is not None:
@@ -264,6 +325,10 @@ def _group_of(X):
 
 def _checked_groups(groups, n_clusters):
     groups = np.asarray(groups)
+    if groups.ndim == 2 and groups.shape[1] == 1:
+        groups = groups[:, 0]
+    if groups.ndim == 1:
+        groups = as_labels(groups, "groups")
     if groups.ndim not in (1, 2) or len(groups) != n_clusters:
         raise ValueError(
             f"groups has the shape {groups.shape}, but there are {n_clusters} clusters. "

@@ -152,6 +152,12 @@ def check_same_unit(**columns):
 
 
 def _as_numbers(values, subject):
+    if np.ma.is_masked(values):
+        is_gap = np.ma.getmaskarray(values)
+        raise ValueError(
+            f"{subject} has no value for {is_gap.sum()} of {is_gap.size} clusters (first: "
+            f"cluster {np.argmax(is_gap)}). Drop these clusters."
+        )
     values = np.asarray(values)
     if values.dtype.kind in "biuf":
         return values.astype(float)

@@ -2,7 +2,7 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from .cosmology import plane_to_sky, sky_to_plane
@@ -158,6 +158,7 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         y = checked_log_mass(
             y, by=type(self).__name__, mass_range=parameters.mass_range
         )
+        y = column_or_1d(y, warn=True)
         rng = check_random_state(parameters.random_state)
         copies = [X.drop(*MADE_OF_LISTS)]
         for _ in range(parameters.n_rotations):

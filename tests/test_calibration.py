@@ -281,3 +281,78 @@ def sample_of(table, halo=None):
     maps = np.zeros((len(table), 1, 4, 4))
     maps[:, 0, 0] = table
     return ClusterSample(np.full(len(table), 0.2), maps=maps, group=halo)
+
+
+class Nearest(RegressorMixin, BaseEstimator):
+    """Remembers its training clusters: perfect for copies of them."""
+
+    def fit(self, X, y):
+        self.X_, self.y_ = np.asarray(X)[:, 0], y
+        return self
+
+    def predict(self, X):
+        distance = np.abs(np.asarray(X)[:, :1] - self.X_)
+        return self.y_[distance.argmin(axis=1)]
+
+
+def copies(n_halos=60, n_copies=4, seed=0):
+    """A number of each halo that says nothing about its mass, masses and halos."""
+    rng = np.random.default_rng(seed)
+    halo = rng.permutation(np.repeat(np.arange(n_halos), n_copies))
+    X = rng.uniform(size=n_halos)[halo] + rng.normal(0, 1e-6, len(halo))
+    return X[:, None], rng.uniform(13.5, 15, n_halos)[halo], halo
+
+
+class TestGroupsOfArrays:
+    def test_calibrations_inside_of_folds_keep_groups_together(self):
+        X, log_mass, halo = copies()
+        for model in (
+            CalibratedMassRegressor(Nearest()),
+            make_pipeline(CalibratedMassRegressor(Nearest())),
+        ):
+            posterior = cross_val_posterior(model, X, log_mass, groups=halo)
+            # Masses of strangers differ as two uniform ones: 1.5 / sqrt(6) = 0.61 dex.
+            assert_allclose(posterior.std(), 0.61, atol=0.15)
+
+    def test_labels_of_any_kind_will_do(self):
+        X, log_mass, halo = copies()
+        expected = CalibratedMassRegressor(Nearest()).fit(X, log_mass, halo).scores_
+        for groups in (halo[:, None], halo.tolist(), halo.astype(np.uint8)):
+            model = CalibratedMassRegressor(Nearest()).fit(X, log_mass, groups)
+            assert_array_equal(model.scores_, expected)
+
+    def test_a_missing_label_is_named(self):
+        X, log_mass, halo = copies()
+        groups = [None, *halo[1:].astype(str)]
+        with pytest.raises(ValueError, match=r"groups has no label for 1 of 240"):
+            cross_val_posterior(Nearest(), X, log_mass, groups=groups)
+
+    def test_equal_errors_are_copies_in_several_folds(self):
+        X, log_mass, halo = copies()
+        _, test = np.unique(halo, return_index=True)
+        folds = [(np.setdiff1d(np.arange(len(halo)), test), test)]
+        with pytest.raises(ValueError, match=r"errors of all 60 held-out .* copies of"):
+            CalibratedMassRegressor(Nearest(), cv=folds).fit(X, log_mass)
+
+
+@pytest.mark.parametrize("kind", ["data frame", "list", "column"])
+def test_tables_of_any_kind_give_the_numbers_of_arrays(kind):
+    X, log_mass = masses_and_errors(n=200)
+    X = X[:, :1]
+    expected = CalibratedMassRegressor(LinearRegression()).fit(X, log_mass)
+    given, y = X, log_mass
+    if kind == "data frame":
+        given = pytest.importorskip("pandas").DataFrame({"a": X[:, 0]})
+    elif kind == "list":
+        given = X.tolist()
+    else:
+        y = log_mass[:, None]
+    if kind == "column":
+        with pytest.warns(UserWarning, match="column-vector"):
+            model = CalibratedMassRegressor(LinearRegression()).fit(given, y)
+    else:
+        model = CalibratedMassRegressor(LinearRegression()).fit(given, y)
+    assert_allclose(model.predict(given), expected.predict(X), rtol=1e-12)
+    posterior = cross_val_posterior(EvrardProxyRegressor(), given, log_mass)
+    other = cross_val_posterior(EvrardProxyRegressor(), X, log_mass)
+    assert_allclose(posterior.mean(), other.mean(), rtol=1e-12)

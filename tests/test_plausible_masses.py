@@ -283,3 +283,28 @@ def test_the_check_costs_next_to_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         checked_log_mass(np.full(100_000, 14.0), by="a")
+
+
+class TestMissingMasses:
+    @pytest.mark.parametrize("name", ESTIMATORS)
+    def test_masked_targets_are_missing(self, name):
+        model, X = ESTIMATORS[name]
+        y = np.ma.masked_array(LOG_MASS, np.arange(len(LOG_MASS)) < 3)
+        with pytest.raises(
+            ValueError, match=r"no value for 3 of 60 clusters \(first: c"
+        ):
+            clone(model).fit(X, y)
+
+    def test_masked_masses_are_not_measured(self):
+        y = np.ma.masked_array(LOG_MASS, np.arange(len(LOG_MASS)) < 3)
+        with pytest.raises(ValueError, match="y_pred is NaN or infinite for 3 of 60"):
+            mass_scatter(LOG_MASS, y)
+        posterior = MassPosterior.from_gaussians(LOG_MASS, np.full(60, 0.1))
+        with pytest.raises(ValueError, match="log_mass has no value in 3 of 60"):
+            posterior.cdf(y)
+
+
+def test_log10_of_kilograms_and_grams_are_named():
+    for unit in (30.3, 33.3):
+        with pytest.raises(ValueError, match="look like log10 of masses in kg or g"):
+            checked_log_mass(LOG_MASS + unit, by="a")

@@ -116,12 +116,12 @@ class TestCells:
 
 
 class TestPriors:
-    @pytest.mark.parametrize("beta", [0.5, 3.0, -1.0])
+    @pytest.mark.parametrize("beta", [0.5, 3.0, -1.0, np.uint8(2), np.int8(-2)])
     def test_a_power_law_shifts_a_gaussian_by_beta_sigma_squared(self, beta):
         std = np.array([0.05, 0.15])
         flat = MassPosterior.from_gaussians([14.0, 14.5], std)
         steep = reweight_prior(flat, beta)
-        shift = -beta * (std * LN_10) ** 2 / LN_10
+        shift = -float(beta) * (std * LN_10) ** 2 / LN_10
         assert_allclose(steep.mean() - flat.mean(), shift, rtol=2e-3)
         assert_allclose(steep.std(), flat.std(), rtol=1e-3)
 

@@ -5,10 +5,10 @@ from numbers import Integral
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch, check_random_state
 
-from ..model_selection import spatial_folds
+from ..model_selection import fit_fold, rows_of, spatial_folds
 from ..parameters import (
     Anything,
     Boolean,
@@ -309,7 +309,8 @@ def cross_val_saliency(
     >>> result.saliency.shape, result.log_mass.shape
     ((12, 1, 8, 8), (12,))
     """
-    y = np.asarray(y, float)
+    # A masked mass is missing, which the network says.
+    y = np.ma.filled(np.ma.asarray(y, float), np.nan)
     folds = spatial_folds(cv, X, y, groups)
     tested = np.concatenate([test for _, test in folds])
     if not np.array_equal(np.sort(tested), np.arange(len(y))):
@@ -325,7 +326,7 @@ def cross_val_saliency(
         params["random_state"] = int(rng.randint(2**31 - 1))
     SaliencyExplainer(estimator, **params)._checked_parameters()  # before the training
     results = Parallel(n_jobs=n_jobs)(
-        delayed(_explain_fold)(estimator, X, y, train, test, params)
+        delayed(_explain_fold)(estimator, X, y, groups, train, test, params)
         for train, test in folds
     )
     saliency = log_mass = None
@@ -337,10 +338,10 @@ def cross_val_saliency(
     return Bunch(saliency=saliency, log_mass=log_mass)
 
 
-def _explain_fold(estimator, X, y, train, test, params):
-    fitted = clone(estimator).fit(X[train], y[train])
-    saliency = SaliencyExplainer(fitted, **params).explain(X[test])
-    return saliency, fitted.predict(X[test])
+def _explain_fold(estimator, X, y, groups, train, test, params):
+    fitted, X_test = fit_fold(estimator, X, y, train, groups), rows_of(X, test)
+    saliency = SaliencyExplainer(fitted, **params).explain(X_test)
+    return saliency, fitted.predict(X_test)
 
 
 class _BatchExplainer:

@@ -11,7 +11,11 @@ def checked_columns(**columns):
     >>> checked_columns(y_true=[14, 15], y_pred=[14.1, 14.8])
     [array([14., 15.]), array([14.1, 14.8])]
     """
-    columns = {name: np.asarray(column, float) for name, column in columns.items()}
+    # A masked number is one that is missing.
+    columns = {
+        name: np.ma.filled(np.ma.asarray(column, float), np.nan)
+        for name, column in columns.items()
+    }
     for name, column in columns.items():
         if column.ndim != 1 or not len(column):
             raise ValueError(

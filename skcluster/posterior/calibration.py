@@ -4,11 +4,12 @@ import inspect
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimator_parts import changes_target, inside, last_step, walk
-from ..model_selection import spatial_folds
+from ..model_selection import fit_fold, rows_of, spatial_folds, with_groups
 from ..parameters import Anything, Choice, Integer, NJobs, WithMethods, check_parameters
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .mass_posterior import MassPosterior
@@ -148,14 +149,16 @@ class CalibratedMassRegressor(
         parameters = check_parameters(self)
         mass_range = parameters.mass_range
         y = checked_log_mass(y, by=type(self).__name__, mass_range=mass_range)
+        y = column_or_1d(y, warn=True)
         if len(y) == 0:
             raise ValueError(
                 "Found 0 sample(s) while a minimum of 1 is required by "
                 "CalibratedMassRegressor."
             )
+        X, labels = with_groups(X, groups)
         folds = spatial_folds(self.cv, X, y, groups)
         predicted = Parallel(n_jobs=parameters.n_jobs)(
-            delayed(_predict_fold)(self.estimator, X, y, train, test)
+            delayed(_predict_fold)(self.estimator, X, y, labels, train, test)
             for train, test in folds
         )
         tested = np.concatenate([test for _, test in folds])
@@ -171,7 +174,7 @@ class CalibratedMassRegressor(
             np.array, zip(*cells, strict=True)
         )
         self.mass_density_ = mass_density(y)
-        self.estimator_ = clone(self.estimator).fit(X, y)
+        self.estimator_ = fit_fold(self.estimator, X, y, slice(None), labels)
         return self
 
     def predict(self, X, return_std=False):
@@ -273,6 +276,7 @@ def cross_val_posterior(
     True
     """
     y = checked_log_mass(y, by="cross_val_posterior", mass_range=mass_range)
+    y = column_or_1d(y, warn=True)
     folds = spatial_folds(cv, X, y, groups)
     tested = np.concatenate([test for _, test in folds])
     if len(tested) != len(y) or len(np.unique(tested)) != len(y):
@@ -281,18 +285,19 @@ def cross_val_posterior(
             f"different, but each of the {len(y)} must be in exactly one."
         )
     parts = Parallel(n_jobs=n_jobs)(
-        delayed(_posterior_of_fold)(estimator, X, y, train, test)
+        delayed(_posterior_of_fold)(estimator, X, y, groups, train, test)
         for train, test in folds
     )
     return MassPosterior.concatenate(parts)[np.argsort(tested)]
 
 
-def _posterior_of_fold(estimator, X, y, train, test):
-    return predict_posterior(clone(estimator).fit(X[train], y[train]), X[test])
+def _posterior_of_fold(estimator, X, y, groups, train, test):
+    fitted = fit_fold(estimator, X, y, train, groups)
+    return predict_posterior(fitted, rows_of(X, test))
 
 
-def _predict_fold(estimator, X, y, train, test):
-    return _mean_and_std(clone(estimator).fit(X[train], y[train]), X[test])
+def _predict_fold(estimator, X, y, groups, train, test):
+    return _mean_and_std(fit_fold(estimator, X, y, train, groups), rows_of(X, test))
 
 
 def _mean_and_std(estimator, X):
@@ -319,6 +324,12 @@ def _cells(scores):
         raise ValueError(
             f"{n} held-out clusters are too few to calibrate a bin, which needs "
             f"{MIN_SCORES}. Give more clusters, more folds or fewer n_bins."
+        )
+    if np.ptp(scores) <= 1e-9 * np.abs(scores).max():
+        raise ValueError(
+            f"The errors of all {n} held-out clusters are equal, so no posterior has a "
+            "width. Are copies of one cluster in several folds? Then give group of the "
+            "sample, or groups."
         )
     # The kernel widens the distribution; the scores are drawn together by as much.
     bandwidth = scott_bandwidth(n)

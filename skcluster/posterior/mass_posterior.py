@@ -5,6 +5,7 @@ from scipy.special import ndtr
 from sklearn.utils import check_random_state
 
 from ..plausible_masses import MASS_RANGE, checked_log_mass
+from ..sample.plain_arrays import as_numbers
 from .priors import check_table_covers, log_prior
 
 N_CELLS = 512
@@ -138,7 +139,7 @@ class MassPosterior:
         -------
         probability : ndarray of shape (n_clusters,)
         """
-        log_mass = np.broadcast_to(np.asarray(log_mass, float), len(self))
+        log_mass = np.broadcast_to(as_numbers(log_mass, "log_mass", ""), len(self))
         self._check_unit(log_mass)
         return _interp_rows(log_mass[:, None], self.edges, self._below())[:, 0]
 

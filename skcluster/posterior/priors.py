@@ -5,6 +5,7 @@ from numbers import Real
 import numpy as np
 
 from ..plausible_masses import MASS_RANGE
+from ..sample.plain_arrays import as_numbers
 from ..sample.units import looks_like
 from .smoothing import scott_bandwidth, smoothed_counts
 
@@ -86,10 +87,12 @@ def log_prior(prior):
     if isinstance(prior, Real) and not isinstance(prior, bool):
         if not np.isfinite(prior):
             raise ValueError(f"The prior's beta must be finite, got {prior!r}.")
-        return lambda log_mass: -prior * LN_10 * log_mass
+        # An unsigned integer has no negative.
+        beta = float(prior)
+        return lambda log_mass: -beta * LN_10 * log_mass
     if callable(prior):
         return lambda log_mass: _log_of(prior(log_mass), log_mass)
-    table = np.asarray(prior, float)
+    table = as_numbers(prior, "A prior's table", "")
     if table.ndim != 2 or len(table) != 2 or table.shape[1] < 2:
         raise ValueError(
             "A table of a prior must have shape (2, n): log10 masses and their "

@@ -346,7 +346,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 def checked_target(y, n_clusters, regressor):
     """Return masses as finite, plausible numbers that differ, one per cluster."""
     by, mass_range = type(regressor).__name__, regressor.mass_range
-    y = checked_log_mass(column_or_1d(y, warn=True), by=by, mass_range=mass_range)
+    y = column_or_1d(checked_log_mass(y, by=by, mass_range=mass_range), warn=True)
     if len(y) != n_clusters:
         raise ValueError(f"X holds {n_clusters} clusters, but y holds {len(y)} masses.")
     if not np.isfinite(y).all():

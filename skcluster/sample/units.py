@@ -88,6 +88,7 @@ _BOX = _scaled(1, 25e3, kpc_h=1e3, pc=1e6, cm=3.0857e24)
 _FIELD = _scaled(0.02, 12, rad=np.pi / 180, arcmin=60, arcsec=3600)
 _LOG_MASS = (
     LookAlike("ln of masses", 22, 40, "Divide them by ln 10 = 2.302585."),
+    LookAlike("log10 of masses in kg or g", 40, 51, "Give log10 of Msun/h."),
     LookAlike("masses in 1e13 or 1e14 Msun", 1e-3, 1e4, "Give log10 of Msun/h."),
     LookAlike("masses in Msun", 1e9, 1e18, "Give log10 of Msun/h."),
     LookAlike("masses in g", 1e42, 1e50, "Give log10 of Msun/h."),
