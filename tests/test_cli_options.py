@@ -74,6 +74,14 @@ def table_like(survey, stem, **columns):
     return path
 
 
+@pytest.mark.parametrize("option", ["--output=", "--quantiles=", "--energy=", ""])
+def test_an_option_of_a_shell_variable_that_is_not_set_is_refused(option, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "model.skops", "table.csv", option])
+    name = option.strip("-=") or "photons"
+    assert f"argument {name}: an empty string" in capsys.readouterr().err
+
+
 class TestTheUnitOfTheTarget:
     @pytest.mark.parametrize(
         ("unit", "of_mass"),

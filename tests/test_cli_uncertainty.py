@@ -65,12 +65,12 @@ def test_train_takes_the_networks_own_errors(survey, model, capsys):
 
 
 def test_quantiles_and_the_score_are_those_of_the_package(survey, model, capsys):
-    command = ("predict", model, survey, "--quantiles", "0.025,0.975")
+    command = ("predict", model, survey, "--quantiles", "0.025,0.975,0.9750001")
     _, table = rows(capsys, *command)
     posterior = predict_posterior(load_model(model), read_sample(survey)[0])
-    names = ["q0.025", "lower_68", "upper_68", "q0.975"]
+    names = ["q0.025", "lower_68", "upper_68", "q0.975", "q0.9750001"]
     found = [[row[name] for name in names] for row in table]
-    assert_allclose(found, posterior.quantile([0.025, 0.16, 0.84, 0.975]))
+    assert_allclose(found, posterior.quantile([0.025, 0.16, 0.84, 0.975, 0.9750001]))
     assert all(0 < row["misspecification"] < 1 for row in table)
 
 

@@ -75,6 +75,15 @@ def test_bytes_after_the_last_table_are_ignored(events, trailing, pack):
     assert_is_complete(read_photons(events))
 
 
+def test_null_bytes_after_an_xz_file_are_ignored(events):
+    packed = lzma.compress(events.read_bytes())
+    events.write_bytes(packed + bytes(512))
+    assert_is_complete(read_photons(events))
+    events.write_bytes(packed[:-20] + bytes(512))
+    with pytest.raises(OSError, match=r"cannot be read as FITS"):
+        read_photons(events)
+
+
 def test_bytes_after_a_gzip_file_are_ignored(events):
     events.write_bytes(gzip.compress(events.read_bytes()) + b"trailing")
     assert_is_complete(read_photons(events))
@@ -149,10 +158,11 @@ def vector_list(path, form, **shapes):
     return path
 
 
-def test_columns_of_shape_n_1_are_lists_of_photons(tmp_path):
-    path = vector_list(tmp_path / "a.fits", "1D", n_rows=3, dim="(1)")
+@pytest.mark.parametrize(("dim", "shape"), [("(1)", (3, 1)), ("(1,1)", (3, 1, 1))])
+def test_columns_of_shape_n_1_are_lists_of_photons(dim, shape, tmp_path):
+    path = vector_list(tmp_path / "a.fits", "1D", n_rows=3, dim=dim)
     with fits.open(path) as hdus:
-        assert hdus[1].data["RA"].shape == (3, 1)
+        assert hdus[1].data["RA"].shape == shape
     photons = read_photons(path)
     assert_array_equal(photons["ra"], PHOTONS["ra"])
     assert photons["energy"].shape == (3,)

@@ -4,6 +4,7 @@ import gzip
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -138,6 +139,29 @@ def test_the_center_is_found_as_catalogs_spell_it(spelling):
     assert_allclose([found["x"][0], found["y"][0], found["v"][0]], 0, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "spelling", ["RA_BCG DEC_BCG", "RAB1950 DEB1950", "GLON GLAT", "ra[deg] dec[deg]"]
+)
+def test_a_center_under_an_unknown_name_is_not_lost_in_silence(spelling):
+    ra, dec = spelling.split()
+    catalog = {"redshift": Z, ra: [10.0, 20.0], dec: [1.0, 2.0]}
+    for read in (ClusterSample.from_table, read_sample):
+        with pytest.warns(UserWarning, match=f"'{ra[:2]}.*'{dec[:2]}.* name them ra"):
+            read(catalog)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_sample(catalog | {"ra": [1.0, 2.0], "dec": [1.0, 2.0]})
+        read_sample({"redshift": Z, "rank": [1, 2], "decile": [1, 2], "delta": [1, 2]})
+
+
+def test_a_table_under_the_name_of_another_format_makes_a_short_message(tmp_path):
+    path = tmp_path / "table.csv"
+    pd.DataFrame({name: np.arange(9.0) for name in "abcdefgh"}).to_parquet(path)
+    with pytest.raises(OSError, match=r"table\.csv cannot be read as \.csv") as refusal:
+        read_sample(path)
+    assert len(str(refusal.value)) < 500
+
+
 def test_a_center_is_never_mixed_of_two_spellings():
     catalog = {"z": [0.1], "RA": ["00:40:00"], "RAJ2000": [10.0], "DEJ2000": [1.0]}
     assert_array_equal(read_sample(catalog)[0].center, [[10, 1]])
@@ -201,6 +225,8 @@ def test_columns_of_one_value_per_row_are_flat_in_any_shape(tmp_path):
     assert ClusterSample(columns["redshift"], r500c=[[0.5], [0.6]]).r500c.shape == (2,)
     row = {name: np.reshape(column, (1, 2)) for name, column in CATALOG.items()}
     assert_is_catalog(row)
+    Table(columns).write(tmp_path / "rows.parquet")
+    assert_is_catalog(tmp_path / "rows.parquet")
     del row["name"]
     Table(row).write(tmp_path / "row.fits")
     assert_array_equal(read_sample(tmp_path / "row.fits")[0].redshift, Z)

@@ -37,7 +37,7 @@ def main(argv=None):
     1
     """
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = _parsed(argv)
         with warnings.catch_warnings():
             warnings.showwarning = WarningsOnce()
             return _run(arguments)
@@ -46,6 +46,18 @@ def main(argv=None):
     except KeyboardInterrupt:
         say("skcluster: interrupted.")
         return INTERRUPTED
+
+
+def _parsed(argv):
+    """Parse the arguments, and refuse empty strings, as of a shell variable not set."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    for name, value in vars(arguments).items():
+        if value == "" or (isinstance(value, list) and "" in value):
+            parser.error(
+                f"argument {name.replace('_', '-')}: an empty string was given"
+            )
+    return arguments
 
 
 def _run(arguments):

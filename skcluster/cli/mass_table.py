@@ -49,7 +49,7 @@ def mass_table(steps, mapped, *, quantiles=(), beta=None):
 
 
 def _quantile_name(q):
-    return f"q{q:g}"
+    return f"q{float(q)!r}"
 
 
 def _measured(steps, mapped, quantiles, beta):

@@ -63,7 +63,8 @@ class EventTable:
             is_list = str(self.columns[found].format).lstrip("0123456789")[:1] in "PQ"
             column = np.zeros((1, 0)) if is_list else self.hdu.data[found]
             column = np.array(column, column.dtype.newbyteorder("="))
-        if column.shape[1:] == (1,) or (len(column) == 1 and column.ndim == 2):
+        is_vector = column.ndim > 1 and column.size != len(column)
+        if not is_vector or (len(column) == 1 and column.ndim == 2):
             # One value per photon all the same: IDL writes all photons into one row.
             column = column.ravel()
         if column.ndim != 1 or column.dtype.kind == "O" or is_list:

@@ -8,6 +8,9 @@ import numpy as np
 
 from ..printable import printable
 
+LONGEST_REASON = 200
+"""Letters of what a parser says that a message repeats: some quote all of the file."""
+
 
 @contextmanager
 def parse_errors_name_file(path, kind):
@@ -28,6 +31,8 @@ def parse_errors_name_file(path, kind):
             yield
         except Exception as error:
             reason = printable(" ".join(str(error).split())) or type(error).__name__
+            if len(reason) > LONGEST_REASON:
+                reason = f"{reason[:LONGEST_REASON]} ..."
             what = "cut off" if isinstance(error, EOFError) else "damaged"
             raise OSError(
                 f"{printable(path)} cannot be read as {kind} ({reason}). It may be {what} "

@@ -21,7 +21,14 @@ ORDINARY_RATIO = 100
 ALWAYS_ALLOWED = 256 * 2**20
 VARIABLE = "SKCLUSTER_UNPACK_LIMIT"
 CHUNK = 2**20
-OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+
+
+def _open_xz(path):
+    # The format allows null bytes after its end, which the module does not.
+    return lzma.open(io.BytesIO(Path(path).read_bytes().rstrip(b"\0")))
+
+
+OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": _open_xz}
 OTHER_PACKERS = {b"\x1f\x9d": "compress", b"PK\3\4": "zip", b"(\xb5/\xfd": "zstd"}
 TRAILING_BYTES = "Not a gzipped file"
 """How the module gzip reports bytes after a complete file."""

@@ -67,7 +67,8 @@ def _in_plain_form(table):
             continue
         if is_one_row:
             column = column[0]
-        elif column.shape[1:] == (1,):
+        column = _stacked(column)
+        if column.shape[1:] == (1,):
             column = column[:, 0]
         values = _as_strings(column)
         if values is not None:
@@ -83,6 +84,16 @@ def _plain_columns_of(column, name, names):
     if hasattr(column, "icrs") and find_sky_columns(names) is None:
         return {"ra": column.icrs.ra.deg, "dec": column.icrs.dec.deg}
     return {}
+
+
+def _stacked(column):
+    """Arrays of one length in an object column, as of Parquet, as an array of 2 axes."""
+    if column.dtype.kind != "O" or not len(column):
+        return column
+    are_arrays = all(isinstance(value, np.ndarray) for value in column)
+    if not are_arrays or len({value.shape for value in column}) > 1:
+        return column
+    return np.stack([*column])
 
 
 def _as_strings(column):

@@ -24,6 +24,7 @@ from .plain_arrays import (
     find_sky_columns,
     joined,
     plain_array,
+    warn_of_lost_center,
 )
 from .ragged import Ragged
 from .sparse_maps import SparseMaps
@@ -169,7 +170,10 @@ class SkyPosition(Numbers):
         return super().checked(name, value, n_clusters)
 
     def columns_in(self, names):
-        return find_sky_columns(names)
+        found = find_sky_columns(names)
+        if found is None:
+            warn_of_lost_center(names)
+        return found
 
 
 @dataclass(frozen=True)

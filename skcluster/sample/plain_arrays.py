@@ -1,5 +1,6 @@
 """Arrays and columns of any kind as plain, read-only numpy arrays in our units."""
 
+import re
 import warnings
 from types import MappingProxyType
 
@@ -22,6 +23,15 @@ SKY_COLUMNS = (
     *(("right_ascension", "declination"), ("rightascension", "declination")),
 )
 """Columns of RA and Dec as catalogs spell them, in any case; the first pair is taken."""
+
+LIKE_SKY = tuple(
+    re.compile(rf"_?({words})([\W_].*)?", re.IGNORECASE)
+    for words in (
+        r"ra|ra[bj]?\d{4}|alpha|right.?ascension|glon",
+        r"de|dec|dec?[bj]?\d{4}|delta|declination|glat",
+    )
+)
+"""Names that start like those of RA and Dec, or of Galactic longitude and latitude."""
 
 
 def read_only(value):
@@ -87,6 +97,19 @@ def find_sky_columns(names):
         if all(found):
             return found
     return None
+
+
+def warn_of_lost_center(names):
+    """Warn of columns that look like sky positions, of which none is known as such."""
+    alike = [[name for name in names if like.fullmatch(name)] for like in LIKE_SKY]
+    if all(alike):
+        warnings.warn(
+            f"The columns {[pair[0] for pair in alike]} look like sky positions, but are "
+            "not known as such, so the sample has no center. If they are the clusters' "
+            "centers, name them ra and dec (ICRS, in degrees).",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def columns_of(table, names, whose, with_unit):
