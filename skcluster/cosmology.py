@@ -1,4 +1,4 @@
-"""Sky and comoving space: the only module that asks astropy for distances.
+"""Distances, masses and sky projections: the only module that uses astropy's cosmology.
 
 Lengths are comoving Mpc/h and masses Msun/h throughout. The plane of the sky has
 x growing to the West and y to the North about the cluster's center.
@@ -13,7 +13,7 @@ CRITICAL_DENSITY = 2.77536627e11
 
 
 def get_cosmology(cosmology):
-    """The astropy cosmology of that name, or the object itself.
+    """Return the astropy cosmology of a name; return a cosmology unchanged.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def get_cosmology(cosmology):
     >>> get_cosmology("WMAP7").name
     'WMAP7'
     """
-    # It takes 0.6 s to import, and a stored model that is loaded has no use for it.
+    # The import takes 0.6 s, and loading a stored model does not need it.
     from astropy import cosmology as astropy_cosmology
 
     if isinstance(cosmology, astropy_cosmology.Cosmology):
@@ -42,7 +42,7 @@ def get_cosmology(cosmology):
 
 
 def cosmology_name(cosmology):
-    """The astropy name of a cosmology, or its parameters if astropy has no such one.
+    """Return the astropy name of a cosmology, or its parameters if it has no such name.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def cosmology_name(cosmology):
 
 
 def comoving_distance(redshift, cosmology="WMAP7"):
-    """Transverse comoving distance.
+    """Transverse comoving distance to a redshift [Mpc/h].
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def comoving_distance(redshift, cosmology="WMAP7"):
 
 
 def mass_within_r500c(r500c, redshift, cosmology="WMAP7"):
-    r"""Mass M500c of the sphere whose mean density is 500 times critical.
+    r"""Mass M500c of the sphere whose mean density is 500 times the critical density.
 
     .. math::
 
@@ -146,7 +146,7 @@ def r500c_of_mass(mass, redshift, cosmology="WMAP7"):
 
 
 def _density_500(redshift, cosmology):
-    """Msun/h per comoving (Mpc/h)³."""
+    """500 times the critical density at a redshift [Msun/h per comoving (Mpc/h)³]."""
     redshift = np.asarray(redshift, float)
     critical = CRITICAL_DENSITY * get_cosmology(cosmology).efunc(redshift) ** 2
     return 500 * 4 / 3 * np.pi * critical / (1 + redshift) ** 3
@@ -209,7 +209,7 @@ def sky_to_plane(ra, dec, center_ra, center_dec, *, repeats=None):
 
 
 SMALL_ANGLE = 0.05
-"""Below it [rad] the series of the sine and versine end in the last digit of float64."""
+"""Angle [rad] below which the series of sine and versine are exact to float64."""
 SIN_SERIES = (-1 / 5040, 1 / 120, -1 / 6)
 VERSINE_SERIES = (-1 / 40320, 1 / 720, -1 / 24, 1 / 2)
 
@@ -227,7 +227,7 @@ def _sin_versine(angle):
 
 
 def _polynomial(x, coefficients):
-    """Sum of c_k x^k without a constant, from the highest power to the first."""
+    """Polynomial in x without a constant term; coefficients from the highest power down."""
     total = x * coefficients[0]
     for coefficient in coefficients[1:]:
         total += coefficient
@@ -261,5 +261,5 @@ def plane_to_sky(x, y, center_ra, center_dec):
     along = cos0 - y * sin0
     delta = np.arctan2(np.negative(x), along)
     dec = np.arctan2(sin0 + y * cos0, np.hypot(x, along))
-    # The modulo of a tiny negative number rounds up to 360 itself; once more makes it 0.
+    # The modulo of a tiny negative number rounds up to 360; a second modulo makes it 0.
     return (center_ra + np.degrees(delta)) % 360 % 360, np.degrees(dec)

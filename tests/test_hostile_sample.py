@@ -468,14 +468,14 @@ def test_what_no_cluster_has_is_named(fields, message):
 def test_lists_of_types_that_do_not_join_are_named():
     dates = np.array(["2024-01-01"], "M8[D]")
     tables = [{key: [1.0] for key in "xyv"} | {"when": when} for when in (dates, [1.0])]
-    message = r"parts of 'when' do not join: \['datetime64\[D\] .*', 'float64"
+    message = r"parts of 'when' cannot be joined: \['datetime64\[D\] .*', 'float64"
     with pytest.raises(ValueError, match=message):
         ClusterSample([0.1, 0.2], galaxies=tables)
     samples = [ClusterSample([0.1], galaxies=[table]) for table in tables]
     with pytest.raises(ValueError, match=message):
         ClusterSample.concatenate(samples)
     cubes = [ClusterSample([0.1], cubes=np.zeros((1, n, n, n))) for n in (2, 3)]
-    with pytest.raises(ValueError, match="parts of 'cubes' do not join"):
+    with pytest.raises(ValueError, match="parts of 'cubes' cannot be joined"):
         ClusterSample.concatenate(cubes)
 
 

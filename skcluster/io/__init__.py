@@ -1,4 +1,4 @@
-"""Files and tables to samples, and back: all renames and units are here.
+"""Read and write samples: names and units are converted here and nowhere else.
 
 Inside, angles are degrees, energies keV, lengths comoving Mpc/h and velocities km/s,
 as plain numbers; what a file calls its columns and which units it uses stops here.

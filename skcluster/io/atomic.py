@@ -1,8 +1,9 @@
-"""Write files atomically: after a kill, a full disk or a power cut, the old or the new one.
+"""Write files atomically: a kill, a full disk or a power cut leaves the old or the new one.
 
 Everything that skcluster stores goes through this module: models, checkpoints, tables,
-photon lists, maps and folders of samples. The new content is written into a partial file
-beside the old one, reaches the disk, and only then takes its name.
+photon lists, maps and folders of samples. The new content is written into a partial
+file in the same folder, flushed to the disk, and only then renamed to replace the old
+file.
 
 As with an ordinary write, a new file has the permissions that the umask gives, a replaced
 one keeps its own, a symbolic link stays a link (the file that it points to is replaced),
@@ -33,7 +34,7 @@ READ_WRITE_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 @contextlib.contextmanager
 def atomic_replace(path):
-    """Open a file that takes the place of another one once all of it is on the disk.
+    """Open a file that replaces another one when all of it is on the disk.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ def atomic_replace(path):
     Yields
     ------
     file : binary file
-        In the folder of the file to replace; it is gone if anything fails.
+        Partial file in the same folder; it is removed if anything fails.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def atomic_replace(path):
 def replace_file(path, content):
     """Write bytes as the complete content of a file, atomically.
 
-    A killed process may leave a partial file, which `remove_leftovers` tells from one
+    A killed process may leave a partial file. `remove_leftovers` removes it, but none
     that is still being written.
 
     Parameters
@@ -92,11 +93,11 @@ def replace_file(path, content):
 
 @contextlib.contextmanager
 def files_written_together(directory, names):
-    """Open a partial folder for the named files, which then move into a directory.
+    """Yield a temporary folder for the named files, which then move into a directory.
 
-    Until all of them are on the disk, the directory is as it was, or not there. Each is
-    then replaced atomically, in the order of `names`: last comes the one that refers to
-    the others.
+    Until all of them are on the disk, the directory does not change. Each is then
+    replaced atomically, in the order of `names`: last comes the one that refers to the
+    others.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ def check_is_free(path, overwrite):
 
 
 def try_to_write(path, size):
-    """Write and remove a file of `size` bytes beside a path, to see an error now.
+    """Write and remove a test file of `size` bytes beside a path, to see errors early.
 
     Parameters
     ----------
@@ -160,14 +161,14 @@ def try_to_write(path, size):
     size : int
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Random bytes, because some file systems store zeros in no space.
+    # Random bytes, because some file systems take no space for zeros.
     with _partial_file(_resolved(path)) as file:
         file.write(os.urandom(size))
         _to_the_disk(file)
 
 
 def remove_leftovers(path):
-    """Remove what dead processes left half-written beside a path.
+    """Remove the partial files that dead processes left beside a path.
 
     Parameters
     ----------
@@ -204,7 +205,7 @@ def _replacing(path):
 
 
 def _resolved(path):
-    """Return the absolute path of the file itself, behind all symbolic links."""
+    """Return the absolute path of the file that symbolic links lead to."""
     if "\0" in str(path):
         raise OSError(errno.EINVAL, "its name holds a null character")
     real = Path(os.path.realpath(path))
@@ -213,7 +214,7 @@ def _resolved(path):
 
 
 def _prefix(path):
-    """Return the start of the names of a file's partial files."""
+    """Return the prefix of the names of a file's partial files."""
     # Names may have 255 bytes.
     return os.fsdecode(os.fsencode(path.name)[:200]) + "."
 
@@ -227,7 +228,7 @@ def _partial_file(path, mode=None):
         lock = os.dup(handle)
         try:
             with open(handle, "wb") as file:
-                # An open file has a number for a name.
+                # Otherwise the name of the file would be the number of its handle.
                 file.raw.name = partial
                 yield file
         finally:
@@ -238,7 +239,7 @@ def _partial_file(path, mode=None):
 
 
 def _new_partial_file(path, mode):
-    """Create and lock a file whose name says what it is a part of."""
+    """Create and lock a partial file whose name starts with that of its target."""
     while True:
         partial = str(path.parent / f"{_prefix(path)}{secrets.token_hex(4)}.part")
         try:
@@ -248,13 +249,13 @@ def _new_partial_file(path, mode):
             continue
         if mode is not None:
             os.chmod(partial, mode)
-        # Where there are no locks, nothing is taken for a leftover either.
+        # Where there are no locks, `remove_leftovers` removes nothing.
         if fcntl is not None:
             with contextlib.suppress(OSError):
                 fcntl.flock(handle, fcntl.LOCK_EX)
         if os.path.exists(partial):
             return handle, partial
-        # Another process took it for a leftover before it was locked.
+        # Another process removed it as a leftover before it was locked.
         os.close(handle)
 
 
@@ -265,7 +266,7 @@ def _to_the_disk(file):
 
 
 def _sync_files(paths):
-    """Make files reach the disk; many small ones at once, which is much faster."""
+    """Flush files to the disk: one by one, or all together if there are many (faster)."""
     if len(paths) > MANY_FILES and hasattr(os, "sync"):
         os.sync()
     for path in paths:
@@ -274,7 +275,7 @@ def _sync_files(paths):
 
 
 def _sync_folder(folder):
-    """Make a replacement outlast a power cut, where folders can be synchronized."""
+    """Flush a folder to the disk, so that a replacement in it outlasts a power cut."""
     if os.name != "posix":
         return
     try:
@@ -291,7 +292,7 @@ def _sync_folder(folder):
 
 
 def _move(partial, path):
-    """Put a file that is on the disk in the place of another one."""
+    """Replace a file by a partial file that is on the disk."""
     target = _resolved(path)
     try:
         if target.exists():

@@ -1,4 +1,4 @@
-"""What the numbers of an energy column are worth, by unit, mission and instrument."""
+"""Conversion of energy columns to keV, by unit, mission and instrument."""
 
 from numbers import Real
 from typing import NamedTuple
@@ -12,7 +12,7 @@ SMALLEST_KEV, LARGEST_KEV = TABLE["energy"].low, TABLE["energy"].high
 
 
 class Scale(NamedTuple):
-    """Photon energy [keV] as a straight line in the channel, or a reason for none."""
+    """Photon energy [keV] as a linear function of the channel, or why there is none."""
 
     kev_per_channel: float = np.nan
     offset: float = 0.0
@@ -29,8 +29,8 @@ class Scale(NamedTuple):
 
 NO_ENERGY = "measures no energies: its PI is only a pulse height"
 
-# (in TELESCOP or MISSION, in INSTRUME, scale of PI), more special ones first. An empty
-# instrument stands for any. What is not here is asked for.
+# (in TELESCOP or MISSION, in INSTRUME, scale of PI), more specific ones first. An empty
+# instrument stands for any. For any other instrument the user must give energy_unit.
 PI_SCALES = (
     # CIAO: PI = floor(E / 14.6 eV) + 1, so this is the upper edge of the channel.
     ("chandra", "hrc", Scale(refusal=NO_ENERGY)),
@@ -60,8 +60,7 @@ def scale_of_pi(mission, instrument):
     Parameters
     ----------
     mission : str
-        TELESCOP and MISSION of the header, and INSTRUME for a mission that calls itself by
-        its instrument.
+        TELESCOP and MISSION of the header; also INSTRUME, if a mission gives only that.
     instrument : str
         INSTRUME of the header.
 
@@ -80,7 +79,7 @@ def scale_of_pi(mission, instrument):
 
 
 def scale_of_unit(energy_unit):
-    """Return the scale that a user has given, or refuse it.
+    """Return the energy scale that a user has given as `energy_unit`, or refuse it.
 
     Parameters
     ----------
@@ -91,7 +90,7 @@ def scale_of_unit(energy_unit):
     Returns
     -------
     scale : callable
-        From an array of numbers in the file to energies [keV].
+        Function from an array of numbers in the file to energies [keV].
     """
     if callable(energy_unit):
         return energy_unit
@@ -140,5 +139,5 @@ def energies(values, scale):
 
 
 def is_x_ray(kev):
-    """Return whether the median of energies [keV] is that of X-rays."""
+    """Return whether the median of energies [keV] lies in the X-ray range."""
     return len(kev) == 0 or SMALLEST_KEV < np.median(kev) < LARGEST_KEV

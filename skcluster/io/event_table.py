@@ -1,4 +1,4 @@
-"""Event lists as the missions write them: which table, which columns, which units."""
+"""Find the table of photons in event lists of any mission, its columns and their units."""
 
 from numbers import Integral, Real
 
@@ -24,7 +24,7 @@ class EventTable:
     ----------
     hdu : astropy.io.fits.BinTableHDU
     primary : astropy.io.fits.Header
-        Where missions put the keywords that hold for all tables of a file.
+        Primary header, with the keywords that apply to all tables of the file.
     path : str
         Name of the file in messages.
     """
@@ -36,7 +36,7 @@ class EventTable:
             self.columns = {str(column.name): column for column in hdu.columns}
 
     def find(self, *names):
-        """Return the first of these names that is a column, as the file spells it."""
+        """Return the first of these names that is a column, in the file's spelling."""
         spelled = {name.upper(): name for name in self.columns}
         found = (spelled[name.upper()] for name in names if name.upper() in spelled)
         return next(found, None)
@@ -65,7 +65,7 @@ class EventTable:
             column = np.array(column, column.dtype.newbyteorder("="))
         is_vector = column.ndim > 1 and column.size != len(column)
         if not is_vector or (len(column) == 1 and column.ndim == 2):
-            # One value per photon all the same: IDL writes all photons into one row.
+            # Still one value per photon: IDL writes all photons into one row.
             column = column.ravel()
         if column.ndim != 1 or column.dtype.kind == "O" or is_list:
             many = "lists of" if is_list else f"{column.shape[1:]}"
@@ -120,7 +120,7 @@ class EventTable:
         return self._in_icrs(angles, columns[0].upper() == "GLON")
 
     def _are_pixels(self, columns, ra, numbers):
-        """Whether columns are sky pixels: X and Y, or others that are projected."""
+        """Return whether columns are sky pixels: X and Y, or others with a projection."""
         if self.find(ra) != columns[0]:
             return True
         return ra.upper() != "RA" and is_projected(self.keyword, numbers)
@@ -257,7 +257,7 @@ def find_event_table(hdus, path, *, ra, dec, energy, hdu):
 
 
 def _check_reference_point(table, hdus):
-    """Refuse photons of SIMPUT that the source catalog of their file moves elsewhere."""
+    """Refuse a SIMPUT photon list whose source catalog moves the photons elsewhere."""
     point = [table.keyword(name, None) for name in ("REFRA", "REFDEC")]
     if not all(isinstance(angle, Real) for angle in point):
         return

@@ -1,4 +1,4 @@
-"""Errors that name the file: one that cannot be read, or one whose content does not fit."""
+"""Context managers that name the file in errors about reading it or about its content."""
 
 import os
 import warnings
@@ -16,8 +16,8 @@ LONGEST_REASON = 200
 def parse_errors_name_file(path, kind):
     """Turn any error into an OSError that names the file, and its kind, on one line.
 
-    Parsers meet a broken file with errors of a dozen types, and warn of files that are
-    right in all that we read.
+    Parsers raise errors of a dozen types for a broken file. Their warnings are ignored,
+    because they concern parts of a file that are not read here.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def parse_errors_name_file(path, kind):
 
 @contextmanager
 def error_names_file(source):
-    """Name the file, if the source is one, in an error about what it holds."""
+    """Name the file, if the source is one, in an error about its content."""
     try:
         yield
     except ValueError as error:

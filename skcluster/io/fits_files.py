@@ -1,7 +1,7 @@
 """FITS files, plain or compressed, opened only if their headers fit the bytes that follow.
 
-astropy believes what a header says of sizes: a file of a few blocks that claims 10¹² axes
-or columns would hang it, or fill the memory.
+astropy trusts the sizes that a header declares: a small file that claims 10¹² axes or
+columns would make it run forever or fill the memory.
 """
 
 import io
@@ -58,7 +58,7 @@ def opened_fits(path, *, memmap=True):
         )
     with ExitStack() as opened:
         if is_compressed(path):
-            # astropy takes a gzip file cut off in the middle for a shorter one.
+            # astropy reads a gzip file that is cut off as if it were a shorter one.
             file = io.BytesIO(unpacked_content(path, "FITS"))
         else:
             file = opened.enter_context(path.open("rb"))
@@ -118,7 +118,7 @@ def _check_tables(hdus, path):
 
 
 def _bytes_of_lists(hdu):
-    """Return the bytes that columns of lists take in memory, where rows share none."""
+    """Return the bytes that variable-length columns take in memory."""
     n_bytes = 0
     for i, column in enumerate(hdu.columns):
         kind = LIST_COLUMN.fullmatch(str(column.format))
@@ -130,7 +130,7 @@ def _bytes_of_lists(hdu):
 
 
 def _sizes(file):
-    """Return what one header says of sizes; the file is then at the end of the header."""
+    """Read one header to its end, and return the sizes that it declares."""
     sizes = {}
     while len(block := file.read(BLOCK)) == BLOCK:
         for start in range(0, BLOCK, CARD):
@@ -151,7 +151,7 @@ def _sizes(file):
 
 
 def _data_size(sizes, n_bytes):
-    """Return the number of bytes of data after a header, without padding."""
+    """Return the number of bytes of data that a header announces, without padding."""
     sizes = {"BITPIX": 0, "PCOUNT": 0, "GCOUNT": 1, "TFIELDS": 0, "NAXIS": -1} | sizes
     bits, n_axes = sizes.pop("BITPIX"), sizes["NAXIS"]
     axes = [name for name in sizes if re.fullmatch(r"NAXIS\d+", name)]

@@ -1,4 +1,4 @@
-"""What FITS can hold and how it spells it, and FITS files written atomically."""
+"""Convert values to what FITS can hold, and write FITS files atomically."""
 
 import bz2
 import gzip
@@ -44,12 +44,12 @@ def write_fits(path, hdus):
 
 
 def header_text(text):
-    """Spell a text as far as a FITS header can: in printable ASCII."""
+    """Return a string in printable ASCII, which is all that a FITS header can hold."""
     return re.sub(r"[^ -~]", "?", str(text))
 
 
 def header_of(cards):
-    """Return a FITS header of keywords to values, or to pairs of value and comment."""
+    """Return a FITS header from a dict of keyword -> value, or (value, comment)."""
     header = fits.Header()
     for keyword, value in cards.items():
         header[keyword] = value
@@ -57,7 +57,7 @@ def header_of(cards):
 
 
 def storable(column, name):
-    """Return a column in a type that FITS and ECSV can hold, or refuse it by name."""
+    """Return a column in a type that FITS and ECSV can hold, or refuse it."""
     column = np.asarray(column)
     kind, n_bytes = column.dtype.kind, column.dtype.itemsize
     if kind == "O" and all(isinstance(text, str) for text in column.flat):
@@ -82,7 +82,7 @@ def fits_table(columns, units, header, *, extname, spell=str):
     extname : str
         Name of the table.
     spell : callable, default=str
-        From our name of a column to the one in the file.
+        Function from our name of a column to its name in the file.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def fits_table(columns, units, header, *, extname, spell=str):
         alike = [other for other in columns if other.upper() == name.upper()]
         if len(alike) > 1:
             raise ValueError(
-                f"FITS does not tell capitals, so it takes the columns {alike} for one. "
+                f"FITS ignores upper and lower case, so {alike} would be one column. "
                 "Rename all but one."
             )
     arrays = [_in_fits(column, name) for name, column in columns.items()]
@@ -120,7 +120,7 @@ def _in_fits(column, name):
         foreign = [i for i, text in enumerate(column) if not text.isascii()]
         if foreign:
             raise ValueError(
-                f"Column {name!r} has letters that FITS does not have in {len(foreign)} "
+                f"Column {name!r} has letters that FITS cannot hold in {len(foreign)} "
                 f"of {len(column)} rows (first: row {foreign[0]}, "
                 f"{str(column[foreign[0]])!r}). Spell them in ASCII."
             )

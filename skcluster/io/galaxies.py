@@ -33,7 +33,7 @@ def read_galaxies(
     Parameters
     ----------
     path_or_table : str, bytes, path-like or table
-        A file is CSV (parted by commas, semicolons or tabs), ECSV, FITS, Parquet or
+        A file is CSV (separated by commas, semicolons or tabs), ECSV, FITS, Parquet or
         VOTable. A table is a dict, a structured array, an astropy Table, a data frame of
         pandas or polars, or a pyarrow Table. Columns are found in any case, and RA and
         Dec under the names that catalogs use, such as ``RAJ2000``, ``DEJ2000``.

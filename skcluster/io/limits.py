@@ -1,8 +1,9 @@
-"""How large a file may become in memory: compressed files say little about their content.
+"""Limit on the memory that the content of a file may take.
 
-A file of a megabyte can unpack to gigabytes, by mistake or by intent. So a file may take
-100 times its own size in memory, or 256 MiB if that is more; ordinary files unpack to five
-times their size. `unpack_limit` and the variable SKCLUSTER_UNPACK_LIMIT raise the limit.
+A compressed file of a megabyte can unpack to gigabytes, by mistake or by intent. So a
+file may take 100 times its own size in memory, or 256 MiB if that is more; ordinary
+files unpack to five times their size. `unpack_limit` and the variable
+SKCLUSTER_UNPACK_LIMIT raise the limit.
 """
 
 import bz2
@@ -31,14 +32,14 @@ def _open_xz(path):
 OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": _open_xz}
 OTHER_PACKERS = {b"\x1f\x9d": "compress", b"PK\3\4": "zip", b"(\xb5/\xfd": "zstd"}
 TRAILING_BYTES = "Not a gzipped file"
-"""How the module gzip reports bytes after a complete file."""
+"""Error message of the module gzip for bytes after a complete file."""
 
 _raised = ContextVar("unpack_limit", default=None)
 
 
 @contextmanager
 def unpack_limit(n_bytes):
-    """Let every file that is read inside take up to `n_bytes` of memory.
+    """Let each file that is read in this context take up to `n_bytes` of memory.
 
     The environment variable ``SKCLUSTER_UNPACK_LIMIT`` (bytes) does the same for the
     command.
@@ -46,7 +47,7 @@ def unpack_limit(n_bytes):
     Parameters
     ----------
     n_bytes : float
-        Largest content of one file.
+        Largest size of the content of one file.
 
     Examples
     --------
@@ -81,7 +82,7 @@ def check_unpacked(n_bytes, path):
     Parameters
     ----------
     n_bytes : int
-        Lower limit of what the content takes.
+        Least memory that the content takes.
     path : str, bytes or path-like
     """
     allowed = allowed_bytes(path)
@@ -96,7 +97,7 @@ def check_unpacked(n_bytes, path):
 
 
 def _first_of(kinds, path):
-    """Return the kind of a file by its first bytes, or None."""
+    """Return the entry of `kinds` for the first bytes of a file, or None."""
     with open(path, "rb") as file:
         start = file.read(8)
     return next(
@@ -116,7 +117,7 @@ def unpacked_content(path, kind):
     ----------
     path : str, bytes or path-like
     kind : str
-        What the file should be, for the error about one that is cut off.
+        What the file should be, such as "FITS", for an error message.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Maps of one cluster as FITS images that lie on the sky."""
+"""Maps of one cluster as FITS images with celestial coordinates."""
 
 from numbers import Real
 
@@ -29,11 +29,11 @@ def write_maps(
 ):
     r"""Write the maps of one cluster as FITS images with celestial coordinates.
 
-    Every band of every image is an HDU of its own: of the name ``MAP``, or that of the
-    keyword in upper case, and with the band's number from 1 as ``EXTVER``. All lie on
-    one tangent plane about the cluster's center, so that any viewer puts them on the
-    sky: a map of :math:`n` pixels per side has its center at pixel :math:`(n + 1) / 2`
-    (counted from 1), and in degrees
+    Every band of every image becomes one HDU. Its name is ``MAP``, or the keyword of
+    the image in upper case, and its ``EXTVER`` is the number of the band, from 1. All
+    lie on one tangent plane about the cluster's center, so that any viewer puts them on
+    the sky: a map of :math:`n` pixels per side has its center at pixel :math:`(n + 1) /
+    2` (counted from 1), and in degrees
 
     .. math::
 
@@ -57,12 +57,12 @@ def write_maps(
     redshift : float
     half_width : float, default=None
         Half the side of the maps [comoving Mpc/h]. None takes that of the `PhotonMapper`
-        that made them; an array does not know it.
+        that made them, so a plain array needs a number.
     cosmology : str or astropy.cosmology.Cosmology, default=None
         None takes that of the `PhotonMapper` that made the maps, and WMAP7 for an array.
     bands : sequence of (low, high), default=None
-        Energy bands [keV], kept as ``E_MIN`` and ``E_MAX`` of each image that has as
-        many bands.
+        Energy bands [keV], stored as ``E_MIN`` and ``E_MAX`` in images with the same
+        number of bands.
     name : str, default=None
         Name of the cluster, kept as ``OBJECT``.
     units : dict of str to str, default=None
@@ -106,7 +106,7 @@ def write_maps(
     side = _side(
         half_width, FIELDS["redshift"].checked("redshift", [redshift]), cosmology
     )
-    # A viewer that opens only the primary HDU must see something, in its place.
+    # A viewer that opens only the primary HDU must show an image at the right place.
     total = images["map"].sum(axis=0)
     about = _sky_cards(center, side, len(total))
     about |= _primary_cards(center, redshift, half_width, name) | (header or {})

@@ -1,4 +1,4 @@
-"""Photon lists: read from any mission's FITS file, written as our own."""
+"""Read photon lists from FITS files of any mission, and write them as FITS."""
 
 import numpy as np
 
@@ -49,10 +49,10 @@ def read_photons(
     ----------
     path : str, bytes or path-like
         Plain, or compressed by gzip, bzip2 or xz; see `skcluster.io.unpack_limit` for
-        files that unpack to very much.
+        files with a very large content.
     ra, dec : str, default="RA", "DEC"
-        Columns of the position [deg, or rad if their unit says so], or sky pixels of other
-        names than X, Y. ``GLON``, ``GLAT`` are galactic.
+        Columns of the position [deg, or rad if that is their unit], or of sky pixels if
+        these are not named X, Y. ``GLON``, ``GLAT`` are galactic.
     energy : str, default=None
         Column of the energy.
     energy_unit : {"eV", "keV", "MeV"}, float, pair of float or callable, default=None
@@ -112,7 +112,7 @@ def read_photons(
 
 
 def _origin(table):
-    """Return the column ORIGIN, or None if it is not a code of what a photon is from."""
+    """Return the column ORIGIN, or None if it does not hold codes of photon origins."""
     try:
         origin = table.values("ORIGIN")
     except ValueError:
@@ -158,7 +158,7 @@ def write_photons(
 
 
 def photon_table(photons, *, center=None, redshift=None, name=None):
-    """Return photons as the table of a FITS file; see `write_photons`."""
+    """Return photons as a binary table of FITS, as in `write_photons`."""
     columns = checked_photons([photons]).columns
     cards = {"CREATOR": "skcluster"}
     if name is not None:

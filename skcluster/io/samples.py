@@ -1,4 +1,4 @@
-"""A sample as a folder: one table of clusters, and a photon list for each."""
+"""Read and write a sample as a folder: a table of clusters, and a photon list for each."""
 
 import os
 import re
@@ -46,7 +46,7 @@ def read_sample(
     Parameters
     ----------
     table : str, bytes, path-like or table
-        A file is CSV (parted by commas, semicolons or tabs, in UTF-8, UTF-16 or
+        A file is CSV (separated by commas, semicolons or tabs, in UTF-8, UTF-16 or
         Latin-1), ECSV, FITS, Parquet or VOTable. A table in memory is a dict, a
         structured array, an astropy Table, a data frame of pandas or polars, or a
         pyarrow Table. Of its columns, found in any case, only the first is needed:
@@ -81,7 +81,7 @@ def read_sample(
     Returns
     -------
     sample : ClusterSample
-        Its lists have the columns that the lists of all clusters have.
+        Its lists keep only the columns that all clusters' lists have.
     others : Bunch
         The table's other columns (``log_mass`` …) as arrays, without their units; a
         gap is NaN or "".
@@ -122,7 +122,7 @@ def _folder_of(table):
 
 
 def _sample_columns(names):
-    """Our names of the columns that go into the sample, and the table's."""
+    """Map our names of the sample's columns to the names in the table."""
     found = {
         ours: theirs
         for field in FIELDS.values()
@@ -207,7 +207,7 @@ def _read_rows(field, catalog, folder, read, progress):
 
 
 def _with_common_columns(tables):
-    """The tables with the columns that all have; None becomes a table without rows."""
+    """Reduce tables to their common columns; None becomes a table without rows."""
     read = [table for table in tables if table is not None]
     if not read:
         return None
@@ -223,13 +223,13 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
     """Write a sample as a folder that `read_sample` reads back.
 
     The folder holds ``clusters.ecsv``, ``photons/NAME.fits`` and, if the sample has
-    them, ``galaxies/NAME.fits``. Maps, cubes and coverage, which are made from these,
-    are not written, nor are blanks around a name.
+    them, ``galaxies/NAME.fits``. Maps, cubes and coverage are not written, because they
+    are made from these lists. Blanks around a name are removed.
 
     Parameters
     ----------
     directory : str or Path
-        It is made if it is not there. After an error it holds what it held before.
+        It is created if necessary. After an error it is as it was before.
     sample : ClusterSample
     overwrite : bool, default=False
     verbose : int, default=0
@@ -339,7 +339,7 @@ def _check_labels(name, labels):
 
 
 def file_stems(sample):
-    """One file name per cluster: its name made safe, numbered if not unique."""
+    """Return a file name per cluster: its name made safe, and numbered if not unique."""
     if sample.name is None:
         return [f"cluster_{i:05d}" for i in range(len(sample))]
     stems = [re.sub(r"[^\w+.-]+", "_", name).lstrip(".")[:60] for name in sample.name]

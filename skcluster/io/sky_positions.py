@@ -1,4 +1,4 @@
-"""Where photons are: sky pixels and other frames as RA and Dec in the ICRS."""
+"""Convert sky pixels and positions in other frames to RA and Dec in the ICRS."""
 
 import re
 from numbers import Real
@@ -20,10 +20,11 @@ FRAMES |= {"FK4-NO-E": "fk4noeterms", "": None}
 
 
 def sky_of_pixels(header, keyword, numbers, pixels):
-    """Return the longitude and latitude [deg] of sky pixels, and the frame they are in.
+    """Return the longitude and latitude [deg] of sky pixels, and whether they are galactic.
 
     WCSLIB reads the keywords of the two columns (``TCTYPn``, ``TCRVLn``, rotations,
-    matrices, poles, units …). Without these, those of XMM and eSASS (``REFXCTYP`` …) hold.
+    matrices, poles, units …). If they are missing, those of XMM and eSASS (``REFXCTYP``
+    …) are used.
 
     Parameters
     ----------
@@ -40,8 +41,8 @@ def sky_of_pixels(header, keyword, numbers, pixels):
     Returns
     -------
     angles : list of two ndarray, or None
-        NaN where the projection has no point of the sky; None if no keywords project these
-        columns to RA and Dec or to galactic coordinates.
+        NaN for a pixel that projects to no point on the sky; None if no keywords
+        project these columns to RA and Dec or to galactic coordinates.
     is_galactic : bool
 
     Raises
@@ -68,7 +69,7 @@ def sky_of_pixels(header, keyword, numbers, pixels):
 
 
 def _own_header(header, numbers):
-    """Return the cards that say how the two columns lie on the sky."""
+    """Return the cards that define the projection of the two columns."""
     of_one, matrices, parameters = map(
         "|".join, (PIXEL_STRINGS + PIXEL_NUMBERS, PIXEL_MATRICES, PIXEL_PARAMETERS)
     )
@@ -109,7 +110,7 @@ def _is_celestial(ctypes):
 
 
 def _check_numbers(header, needed):
-    """Refuse keywords in whose place WCSLIB would silently take its defaults."""
+    """Refuse missing or non-numeric keywords, for which WCSLIB would use defaults."""
     # WCSLIB takes TCRVn for TCRVLn, and TCRPn for TCRPXn.
     missing = [
         name
@@ -130,8 +131,8 @@ def _check_numbers(header, needed):
 def frame_of(keyword, numbers=()):
     """Return the astropy frame that a header names, or None for ICRS and FK5 of 2000.
 
-    As in the FITS standard, an equinox without a frame is FK4 before 1984 and FK5 since,
-    and nothing at all is ICRS.
+    As in the FITS standard, an equinox without a frame means FK4 before 1984 and FK5
+    from then on; a header with neither means ICRS.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Files of tables as astropy Tables: CSV of any dialect, ECSV, FITS, Parquet, VOTable."""
+"""Read files as astropy Tables: CSV of any dialect, ECSV, FITS, Parquet, VOTable."""
 
 import io
 import math
@@ -30,7 +30,7 @@ PARQUET_BYTES |= {"DOUBLE": 8}
 
 
 def read_table_file(source):
-    """Read a table from a file, in the format that the end of its name says.
+    """Read a table from a file, in the format given by the suffix of its name.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def _read_ecsv(path, suffix):
 
 
 def _decoded(content, path):
-    """The text of a file: UTF-8, UTF-16 with its mark, or else Latin-1."""
+    """Decode a file as UTF-16 if it has a byte-order mark, else as UTF-8 or Latin-1."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         with parse_errors_name_file(path, "text in UTF-16"):
             return content.decode("utf-16")
@@ -102,12 +102,12 @@ def _decoded(content, path):
 
 
 def _check_longest(lengths, n_rows, path):
-    """Refuse a table that becomes large because one of its many strings is long."""
+    """Refuse a table whose strings, padded to the longest, would take too much memory."""
     check_unpacked(BYTES_PER_LETTER * max(lengths, default=0) * n_rows, path)
 
 
 def _read_decimal_commas(table):
-    """Take 0,25 for a number where commas do not part columns."""
+    """Read 0,25 as a number, in a table whose columns are not separated by commas."""
     for name in table.colnames:
         if name.lower() in TEXT_COLUMNS or table[name].dtype.kind != "U":
             continue
@@ -169,7 +169,7 @@ def _read_parquet(path, suffix):
     with parse_errors_name_file(path, suffix):
         kinds = zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)
         strings = [name for name, kind in kinds if str(kind).endswith("string")]
-        # In a dictionary, a string that occurs in a million rows is held once.
+        # In a dictionary, a string that occurs in a million rows is stored once.
         packed = pyarrow.parquet.read_table(path, read_dictionary=strings)
     for name in strings:
         chunks = packed[name].chunks
@@ -185,7 +185,7 @@ def _read_parquet(path, suffix):
 
 
 def _parquet_bytes(metadata):
-    """Bytes that the numbers of a Parquet file take, whatever packs them."""
+    """Return the bytes that the numbers of a Parquet file take when unpacked."""
     total = 0
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):

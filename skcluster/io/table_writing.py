@@ -1,4 +1,4 @@
-"""Tables of results as files of any format, written atomically."""
+"""Write tables of results in any format, atomically."""
 
 import io
 import tempfile
@@ -36,7 +36,7 @@ def write_table(path, table):
     Parameters
     ----------
     path : str or path-like
-        Its suffix is the format.
+        Path of the file; its suffix sets the format.
     table : astropy.table.Table
         FITS holds only ASCII: there, letters lose their accents, others become ``?``, and
         a warning says in which columns.

@@ -1,4 +1,5 @@
-"""Tables of any kind as astropy Tables, and their columns as plain arrays in our units."""
+"""Convert tables of any kind to astropy Tables, and columns to plain arrays in our
+units."""
 
 import os
 
@@ -18,7 +19,7 @@ from .table_reading import read_table_file
 
 
 def read_table(source):
-    """Read a table from a path, or take one in memory.
+    """Read a table from a path, or convert one in memory.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def read_table(source):
 
 
 def _without_package(column):
-    """A column of polars or pyarrow as an array; any other as it is."""
+    """Return a column of polars or pyarrow as an array; return any other unchanged."""
     column = from_arrow(column)
     is_polars = hasattr(column, "to_numpy") and hasattr(column, "null_count")
     return column.to_numpy() if is_polars else column
@@ -78,7 +79,7 @@ def _in_plain_form(table):
 
 
 def _plain_columns_of(column, name, names):
-    """What is read of a Time or of sky coordinates, which are more than one array."""
+    """Return the plain columns that are read from a Time or from sky coordinates."""
     if hasattr(column, "isot"):
         return {name: column.isot}
     if hasattr(column, "icrs") and find_sky_columns(names) is None:
@@ -97,7 +98,7 @@ def _stacked(column):
 
 
 def _as_strings(column):
-    """A column of bytes or of Python's strings as an array of strings, or else None."""
+    """Return a column of bytes or Python strings as an array of strings, or None."""
     if column.dtype.kind not in "SO":
         return None
     if column.dtype.kind == "O" and not any(
@@ -126,18 +127,18 @@ def _as_column(values, column):
 
 
 def listed(names):
-    """Names of columns in one line that a terminal can show."""
+    """List the names of columns in one line that a terminal can show."""
     return ", ".join(map(printable, names))
 
 
 def complete_column(table, column, name, *, is_text=False):
-    """A column without gaps, as a plain array in the unit that `name` has with us.
+    """Return a column without gaps, as a plain array in the package's unit for `name`.
 
     Parameters
     ----------
     table : astropy.table.Table
     column : str
-        As the table spells it.
+        Its name in the table's spelling.
     name : str
         Row of the table of units.
     is_text : bool, default=False
@@ -165,7 +166,7 @@ def complete_column(table, column, name, *, is_text=False):
 
 
 def column_with_gaps(table, column):
-    """A column as a plain array: gaps become NaN, or "" among strings."""
+    """Return a column as a plain array: gaps become NaN, or "" among strings."""
     values, is_gap = table[column], _gaps(table[column])
     if not is_gap.any():
         return _native(values)
@@ -198,7 +199,7 @@ def _gaps(column):
 
 
 def _finite(values, column):
-    """A column as numbers, or an error about the first value that is not one."""
+    """Return a column as numbers, or refuse one that holds anything else."""
     if values.dtype.kind in "iuf":
         is_wrong = ~np.isfinite(values)
     else:

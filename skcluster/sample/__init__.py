@@ -1,4 +1,4 @@
-"""The one container: what was observed of n clusters, as scikit-learn's X.
+"""The one container: observations of n clusters, which every estimator takes as X.
 
 `ClusterSample` is a 1-d array-like of clusters. Lists of unequal length (photons,
 galaxies) are `Ragged`: flat columns and offsets; maps are `SparseMaps`. Indexing

@@ -1,4 +1,4 @@
-"""ClusterSample: the X of every estimator."""
+"""`ClusterSample`, the container that every estimator takes as X."""
 
 import html
 from dataclasses import KW_ONLY, dataclass
@@ -24,13 +24,13 @@ from .ragged import Ragged, row_indices
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ClusterSample:
-    """What was observed of n clusters: photons, galaxies, redshifts and maps.
+    """Observations of n clusters: photons, galaxies, redshifts and maps.
 
     It is a 1-d array-like of clusters, made to be scikit-learn's ``X``: indexing with
     integers, slices, lists or masks gives a new sample, ``len`` counts clusters, and
-    it goes through pipelines, cross-validation, searches, pickle and joblib. Nothing in
-    it can be written; columns of lists and cubes are not copied, so leave the arrays
-    alone that they came from.
+    it goes through pipelines, cross-validation, searches, pickle and joblib. It is
+    read-only. Columns of lists and cubes are not copied, so do not change the arrays
+    that they came from.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class ClusterSample:
     galaxies : Ragged or list of tables, default=None
         One table per cluster with ``x`` (West), ``y`` (North) [comoving Mpc/h] and
         ``v`` [km/s] about the cluster's center; more columns are kept. None in place of
-        a table, here or in `photons`, is one without rows.
+        a table, here or in `photons`, stands for an empty one.
     center : array-like of shape (n_clusters, 2), default=None
         RA and Dec of the cluster [deg], or an astropy SkyCoord.
     position : array-like of shape (n_clusters, 3), default=None
@@ -53,8 +53,8 @@ class ClusterSample:
         R500c [comoving Mpc/h].
     name : array-like of shape (n_clusters,), default=None
     group : array-like of shape (n_clusters,), default=None
-        Labels, equal for entries of one object, such as turned copies of a cluster or a
-        halo at several redshifts: networks hold out all of a group or none.
+        Labels, equal for entries of one object, such as rotated copies of a cluster or
+        a halo at several redshifts: networks hold out all of a group or none.
     maps : SparseMaps or array-like of shape (n, n_bands, n_pixels, n_pixels), \
 default=None
         Photon maps; an array is stored sparse.
@@ -327,9 +327,9 @@ default=None
         return object.__sizeof__(self) + self.nbytes
 
     def assign(self, **values):
-        """A new sample with fields added or replaced (None removes one)."""
+        """Return a new sample with fields added or replaced (None removes one)."""
         if "cubes" in values:
-            values.setdefault("cube_extent", None)  # that of the old cubes
+            values.setdefault("cube_extent", None)  # it described the old cubes
         redshift = values.pop("redshift", self.redshift)
         new = type(self)(redshift, **values)
         if len(new) != len(self):
@@ -341,7 +341,7 @@ default=None
         return self._trusted({**kept, **added})
 
     def drop(self, *names):
-        """A new sample without the named fields."""
+        """Return a new sample without the named fields."""
         known = {*FIELDS} - {"redshift"}
         if set(names) - known:
             raise ValueError(
@@ -380,7 +380,7 @@ FIELDS = descriptions_of(ClusterSample)
 
 
 def require(X, *names, by):
-    """The sample X, or an error that says which field `by` needs and how to get it."""
+    """Return the sample X, or refuse one that lacks a field that `by` needs."""
     if not isinstance(X, ClusterSample):
         raise TypeError(f"{by} takes a ClusterSample, got {type(X).__name__}.")
     if len(X) == 0:

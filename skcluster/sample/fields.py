@@ -1,11 +1,12 @@
-"""What a field of a sample may be: how it is checked, joined, shown, read and written.
+"""Kinds of fields of a sample: how each is checked, joined, shown, read and written.
 
 `ClusterSample` describes each of its fields once, by an instance of one of these classes::
 
     r500c: Any = optional(Numbers("give ClusterSample(r500c=...)", columns=("r500c",)))
 
-Whatever handles fields by name asks that description: the constructors, `concatenate`, the
-text of a sample, readers and writers of tables, errors about what a step lacks.
+Whatever handles fields by name asks that description: the constructors, `concatenate`,
+the printed form of a sample, readers and writers of tables, and errors about a field
+that a step needs.
 """
 
 import dataclasses
@@ -32,12 +33,12 @@ from .units import TABLE, check_plausible
 
 
 def required(description):
-    """A dataclass field with this description, which must be given."""
+    """Return a dataclass field with this description and without a default."""
     return dataclasses.field(metadata={"description": description})
 
 
 def optional(description):
-    """A dataclass field with this description, by default None."""
+    """Return a dataclass field with this description, whose default is None."""
     return dataclasses.field(default=None, metadata={"description": description})
 
 
@@ -55,7 +56,7 @@ class Field:
     Parameters
     ----------
     how_to_get : str
-        Advice for a sample that lacks it.
+        Advice for a sample that lacks the field, which ends the error message.
     columns : tuple of str, default=()
         Columns of a table of clusters that hold it: one, or one per number. A field
         without columns is neither read from such tables nor written to them.
@@ -68,15 +69,15 @@ class Field:
     may_be_empty: bool = False
 
     def checked(self, name, value, n_clusters):
-        """The value as it is stored, or an error that says how to correct it."""
+        """Return the value as it is stored, or refuse it and say how to correct it."""
         raise NotImplementedError
 
     def joined(self, name, parts):
-        """The field of several samples as that of one."""
+        """Join the values that several samples have for this field."""
         return joined(name, parts)
 
     def summary(self, value):
-        """The value in one line of text."""
+        """Describe the value in one line of text."""
         return f"{value.shape} {value.dtype}"
 
     @property
@@ -85,18 +86,18 @@ class Field:
         return self.columns
 
     def columns_in(self, names):
-        """The columns of a table that hold the field, as it spells them, or None."""
+        """Return the names of a table's columns that hold the field, or None."""
         found = tuple(find_column(names, name) for name in self.columns)
         return found if found and all(found) else None
 
     def to_columns(self, value):
-        """The value as columns of a table: name -> array."""
+        """Return the value as columns of a table: name -> array."""
         if len(self.columns) == 1:
             return {self.columns[0]: value}
         return dict(zip(self.columns, value.T, strict=True))
 
     def from_columns(self, columns):
-        """The value from columns of a table, in their order."""
+        """Return the value of the field from the columns of a table that hold it."""
         lengths = {name: len(c) for name, c in zip(self.columns, columns, strict=True)}
         if len({*lengths.values()}) > 1:
             raise ValueError(f"The columns of the table differ in length: {lengths}.")
@@ -178,7 +179,7 @@ class SkyPosition(Numbers):
 
 @dataclass(frozen=True)
 class Redshift(Numbers):
-    """The redshift: it alone says how many clusters there are."""
+    """The redshift, which also sets the number of clusters of the sample."""
 
     def checked(self, name, value, n_clusters=None):
         redshift = as_numbers(value, name, name)
@@ -217,7 +218,7 @@ class Strings(Field):
 
 @dataclass(frozen=True)
 class Labels(Field):
-    """One string or number per cluster that tells things apart."""
+    """One label per cluster, a string or a number, which is equal for equal objects."""
 
     def checked(self, name, value, n_clusters):
         return as_labels(value, name)
@@ -252,7 +253,7 @@ class Lists(Field):
 
 @dataclass(frozen=True)
 class Maps(Field):
-    """Photon maps, held sparse."""
+    """Photon maps, stored sparse."""
 
     def checked(self, name, value, n_clusters):
         return SparseMaps.from_dense(value)

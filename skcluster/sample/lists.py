@@ -10,14 +10,14 @@ NEEDED = {"photons": ("ra", "dec", "energy"), "galaxies": ("x", "y", "v")}
 """Columns that every list of a kind must have."""
 
 GALAXY_SPEED = 10_000.0
-"""Galaxies in front of all others move away by this much less than at redshift 0 [km/s]."""
+"""How far a velocity may lie below that of a galaxy at redshift 0 [km/s]."""
 
 MEMBERS_MIN = 5
-"""Fewest galaxies whose typical velocity tells something about its unit."""
+"""Fewest galaxies whose median velocity shows the unit that it is in."""
 
 
 def checked_photons(photons):
-    """Photons as a Ragged with the columns ra, dec, energy in deg and keV."""
+    """Return photons as a Ragged with the columns ra, dec [deg] and energy [keV]."""
     photons = _checked_list(photons, "photons")
     if photons is None or photons.offsets[-1] == 0:
         return photons
@@ -29,7 +29,7 @@ def checked_photons(photons):
 
 
 def checked_galaxies(galaxies):
-    """Galaxies as a Ragged with the columns x, y, v in comoving Mpc/h and km/s."""
+    """Return galaxies as a Ragged with the columns x, y [Mpc/h] and v [km/s]."""
     galaxies = _checked_list(galaxies, "galaxies")
     if galaxies is None or galaxies.offsets[-1] == 0:
         return galaxies
@@ -75,7 +75,7 @@ def check_velocities(galaxies, redshift):
 
 
 def massive_enough(galaxies, log_stellar_mass_min):
-    """Return which galaxies have at least this log10 of the stellar mass; NaN has not.
+    """Return a mask of the galaxies with at least this log10 stellar mass; NaN is False.
 
     Masses that are not logarithms would all be large enough, so they are refused.
     """
@@ -120,7 +120,7 @@ def _check_energies(photons):
         )
     if row.low < energy.min() and energy.max() < row.high:
         return
-    # Most photons beyond a limit is a median beyond it, and faster.
+    # If most photons are beyond a limit, so is their median; counting is faster.
     beyond = [photons.sum(energy <= row.low), photons.sum(energy >= row.high)]
     wrong = np.flatnonzero((2 * np.array(beyond) > photons.lengths).any(axis=0))
     if len(wrong):
@@ -138,7 +138,7 @@ def _check_offsets(galaxies, name):
     row, offset = TABLE[name], np.abs(galaxies[name])
     if offset.max() <= row.high:
         return
-    # Some lists hold a wide field, but no cluster is in the corner of one.
+    # Some lists cover a wide field, but no cluster lies in the corner of its field.
     wrong = np.flatnonzero(2 * galaxies.sum(offset > row.high) > galaxies.lengths)
     if len(wrong):
         typical = np.median(np.abs(galaxies[int(wrong[0])][name]))
@@ -183,7 +183,7 @@ def _checked_list(tables, field):
 
 
 def _as_floats(ragged, field, names, types):
-    """The named columns in one of these types, or else in double precision."""
+    """Return the named columns in one of these types, or else in double precision."""
     columns = {
         name: as_numbers(ragged[name], f"{name} of {field}", name)
         for name in names

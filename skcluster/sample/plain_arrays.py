@@ -9,10 +9,10 @@ import numpy as np
 from .units import in_our_unit
 
 LARGEST = 1e100
-"""Beyond, squares and sums leave the range of double precision."""
+"""Largest magnitude whose squares and sums stay in the range of double precision."""
 
 LIST_COLUMNS = ("ra", "dec", "energy", "x", "y", "v")
-"""Columns of photons and galaxies whose units count."""
+"""Columns of photons and galaxies whose units are converted."""
 
 SKY_COLUMNS = (
     *(("ra", "dec"), ("raj2000", "dej2000"), ("raj2000", "decj2000")),
@@ -35,17 +35,17 @@ LIKE_SKY = tuple(
 
 
 def read_only(value):
-    """A view of an array that cannot be written; anything else as it is."""
+    """Return a read-only view of an array; return anything else unchanged."""
     if not isinstance(value, np.ndarray):
         return value
-    # The array itself may be the caller's, who may go on writing into it.
+    # The array itself may belong to the caller, who may still write into it.
     view = value.view()
     view.flags.writeable = False
     return view
 
 
 def read_only_columns(columns):
-    """A dict of arrays as a mapping that cannot be changed, nor can its arrays."""
+    """Return a dict of arrays as a read-only mapping of read-only arrays."""
     return MappingProxyType(
         {name: read_only(column) for name, column in columns.items()}
     )
@@ -77,21 +77,21 @@ def column_names(table):
 
 
 def is_table(value):
-    """Whether this is one table, and not a list of tables."""
+    """Return whether a value is one table, and not a list of tables."""
     return not isinstance(value, list | tuple) and any(
         hasattr(value, name) for name in ("keys", "dtype", "column_names", "get_column")
     )
 
 
 def find_column(names, name):
-    """The column of that name in any case, as the table spells it, or None."""
+    """Find a column by its name in any case; return the table's spelling, or None."""
     if name in names:
         return name
     return {column.lower(): column for column in names}.get(name.lower())
 
 
 def find_sky_columns(names):
-    """The columns of RA and Dec, as the table spells them, or None."""
+    """Find the columns of RA and Dec; return the table's spelling, or None."""
     for pair in SKY_COLUMNS:
         found = tuple(find_column(names, name) for name in pair)
         if all(found):
@@ -113,16 +113,16 @@ def warn_of_lost_center(names):
 
 
 def columns_of(table, names, whose, with_unit):
-    """The named columns of one table, all 1-d and of the same length.
+    """Return the named columns of one table, all 1-d and of the same length.
 
     Parameters
     ----------
     table : table of any kind
     names : list of str
     whose : str
-        What messages are about, such as "cluster 3".
+        Subject of the messages, such as "cluster 3".
     with_unit : sequence of str
-        Columns whose units are converted; those of others are left off.
+        Columns whose units are converted; the units of other columns are ignored.
     """
     missing = [name for name in names if name not in column_names(table)]
     if missing or not names:
@@ -151,7 +151,7 @@ def columns_of(table, names, whose, with_unit):
 
 
 def is_one_row_of_vectors(shapes):
-    """Whether all columns are of shape (1, n), as IDL writes the n rows of a table."""
+    """Return whether all columns are of shape (1, n), as IDL writes n rows."""
     shapes = {*shapes}
     return len(shapes) == 1 and all(
         len(shape) == 2 and shape[0] == 1 and shape[1] > 1 for shape in shapes
@@ -159,21 +159,21 @@ def is_one_row_of_vectors(shapes):
 
 
 def joined(name, parts):
-    """The arrays of one name of several tables or samples, one after the other."""
+    """Concatenate the arrays of one name from several tables or samples."""
     try:
         return np.concatenate(parts)
     except (TypeError, ValueError) as error:
         kinds = sorted({f"{part.dtype} of shape {part.shape[1:]}" for part in parts})
-        raise ValueError(f"The parts of {name!r} do not join: {kinds}.") from error
+        raise ValueError(f"The parts of {name!r} cannot be joined: {kinds}.") from error
 
 
 def plain_column(column, name, row):
-    """A column as a plain 1-d array, in the unit of this row of the table of units."""
+    """Return a column as a plain 1-d array, in the unit of a row of the table of units."""
     return as_column(plain_array(column, f"Column {name!r}", row), name)
 
 
 def shape_of(column):
-    """Shape of a column of any kind; () if it cannot be made into an array."""
+    """Return the shape of any column; () if it cannot be made into an array."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
@@ -183,7 +183,7 @@ def shape_of(column):
 
 
 def as_column(array, name):
-    """A 1-d array; one of shape (n, 1) is flattened, and others are an error."""
+    """Return a 1-d array: flatten one of shape (n, 1), and refuse any other shape."""
     if array.ndim == 2 and array.shape[1] == 1:
         return array[:, 0]
     if array.ndim != 1:
@@ -192,15 +192,14 @@ def as_column(array, name):
 
 
 def plain_array(value, subject, name):
-    """A native array without gaps, in the unit that `name` has with us.
+    """Return a native array without gaps, in the package's unit for `name`.
 
     Parameters
     ----------
     value : array-like
-        A Quantity or a Column with a unit is converted; it is not copied unless it has
-        to be.
+        A Quantity or a Column with a unit is converted. Copied only if necessary.
     subject : str
-        What messages are about, such as "Column 'ra'".
+        Subject of the messages, such as "Column 'ra'".
     name : str
         Row of the table of units.
     """
@@ -234,7 +233,7 @@ def _has_quantities(value):
 
 
 def _as_quantity(value, subject):
-    """Lists of Quantities as one Quantity."""
+    """Return a list of Quantities as one Quantity, or refuse mixed units."""
     from astropy import units
 
     if not isinstance(value, list | tuple):
@@ -248,17 +247,17 @@ def _as_quantity(value, subject):
 
 
 def from_arrow(column):
-    """A column of pyarrow as a numpy array; any other as it is."""
+    """Return a pyarrow column as a numpy array; return any other unchanged."""
     if not hasattr(column, "to_pylist"):
         return column
     if hasattr(column.type, "index_type"):
-        # pyarrow takes a gap in a dictionary for its last word.
+        # pyarrow turns a gap in a dictionary column into the last entry of the dictionary.
         column = column.cast(column.type.value_type)
     return np.asarray(column)
 
 
 def as_numbers(value, subject, name):
-    """A new array of float64, or an error about what is not a number."""
+    """Return a new array of float64, or refuse values that are not numbers."""
     array = plain_array(value, subject, name)
     if array.size == 0:
         return np.zeros(array.shape)
@@ -273,7 +272,7 @@ def as_numbers(value, subject, name):
 
 
 def is_missing(value):
-    """Whether one value stands for none: None, NaN, NaT or the NA of pandas."""
+    """Return whether a value marks a gap: None, NaN, NaT or the NA of pandas."""
     try:
         return value is None or bool(value != value)
     except (TypeError, ValueError):
@@ -282,7 +281,7 @@ def is_missing(value):
 
 
 def as_strings(value, name):
-    """A new 1-d array of strings; a single string becomes an array of one."""
+    """Return a new 1-d array of strings; a single string becomes an array of one."""
     array = np.atleast_1d(plain_array(value, name, name))
     if array.ndim != 1:
         raise ValueError(f"{name} must be 1-d, got shape {array.shape}.")
@@ -295,7 +294,7 @@ def as_strings(value, name):
 
 
 def as_labels(value, name):
-    """A new 1-d array of strings or numbers that tell things apart."""
+    """Return a new 1-d array of labels, which are strings or finite numbers."""
     array = np.atleast_1d(plain_array(value, name, name))
     if array.dtype.kind not in "biuf":
         missing = [i for i, each in enumerate(array.flat) if is_missing(each)]

@@ -21,10 +21,10 @@ ROWS_PER_BLOCK = 200_000
 
 
 def row_indices(key, n_rows):
-    """Row numbers that an index selects, as a slice or as non-negative integers.
+    """Return the rows that an index selects, as a slice or as non-negative integers.
 
-    Takes what scikit-learn indexes with: an integer, a slice, a list, an integer or
-    boolean array, and the pair ``(key, Ellipsis)``.
+    The index is anything that scikit-learn uses: an integer, a slice, a list, an
+    integer or boolean array, and the pair ``(key, Ellipsis)``.
     """
     if isinstance(key, tuple):
         # scikit-learn's _safe_indexing asks for array[key, ...].
@@ -34,7 +34,7 @@ def row_indices(key, n_rows):
     if isinstance(key, Integral):
         if not -n_rows <= key < n_rows:
             raise IndexError(f"Index {key} is out of range for {n_rows} clusters.")
-        key = int(key) % n_rows  # a narrow integer type would overflow
+        key = int(key) % n_rows  # the index's own integer type may be too narrow
         return slice(key, key + 1)
     if isinstance(key, slice):
         return key
@@ -64,7 +64,7 @@ def row_indices(key, n_rows):
 
 
 def _one_value_columns(table, needed):
-    """Names of a table's columns, without those of several values per row."""
+    """Return the names of a table's columns that hold one value per row."""
     shapes = {name: shape_of(table[name]) for name in column_names(table)}
     if is_one_row_of_vectors(shapes.values()):
         return [*shapes]
@@ -88,12 +88,12 @@ class Ragged:
     Attributes
     ----------
     columns : mapping of str to ndarray
-        Read-only, as are the arrays.
+        A read-only mapping of read-only arrays.
     offsets : ndarray of int64
     lengths : ndarray of shape (n_clusters,)
         Rows of each cluster.
     cluster : ndarray of shape (n_rows,)
-        Cluster number of each row: the key to reductions without a loop.
+        Cluster number of each row, for sums over clusters without a loop.
 
     Examples
     --------
@@ -201,7 +201,7 @@ class Ragged:
 
     @classmethod
     def empty(cls, columns, n_clusters):
-        """Tables without rows, of columns like the given ones.
+        """Return tables without rows, with columns of the same names and types.
 
         Examples
         --------
@@ -295,7 +295,7 @@ class Ragged:
         offsets = np.concatenate([[0], np.cumsum(self.lengths[clusters])])
         if len(clusters) == 0:
             return self._trusted({k: v[:0] for k, v in self.columns.items()}, offsets)
-        # Neighbors in, neighbors out: copying runs is faster than picking rows.
+        # Runs of consecutive clusters are copied, which is faster than picking rows.
         breaks = np.flatnonzero(np.diff(clusters) != 1) + 1
         first = clusters[np.concatenate([[0], breaks])]
         last = clusters[np.concatenate([breaks - 1, [-1]])]
@@ -338,10 +338,10 @@ class Ragged:
         return dict(self[int(i)].columns)
 
     def blocks(self, n_rows=None):
-        """Slices of consecutive clusters with about 200,000 (or `n_rows`) rows together.
+        """Yield slices of consecutive clusters with about 200,000 (or `n_rows`) rows each.
 
-        Work on one block at a time stays in the processor's cache, and its memory does
-        not grow with the survey.
+        A computation on one block at a time stays in the processor's cache, and its
+        memory does not grow with the survey.
 
         Examples
         --------
@@ -356,7 +356,7 @@ class Ragged:
             start = max(stop, start + 1)
 
     def select(self, rows):
-        """Ragged with only the rows where a boolean array is true."""
+        """Return a Ragged with only the rows where a boolean array is true."""
         rows = np.asarray(rows)
         if rows.dtype != bool or rows.shape != (self.offsets[-1],):
             raise IndexError(
@@ -368,5 +368,5 @@ class Ragged:
         return self._trusted(columns, kept[self.offsets])
 
     def assign(self, **columns):
-        """Ragged with columns added or replaced."""
+        """Return a Ragged with columns added or replaced."""
         return Ragged({**self.columns, **columns}, self.offsets)

@@ -1,4 +1,4 @@
-"""Photon maps of n clusters, of which only the pixels that hold something are kept."""
+"""Photon maps of n clusters, stored as their non-zero pixels."""
 
 from numbers import Real
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from .units import check_plausible, in_our_unit
 
 
 class MapGeometry(NamedTuple):
-    """How photons became maps: what a stored network expects of new maps.
+    """Bands, size and cosmology of maps, which a stored network compares with new maps.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class SparseMaps:
                 f"Cannot join maps of {known}. Make them with one of these."
             )
         rows = sparse.vstack([part.rows for part in parts], format="csr")
-        # One part of unknown geometry leaves that of all unknown.
+        # If the geometry of one part is unknown, so is that of the result.
         geometry = geometries.pop() if len(geometries) == 1 else None
         return cls(rows, parts[0].shape[1:], geometry)
 
@@ -147,7 +147,7 @@ class SparseMaps:
         return np.asarray(self.rows.sum(axis=1, dtype=np.float64))
 
     def scaled(self, factor):
-        """Maps times one factor per cluster."""
+        """Multiply the maps by one factor per cluster."""
         each = np.repeat(np.asarray(factor), np.diff(self.rows.indptr))
         with np.errstate(over="ignore", invalid="ignore"):
             data = (self.rows.data * each).astype(np.float32)
@@ -159,7 +159,7 @@ class SparseMaps:
         return self._with_data(data)
 
     def apply(self, function):
-        """Maps under an element-wise function that leaves zero at zero."""
+        """Apply to all pixels a function that maps zero to zero."""
         return self._with_data(function(self.rows.data))
 
     def _with_data(self, data):
@@ -170,7 +170,7 @@ class SparseMaps:
 
 
 def half_width_of(maps, half_width=None, *, by):
-    """Half the side of maps [comoving Mpc/h]: the one given, or that of their geometry.
+    """Return half the side of maps [comoving Mpc/h]: as given, or from their geometry.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def half_width_of(maps, half_width=None, *, by):
     half_width : float, default=None
         None takes that of the `PhotonMapper` that made the maps.
     by : str
-        Who needs it, for the error where neither is known.
+        Name of the caller, for the error if the size is not known.
 
     Returns
     -------
@@ -191,13 +191,13 @@ def half_width_of(maps, half_width=None, *, by):
     1.5
     >>> half_width_of(maps, by="A profile")
     Traceback (most recent call last):
-    ValueError: A profile needs the size of the maps, and these do not know it...
+    ValueError: A profile needs the size of the maps, which is not stored with them...
     """
     if half_width is None:
         geometry = getattr(maps, "geometry", None)
         if geometry is None:
             raise ValueError(
-                f"{by} needs the size of the maps, and these do not know it. Give "
+                f"{by} needs the size of the maps, which is not stored with them. Give "
                 "half_width, half their side [comoving Mpc/h], such as "
                 "mapper.half_width of the PhotonMapper that made them."
             )

@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 class SampleTransformer(TransformerMixin, BaseEstimator):
     """Base class of steps that take a sample and return a new one.
 
-    A step of your own defines `fit`, which learns or only checks, and `transform`, which
+    Your own step defines `fit`, which learns or only checks, and `transform`, which
     returns ``X.assign(...)``. Steps that learn nothing leave ``learns = False`` and work
     without `fit`.
 
@@ -41,6 +41,6 @@ class SampleTransformer(TransformerMixin, BaseEstimator):
         )
 
     def set_output(self, *, transform=None):
-        """Do nothing: a sample stays a sample, whatever container tables come in."""
+        """Do nothing: the output is a sample, whatever container is chosen for tables."""
         # Pipeline.set_output raises for a step without this method.
         return self

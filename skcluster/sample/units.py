@@ -1,6 +1,6 @@
-"""The one table of units: what each number is measured in, and where it is plausible.
+"""The one table of units: the unit and the plausible range of every quantity.
 
-Every door of the package asks here: constructors, readers, writers, steps and the command.
+Constructors, readers, writers, steps and the command all use this table.
 `TABLE` has one row per name. `in_our_unit` converts what carries a unit or refuses it;
 `check_plausible` refuses plain numbers that look like another unit, and says which one.
 
@@ -21,12 +21,12 @@ PLACEHOLDERS = (0, -1, *(sign * (10**n - 1) for n in range(2, 7) for sign in (1,
 """Numbers that catalogs write where they have no value: 0, -1, 99, -99, 999, …"""
 
 KEV = (0.01, 100.0)
-"""The median energy of a cluster's photons lies between, or the unit is another."""
+"""Range of the median energy of a cluster's photons; outside, the unit is not keV."""
 
 
 @dataclass(frozen=True)
 class LookAlike:
-    """Another unit, the numbers that the quantity has in it, and how to convert them."""
+    """A unit taken by mistake: the range of the numbers in it, and how to convert them."""
 
     unit: str
     low: float
@@ -36,15 +36,15 @@ class LookAlike:
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity of the table: its kind, our unit, and where plain numbers lie.
+    """One quantity: its kind, the package's unit for it, and its plausible range.
 
     Parameters
     ----------
     kind : str
-        What decides on conversion: "comoving length", "angle", "energy", "speed",
-        "time", "number", "mass" or "log mass".
+        Kind of quantity, which sets how it is converted: "comoving length", "angle",
+        "energy", "speed", "time", "number", "mass" or "log mass".
     unit : str
-        Our unit, as messages and files spell it.
+        The package's unit, as messages and files spell it.
     low, high : float
         Plausible range, both ends included.
     look_alikes : tuple of LookAlike
@@ -62,7 +62,7 @@ class Row:
 
 
 def _scaled(low, high, **factors):
-    """Look-alikes of a quantity that lies in [low, high], by what one of our unit is."""
+    """Build look-alikes of a quantity in [low, high]: other unit = factor from our unit."""
     return tuple(
         LookAlike(
             _SPELLED.get(name, name),
@@ -181,7 +181,7 @@ SPELLINGS = {
 SPELLINGS["angle"] |= {"degrees": 1.0, "radians": 180 / np.pi}
 SPELLINGS["angle"] |= {"arcmin": 1 / 60, "arcminute": 1 / 60, "arcminutes": 1 / 60}
 SPELLINGS["angle"] |= {"arcsec": 1 / 3600, "arcsecond": 1 / 3600}
-"""Kind -> unit in lower case, as files spell it -> what it is in our unit."""
+"""Factors to our unit: kind -> unit as files spell it, in lower case -> factor."""
 _MPC = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}
 _PER_H = r"(?:/(?:little)?h|[.*]?(?:little)?h(?:\^|\*\*)?\(?-1\)?)"
 _H_PER = r"(?:1/(?:little)?h|(?:little)?h(?:\^|\*\*)?\(?-1\)?)[.*]?"
@@ -191,16 +191,16 @@ _LENGTHS = re.compile(
 
 
 def in_our_unit(name, value, subject):
-    """The value without its unit: converted to the unit that `name` has with us.
+    """Convert a value to the package's unit for `name`, and strip the unit.
 
     Parameters
     ----------
     name : str
         A row of `TABLE`; the value of another name passes as it is.
     value : array-like
-        A Quantity, or a Column with a unit; without a unit it passes as it is.
+        A Quantity, or a Column with a unit; other values are returned as they are.
     subject : str
-        What a message is about, such as "Column 'ra'".
+        Subject of the message, such as "Column 'ra'".
 
     Examples
     --------
@@ -220,7 +220,7 @@ def in_our_unit(name, value, subject):
 
 
 def unit_factor(name, unit, subject=None):
-    """What one `unit` is in the unit that `name` has with us, or a ValueError.
+    """Return the factor from `unit` to the package's unit for `name`, or refuse `unit`.
 
     Parameters
     ----------
@@ -300,19 +300,19 @@ def _unfit_unit(name, text, subject):
 
 
 def looks_like(name, values):
-    """The unit that numbers outside of the plausible range look like, or None.
+    """Guess the unit of numbers outside of the plausible range; None if it is unclear.
 
     Parameters
     ----------
     name : str
         A row of `TABLE`.
     values : array-like
-        Those inside of the range are left out of account.
+        Numbers; those inside of the range are ignored.
 
     Returns
     -------
     look_alike : LookAlike or None
-        None if all are plausible, or if nothing is known of such numbers.
+        None if all are plausible, or if they fit no known unit.
 
     Examples
     --------
@@ -343,7 +343,7 @@ def _is_implausible(row, values):
 
 
 def check_plausible(name, values, subject=None, *, rows="number"):
-    """Refuse plain numbers of a size that the quantity never has in our unit.
+    """Refuse plain numbers outside of the plausible range of a quantity.
 
     Parameters
     ----------
@@ -359,8 +359,8 @@ def check_plausible(name, values, subject=None, *, rows="number"):
     Raises
     ------
     ValueError
-        It says how many values are outside, which is the first, what unit they look
-        like, and how to convert them. NaN is outside of every range.
+        Values are outside of the range, as NaN always is. The message says how many,
+        which is the first, what unit they look like, and how to convert them.
 
     Examples
     --------
