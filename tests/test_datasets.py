@@ -125,7 +125,7 @@ def test_mass_scatters_are_those_of_table_3(
     assert_allclose(scatter, percent, rtol=tolerance)
 
 
-def test_counts_fall_with_redshift_as_in_the_first_catalogue(survey, observables):
+def test_counts_fall_with_redshift_as_in_the_first_catalog(survey, observables):
     near = survey.sample.redshift < 0.3
     counts = np.log10(observables["n_phot"][near])
     slope = np.polyfit(survey.sample.redshift[near], counts, 1)[0]

@@ -239,7 +239,7 @@ def slow_map(sample, i, n_pixels, half_width):
         [np.cos(dec0) * np.cos(ra0), np.cos(dec0) * np.sin(ra0), np.sin(dec0)]
     )
     west = np.array([np.sin(ra0), -np.cos(ra0), 0.0])
-    north = np.cross(west, -sight)
+    north = np.cross(west, sight)
     counts, n_near = np.zeros((n_pixels, n_pixels)), 0
     distance = WMAP7.comoving_distance(sample.redshift[i]).value * WMAP7.h
     photons = sample.photons.table(i)
