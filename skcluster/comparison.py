@@ -1,4 +1,4 @@
-"""Estimators side by side: the same folds, both scatters, one table."""
+"""Compare estimators in one table, cross-validated on the same folds."""
 
 import time
 import warnings
@@ -30,8 +30,8 @@ def compare_estimators(
     Parameters
     ----------
     contestants : dict of str to (estimator, X)
-        Each with the X that it needs: steps that learn nothing, such as `PhotonMapper`,
-        may run once before, outside of the folds.
+        Estimators by name, each with the X that it needs: steps that learn nothing,
+        such as `PhotonMapper`, may run once before, outside of the folds.
     y : array-like of shape (n_clusters,)
         log10 M500c.
     cv : cross-validation splitter, int, iterable or None, default=None
@@ -112,7 +112,7 @@ def compare_estimators(
 
 
 def _with_most_known(tables):
-    """The first sample that says where its clusters are, or which are one object."""
+    """Return the first sample that has positions or groups."""
     for name in ("position", "group"):
         for X in tables:
             if isinstance(X, ClusterSample) and getattr(X, name) is not None:
@@ -121,7 +121,7 @@ def _with_most_known(tables):
 
 
 def _predict_fold(estimator, X, y, halo, train, test):
-    """Predictions, and the warnings to give in the process that asked."""
+    """Return predictions, and the warnings that the calling process should repeat."""
     with warnings.catch_warnings(record=True) as caught:
         fitted = fit_fold(estimator, X, y, train, halo)
         predicted = fitted.predict(rows_of(X, test))

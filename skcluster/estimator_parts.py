@@ -1,23 +1,25 @@
-"""What is inside an estimator: the one place that takes meta-estimators apart.
+"""Find the estimators inside pipelines and other meta-estimators.
 
-Posteriors, outlier scores, saliency, displays, model files and the command all ask here for
-the regressor in a Pipeline, a search, a `sklearn.frozen.FrozenEstimator`, a
-`TransformedTargetRegressor`, a calibration, a rotation, or any of these in each other.
+Posteriors, outlier scores, saliency, displays, model files and the command all use this
+module to find the regressor in a Pipeline, a search, a
+`sklearn.frozen.FrozenEstimator`, a `TransformedTargetRegressor`, a calibration, a
+rotation, or any nesting of these.
 """
 
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
 FITTED_COPIES = ("best_estimator_", "estimator_", "regressor_")
-"""Attributes in which meta-estimators keep the estimator that they fitted."""
+"""Attributes in which meta-estimators store the estimator that they fitted."""
 TEMPLATES = ("estimator", "regressor")
-"""Parameters that hold the estimator which a meta-estimator clones and fits."""
+"""Parameters with the estimator that a meta-estimator clones and fits."""
 
 
 def fitted_inside(estimator):
-    """Return the fitted estimator that another one predicts with, None if it has none.
+    """Return the fitted estimator that a meta-estimator predicts with, or None.
 
-    Ensembles (bagging, boosting, voting, stacking) predict with several, and have none.
+    The result is None for an ensemble (bagging, boosting, voting, stacking), which
+    predicts with several estimators.
 
     Examples
     --------
@@ -28,19 +30,19 @@ def fitted_inside(estimator):
     >>> fitted_inside(LinearRegression()) is None
     True
     """
-    # FrozenEstimator answers for every attribute of what it holds, so it is asked first.
+    # FrozenEstimator has every attribute of the estimator inside, so it comes first.
     if isinstance(estimator, FrozenEstimator):
         return estimator.estimator
     if is_pipeline(estimator):
         return estimator.steps[-1][1]
-    # The estimator_ of an ensemble is a template that nobody has fitted.
+    # The estimator_ of an ensemble is a template that is not fitted.
     if isinstance(estimator, type) or hasattr(estimator, "estimators_"):
         return None
     return _first_attribute(estimator, FITTED_COPIES)
 
 
 def inside(estimator):
-    """Return the estimator inside another one, its unfitted template if that is all.
+    """Return the fitted estimator inside another one, or else its unfitted template.
 
     Examples
     --------
@@ -101,7 +103,7 @@ def steps_before(estimator):
 
 
 def enter(estimator, X):
-    """Return the fitted estimator inside, and X as it is handed on to it.
+    """Return the fitted estimator inside, and X as that estimator receives it.
 
     Parameters
     ----------
@@ -134,7 +136,7 @@ def enter(estimator, X):
 
 
 def changes_target(estimator):
-    """Whether the estimator inside is fitted to something else than y, such as its log.
+    """Return whether the estimator inside is fitted to a transformed y, such as its log.
 
     Examples
     --------
@@ -156,14 +158,14 @@ def changes_target(estimator):
 
 
 def is_pipeline(estimator):
-    """Whether an estimator is a Pipeline, of scikit-learn or of the same making."""
+    """Return whether an estimator is a Pipeline, of scikit-learn or a compatible one."""
     return isinstance(getattr(estimator, "steps", None), list) and not isinstance(
         estimator, FrozenEstimator
     )
 
 
 def parts(model):
-    """Yield a model and all estimators in it, at whatever depth, with their states.
+    """Yield a model and all estimators nested in it, with their states.
 
     Parameters
     ----------
@@ -172,10 +174,10 @@ def parts(model):
     Yields
     ------
     estimator : BaseEstimator
-        Each once; the fitted ones that another holds come before those which it was
-        given, as ``estimator_`` before ``estimator``.
+        Each estimator once. Fitted ones come before the templates that were passed in,
+        as ``estimator_`` before ``estimator``.
     state : dict of str -> object
-        The attributes that are stored with it.
+        Its attributes, as they are stored.
 
     Examples
     --------
@@ -190,7 +192,7 @@ def parts(model):
         value = left.pop()
         if id(value) in seen:
             continue
-        # Kept, lest another object get the id of a state that is gone.
+        # Kept in memory, so that no other object can get the id of a state.
         seen[id(value)] = value
         children = []
         if isinstance(value, list | tuple):
@@ -211,7 +213,7 @@ def _first_attribute(estimator, names):
 
 
 def _flat(steps):
-    """Steps without those that do nothing, and those of pipelines in their places."""
+    """Steps without empty ones, with nested pipelines replaced by their steps."""
     for name, step in steps:
         if is_pipeline(step):
             yield from _flat(step.steps)

@@ -1,4 +1,4 @@
-"""From photon lists to a network's input: counts in bands, trend removed, logarithm."""
+"""Steps from photon lists to a network's input: count, remove the trend, take the log."""
 
 import math
 from itertools import pairwise
@@ -31,7 +31,7 @@ EMPTY_CURE = (
     "energies and the bands, both in keV."
 )
 SINGLE_REDSHIFT = 1e-6
-"""Redshifts closer than this show no trend: clusters move faster."""
+"""Range of redshifts below which no trend is fitted: peculiar velocities exceed it."""
 LOG_COUNT_MAX = 30.0
 """Largest |log10| of an expected count; no cluster has 10³⁰ photons, nor 10⁻³⁰."""
 
@@ -331,7 +331,7 @@ def _counts_of_filled_maps(maps):
 
 
 def _count(photons, center, distance, parameters):
-    """Count the photons of some clusters in maps, with the mapper's parameters."""
+    """Return maps of the counts of some clusters, with the mapper's parameters."""
     bands, n_pixels, lengths = parameters.bands, parameters.n_pixels, photons.lengths
     x, y = sky_to_plane(photons["ra"], photons["dec"], *center.T, repeats=lengths)
     per_radian = np.repeat(distance * n_pixels / (2 * parameters.half_width), lengths)
@@ -366,7 +366,7 @@ def _counted(pixel, chosen, bounds, n_pixels):
     is_new = np.ones(len(pixel) + 1, bool)
     np.not_equal(pixel[1:], pixel[:-1], out=is_new[1:-1])
     is_new[bounds] = True
-    first = np.flatnonzero(is_new)  # and, as the last one, the end
+    first = np.flatnonzero(is_new)  # the last one is the end
     counts, indptr = np.diff(first).astype(np.float32), np.searchsorted(first, bounds)
     filled = pixel[first[:-1]].astype(np.int32)
     return sparse.csr_array(

@@ -1,4 +1,4 @@
-"""Folds that keep together what belongs together: one policy for every cv of the package.
+"""Cross-validation folds that split no halo: one policy for every cv of the package.
 
 See the page "Folds and leakage" for the policy in a table.
 """
@@ -31,7 +31,7 @@ BOX, SPLITS = Quantity("box_size"), Integer(1)
 N_FOLDS = 5
 MAX_SPLITS_PER_AXIS = 10
 BOXES_SPANNED = 1.1
-"""Extent of positions, in boxes, up to which they are images of one periodic box."""
+"""Largest extent of positions in one periodic box, in units of its side."""
 
 
 class QuadrantGroupKFold(BaseCrossValidator):
@@ -46,14 +46,14 @@ class QuadrantGroupKFold(BaseCrossValidator):
     box_size : float, default=352
         Side of the periodic box [comoving Mpc/h].
     n_splits_per_axis : int, default=2
-        2 makes the paper's eight octants.
+        Number of cells along each axis; 2 gives the paper's eight octants.
 
     Notes
     -----
     Positions come from ``X.position``; or give ``groups``: positions of shape (n, 3),
-    or one label per cluster, which then is its fold. Octants that hold no cluster make no
-    fold. Clusters with one label in ``X.group`` stay together, in the octant that holds
-    most of them.
+    or one label per cluster, which then names its fold. Octants without a cluster are
+    no folds. Clusters with one label in ``X.group`` stay together, in the octant that
+    holds most of them.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class QuadrantGroupKFold(BaseCrossValidator):
         self.n_splits_per_axis = n_splits_per_axis
 
     def get_n_splits(self, X=None, y=None, groups=None):
-        """Number of folds: octants that hold a cluster, or all if no data is given."""
+        """Number of folds: octants that hold a cluster, or all octants without data."""
         if X is None and groups is None:
             return check_parameters(self).n_splits_per_axis ** 3
         return len(np.unique(self._labels(X, groups)))
@@ -109,7 +109,7 @@ class QuadrantGroupKFold(BaseCrossValidator):
 
 
 def octants(position, box_size=BOX_SIZE, n_splits_per_axis=2):
-    """Number the sub-cube of a periodic box that each position lies in.
+    """Return the number of the sub-cube of a periodic box that holds each position.
 
     Parameters
     ----------
@@ -157,8 +157,8 @@ def keep_together(cell, group):
     Returns
     -------
     cell : ndarray of shape (n_clusters,)
-        The same for all clusters of a group; of cells that hold equally many of them, the
-        lowest.
+        Cell of each cluster, equal within a group. If several cells hold the most
+        clusters of a group, the lowest is taken.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def keep_together(cell, group):
 
 
 def spatial_folds(cv, X, y, groups=None):
-    """Draw the training and test rows of every fold, by the policy of the package.
+    """Return the training and test rows of every fold, by the policy of the package.
 
     Parameters
     ----------
@@ -278,7 +278,7 @@ def fit_fold(estimator, X, y, rows, groups=None):
 
 
 def _chosen_splitter(n_folds, position, group):
-    """The splitter of the policy, and the labels that it must not split."""
+    """Choose the splitter by the policy, and the labels that it must not split."""
     if position is not None:
         return _folds_in_space(n_folds, position, group)
     if group is not None:

@@ -1,6 +1,6 @@
-"""Constants of Ho et al. (2023), MNRAS 524, 3289, and the codes of what photons are from.
+"""Constants of Ho et al. (2023), MNRAS 524, 3289, and the codes of photon origins.
 
-They are the defaults of the steps, and what the mock survey and the figures assume.
+The steps take them as defaults, and the mock survey and the figures assume them.
 """
 
 WIDE_BAND = (0.5, 10.0)

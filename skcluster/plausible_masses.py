@@ -1,7 +1,7 @@
-"""Masses that can be log10 M500c [Msun/h], and errors that name the unit of all others.
+"""Check that masses are log10 M500c [Msun/h], and name the unit of those that are not.
 
-Every estimator, metric and command that is given masses asks here. The range and the units
-that numbers outside of it look like are those of "log_mass" in `skcluster.sample.units`.
+Every estimator, metric and command that takes masses uses these checks. The plausible
+range and the units to recognize are those of "log_mass" in `skcluster.sample.units`.
 """
 
 import numpy as np
@@ -15,7 +15,8 @@ MASS_RANGE = (TABLE["log_mass"].low, TABLE["log_mass"].high)
 LN_10 = np.log(10)
 ELSEWHERE = " If they are meant to be elsewhere, give mass_range=None."
 FAR, NEAR = 3.0, 0.5
-"""Differences [dex] of masses in two units, and of the same masses once converted."""
+"""Differences [dex]: above the first, masses are in two units; below the second, in
+one."""
 CORRELATED, WIDER = 0.3, 4.0
 """Least correlation, and greatest ratio of spreads, of the same masses once converted."""
 CONVERSIONS = {
@@ -29,7 +30,7 @@ CONVERSIONS = {
 
 
 class MassRange(Kind):
-    """The parameter `mass_range`: the lowest and the highest log10 mass of a target."""
+    """Kind of the parameter `mass_range`: lowest and highest log10 mass of a target."""
 
     says = "the lowest and the highest log10 mass, such as (10.0, 17.0)"
 
@@ -45,20 +46,21 @@ MASS_RANGE_KIND = MassRange() | None
 
 
 def checked_log_mass(y, *, by, name="y", mass_range=MASS_RANGE, has_parameter=True):
-    """Return masses as an array of floats, or say which unit they are in instead of ours.
+    """Return log10 masses as an array of floats, or refuse those in another unit.
 
     Parameters
     ----------
     y : array-like
         log10 M500c [Msun/h]. NaN and infinite numbers pass; they are left to the caller.
     by : str
-        Who needs them, for the message.
+        Name of the caller, for the message.
     name : str, default="y"
-        What the message calls them.
+        Name of the masses in the message.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Lowest and highest plausible value. None: anything.
     has_parameter : bool, default=True
-        Whether the caller can be given ``mass_range=None``, as the message then says.
+        Whether the caller has a parameter ``mass_range``, which the message then
+        suggests.
 
     Returns
     -------
@@ -90,8 +92,8 @@ def checked_log_mass(y, *, by, name="y", mass_range=MASS_RANGE, has_parameter=Tr
 def check_evident_unit(values, *, by, name, mass_range=MASS_RANGE):
     """Refuse masses that evidently are not log10 of Msun/h, but let residuals pass.
 
-    As `checked_log_mass`, for numbers that may also lie about zero: those of which most are
-    above or in `mass_range` must all be in it, and so must those that are all positive.
+    Like `checked_log_mass`, but for numbers that may also lie about zero. If most are
+    in or above `mass_range`, or all are positive, they must all be in `mass_range`.
 
     Examples
     --------
@@ -115,10 +117,10 @@ def check_evident_unit(values, *, by, name, mass_range=MASS_RANGE):
 
 
 def check_same_unit(**columns):
-    """Refuse two columns of masses of which one evidently is in another unit.
+    """Refuse two columns of masses if one of them evidently is in another unit.
 
-    Their difference is more than 3 dex for most clusters, and less than 0.5 dex for most
-    if one of them is converted to log10 of Msun; and then they are correlated.
+    This is so if they differ by more than 3 dex for most clusters, but after conversion
+    of one of them to log10 of Msun by less than 0.5 dex, and are then correlated.
 
     Parameters
     ----------
@@ -185,7 +187,7 @@ def _is_number(value):
 
 
 def _is_missing(values):
-    """Which values are placeholders far from any mass, such as -99 and 0 among masses."""
+    """Mask of the values that are placeholders, such as -99 and 0 among masses."""
     return np.isin(values, PLACEHOLDERS) & (np.abs(values) > FAR)
 
 
@@ -227,6 +229,6 @@ def _are_close(a, b):
 
 
 def _median_distance(a, b):
-    """Median of the absolute differences; infinite if most of them are not numbers."""
+    """Median absolute difference; infinite if most differences are not numbers."""
     difference = np.abs(a - b)
     return np.median(np.where(np.isnan(difference), np.inf, difference))

@@ -1,14 +1,15 @@
 """Names from files and tables, made safe for terminals, logs and error messages.
 
-A file name, a FITS keyword or a cell of a table may hold escape sequences that a terminal
-obeys, line breaks that forge a line of a log, or marks that turn the reading direction.
+A file name, a FITS keyword or a cell of a table may hold escape sequences that a
+terminal executes, line breaks that forge a line of a log, or marks that reverse the
+reading direction.
 """
 
 import os
 
 
 def printable(name):
-    r"""Spell a name so that a terminal shows it and obeys nothing in it.
+    r"""Spell a name so that a terminal shows it and executes nothing in it.
 
     Letters of any script stay; control characters, line breaks, invisible marks and bytes
     that are not text are written as escapes.
@@ -16,7 +17,7 @@ def printable(name):
     Parameters
     ----------
     name : str, bytes, path-like or object
-        Anything but strings, bytes and paths is taken by its ``str``.
+        Any object but strings, bytes and paths is converted by ``str``.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""What long work says on standard error: a bar on a terminal, a line now and then in a log.
+"""Progress on standard error: a bar on a terminal, a line now and then in a log.
 
-This is the only module besides the command that writes to standard error. It never ends
-the work that it reports: a standard error that is gone is ignored.
+This is the only module besides the command that writes to standard error. It never
+stops the work that it reports: if standard error is closed, that is ignored.
 """
 
 import contextlib
@@ -14,14 +14,14 @@ import time
 from .printable import printable
 
 QUIET_SECONDS = 2.0
-"""Work that takes less says nothing."""
+"""Seconds of work before anything is shown."""
 SECONDS_BETWEEN_LINES = 10.0, 600.0
 """Shortest and longest time between two lines of a log; in between, a tenth of the time
 since the start."""
 
 
 class Progress:
-    """How much of some work is done, and how long the rest will take.
+    """Show how much of a task is done, and how long the rest will take.
 
     On a terminal it is a bar. In a file, a pipe, a notebook or a worker process it is a
     line every ten seconds at most, without carriage returns.
@@ -33,7 +33,7 @@ class Progress:
     total : int
         Number of items in all.
     done : int, default=0
-        Items that were done before, by an interrupted run.
+        Items that an interrupted run had done before.
     verbose : int, default=1
         With 0, say nothing.
     quiet_for : float or None, default=None
@@ -72,7 +72,7 @@ class Progress:
         n : int, default=1
             How many more are done.
         note : str, default=""
-            Shown behind the count, such as the present loss.
+            Text shown after the count, such as the present loss.
         """
         self.done, self.note = self.done + n, printable(note)
         now = time.perf_counter()
@@ -87,7 +87,7 @@ class Progress:
             self._next_line = now + min(max(shortest, tenth), longest)
 
     def close(self):
-        """Leave the last state on its own line, if anything was shown before."""
+        """Write the final state on its own line, if anything was shown before."""
         if self._bar is not None:
             with _LOCK:
                 self._bar.close()
@@ -135,7 +135,7 @@ def say(text, *, verbose=1):
 
 
 def draws_bars():
-    """Whether standard error is a terminal that this process has to itself."""
+    """Return whether standard error is a terminal that no other process writes to."""
     try:
         is_terminal = sys.stderr.isatty()
     except (AttributeError, ValueError):  # replaced by something else, or closed
@@ -162,7 +162,7 @@ def _clock(seconds):
 
 
 class _StandardError:
-    """The present `sys.stderr`, with errors of writing to it ignored."""
+    """The present `sys.stderr`, ignoring errors in writing to it."""
 
     def __getattr__(self, name):
         return getattr(sys.stderr, name)
@@ -178,7 +178,7 @@ class _StandardError:
 
 
 class _NoLock(contextlib.nullcontext):
-    """Stands for tqdm's lock, which an error or Ctrl-C may leave locked for ever."""
+    """Replacement of tqdm's lock, which an error or Ctrl-C may leave locked forever."""
 
     def acquire(self, *args, **kwargs):
         return True

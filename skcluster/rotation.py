@@ -1,4 +1,4 @@
-"""Exact rotations of photons and galaxies about their cluster, instead of pixels."""
+"""Exact rotations of photons and galaxies about a cluster's center, not of pixels."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
@@ -22,7 +22,7 @@ def rotate(sample, angle, *, mirror=False):
         y' = \pm x \sin\theta + y \cos\theta
 
     with x to the West and y to the North. The lower sign first swaps East and West.
-    Positions are rotated and not pixels, so any angle is exact.
+    Positions are rotated, not pixels, so any angle is exact.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def rotate(sample, angle, *, mirror=False):
 
 
 def _per_cluster(name, value, n_clusters):
-    """Return one finite number per cluster, of one number or of as many."""
+    """Return one finite number per cluster, from a single number or an array."""
     value = np.asarray(value, float)
     if value.shape not in ((), (n_clusters,)) or not np.isfinite(value).all():
         raise ValueError(
@@ -105,7 +105,7 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         ``make_pipeline(PhotonMapper(), RedshiftNormalizer(), LogScaler(),
         XrayCNNRegressor())``.
     n_rotations : int, default=3
-        Number of copies beside the sample itself.
+        Number of copies in addition to the sample itself.
     random_state : int, RandomState instance or None, default=None
         Seed of the angles.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
@@ -152,7 +152,7 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         return tags
 
     def fit(self, X, y):
-        """Train on the sample and its turned copies."""
+        """Train on the sample and its rotated copies."""
         parameters = check_parameters(self)
         require(X, by=type(self).__name__)
         y = checked_log_mass(

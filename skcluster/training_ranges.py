@@ -1,4 +1,4 @@
-"""Ranges of what a model was trained on, and a warning where it has to extrapolate."""
+"""Ranges of a model's training clusters, and a warning where it has to extrapolate."""
 
 import warnings
 
@@ -6,19 +6,20 @@ import numpy as np
 
 REDSHIFT_MARGIN, SHARE_OF_RANGE = 0.02, 0.1
 FACTOR = 3.0
-"""How many times more, or fewer, counts than any training cluster has are far."""
+"""Factor beyond the training clusters' counts from which a count is far outside."""
 
 
 def range_of(values):
-    """Return the lowest and the highest of some numbers, leaving out NaN, as floats."""
+    """Return the lowest and highest of some numbers as floats, ignoring NaN."""
     return float(np.nanmin(values)), float(np.nanmax(values))
 
 
 def warn_outside(values, training_ranges, *, by, names=None):
     """Warn of clusters far outside of the ranges that `by` was trained on.
 
-    Far is more than a factor of three beyond the range for counts, and for logarithms of
-    such; for redshifts it is more than 0.02 and more than a tenth of the range.
+    Counts (or their logarithms) are far outside if they are a factor of three beyond
+    the range; redshifts, if they are beyond by more than 0.02 and by more than a tenth
+    of the range.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def warn_outside(values, training_ranges, *, by, names=None):
 
 
 def cluster_label(row, names=None):
-    """Return a cluster's row, and its name if it has one, as messages show them."""
+    """Describe a cluster for a message by its row and, if it has one, its name."""
     return f"cluster {row}" if names is None else f"cluster {row}, {names[row]}"
 
 

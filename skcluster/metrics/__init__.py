@@ -1,4 +1,4 @@
-"""Residuals of predicted masses, and whether the predicted errors describe them."""
+"""Residuals of predicted masses, and tests of their predicted errors."""
 
 from . import residuals
 from .coverage import (

@@ -1,4 +1,4 @@
-"""Columns of one number per cluster, checked before anything is measured."""
+"""Checks of the columns that metrics take, with one number per cluster."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def checked_columns(**columns):
 
 
 def group_numbers(groups, n_clusters):
-    """Number the groups from 0; without groups, every cluster is a group of its own.
+    """Number the groups from 0; without groups, every cluster is its own group.
 
     Examples
     --------

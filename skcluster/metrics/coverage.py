@@ -1,8 +1,8 @@
-"""Are posteriors calibrated: coverage of intervals, and the PIT.
+"""Tests of whether posteriors are calibrated: coverage of intervals, and the PIT.
 
-The probability integral transform (PIT) of a cluster is the probability that its posterior
-puts below its true mass, ``posterior.cdf(log_mass)``. Calibrated posteriors have
-PITs that are uniform in [0, 1], and 68 % of their 68 % intervals contain the true mass.
+The probability integral transform (PIT) of a cluster is the posterior probability of a
+mass below the true one, ``posterior.cdf(log_mass)``. Calibrated posteriors have PITs
+that are uniform in [0, 1], and 68 % of their 68 % intervals contain the true mass.
 """
 
 import numpy as np
@@ -18,13 +18,13 @@ LEVELS = (0.5, 0.68, 0.9, 0.95)
 
 
 def gaussian_pit(y_true, mean, std):
-    r"""PIT of true masses under Gaussian posteriors.
+    r"""Probability integral transform (PIT) of true masses under Gaussian posteriors.
 
     .. math::
 
         u = \Phi \left( \frac{\mu_\mathrm{true} - m}{\sigma} \right)
 
-    Other posteriors have ``posterior.cdf(y_true)``.
+    For other posteriors, use ``posterior.cdf(y_true)``.
 
     Parameters
     ----------
@@ -70,7 +70,8 @@ def interval_coverage(pit, levels=LEVELS, *, groups=None):
 
         \sqrt{p (1 - p) / n},
 
-    so that deviations from p can be measured in it, whatever fraction was found.
+    which does not depend on the measured fraction, so deviations from p can be measured
+    in it.
 
     Parameters
     ----------
@@ -104,16 +105,16 @@ def interval_coverage(pit, levels=LEVELS, *, groups=None):
 
 
 def coverage_table(pit, *, by=None, n_bins=4, levels=LEVELS, groups=None):
-    r"""Coverage of all clusters, and in bins of mass, redshift or whatever is given.
+    r"""Coverage of all clusters, and in bins of mass, redshift or other quantities.
 
     Parameters
     ----------
     pit : array-like of shape (n_clusters,)
     by : dict of str to array-like of shape (n_clusters,), default=None
-        Quantities that make bins of equally many clusters each. Clusters of one value,
-        such as the redshift of a snapshot, stay in one bin.
+        Quantities to bin by, with equally many clusters per bin. Clusters of equal
+        value, such as those of one snapshot, stay in one bin.
     n_bins : int, default=4
-        Per quantity; fewer where it has fewer values.
+        Number of bins per quantity; fewer if it has fewer values.
     levels : array-like of shape (n_levels,), default=(0.5, 0.68, 0.9, 0.95)
     groups : array-like of shape (n_clusters,), default=None
         The halo of each cluster, see `interval_coverage`.
@@ -127,12 +128,12 @@ def coverage_table(pit, *, by=None, n_bins=4, levels=LEVELS, groups=None):
 
     Notes
     -----
-    Bins of predicted mass, of redshift and of all that an observer knows should be
-    covered like the sample. Bins of *true* mass are not, even by perfect posteriors:
-    predictions regress to the mean, so in the highest bin of true mass most masses are
-    underestimated and in the lowest overestimated. The posterior is right about clusters
-    that look alike, not about those that are alike. A test of bins of true mass measures
-    the prior.
+    In bins of predicted mass, of redshift and of anything else that an observer knows,
+    the coverage should be that of the sample. In bins of *true* mass it is not, even
+    for perfect posteriors: predictions regress to the mean, so in the highest bin of
+    true mass most masses are underestimated and in the lowest overestimated. A
+    posterior is calibrated for clusters that look alike, not for those of equal true
+    mass. A test in bins of true mass measures the prior.
 
     Examples
     --------
@@ -168,10 +169,10 @@ def coverage_table(pit, *, by=None, n_bins=4, levels=LEVELS, groups=None):
 
 
 def pit_histogram(pit, n_bins=10, *, groups=None):
-    r"""Share of clusters in bins of PIT: 1/n_bins in each if posteriors are calibrated.
+    r"""Fraction of clusters per bin of PIT, which is 1/n_bins for calibrated posteriors.
 
     A hump says that errors are overestimated, a trough that they are underestimated, a
-    slope that masses are biased: those that rise to the right are underestimated.
+    slope that masses are biased: if it rises to the right, they are underestimated.
 
     Parameters
     ----------
@@ -185,7 +186,7 @@ def pit_histogram(pit, n_bins=10, *, groups=None):
     edges : ndarray of shape (n_bins + 1,)
     fraction : ndarray of shape (n_bins,)
     error : float
-        Binomial error of a share of 1/n_bins.
+        Binomial error of a fraction of 1/n_bins.
 
     Examples
     --------
@@ -202,11 +203,11 @@ def pit_histogram(pit, n_bins=10, *, groups=None):
 
 
 def pit_uniformity(pit, *, groups=None):
-    """Probability that uniform PITs deviate from uniform as much as these do.
+    """Probability (p-value) that calibrated posteriors give PITs as uneven as these.
 
-    The p-value of the Kolmogorov-Smirnov test. It says whether n clusters suffice to see
-    that the posteriors are wrong, not how wrong they are; for that, see
-    `interval_coverage`.
+    It comes from the Kolmogorov-Smirnov test against a uniform distribution. It says
+    whether n clusters suffice to see that the posteriors are wrong, not how wrong they
+    are; for that, see `interval_coverage`.
 
     Parameters
     ----------
@@ -244,7 +245,7 @@ def _row(name, values, pit, levels, groups):
 
 
 def _equally_filled(values, n_bins):
-    """Masks of bins that leave equal values together."""
+    """Masks of equally filled bins, in which equal values stay together."""
     start = np.unique(values)
     if len(start) > n_bins:
         share = np.arange(n_bins) / n_bins

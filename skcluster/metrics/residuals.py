@@ -1,6 +1,6 @@
-"""How far predicted masses lie from the true ones: bias, scatter and their errors.
+"""Bias and scatter of predicted masses about the true ones, and their errors.
 
-Everywhere ``y_true`` and ``y_pred`` are log10 masses, as regressors take and give
+Everywhere ``y_true`` and ``y_pred`` are log10 masses, as regressors take and return
 them. A residual in dex times 100 ln 10 is per cent in ln M.
 """
 
@@ -44,7 +44,7 @@ def mass_residual(y_true, y_pred, *, mass_range=MASS_RANGE):
 
 
 def mass_bias(y_true, y_pred, *, kind="median", unit="dex", mass_range=MASS_RANGE):
-    """Center of the mass residuals.
+    """Bias of predicted masses: the median or mean of their residuals.
 
     Parameters
     ----------
@@ -76,9 +76,10 @@ def mass_bias(y_true, y_pred, *, kind="median", unit="dex", mass_range=MASS_RANG
 
 
 def mass_scatter(y_true, y_pred, *, kind="std", unit="dex", mass_range=MASS_RANGE):
-    r"""Width of the mass residuals about their own center.
+    r"""Scatter of predicted masses: the width of their residuals about their center.
 
-    Compare like with like: outliers widen ``"std"``, but hardly ``"robust"``,
+    Compare only scatters of the same kind: outliers widen ``"std"``, but hardly
+    ``"robust"``,
 
     .. math::
 
@@ -117,7 +118,7 @@ def mass_scatter(y_true, y_pred, *, kind="std", unit="dex", mass_range=MASS_RANG
 
 
 def dex_to_percent(dex):
-    r"""Per cent in ln M of a width or a shift in log10 M.
+    r"""Convert a scatter or bias in log10 M to per cent in ln M.
 
     .. math::
 
@@ -144,7 +145,7 @@ def dex_to_percent(dex):
 def bootstrap_error(
     metric, y_true, y_pred, *, groups=None, n_resamples=1000, random_state=None
 ):
-    """Standard error of a metric, from clusters drawn again with replacement.
+    """Bootstrap standard error of a metric, from clusters drawn with replacement.
 
     Parameters
     ----------
@@ -161,7 +162,7 @@ def bootstrap_error(
     Returns
     -------
     error : float or ndarray
-        Shaped as what `metric` returns, and in its unit.
+        Of the same shape and unit as the result of `metric`.
 
     Examples
     --------
@@ -269,7 +270,7 @@ neg_mass_scatter_robust = make_scorer(
 
 
 def _checked_masses(y_true, y_pred, mass_range, *, by):
-    """Both columns, or an error if one of them evidently is in another unit."""
+    """Return both columns, or refuse them if one evidently is in another unit."""
     y_true, y_pred = checked_columns(y_true=y_true, y_pred=y_pred)
     check_evident_unit(y_true, by=by, name="y_true", mass_range=mass_range)
     if mass_range is not None:
@@ -300,7 +301,7 @@ def _independent_groups(groups, n_clusters):
 
 
 def _resampled_rows(groups, n_resamples, rng):
-    """Rows of as many groups as there are, drawn with replacement, again and again."""
+    """Yield the rows of bootstrap samples, whose groups are drawn with replacement."""
     order = np.argsort(groups, kind="stable")
     length = np.bincount(groups)
     start = np.cumsum(length) - length

@@ -1,4 +1,4 @@
-"""Networks, as torch modules: standardized inputs in, one number per cluster out.
+"""Networks as torch modules, from standardized inputs to one number per cluster.
 
 `MassNetwork` says what a network is to the regressors; each published architecture has a
 module of its own. `ARCHITECTURES` and `JOINT_ARCHITECTURES` name them. torch is imported

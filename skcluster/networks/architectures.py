@@ -1,4 +1,4 @@
-"""Architectures by name, and the networks that they, or a user's own, build."""
+"""Registry of architectures, and construction of their networks or a user's own."""
 
 import importlib
 import inspect
@@ -10,14 +10,14 @@ JOINT_ARCHITECTURES = {"ho2023": "Ho2023JointNetwork"}
 
 
 def is_architecture(value):
-    """Whether a value is a class, or a function, that may build a network."""
-    # A module is also callable, but every member and fold would train it further.
+    """Return whether a value is a class or function that may build a network."""
+    # A module is callable, too, but all members and folds would train the same one.
     is_module = hasattr(value, "state_dict") and not isinstance(value, type)
     return callable(value) and not is_module
 
 
 def build_network(architecture, registered, offered, **arguments):
-    """Build the network of an architecture, and check that it keeps the contract.
+    """Build the network of an architecture, and check that it meets the contract.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def _check_contract(network, name, offered, n_outputs):
 
 
 def source_of(architecture):
-    """Return the source code of a user's architecture, to tell its versions apart.
+    """Return the source code of a user's architecture, which identifies its version.
 
     Parameters
     ----------

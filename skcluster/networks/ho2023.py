@@ -60,7 +60,7 @@ class Ho2023Network(MassNetwork):
         return self.extractor(maps)
 
     def estimate(self, features):
-        # (n,), never (n, 1): a loss would broadcast the latter against (n,) masses.
+        # (n,), never (n, 1), which a loss would broadcast against (n,) masses.
         return self.output(self.head(features)).squeeze(-1)
 
 

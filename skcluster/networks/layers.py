@@ -1,4 +1,4 @@
-"""Layers that several architectures share, and the weights that they start with."""
+"""Layers that several architectures share, and their initial weights."""
 
 from itertools import pairwise
 
@@ -26,7 +26,7 @@ def dense_layers(widths, dropout):
 
 
 def start_like_keras(layer):
-    """Start the kernel of a layer Glorot-uniform and its bias at zero.
+    """Initialize a layer as Keras does: Glorot-uniform kernel, zero bias.
 
     For ``network.apply(start_like_keras)``.
     """

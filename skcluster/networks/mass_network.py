@@ -1,4 +1,4 @@
-"""MassNetwork: what a regressor needs to know of a network."""
+"""`MassNetwork`: what every network must define for the regressors."""
 
 from torch import nn
 
@@ -69,15 +69,15 @@ class MassNetwork(nn.Module):
 
     @property
     def has_variance(self):
-        """Whether the network predicts the logarithm of the variance beside the mean."""
+        """Whether the network predicts the log variance as well as the mean."""
         return self.n_outputs == 2
 
     @property
     def bytes_per_cluster(self):
         """Memory [bytes] of the largest activation of one cluster.
 
-        In training on a CPU, fewer clusters are held at a time where this is large. 0, the
-        default, stands for a small network.
+        On a CPU, training holds fewer clusters in memory at a time if this is large.
+        The default of 0 stands for a small network.
         """
         return 0
 
@@ -96,7 +96,7 @@ class MassNetwork(nn.Module):
         return self.estimate(*self.features(*inputs, **named_inputs))
 
     def features(self, *inputs, **named_inputs):
-        """What `extract` returns, as a tuple: the arguments of `estimate`."""
+        """Return the output of `extract` as a tuple: the arguments of `estimate`."""
         features = self.extract(*inputs, **named_inputs)
         return features if isinstance(features, tuple) else (features,)
 

@@ -1,4 +1,4 @@
-"""Declared parameters: what each may be, one sentence for what it may not, plain values.
+"""Declare which values each parameter allows, and check them with clear errors.
 
 An estimator says in ``_parameter_kinds`` what each parameter of its constructor may be.
 `check_parameters` refuses anything else by name, and returns the values as plain Python

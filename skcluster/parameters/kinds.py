@@ -1,4 +1,4 @@
-"""Kinds of parameters: numbers, names, seeds, and whatever else an estimator takes."""
+"""Kinds of parameters: numbers, names, seeds, and other values that estimators take."""
 
 import os
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from numbers import Integral, Real
 import numpy as np
 
 LARGEST_NUMBER = 1e100
-"""Beyond this, and below its inverse, squares and quotients leave double precision."""
+"""Largest magnitude, and inverse of the smallest, whose square fits double precision."""
 
 LONGEST_SHOWN = 200
-"""Characters of a refused value that a message shows."""
+"""Number of characters of a refused value that a message shows."""
 
 REFUSED = object()
 """What `Kind.read` returns instead of a value that is not of the kind."""
 
 
 class Kind:
-    """What a parameter may be. ``kind | None`` and ``kind | kind`` allow either.
+    """Values that a parameter allows. ``kind | None`` and ``kind | kind`` allow either.
 
     A subclass says in `says` what it allows, in the words that follow "must be", and
     returns from `read` the plain value, or `REFUSED`. `hint` may add a sentence about a
@@ -55,7 +55,7 @@ class Anything(Kind):
 
 @dataclass(frozen=True)
 class Either(Kind):
-    """What one of several kinds allows; the first that does reads the value."""
+    """Any of several kinds; the first that allows a value reads it."""
 
     kinds: tuple
 
@@ -100,7 +100,7 @@ NONE = Exactly(None)
 
 
 class Boolean(Kind):
-    """True or False, also NumPy's."""
+    """True or False, including NumPy's."""
 
     says = "True or False"
 
@@ -110,7 +110,7 @@ class Boolean(Kind):
 
 @dataclass(frozen=True)
 class Integer(Kind):
-    """An integer from `low` to `high`, of any integer type; None leaves a side open."""
+    """An integer from `low` to `high`, of any integer type; None means no limit."""
 
     low: int | None = None
     high: int | None = None
@@ -171,7 +171,7 @@ class NonNegative(Number):
 
 @dataclass(frozen=True)
 class Interval(Number):
-    """A number in an interval as it is written: ``Interval("(0, 1]")`` is above 0."""
+    """A number in an interval given in usual notation, such as ``Interval("(0, 1]")``."""
 
     interval: str
 
@@ -235,7 +235,7 @@ class Text(Kind):
 
 
 class Edges(Kind):
-    """Edges of bins, as an array: at least two increasing numbers, perhaps infinite."""
+    """Edges of bins as an array: at least two increasing numbers, which may be infinite."""
 
     says = "at least 2 increasing edges"
 
@@ -295,7 +295,7 @@ class WithMethods(Kind):
     methods: tuple = ("fit", "predict")
 
     def read(self, value):
-        # A class has the methods too, but was not made an object.
+        # A class has the methods, too, but is not an instance.
         is_able = not isinstance(value, type) and all(
             callable(getattr(value, method, None)) for method in self.methods
         )
@@ -304,7 +304,7 @@ class WithMethods(Kind):
 
 @dataclass(frozen=True)
 class ReadBy(Kind):
-    """What a function takes without an error; its own words refuse the rest."""
+    """Any value that a function accepts; its own error message refuses the rest."""
 
     function: object
 

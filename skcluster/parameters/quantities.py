@@ -1,4 +1,4 @@
-"""Quantities: numbers and energy bands in our units, not in those they are mistaken for."""
+"""Kinds of parameters with a unit: numbers and energy bands in a plausible range."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ from ..sample.units import TABLE, looks_like
 from .kinds import REFUSED, Kind, Number
 
 LOWEST_EV, HIGHEST_KEV, LOWEST_KEV = 100.0, TABLE["bands"].high, 0.05
-"""No band of an X-ray telescope starts at the first in keV (in eV most do), ends at a
-finite energy above the second, or lies below the third."""
+"""Limits of plausible bands: in keV, none starts above the first (in eV, most do), ends
+at a finite energy above the second, or lies entirely below the third."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class EnergyBands(Kind):
 
 
 def _pair(value):
-    """The band as two numbers, or None if it is not a band."""
+    """Return a band as two numbers, or None if it is not a band."""
     try:
         low, high = map(float, value)
     except (TypeError, ValueError, OverflowError):
@@ -78,7 +78,7 @@ def _pair(value):
 
 
 def _unit_of(band):
-    """The wrong unit that a band seems to be in, and that unit in keV."""
+    """Return the wrong unit that a band seems to be in, and that unit in keV."""
     low, high = band
     if low >= LOWEST_EV or HIGHEST_KEV < high < np.inf:
         return "eV", 1e-3

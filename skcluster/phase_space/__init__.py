@@ -1,4 +1,4 @@
-"""From galaxies to cubes in phase space."""
+"""Phase-space cubes made from galaxy lists."""
 
 from .kde import PhaseSpaceKDE
 

@@ -29,10 +29,10 @@ from dataclasses import dataclass
 import numpy as np
 
 TOLERANCE = 3e-7
-"""Part of the cube's maximum that all galaxies left out of a cell may add to it."""
+"""Error of a cell, in units of the cube's maximum, that omitted galaxies may cause."""
 
 TILE_BINS = 16
-"""Cells of the largest tile along y and x: the fastest for 30 to 500 galaxies."""
+"""Cells of the largest tile along y and x, which is fastest for 30 to 500 galaxies."""
 
 SMALL_TILE_BINS = 4
 """Cells per side of a tile whose exponents are added before the exponential is taken."""
@@ -44,28 +44,28 @@ EXPONENT_MAX = 86.0
 """Largest exponent, of either sign, in a table: float32 ends at 87."""
 
 LEAST = np.float32(1.2e-38)
-"""Smallest entry of a table, a normal number; whatever is smaller does not count."""
+"""Smallest table entry that counts, a normal number; smaller ones are set to zero."""
 
 FLOOR = np.float32(3.5e-19)
-"""Both table entries of the term that each sum begins with: their product is normal."""
+"""Two table entries of the term that starts each sum; their product is normal."""
 
 NEGLIGIBLE, EMPTY = 1e-20, 1e38
-"""Part of the density in the closest cell below which a cell is left empty, and what no
-sum over galaxies exceeds."""
+"""Density, relative to the closest cell, below which a cell is left empty; and an upper
+limit of any sum over galaxies."""
 
 LARGEST = 500.0
 """Largest exponent of the ratio between neighbors in a table of float64."""
 
 CLOSE = 40.0
-"""Squared distance, in units of the kernel, up to which the nearest cell in pixels is taken
-for the one that is closest in units of the kernel. The sum is then too high by at most
+"""Squared distance, in units of the kernel, up to which the nearest cell in pixels is
+assumed to be also the closest in units of the kernel. The sum is then too high by at most
 exp(20), which float32 can hold."""
 
 PAIRS_PER_BLOCK = 100_000
-"""Pairs of a tile and a galaxy that are compared at a time."""
+"""Number of pairs of a tile and a galaxy that are compared at a time."""
 
 PAIRS_PER_TABLE = 1_000
-"""Pairs whose factors are in memory at a time, few enough for the processor's cache."""
+"""Number of pairs with factors in memory, small enough for the processor's cache."""
 
 # The other four corners lie opposite to these, where every product below is the same.
 CORNERS = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]])
@@ -166,10 +166,10 @@ class Kernel:
         return max(largest, 0.5 * (largest + self.reach**2) + delta)
 
 
-# Entries that underflow to zero are meant to, whatever the caller's np.seterr.
+# Entries underflow to zero on purpose, so np.seterr of the caller must not matter.
 @np.errstate(under="ignore")
 def fill_cube(cube, galaxies, covariance):
-    """Write the density of galaxies at (3, n) [cells] into a cube that adds up to 1."""
+    """Fill a cube with the density of galaxies at (3, n) [cells], normalized to 1."""
     kernel = Kernel.about(galaxies, covariance, len(cube))
     shape = _tile_shape(kernel, len(cube))
     if np.prod(shape) >= TILE_CELLS_MIN:
@@ -184,7 +184,7 @@ def _sum_by_products(cube, galaxies, kernel, shape):
     side_y, side_x, side_v = shape
     n_y, n_x, n_v = (-(-len(cube) // side) for side in shape)
     padded = cube
-    if any(len(cube) % side for side in shape):  # the last tiles reach beyond the cube
+    if any(len(cube) % side for side in shape):  # the last tiles extend beyond the cube
         padded = np.zeros((n_y * side_y, n_x * side_x, n_v * side_v), np.float32)
     columns = padded.reshape(n_y, side_y, n_x, side_x * n_v * side_v).swapaxes(1, 2)
     envelope = np.tile(_envelope(kernel, shape), n_v).reshape(side_y, -1)
@@ -208,7 +208,7 @@ def _sum_by_products(cube, galaxies, kernel, shape):
 
 
 def _envelope(kernel, shape):
-    """Exponential of the envelope, the same for all tiles and galaxies: (y, x, v)."""
+    """Exponential of the envelope (y, x, v), which all tiles and galaxies share."""
     sky = _cells([*shape[:2], 1]).reshape(3, -1)
     whitened = kernel.whitening @ sky
     tilt = kernel.whitening[2, 2] * whitened[2]
@@ -217,7 +217,7 @@ def _envelope(kernel, shape):
 
 
 def _tables(offset, bounds, kernel, shape):
-    """Exponentials of sky and depth for some tiles' galaxies, and each tile's bounds."""
+    """Exponentials of sky and depth for the galaxies of some tiles, and tile bounds."""
     bounds = np.array(bounds) + np.arange(len(bounds))
     is_galaxy = np.ones(bounds[-1], bool)
     is_galaxy[bounds[:-1]] = False
@@ -242,7 +242,7 @@ def _sky(offset, kernel, shape):
     y, x = y.astype(np.float32), x.astype(np.float32)
     y *= y >= LEAST
     x *= x >= LEAST
-    # So that no product is less: x is at least LEAST over what it is multiplied with.
+    # No product may be below LEAST, so x is at least LEAST / y.
     sky = np.maximum(x, (LEAST / np.maximum(y, LEAST) * (y < 1))[:, None])
     sky *= y[:, None]
     return sky.reshape(-1, offset.shape[1])
@@ -381,7 +381,7 @@ def _gaps(galaxies, kernel, middle, shape):
 
 
 def _parts(filled, bounds, offset, n_v):
-    """Split into complete columns of tiles, with about PAIRS_PER_TABLE galaxies in each."""
+    """Split tiles into parts of complete columns, each with about PAIRS_PER_TABLE pairs."""
     ends = np.flatnonzero(np.diff(filled // n_v, append=-1)) + 1
     start = 0
     while start < len(filled):

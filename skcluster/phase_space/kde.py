@@ -1,4 +1,4 @@
-"""Galaxy list → network input: a Gaussian kernel density in (y, x, v)."""
+"""Smooth galaxy lists to the network's input: a Gaussian kernel density in (y, x, v)."""
 
 import hashlib
 from itertools import pairwise
@@ -23,7 +23,7 @@ from ..sample.transformer import SampleTransformer
 from .density import fill_cube
 
 N_BINS_MAX = 1024
-"""A cube with this many cells per side takes 4 GiB."""
+"""Largest number of cells per side; such a cube takes 4 GiB."""
 
 GALAXIES_MIN = 4
 """Fewest galaxies whose covariance in three dimensions can be inverted."""
@@ -32,8 +32,8 @@ SPREAD_MIN = 1e-6
 """Smallest standard deviation of the galaxies along an axis [cells]."""
 
 FLATNESS_MIN = 1e-9
-"""Smallest eigenvalue of their correlation matrix: 0 if they lie in a plane. Below this,
-rounding of the covariance in float64 would show in the cube."""
+"""Smallest eigenvalue of the galaxies' correlation matrix, which is 0 if they lie in a
+plane. Below this, rounding of the covariance in float64 would show in the cube."""
 
 
 class PhaseSpaceKDE(SampleTransformer):
@@ -54,7 +54,7 @@ class PhaseSpaceKDE(SampleTransformer):
     Parameters
     ----------
     n_bins : int, default=64
-        Cells a side.
+        Number of cells per side.
     bandwidth : float, default=0.15
         Width of the kernel, in standard deviations of the galaxies.
     half_width : float, default=2.3
@@ -63,29 +63,30 @@ class PhaseSpaceKDE(SampleTransformer):
         Largest line-of-sight speed, and half the side in v [km/s].
     log_stellar_mass_min : float or None, default=None
         Lowest log10 of the stellar mass [Msun/h], in the galaxies' column
-        ``log_stellar_mass``; galaxies without a value (NaN) go too. The paper has 9.5.
-        None takes all galaxies.
+        ``log_stellar_mass``; galaxies without a value (NaN) are left out. The paper
+        uses 9.5. None takes all galaxies.
     sampling_fraction : float, default=1.0
-        Part of each cluster's galaxies, of those inside the cuts, that is kept, drawn at
-        random: ``round(sampling_fraction * n)`` of n. A smaller part is a part of a
-        larger one.
+        Fraction of each cluster's galaxies inside the cuts that is kept, drawn at
+        random: ``round(sampling_fraction * n)`` of n. The galaxies of a smaller
+        fraction are a subset of those of a larger one.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draw. With an int, a cluster's draw depends on nothing else but its own
-        galaxies; with None every call draws anew.
+        Seed of the draw. With an int, a cluster's draw depends only on its own
+        galaxies; with None, every call makes a new draw.
     on_few : {"zeros", "error"}, default="zeros"
-        What becomes of a cluster with fewer than 4 galaxies, or whose galaxies lie in a
-        plane (the smallest eigenvalue of their correlation matrix is below 1e-9): it has
-        no kernel. Its cube is all zeros, or it is an error.
+        What to do with a cluster that has no kernel, because it has fewer than 4
+        galaxies or they lie in a plane (the smallest eigenvalue of their correlation
+        matrix is below 1e-9): leave its cube all zeros, or raise an error.
     n_jobs : int or None, default=None
-        Threads. The cubes do not depend on it.
+        Number of threads. The cubes do not depend on it.
 
     Notes
     -----
     Adds ``cubes`` of shape (n, n_bins, n_bins, n_bins), float32, ``cube[y, x, v]``: rows
     to the North, columns to the West, as in the maps of `PhotonMapper`.
 
-    A kernel much narrower than a cell leaves all of the cube in the cell (or cells)
-    nearest to a galaxy, in units of the kernel, where scipy's density is 0 everywhere.
+    If the kernel is much narrower than a cell, scipy's density is 0 in all cells. The
+    cube then is 1 in the cell that is closest to a galaxy in units of the kernel (or
+    shared by several that are equally close).
 
     A cube of 64³ cells takes a megabyte. `JointCNNRegressor` takes galaxies and calls
     `cubes_of` batch by batch, for surveys that do not fit into memory.
@@ -149,13 +150,13 @@ class PhaseSpaceKDE(SampleTransformer):
         return self
 
     def transform(self, X):
-        """The sample with ``cubes`` and, for networks to compare, ``cube_extent``."""
+        """Return the sample with ``cubes``, and ``cube_extent`` for networks to check."""
         require(X, "galaxies", by="PhaseSpaceKDE")
         extent = np.tile([self.half_width, self.velocity_max], (len(X), 1))
         return X.assign(cubes=self.cubes_of(X.galaxies), cube_extent=extent)
 
     def cubes_of(self, galaxies):
-        """Cubes of clusters' galaxies: what `transform` adds to a sample.
+        """Make the cubes of galaxy lists, which `transform` adds to a sample.
 
         Parameters
         ----------
@@ -165,7 +166,7 @@ class PhaseSpaceKDE(SampleTransformer):
         Returns
         -------
         cubes : ndarray of float32 of shape (n_clusters, n_bins, n_bins, n_bins)
-            The cube of a cluster is the same, bit by bit, in whatever batch.
+            A cluster's cube is the same to the last bit in any batch.
         """
         parameters = self._checked_parameters(galaxies)
         clusters, covariances = _in_cells(galaxies, parameters)
@@ -184,7 +185,7 @@ class PhaseSpaceKDE(SampleTransformer):
         if n_threads == 1:
             fill(able)
             return cubes
-        # Processes would spend more time on sending the cubes back than on making them.
+        # Processes would take longer to send the cubes back than to make them.
         parts = min(4 * n_threads, len(able))
         Parallel(n_jobs=n_threads, require="sharedmem")(
             delayed(fill)(able[part::parts]) for part in range(parts)
@@ -192,7 +193,7 @@ class PhaseSpaceKDE(SampleTransformer):
         return cubes
 
     def has_kernel(self, galaxies):
-        """Which clusters have a cube that is not all zeros, without making it.
+        """Find which clusters have a cube that is not all zeros, without making it.
 
         Parameters
         ----------
@@ -228,7 +229,7 @@ class PhaseSpaceKDE(SampleTransformer):
 
 
 def _in_cells(galaxies, parameters):
-    """Galaxies of each cluster in units of cells, shape (3, n), and their covariances."""
+    """Return each cluster's galaxies in cells, shape (3, n), and their covariances."""
     members = _members(galaxies, parameters)
     n_bins, half_width = parameters.n_bins, parameters.half_width
     half_sides = (half_width, half_width, parameters.velocity_max)
@@ -242,7 +243,7 @@ def _in_cells(galaxies, parameters):
 
 
 def _members(galaxies, parameters):
-    """Galaxies inside the cuts, and of these the part that is drawn."""
+    """Select the galaxies inside the cuts, and draw a fraction of them."""
     inside = np.hypot(galaxies["x"], galaxies["y"]) <= parameters.half_width
     inside &= np.abs(galaxies["v"]) <= parameters.velocity_max
     if parameters.log_stellar_mass_min is not None:
@@ -255,7 +256,7 @@ def _members(galaxies, parameters):
 
 
 def _draw(galaxies, fraction, seed):
-    """A random part of each cluster's galaxies."""
+    """Draw a random fraction of each cluster's galaxies."""
     # A cluster has no number that stays with it when samples are sliced, shuffled or
     # joined, and names are optional. Its galaxies do stay with it, so they seed its
     # stream; sorted, so that not even their order matters.

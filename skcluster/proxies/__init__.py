@@ -1,4 +1,4 @@
-"""What is measured of a cluster as a table of numbers: scalar proxies and ring counts."""
+"""Numbers measured for each cluster: scalar mass proxies and counts in rings."""
 
 from .measurer import ProxyMeasurer, clip_velocities, gapper_dispersion
 from .rings import RingProfiler, sectors_of_pixels

@@ -143,7 +143,7 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         return np.column_stack(columns)
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the columns."""
+        """Return the names of the columns."""
         names = [*self.proxies, *(["redshift"] if self.with_redshift else [])]
         return np.asarray(names, dtype=object)
 
@@ -171,7 +171,7 @@ def gapper_dispersion(velocity):
     Returns
     -------
     dispersion : float
-        [km/s]
+        Velocity dispersion [km/s].
 
     References
     ----------
@@ -188,7 +188,7 @@ def gapper_dispersion(velocity):
 
 
 def clip_velocities(velocity, *, n_sigma=3.0, max_iterations=5):
-    """Drop velocities far from the median, again until none is left, and sort the rest.
+    """Clip velocities far from the median, repeatedly, and sort those that remain.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def clip_velocities(velocity, *, n_sigma=3.0, max_iterations=5):
     n_sigma : float, default=3
         Largest distance from the median that is kept, in standard deviations.
     max_iterations : int, default=5
-        Rounds of clipping at most.
+        Largest number of rounds of clipping.
 
     Returns
     -------

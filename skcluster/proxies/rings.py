@@ -1,4 +1,4 @@
-"""Counts in rings about the cluster, and what is left of them without point sources."""
+"""Counts in rings about the cluster's center, with and without point sources."""
 
 import numpy as np
 from scipy import sparse
@@ -21,15 +21,15 @@ class RingProfiler(TransformerMixin, BaseEstimator):
         q_{br} = \log_{10}\Big(n_0 + k \,
                  \underset{s = 1 \dots k}{\mathrm{median}} \sum_{ij \in (r, s)} n_{bij}\Big)
 
-    where n are the counts in the pixels (i, j) of band b, r is a ring and s one of its k
-    equal sectors. A point source raises the sum over a ring, but lies in one sector, so it
+    where n is the count in pixel (i, j) of band b, r a ring and s one of its k equal
+    sectors. A point source raises the sum over a ring, but lies in one sector, so it
     hardly moves the median. Rings that end inside 0.3 Mpc/h have too few pixels for
     sectors, and no median.
 
     The last column is the redshift. In a pipeline that ends in a quadratic ridge
     regression these numbers give masses as good as those of the paper's three-band
-    network, in a second: what a network on the same maps does not improve on, rings know
-    already.
+    network, in a second: a network on the same maps has to do better to show that it
+    sees more than rings.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class RingProfiler(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     n_bands_ : int
-        Bands of the maps that it was fitted to.
+        Number of bands of the maps in `fit`.
 
     Raises
     ------
@@ -57,8 +57,8 @@ class RingProfiler(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Give it counts, before `LogScaler`. Which rings to take is our choice; the comparison
-    of a network with annuli is in no paper that we know of.
+    Give it counts, before `LogScaler`. The choice of rings is ours; we know of no paper
+    that compares a network with annuli.
 
     Examples
     --------
@@ -109,7 +109,7 @@ class RingProfiler(TransformerMixin, BaseEstimator):
         return tags
 
     def fit(self, X, y=None):
-        """Note how many bands there are, for the names of the columns."""
+        """Store the number of bands, which the names of the columns need."""
         _, maps, _ = self._checked(X)
         self.n_bands_ = maps.shape[1]
         return self
@@ -151,13 +151,13 @@ class RingProfiler(TransformerMixin, BaseEstimator):
         return np.array([*names, "redshift"], dtype=object)
 
     def _is_measured(self, parameters):
-        """Which sums and medians are columns, ring by ring and band by band."""
+        """Mask of the sums and medians that become columns, by ring and band."""
         has_sectors = (parameters.edges[1:] > SECTORS_FROM) & (parameters.n_sectors > 1)
         of_band = np.column_stack([np.ones_like(has_sectors), has_sectors]).ravel()
         return np.tile(of_band, self.n_bands_)
 
     def _checked(self, X):
-        """The parameters, the maps, and which sector holds each pixel."""
+        """Return the parameters, the maps, and the sector that holds each pixel."""
         parameters = check_parameters(self)
         maps = require(X, "maps", by="RingProfiler").maps
         half_width = half_width_of(maps, parameters.half_width, by="RingProfiler")
@@ -168,7 +168,7 @@ class RingProfiler(TransformerMixin, BaseEstimator):
 
 
 def sectors_of_pixels(n_pixels, half_width, edges, n_sectors):
-    """Membership of the pixels of a square map in the sectors of rings.
+    """Sparse matrix that says which sector of which ring holds each pixel of a map.
 
     Parameters
     ----------
