@@ -23,6 +23,7 @@ from .parameters import (
     check_parameters,
 )
 from .sample import MapGeometry, SparseMaps, require
+from .sample.lists import check_near_center
 from .sample.transformer import SampleTransformer
 from .training_ranges import range_of, warn_outside
 
@@ -123,6 +124,7 @@ class PhotonMapper(SampleTransformer):
             _count(X.photons[block], X.center[block], distance[block], parameters)
             for block in X.photons.blocks()
         )
+        check_near_center(X, maps.total() == 0, by="PhotonMapper")
         coverage = None
         if X.field_radius is not None:
             radius = distance * np.tan(np.radians(X.field_radius))

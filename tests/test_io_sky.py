@@ -170,6 +170,7 @@ def test_reference_keywords_follow_units_and_rotation(where, tmp_path):
 
 FRAMES = {
     "FK4 of 1950": ({"RADECSYS": "FK4", "EQUINOX": 1950.0}, FK4(equinox="B1950")),
+    "EPOCH 1950 alone": ({"EPOCH": 1950.0}, FK4(equinox="B1950")),
     "EQUINOX 1950 alone": ({"EQUINOX": 1950.0}, FK4(equinox="B1950")),
     "FK5 of 1975": ({"RADESYS": "FK5", "EQUINOX": 1975.0}, FK5(equinox="J1975")),
     "a year in words": ({"RADESYS": "FK5", "EQUINOX": "J2010"}, FK5(equinox="J2010")),
@@ -184,6 +185,7 @@ def test_positions_in_other_frames_become_icrs(name, where, tmp_path):
     path, pixels = tmp_path / "events.fits", pixel_cards(POINTING)
     if where == "columns":
         kinds = {"RADECSYS": "RADE2", "RADESYS": "RADE2", "EQUINOX": "EQUI2"}
+        kinds["EPOCH"] = "EQUI2"
         cards = {kinds[key]: value for key, value in cards.items()}
         if name == "a year in words":
             cards["EQUI2"] = 2010.0

@@ -19,7 +19,9 @@ from skcluster import (
     RotationAugmentedRegressor,
     XrayCNNRegressor,
     cross_val_posterior,
+    residual_correlation,
     reweight_prior,
+    search_proxies,
 )
 from skcluster.comparison import compare_estimators
 from skcluster.metrics import (
@@ -308,3 +310,15 @@ def test_log10_of_kilograms_and_grams_are_named():
     for unit in (30.3, 33.3):
         with pytest.raises(ValueError, match="look like log10 of masses in kg or g"):
             checked_log_mass(LOG_MASS + unit, by="a")
+
+
+@pytest.mark.parametrize("function", [search_proxies, residual_correlation])
+def test_searches_and_correlations_can_be_given_masses_that_are_elsewhere(function):
+    rng = np.random.default_rng(0)
+    ln_s = np.log(10) * LOG_MASS[:, None] + rng.normal(0, 0.3, (60, 2))
+    with pytest.raises(ValueError, match=r"look like masses in Msun.* mass_range=None"):
+        function(ln_s, 10**LOG_MASS, names=["a", "b"])
+    number = "scatter" if function is search_proxies else "rho"
+    expected = function(ln_s, LOG_MASS, names=["a", "b"])[number]
+    found = function(ln_s, LOG_MASS - 14, names=["a", "b"], mass_range=None)[number]
+    assert_allclose(found, expected, rtol=1e-6)

@@ -5,9 +5,11 @@ import re
 import numpy as np
 import pytest
 from astropy import units
+from astropy.coordinates import SkyCoord
 from astropy.cosmology.units import littleh
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skcluster import ClusterSample, PhotonMapper, ProxyMeasurer
 from skcluster.sample.units import (
     TABLE,
     check_plausible,
@@ -194,3 +196,77 @@ def test_conversion_leaves_what_it_is_given(tmp_path):
     given = np.array([60.0, 120.0]) * units.arcmin
     assert_allclose(in_our_unit("ra", given, "ra"), [1, 2])
     assert_array_equal(given.value, [60, 120])
+
+
+class TestListsInOtherUnits:
+    """Numbers that no table of ranges can refuse by themselves."""
+
+    @pytest.mark.parametrize("scale", ["redshift", "v / c"])
+    def test_velocities_that_are_redshifts(self, scale):
+        scale = scale.removesuffix("s")
+        rng = np.random.default_rng(0)
+        v = rng.normal(0, 800, 40) / 299792.458 + (0.2 if scale == "redshift" else 0)
+        galaxies = {"x": np.zeros(40), "y": np.zeros(40), "v": v}
+        with pytest.raises(ValueError, match=rf"1 of 2 clusters .* look like {scale}"):
+            ClusterSample([0.2, 0.2], galaxies=[galaxies, None])
+
+    @pytest.mark.parametrize("v", [np.zeros(40), np.full(4, 1.0), np.r_[:40.0]])
+    def test_velocities_that_can_be(self, v):
+        galaxies = {"x": 0 * v, "y": 0 * v, "v": v}
+        assert len(ClusterSample([0.2], galaxies=[galaxies]).galaxies["v"]) == len(v)
+
+    @pytest.mark.parametrize(
+        "step", [PhotonMapper(), ProxyMeasurer(proxies=["n_phot"])]
+    )
+    @pytest.mark.parametrize("wrong", ["radians", "hours", "another cluster"])
+    def test_photons_far_from_their_center(self, step, wrong):
+        ra, center = np.full(30, 150.0), 150.0
+        ra = np.radians(ra) if wrong == "radians" else ra
+        center = {"hours": 10.0, "another cluster": 190.0}.get(wrong, center)
+        photons = {"ra": ra, "dec": np.full(30, 2.0), "energy": np.ones(30)}
+        sample = ClusterSample([0.2], center=[(center, 2.0)], photons=[photons])
+        with pytest.raises(ValueError, match=r"all photons of 1 of 1 .* than 12 deg"):
+            step.fit_transform(sample)
+
+    def test_photons_around_a_map_leave_it_empty(self):
+        """A list may hold a field of which the cluster is at the edge."""
+        photons = {"ra": [11.5], "dec": [0.0], "energy": [1.0]}
+        sample = ClusterSample([0.2], center=[(10.0, 0.0)], photons=[photons])
+        assert PhotonMapper().fit_transform(sample).maps.total() == 0
+
+    @pytest.mark.parametrize("name", ["log_stellar_mass", "LOG_STELLAR_MASS"])
+    def test_the_cut_in_stellar_mass_finds_its_column(self, name):
+        rng = np.random.default_rng(0)
+        galaxies = {"x": np.zeros(40), "y": np.zeros(40), "v": rng.normal(0, 500, 40)}
+        galaxies[name] = np.repeat([9.0, 10.0], 20)
+        sample = ClusterSample([0.2], galaxies=[galaxies])
+        n = np.exp(ProxyMeasurer(proxies=["n_gal"]).fit_transform(sample))
+        assert_allclose(n, 20)
+
+
+def test_redshifts_that_stand_for_none():
+    for redshift in (99.0, 999.0):
+        with pytest.raises(ValueError, match=r"1 of 2 redshifts are beyond 20.*drop"):
+            ClusterSample([0.2, redshift])
+
+
+def test_centers_are_lists_of_astropys_positions_too():
+    sky = SkyCoord([10.0, 20.0], [-5.0, 60.0], unit="deg", frame="galactic")
+    expected = ClusterSample([0.1, 0.2], center=sky).center
+    assert_allclose(ClusterSample([0.1, 0.2], center=list(sky)).center, expected)
+    dicts = [{"redshift": 0.1, "center": each} for each in sky]
+    assert_allclose(ClusterSample.from_dicts(dicts).center, expected)
+
+
+def test_angles_of_which_the_unit_is_not_evident_are_named_so():
+    for ra, words in ((1e5, "look like arcsec"), (36e3, "arcmin or arcsec")):
+        with pytest.raises(ValueError, match=words):
+            check_plausible("ra", [ra])
+    with pytest.raises(ValueError, match=r"look like m\. Divide them by 3\.0857e"):
+        check_plausible("position", np.array([[1e25, 2e24, 5e24]]))
+
+
+def test_velocities_of_a_few_hundred_in_meters_per_second_are_refused():
+    for velocity in (2.2e5, 5e5, 3.8e6):
+        with pytest.raises(ValueError, match="looks like m/s"):
+            check_plausible("velocity_max", velocity)

@@ -7,6 +7,7 @@ from astropy.table import Table
 from sklearn.utils import check_random_state
 
 from ..parameters import Boolean, Integer
+from ..plausible_masses import MASS_RANGE
 from .redshift_bins import bin_numbers
 from .search import check_observables, fit_in_bins
 
@@ -24,6 +25,7 @@ def residual_correlation(
     groups=None,
     n_resamples=1000,
     random_state=None,
+    mass_range=MASS_RANGE,
 ):
     r"""Correlate the residuals of every pair of observables, with bootstrap errors.
 
@@ -58,6 +60,8 @@ def residual_correlation(
         Number of bootstrap samples. The power laws stay those of all clusters.
     random_state : int, RandomState instance or None, default=None
         Seed of the bootstrap.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Lowest and highest log10 mass that `log_mass` may hold; None takes any.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def residual_correlation(
     by_bin = Boolean().check("by_bin", by_bin)
     n_resamples = Integer(2).check("n_resamples", n_resamples)
     groups = _check_groups(groups, len(X))
-    model = fit_in_bins(X, log_mass, redshift, redshift_bins)
+    model = fit_in_bins(X, log_mass, redshift, redshift_bins, mass_range)
     b = np.zeros(len(X), int)
     if redshift is not None:
         b = bin_numbers(np.asarray(redshift), model.redshift_edges_)

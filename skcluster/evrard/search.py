@@ -7,12 +7,20 @@ import numpy as np
 from astropy.table import Table
 
 from ..parameters import Integer
+from ..plausible_masses import MASS_RANGE
 from .power_laws import invert_power_laws
 from .regressor import EvrardProxyRegressor
 
 
 def search_proxies(
-    X, log_mass, *, names, redshift=None, redshift_bins=None, max_size=None
+    X,
+    log_mass,
+    *,
+    names,
+    redshift=None,
+    redshift_bins=None,
+    max_size=None,
+    mass_range=MASS_RANGE,
 ):
     r"""Rank every combination of proxies by its scatter in mass (paper Table 3).
 
@@ -34,6 +42,8 @@ def search_proxies(
         Bins, as in `EvrardProxyRegressor`. None: one bin per distinct redshift.
     max_size : int, default=None
         Largest number of proxies to combine. None combines up to all.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Lowest and highest log10 mass that `log_mass` may hold; None takes any.
 
     Returns
     -------
@@ -60,7 +70,7 @@ def search_proxies(
     X, names = check_observables(X, names, redshift, redshift_bins)
     sizes = Integer(1, len(names)) | None
     max_size = sizes.check("max_size", max_size)
-    model = fit_in_bins(X, log_mass, redshift, redshift_bins)
+    model = fit_in_bins(X, log_mass, redshift, redshift_bins, mass_range)
     rows = []
     for size in range(1, (max_size or len(names)) + 1):
         subsets = np.array(list(combinations(range(len(names)), size)))
@@ -82,11 +92,13 @@ def _scatter_of(model, subsets):
     return np.sqrt(variance / len(model.slope_))
 
 
-def fit_in_bins(X, log_mass, redshift, redshift_bins):
+def fit_in_bins(X, log_mass, redshift, redshift_bins, mass_range=MASS_RANGE):
     """Fit the covariance model, in bins where redshifts are given."""
     if redshift is None:
-        return EvrardProxyRegressor().fit(X, log_mass)
-    model = EvrardProxyRegressor(redshift_column=-1, redshift_bins=redshift_bins)
+        return EvrardProxyRegressor(mass_range=mass_range).fit(X, log_mass)
+    model = EvrardProxyRegressor(
+        redshift_column=-1, redshift_bins=redshift_bins, mass_range=mass_range
+    )
     return model.fit(np.column_stack([X, redshift]), log_mass)
 
 

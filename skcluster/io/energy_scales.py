@@ -27,7 +27,7 @@ class Scale(NamedTuple):
         return f"{self.kev_per_channel:g} keV per channel"
 
 
-NO_ENERGY = "measures no energies: its PI is only a pulse height"
+NO_ENERGY = "which is a pulse height and no measure of energy"
 
 # (in TELESCOP or MISSION, in INSTRUME, scale of PI), more specific ones first. An empty
 # instrument stands for any. For any other instrument the user must give energy_unit.

@@ -1,12 +1,13 @@
 """Find the table of photons in event lists of any mission, its columns and their units."""
 
+import contextlib
 from numbers import Integral, Real
 
 import numpy as np
 from astropy.io import fits
 
 from ..printable import printable
-from ..sample.units import SPELLINGS
+from ..sample.units import unit_factor
 from .energy_scales import KEV, Scale, energies, is_x_ray, scale_of_pi, scale_of_unit
 from .file_errors import parse_errors_name_file
 from .sky_positions import frame_of, is_projected, sky_of_pixels, to_icrs
@@ -14,7 +15,6 @@ from .sky_positions import frame_of, is_projected, sky_of_pixels, to_icrs
 EVENT_EXTENSIONS = ("EVENTS", "STDEVT", "PHLIST")
 ENERGY_COLUMNS = ("ENERGY", "SIGNAL", "PI", "PHA")
 SAME_POINT = 1e-6  # deg
-DEGREES = {"": 1.0} | SPELLINGS["angle"]
 
 
 class EventTable:
@@ -126,14 +126,10 @@ class EventTable:
         return ra.upper() != "RA" and is_projected(self.keyword, numbers)
 
     def _in_degrees(self, angle, name):
-        unit = self.unit(name)
-        if unit.lower() not in DEGREES:
-            raise ValueError(
-                f"Column {name!r} of {self.path} has the unit {unit!r}; it must be deg "
-                "or rad."
-            )
+        subject = f"Column {name!r} of {self.path}"
+        degrees = unit_factor("ra", printable(self.unit(name)), subject)
         with np.errstate(over="ignore"):
-            return self.complete(angle * DEGREES[unit.lower()], name)
+            return self.complete(angle * degrees, name)
 
     def _check_declination(self, angle, name):
         beyond = np.abs(angle) > 90
@@ -207,8 +203,9 @@ class EventTable:
         if energy_unit is not None:
             return scale_of_unit(energy_unit)
         unit = self.unit(name)
-        if unit.lower() in KEV:
-            return Scale(KEV[unit.lower()])
+        if (unit and name.upper() not in ("PI", "PHA")) or unit.lower() in KEV:
+            with contextlib.suppress(ValueError):
+                return Scale(unit_factor("energy", unit))
         who = [str(self.keyword(key)) for key in ("TELESCOP", "INSTRUME", "MISSION")]
         if name.upper() in ("PI", "PHA") or unit:
             known = None

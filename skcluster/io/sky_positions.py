@@ -152,6 +152,9 @@ def frame_of(keyword, numbers=()):
     if not name and not year:
         name = _first(keyword, ["RADESYS", "RADECSYS"])
         year = _first(keyword, ["EQUINOX"])
+        # The older name of EQUINOX, which some files use for dates.
+        old = _first(keyword, ["EPOCH"])
+        year = year or (old if _year(old) else "")
     frame = FRAMES.get(name.upper().partition(" ")[0], "unknown")
     if frame == "icrs":
         return None

@@ -19,6 +19,7 @@ from ..parameters import (
 )
 from ..sample import require
 from ..sample.lists import massive_enough
+from ..sample.plain_arrays import find_column
 from ..sample.transformer import SampleTransformer
 from .density import fill_cube
 
@@ -210,7 +211,9 @@ class PhaseSpaceKDE(SampleTransformer):
     def _checked_parameters(self, galaxies):
         parameters = check_parameters(self)
         least = parameters.log_stellar_mass_min
-        if least is not None and "log_stellar_mass" not in galaxies:
+        if least is not None and not find_column(
+            [*galaxies.columns], "log_stellar_mass"
+        ):
             raise ValueError(
                 f"log_stellar_mass_min={least!r} needs a column 'log_stellar_mass' "
                 f"(log10 of Msun/h), and the galaxies have {list(galaxies.columns)}. Add "

@@ -22,8 +22,8 @@ from ..parameters import (
     check_parameters,
 )
 from ..sample import Ragged, require
-from ..sample.lists import massive_enough
-from ..sample.plain_arrays import LARGEST, as_numbers
+from ..sample.lists import check_near_center, massive_enough
+from ..sample.plain_arrays import LARGEST, as_numbers, find_column
 
 NEEDS = {
     "n_phot": ("photons", "center"),
@@ -135,6 +135,8 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         values = {}
         if {"n_phot", "n_phot_500c"} & set(names):
             values |= _photon_counts(X, parameters)
+            is_empty = np.min([values[name] for name in values], axis=0) == 0
+            check_near_center(X, is_empty, by="ProxyMeasurer")
         if {"n_gal", "sigma_v"} & set(names):
             values |= _galaxy_proxies(X.galaxies, parameters)
         columns = [_log(values[name], name) for name in names]
@@ -253,7 +255,7 @@ def _galaxy_proxies(galaxies, parameters):
     member = np.hypot(galaxies["x"], galaxies["y"]) <= MEMBER_RADIUS_MAX
     member &= np.abs(galaxies["v"]) <= MEMBER_VELOCITY_MAX
     least = parameters.log_stellar_mass_min
-    if least is not None and "log_stellar_mass" in galaxies:
+    if least is not None and find_column([*galaxies.columns], "log_stellar_mass"):
         member &= massive_enough(galaxies, least)
     members = galaxies.select(member)
     order = np.lexsort((members["v"], members.cluster))

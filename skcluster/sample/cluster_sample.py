@@ -295,8 +295,7 @@ default=None
 
     @property
     def shape(self):
-        # scikit-learn slices X[rows] only when X has a shape; otherwise it quietly
-        # falls back to a list of single clusters.
+        # Without a shape, scikit-learn slices X as a list of single clusters.
         return (len(self),)
 
     @property
@@ -382,7 +381,11 @@ FIELDS = descriptions_of(ClusterSample)
 def require(X, *names, by):
     """Return the sample X, or refuse one that lacks a field that `by` needs."""
     if not isinstance(X, ClusterSample):
-        raise TypeError(f"{by} takes a ClusterSample, got {type(X).__name__}.")
+        fields = "".join(f", {name}=..." for name in names)
+        sample = f"ClusterSample(redshift{fields})"
+        raise TypeError(
+            f"{by} takes a ClusterSample, got {type(X).__name__}. Give {sample}."
+        )
     if len(X) == 0:
         raise ValueError(
             f"Found a ClusterSample with 0 sample(s) while a minimum of 1 is required "

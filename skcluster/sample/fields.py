@@ -29,7 +29,7 @@ from .plain_arrays import (
 )
 from .ragged import Ragged
 from .sparse_maps import SparseMaps
-from .units import TABLE, check_plausible
+from .units import TABLE, check_plausible, looks_like
 
 
 def required(description):
@@ -166,6 +166,8 @@ class SkyPosition(Numbers):
     """RA and Dec, also as astropy's SkyCoord; their columns have many spellings."""
 
     def checked(self, name, value, n_clusters):
+        if isinstance(value, list | tuple) and value and hasattr(value[0], "icrs"):
+            value = type(value[0])(value)
         if hasattr(value, "icrs"):
             value = np.column_stack([value.icrs.ra.deg, value.icrs.dec.deg])
         return super().checked(name, value, n_clusters)
@@ -200,10 +202,13 @@ class Redshift(Numbers):
         highest = TABLE[name].high
         wrong = np.flatnonzero(redshift > highest)
         if len(wrong):
+            known = looks_like(name, redshift[wrong])
+            cure = "Are they velocities cz in km/s? Then divide by 299792.458."
+            if known is None or "placeholders" in known.unit:
+                cure = "No cluster is seen there: correct or drop these clusters."
             raise ValueError(
                 f"{len(wrong)} of {len(redshift)} redshifts are beyond {highest:g} "
-                f"(first: cluster {wrong[0]}, redshift {redshift[wrong[0]]:g}). Are they "
-                "velocities cz in km/s? Then divide by 299792.458."
+                f"(first: cluster {wrong[0]}, redshift {redshift[wrong[0]]:g}). {cure}"
             )
         return redshift
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .plain_arrays import LARGEST, as_numbers
+from .plain_arrays import LARGEST, as_numbers, find_column
 from .ragged import Ragged
 from .units import SPEED_OF_LIGHT, TABLE, looks_like
 
@@ -11,6 +11,12 @@ NEEDED = {"photons": ("ra", "dec", "energy"), "galaxies": ("x", "y", "v")}
 
 GALAXY_SPEED = 10_000.0
 """How far a velocity may lie below that of a galaxy at redshift 0 [km/s]."""
+
+FASTEST_IN_C = 0.02
+"""Galaxies of a cluster are slower than this, in units of c."""
+
+PHOTONS_MIN = 20
+"""Fewest photons of a list that is not about its cluster by more than bad luck."""
 
 MEMBERS_MIN = 5
 """Fewest galaxies whose median velocity shows the unit that it is in."""
@@ -60,6 +66,7 @@ def check_velocities(galaxies, redshift):
             f"cluster {wrong[0]}, down to {low:.4g}) are slower than those of galaxies at "
             "redshift 0. They look like m/s, but v is in km/s: divide by 1000."
         )
+    _check_not_redshifts(galaxies, redshift)
     cz = SPEED_OF_LIGHT * redshift
     is_suspect = galaxies.sum(v > (cz / 2)[galaxies.cluster]) > galaxies.lengths / 2
     is_suspect &= (galaxies.lengths >= MEMBERS_MIN) & (cz > 2 * GALAXY_SPEED)
@@ -74,13 +81,68 @@ def check_velocities(galaxies, redshift):
             )
 
 
+def _check_not_redshifts(galaxies, redshift):
+    """Refuse redshifts, and velocities in units of c; 0 may stand for no velocity."""
+    v, is_enough = galaxies["v"], galaxies.lengths >= MEMBERS_MIN
+    for unit, offset in (("v / c", 0 * redshift), ("redshifts", redshift)):
+        is_near = np.abs(v - offset[galaxies.cluster]) < FASTEST_IN_C
+        is_all = galaxies.sum(is_near & (v != 0)) == galaxies.lengths
+        wrong = np.flatnonzero(is_all & is_enough)
+        if len(wrong):
+            typical = np.median(galaxies[int(wrong[0])]["v"])
+            raise ValueError(
+                f"Velocities of the galaxies of {len(wrong)} of {len(galaxies)} clusters "
+                f"(first: cluster {wrong[0]}, median {typical:.3g}) look like {unit}, but "
+                "v is in km/s about the cluster's center. Give "
+                "v = 299792.458 (z - z_cluster) / (1 + z_cluster)."
+            )
+
+
+def check_near_center(X, is_empty, by):
+    """Refuse a sample of which most photons are nowhere near their cluster.
+
+    Parameters
+    ----------
+    X : ClusterSample
+        With photons and centers.
+    is_empty : ndarray of bool of shape (n_clusters,)
+        Clusters about whose center no photon was found; only these are looked at.
+    by : str
+        Who looked.
+    """
+    has_photons = X.photons.lengths >= PHOTONS_MIN
+    suspects = np.flatnonzero(is_empty & has_photons)
+    if 2 * len(suspects) <= has_photons.sum():
+        return
+    nearest = np.array([_nearest(X.photons[int(i)], X.center[i]) for i in suspects])
+    farthest_field = TABLE["field_radius"].high
+    wrong = suspects[nearest > farthest_field]
+    if 2 * len(wrong) > has_photons.sum():
+        raise ValueError(
+            f"{by} finds all photons of {len(wrong)} of {len(X)} clusters more than "
+            f"{farthest_field:g} deg from the center (first: cluster {wrong[0]}, the "
+            f"nearest at {nearest[nearest > farthest_field][0]:.4g} deg). Are ra and dec "
+            "of photons and center all in degrees, and not in radians or hours? Are "
+            "they of the same clusters, in the same order?"
+        )
+
+
+def _nearest(photons, center):
+    """Smallest angle [deg] between photons and a center."""
+    dec, center_dec = np.radians(photons["dec"]), np.radians(center[1])
+    cos = np.cos(np.radians(photons["ra"] - center[0])) * np.cos(dec)
+    cos = cos * np.cos(center_dec) + np.sin(dec) * np.sin(center_dec)
+    return np.degrees(np.arccos(np.clip(cos.max(), -1, 1)))
+
+
 def massive_enough(galaxies, log_stellar_mass_min):
     """Return a mask of the galaxies with at least this log10 stellar mass; NaN is False.
 
     Masses that are not logarithms would all be large enough, so they are refused.
     """
     name = "log_stellar_mass"
-    mass = as_numbers(galaxies[name], f"{name} of galaxies", name)
+    column = find_column([*galaxies.columns], name)
+    mass = as_numbers(galaxies[column], f"{name} of galaxies", name)
     known = mass[np.isfinite(mass)]
     row = TABLE["log_stellar_mass_min"]
     if len(known) and np.median(known) > row.high:

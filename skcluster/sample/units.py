@@ -84,8 +84,14 @@ _R500C = (
     LookAlike("m", 1e20, 1e24, "Give comoving Mpc/h: physical Mpc * (1 + z) * h."),
     LookAlike("cm", 1e24, 1e26, "Give comoving Mpc/h: physical Mpc * (1 + z) * h."),
 )
-_BOX = _scaled(1, 25e3, kpc_h=1e3, pc=1e6, cm=3.0857e24)
+_BOX = _scaled(1, 25e3, kpc_h=1e3, pc=1e6, m=3.0857e22, cm=3.0857e24)
 _FIELD = _scaled(0.02, 12, rad=np.pi / 180, arcmin=60, arcsec=3600)
+_WIDE_FIELD = "Leave out a field wider than that: it contains every map."
+_SMALL_ANGLES = (
+    LookAlike("arcmin", 90, 500 * 60, "Divide them by 60."),
+    LookAlike("arcmin or arcsec", 90, 720 * 60, "Give degrees."),
+    LookAlike("arcsec", 90, 360 * 3600, "Divide them by 3600."),
+)
 _LOG_MASS = (
     LookAlike("ln of masses", 22, 40, "Divide them by ln 10 = 2.302585."),
     LookAlike("log10 of masses in kg or g", 40, 51, "Give log10 of Msun/h."),
@@ -109,8 +115,8 @@ _LENGTH = Row("comoving length", _MPC_H, 0.01, 100, _scaled(0.05, 100, kpc_h=1e3
 
 TABLE = {
     # What a sample holds.
-    "redshift": Row("number", "", 5e-324, 100, _scaled(1e-3, 20, cz=SPEED_OF_LIGHT)),
-    "ra": Row("angle", "deg", -360, 720, _scaled(1, 720, arcmin=60, arcsec=3600)),
+    "redshift": Row("number", "", 5e-324, 20, _scaled(1e-3, 20, cz=SPEED_OF_LIGHT)),
+    "ra": Row("angle", "deg", -360, 720, _SMALL_ANGLES),
     "dec": Row(
         "angle",
         "deg",
@@ -118,24 +124,17 @@ TABLE = {
         90,
         (
             LookAlike("right ascensions", 90, 360, "Are RA and Dec exchanged?"),
-            *_scaled(6, 90, arcmin=60, arcsec=3600),
+            *_SMALL_ANGLES,
         ),
     ),
-    "center": Row("angle", "deg", -360, 720, _scaled(1, 720, arcmin=60, arcsec=3600)),
+    "center": Row("angle", "deg", -360, 720, _SMALL_ANGLES),
     "energy": Row("energy", "keV", *KEV, _scaled(0.05, 50, eV=1e3, MeV=1e-3)),
     "x": Row("comoving length", _MPC_H, -200, 200, _scaled(0.1, 200, kpc_h=1e3)),
     "y": Row("comoving length", _MPC_H, -200, 200, _scaled(0.1, 200, kpc_h=1e3)),
     "position": Row("comoving length", _MPC_H, -25e3, 25e3, _BOX),
     "v": Row("speed", "km/s", -SPEED_OF_LIGHT, 6e6, _scaled(100, 1e5, m_s=1e3)),
     "r500c": Row("comoving length", _MPC_H, 0.01, 5, _R500C),
-    "field_radius": Row(
-        "angle",
-        "deg",
-        0.01,
-        12,
-        _FIELD,
-        "Leave out a field wider than that: it contains every map.",
-    ),
+    "field_radius": Row("angle", "deg", 0.01, 12, _FIELD, _WIDE_FIELD),
     "coverage": Row("number", "", 0, 1 + 1e-6, _scaled(1e-2, 1, percent=100)),
     "exposure": Row(
         "time", "s", 30, 1e8, _scaled(300, 1e7, ks=1e-3), "Drop these clusters."
@@ -153,7 +152,7 @@ TABLE = {
     "radius_max": _LENGTH,
     "box_size": Row("comoving length", _MPC_H, 1, 25e3, _BOX),
     "velocity_max": Row(
-        "speed", "km/s", 10, 1e6, _scaled(1e3, 1e5, m_s=1e3, z=1 / SPEED_OF_LIGHT)
+        "speed", "km/s", 10, 1e5, _scaled(100, 1e5, m_s=1e3, z=1 / SPEED_OF_LIGHT)
     ),
     "bandwidth": Row("number", "standard deviations", 1e-3, 100),
     "radius_factor": Row(
