@@ -1,0 +1,65 @@
+"""How significant is a number that a few fits give, each with its own random seed?"""
+
+import numpy as np
+from scipy.stats import norm, t
+
+STEPS = np.linspace(-8, 8, 3201)
+ENOUGH = 3.0
+"""In sigma: what a claim needs, with its control, to be met."""
+
+
+def significance(value, error_clusters, error_seeds, n_seeds):
+    """Return how many sigma a value lies from zero, with the sign of the value.
+
+    The error has two independent parts. That over clusters is normal: the bootstrap knows
+    it from hundreds of clusters. That over seeds is known from ``n_seeds`` fits only, so
+    the value divided by it follows Student's t with ``n_seeds`` - 1 degrees of freedom.
+    The two-sided probability that their sum is as large as the value,
+
+    .. math::
+
+        p = 2 \\int \\phi(z) \\, T_{n-1}\\!\\left(
+            \\frac{\\sigma_c z - |v|}{\\sigma_s} \\right) dz,
+
+    is given as the sigma of a normal distribution with this probability. No effect exceeds
+    3 sigma more often than in 0.27 % of experiments, whatever the two parts. (With the
+    effective degrees of freedom of Welch and Satterthwaite up to 2 % do, for three seeds.)
+
+    Parameters
+    ----------
+    value : float
+        Mean over the seeds.
+    error_clusters, error_seeds : float
+        Standard errors of the value.
+    n_seeds : int
+        Number of fits that ``error_seeds`` is estimated from.
+
+    Returns
+    -------
+    sigma : float
+        NaN for a single seed, whose scatter between fits is not known.
+
+    Examples
+    --------
+    >>> round(significance(3.0, 1.0, 0.0, 3), 2)
+    3.0
+    >>> round(significance(3.0, 0.0, 1.0, 3), 2)
+    1.67
+    """
+    if n_seeds < 2:
+        return np.nan
+    size = abs(value)
+    if error_seeds == 0:
+        return float(value / error_clusters)
+    weights = norm.pdf(STEPS) / norm.pdf(STEPS).sum()
+    beyond = t.sf((size - error_clusters * STEPS) / error_seeds, n_seeds - 1)
+    return float(np.copysign(norm.isf(weights @ beyond), value))
+
+
+def verdict(*sigmas):
+    """Return "met" if all of these are beyond three sigma, or else "not shown".
+
+    The arguments are the sigma of an effect and of the effect against its control, where
+    the expected sign is positive. NaN, for a single seed, shows nothing.
+    """
+    return "met" if all(sigma > ENOUGH for sigma in sigmas) else "not shown"

@@ -1,0 +1,120 @@
+"""What the experiments call shown is shown: their statistics against independent ones."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import norm, t
+
+FOLDER = Path(__file__).parents[1] / "experiments"
+
+
+def experiment(name, monkeypatch):
+    """Import a script, which needs to find the others in its folder."""
+    monkeypatch.syspath_prepend(FOLDER)
+    yield importlib.import_module(name)
+    sys.modules.pop(name)
+
+
+@pytest.fixture
+def statistics(monkeypatch):
+    yield from experiment("significance", monkeypatch)
+
+
+@pytest.fixture
+def joint_gain(monkeypatch):
+    pytest.importorskip("torch")
+    yield from experiment("joint_gain", monkeypatch)
+
+
+class TestSignificance:
+    @pytest.mark.parametrize("n_seeds", [2, 3, 10])
+    @pytest.mark.parametrize("value", [-3.8, 0.1, 20.0])
+    def test_scatter_between_seeds_alone_is_students_t(
+        self, statistics, value, n_seeds
+    ):
+        found = statistics.significance(value, 0.0, 1.0, n_seeds)
+        p_value = 2 * t.sf(abs(value), n_seeds - 1)
+        assert_allclose(2 * norm.sf(abs(found)), p_value, rtol=1e-6)
+        assert np.sign(found) == np.sign(value)
+
+    def test_scatter_over_clusters_alone_is_normal(self, statistics):
+        assert_allclose(statistics.significance(0.6, 0.2, 0.0, 3), 3.0)
+        assert_allclose(statistics.significance(0.6, 0.2, 1e-3, 3), 3.0, rtol=0.02)
+
+    @pytest.mark.parametrize(("error_clusters", "error_seeds"), [(1, 0.3), (1, 1)])
+    def test_both_together_are_the_sum_of_draws(
+        self, statistics, error_clusters, error_seeds
+    ):
+        rng = np.random.default_rng(0)
+        draws = error_clusters * rng.normal(size=1_000_000)
+        draws += error_seeds * rng.standard_t(2, size=1_000_000)
+        found = statistics.significance(4.0, error_clusters, error_seeds, 3)
+        assert_allclose(2 * norm.sf(found), (np.abs(draws) > 4).mean(), rtol=0.05)
+
+    @pytest.mark.parametrize("spread", [0.0, 0.3, 1.0, 3.0])
+    def test_nothing_is_shown_more_often_than_by_chance(self, statistics, spread):
+        rng = np.random.default_rng(1)
+        fits = rng.normal(size=(5000, 1)) + np.sqrt(3) * spread * rng.normal(
+            size=(5000, 3)
+        )
+        errors = fits.std(axis=1, ddof=1) / np.sqrt(3)
+        found = [
+            statistics.significance(value, 1.0, error, 3)
+            for value, error in zip(fits.mean(axis=1), errors, strict=True)
+        ]
+        # Up to three standard errors of 5000 draws above the nominal rate.
+        assert np.mean(np.abs(found) > 2) < 0.0455 + 0.009
+        assert np.mean(np.abs(found) > 3) < 0.0027 + 0.0022
+
+    def test_a_significance_of_the_page_is_about_two_and_not_four_sigma(
+        self, statistics
+    ):
+        found = statistics.significance(0.058, 0.005, 0.014, 3)
+        assert 0.058 / np.hypot(0.005, 0.014) > 3.8
+        assert_allclose(found, 1.9, atol=0.05)
+
+    def test_one_seed_shows_nothing(self, statistics):
+        sigma = statistics.significance(10.0, 0.1, 0.0, 1)
+        assert np.isnan(sigma)
+        assert statistics.verdict(sigma) == "not shown"
+
+    def test_a_claim_is_met_beyond_three_sigma_with_its_control(self, statistics):
+        assert statistics.verdict(3.1, 4.0) == "met"
+        assert statistics.verdict(9.0, 2.9) == "not shown"
+        assert statistics.verdict(-9.0, 9.0) == "not shown"
+
+
+class TestJointGain:
+    def residuals(self, *, gain, seed):
+        rng = np.random.default_rng(seed)
+        alone = rng.normal(0, 0.1, 1000)
+        other = alone + rng.normal(0, 0.01, 1000)
+        return {
+            "three bands": alone,
+            "joint": gain * alone + (other - alone) / 100,
+            "shuffled": other,
+        }
+
+    def test_a_gain_by_seed_is_students_t(self, joint_gain):
+        by_seed = np.array([0.84, 0.86, 0.88])
+        found = joint_gain.gain_in_sigma(by_seed, 0.86, 0.001)
+        expected = 2 * t.sf(0.14 / (0.02 / np.sqrt(3)), 2)
+        assert_allclose(2 * norm.sf(found), expected, rtol=1e-6)
+
+    def test_one_seed_says_that_it_is_one_and_shows_nothing(self, joint_gain, capsys):
+        joint_gain.judge([self.residuals(gain=0.5, seed=0)])
+        said = capsys.readouterr().out
+        assert "not shown  finding: gain of joint over three bands" in said
+        assert "one seed, errors without scatter between fits" in said
+
+    def test_three_seeds_that_agree_show_a_gain(self, joint_gain, capsys):
+        gains = [0.80, 0.801, 0.799]
+        runs = [self.residuals(gain=each, seed=i) for i, each in enumerate(gains)]
+        joint_gain.judge(runs)
+        assert "met        finding: gain of joint over three bands" in (
+            capsys.readouterr().out
+        )
