@@ -1,15 +1,19 @@
 """fetch_magneticum reads the published list, and nothing else in its place."""
 
 import hashlib
+import itertools
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.spatial import KDTree
 
 from skcluster.cosmology import mass_within_r500c
 from skcluster.datasets import fetch_magneticum, magneticum
+from skcluster.model_selection import octants
+from skcluster.paper import BOX_SIZE
 
 DATA = Path(
     os.environ.get(
@@ -86,3 +90,24 @@ def test_the_published_list_holds_consistent_clusters():
     r500c = np.load(path)["r500_kpch"] / 1000
     mass = mass_within_r500c(r500c, clusters.redshift)
     assert_allclose(10**clusters.target, mass, rtol=0.02)
+
+
+@pytest.mark.skipif(
+    not (DATA / "magneticum" / magneticum.FILE_NAME).exists(), reason="needs the list"
+)
+def test_one_halo_in_250_is_in_another_octant_in_the_next_snapshot():
+    """Octants are drawn by position, and halos move from snapshot to snapshot."""
+    clusters = fetch_magneticum(data_home=DATA, download_if_missing=False)
+    label = octants(clusters.position)
+    n_linked = n_crossed = 0
+    redshifts = np.unique(clusters.redshift)
+    for pair in itertools.pairwise(redshifts):
+        rows = [np.flatnonzero(clusters.redshift == z) for z in pair]
+        now, then = (KDTree(clusters.position[each], boxsize=BOX_SIZE) for each in rows)
+        distance, partner = then.query(now.data)
+        is_mutual = now.query(then.data)[1][partner] == np.arange(len(rows[0]))
+        same = is_mutual & (distance < 1)
+        crossed = label[rows[0][same]] != label[rows[1][partner[same]]]
+        n_linked, n_crossed = n_linked + same.sum(), n_crossed + crossed.sum()
+    assert (n_linked, n_crossed) == (1523, 6)
+    assert_allclose(n_crossed / n_linked, 0.004, atol=0.0005)

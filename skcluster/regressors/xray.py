@@ -38,7 +38,8 @@ class XrayCNNRegressor(NeuralMassRegressor):
     validation_fraction : float or None, default=0.1
         Fraction of the training clusters that is held out for early stopping. With
         positions in the sample, these are complete octants of the space that the
-        training clusters span, so that no halo is on both sides; where no set of octants
+        training clusters span, so that hardly any halo is on both sides (one in 250
+        moves into another octant by the next snapshot); where no set of octants
         holds between half of the fraction and a third of the clusters, they are drawn at
         random. With None, or fewer than 10 clusters, nothing is held out.
     augment : bool, default=False
