@@ -27,7 +27,8 @@ Magneticum Box2/hr galaxy clusters
 ----------------------------------
 Properties of simulated clusters from the list published with Green et al. (2019),
 ApJ 884, 33: several outputs of one 352 Mpc/h box, so that many halos occur at several
-redshifts. Use `position` to keep them in one fold.
+redshifts. Folds by `position` keep nearly all of them together: 0.4 % are in another
+octant in the next output.
 
 data:       temperature [keV], luminosity [1e44 erg/s], gas_mass and stellar_mass
             [Msun/h], all within R500c

@@ -1,0 +1,242 @@
+"""Whatever number a page states, a command has made: it is named, exists and agrees."""
+
+import argparse
+import os
+import re
+import runpy
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import norm, t
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("SKCLUSTER_DATA", ROOT.parent / "shared" / "data"))
+SOURCES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.rst"))]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+    for path in SOURCES
+    if not {"_build", "generated", "_templates"} & {*path.parts}
+}
+SCRIPT = r"(?:experiments|benchmarks|tests/stress)/\w+\.py"
+MADE_BY = re.compile(rf"{SCRIPT}|tests/test_\w+\.py|skcluster demo|make demo")
+MEASURED = re.compile(
+    r"±|\d ?(?:%|times|sigma|σ|dex|seconds?|minutes?|hours?|m?s\b|[KMG]iB|[a-z]+bytes?\b)"
+)
+NOT_MEASURED = {
+    ("docs/index.rst", "What flows"): "± σ in a diagram",
+    ("docs/mock.rst", "What it is"): "a parameter of the generator",
+    ("docs/mock.rst", "Known differences"): "the same, and an example that runs",
+    ("docs/paper.rst", "Where text, released code and skcluster differ"): "the paper's",
+    ("docs/quickstart.rst", "From photons to masses"): "a definition",
+    ("docs/vocabulary.rst", "Quantities"): "a definition",
+}
+
+
+def sections(text):
+    """Headings with what stands below them, examples left out."""
+    parts = re.split(r"^(?:(.+)\n[-=]{3,}|#+ (.+))\n", text, flags=re.M)
+    for underlined, marked, body in zip(
+        parts[1::3], parts[2::3], parts[3::3], strict=True
+    ):
+        examples = r"^ *>>> .*\n(?: *\S.*\n)*"
+        yield underlined or marked, re.sub(examples, "", body, flags=re.M)
+
+
+def section(page, title):
+    return dict(sections(PAGES[page]))[title]
+
+
+def commands():
+    """Every script that a page names, with its options, as one would type them."""
+    for page, text in PAGES.items():
+        in_one_line = re.sub(
+            r"``[^`]+``", lambda match: " ".join(match[0].split()), text
+        )
+        for script, options in re.findall(rf"({SCRIPT})((?: +[^`\s#]+)*)", in_one_line):
+            is_command = options.lstrip().startswith("-")
+            yield page, script, options.strip() if is_command else ""
+
+
+COMMANDS = sorted({command[1:] for command in commands()})
+
+
+class ParsedError(Exception):
+    """Raised in place of the work of a script, when its options are understood."""
+
+
+def parse(script, options, monkeypatch):
+    """Let a script read its options, and stop it there."""
+    original = argparse.ArgumentParser.parse_args
+
+    def parse_args(parser, *args, **kwargs):
+        original(parser, *args, **kwargs)
+        raise ParsedError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
+    monkeypatch.setattr(sys, "argv", [script, *shlex.split(options)])
+    monkeypatch.syspath_prepend((ROOT / script).parent)
+    with pytest.raises(ParsedError):
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+
+
+def test_every_number_that_a_page_states_names_what_made_it():
+    nameless = {
+        (page, title)
+        for page, text in PAGES.items()
+        for title, body in sections(text)
+        if MEASURED.search(body) and not MADE_BY.search(body)
+    }
+    assert nameless - {*NOT_MEASURED} == set()
+    assert {*NOT_MEASURED} - nameless == set()
+
+
+def test_every_result_of_an_experiment_says_from_how_many_seeds():
+    reported = [
+        (page, title, body)
+        for page, text in PAGES.items()
+        for title, body in sections(text)
+        if "±" in body and "experiments/" in body
+    ]
+    assert len(reported) > 4
+    assert [(page, title) for page, title, body in reported if "seed" not in body] == []
+
+
+@pytest.mark.parametrize(("script", "options"), COMMANDS)
+def test_a_command_on_a_page_is_understood_by_its_script(script, options, monkeypatch):
+    pytest.importorskip("torch")
+    parse(script, options, monkeypatch)
+
+
+def test_a_command_with_an_option_that_is_gone_is_found(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        parse("experiments/magneticum_scatter.py", "--gone", monkeypatch)
+    assert "unrecognized arguments: --gone" in capsys.readouterr().err
+
+
+def load(script, monkeypatch):
+    """Names that a script defines."""
+    monkeypatch.syspath_prepend((ROOT / script).parent)
+    return runpy.run_path(str(ROOT / script))
+
+
+class TestQuickCommandsRunAgain:
+    def test_scatters_of_the_public_list_agree(self, monkeypatch, capsys):
+        if not (DATA / "magneticum").exists():
+            pytest.skip("needs the public list of clusters")
+        script = load("experiments/magneticum_scatter.py", monkeypatch)
+        assert script["main"](["--data-home", str(DATA)]) == 0
+        assert "8 of 8 agree to 3%" in capsys.readouterr().out
+
+    @pytest.mark.filterwarnings("ignore:.*far outside the training range")
+    @pytest.mark.filterwarnings("ignore:.*clusters have maps unlike")
+    def test_photons_change_the_mass_as_the_page_says(self, monkeypatch):
+        pytest.importorskip("torch")
+        script = load("experiments/photon_response.py", monkeypatch)
+        arguments = argparse.Namespace(clusters=60, epochs=6, shown=9)
+        table = script["summary"]([0, 1, 2], arguments)
+        text = section("docs/explain.rst", "Per photon")
+        stated = np.array(re.findall(r"(0\.\d+) ± (0\.\d+)", text)[:6], float)
+        for kind in ("slope", "correlation"):
+            values, errors = stated[kind == "correlation" :: 2].T
+            assert (np.abs(table[kind] - values) < errors).all()
+            assert_allclose(table[f"{kind}_error"], errors, rtol=0.5)
+
+
+class TestStatedNumbersFollowFromEachOther:
+    def test_significances_are_those_of_the_values_and_errors(self, monkeypatch):
+        significance = load("experiments/significance.py", monkeypatch)["significance"]
+        text = " ".join(
+            section("docs/explain.rst", "What was found on the mock survey").split()
+        )
+        pattern = r"(-?0\.\d+) ± (0\.\d+) ± (0\.\d+), (-?\d\.\d) sigma"
+        stated = np.array(re.findall(pattern, text), float)
+        assert len(stated) == 6
+        for value, error_clusters, error_seeds, sigma in stated:
+            found = significance(value, error_clusters, error_seeds, 3)
+            assert_allclose(found, sigma, atol=0.051)
+        assert np.abs(stated[:, 3]).max() < 3
+        above = significance(0.762 - np.log10(3), 0.015, 0.005, 3)
+        assert f"{above:.1f} sigma" in text
+        assert_allclose(10**0.762, 5.8, atol=0.05)
+
+    @pytest.mark.parametrize(("n_seeds", "ratio"), [(3, "19 times"), (10, "4.1 times")])
+    def test_three_sigma_are_a_multiple_of_the_error(self, n_seeds, ratio):
+        text = section("docs/explain.rst", "What was found on the mock survey")
+        needed = t.isf(norm.sf(3), n_seeds - 1)
+        assert_allclose(float(ratio.split()[0]), needed, rtol=0.02)
+        assert ratio in " ".join(text.split())
+
+    def test_a_ratio_of_three_point_eight_is_six_per_cent(self):
+        text = " ".join(section("docs/mock.rst", "How to report a number").split())
+        p_value = 2 * t.sf(3.8, 2)
+        assert (
+            f"{100 * p_value:.0f} % by chance, {norm.isf(p_value / 2):.1f} sigma"
+            in text
+        )
+
+    def test_errors_of_coverage_are_binomial(self):
+        text = section("docs/uncertainty.rst", "What was measured")
+        table = text[: text.index(".. image")]
+        stated = np.array(re.findall(r"([\d.]+) ± ([\d.]+)", table), float)
+        assert len(stated) == 32
+        level = np.tile([0.5, 0.68, 0.9, 0.95], 8)
+        expected = 100 * np.sqrt(level * (1 - level) / 1200)
+        assert_allclose(stated[:, 1], expected, atol=0.051)
+
+    def test_ratios_of_scatters_are_those_of_the_joint_table(self):
+        text = section("docs/joint.rst", "Do galaxies help?")
+        rows = re.findall(
+            r"- ([\d.]+) ± [\d.]+\n +- [\d.]+ ± [\d.]+\n +- (?:\*\*)?([\d.]+)", text
+        )
+        std, ratio = np.array(rows, float).T
+        assert len(std) == 5
+        assert_allclose(std / std[0], ratio, atol=0.006)
+
+    def test_slopes_are_off_by_what_the_table_says(self):
+        text = section("docs/neural_proxy.rst", "What was measured").replace("−", "-")
+        row = r"- (\d\.\d{3})\n" + r" +- (\d\.\d{3})\n" * 2
+        row = (
+            row.replace(r"\n +", r"\n +")
+            + r" +- \**(-?[\d.]+) %.*\n +- \**(-?[\d.]+) %"
+        )
+        rows = np.array(re.findall(row, text), float)
+        assert len(rows) == 8
+        true, ignored, used, off_ignored, off_used = rows.T
+        rounding = 100 * 0.001 / true + 0.051
+        assert (np.abs(100 * (ignored / true - 1) - off_ignored) < rounding).all()
+        assert (np.abs(100 * (used / true - 1) - off_used) < rounding).all()
+
+    def test_dense_maps_and_cubes_have_their_size(self):
+        text = " ".join(section("docs/scaling.rst", "Measured").split())
+        assert f"dense {3285 * 3 * 128**2 * 4 / 2**20:.0f}" in text
+        assert f"would take {20_000 * 16**3 * 4 / 2**20:.0f} MiB" in text
+
+    def test_kills_add_up(self):
+        text = section("docs/scaling.rst", "Stop and go on")
+        rows = re.findall(r"^ +\w+, at \w+" + r" +(\d+)" * 6, text, flags=re.M)
+        kills, in_a_write, fits, trained, needed, same = np.array(rows, int).sum(axis=0)
+        assert fits == same
+        words = " ".join(text.split())
+        assert f"all {fits} fits, which were killed {kills} times" in words
+        assert f"{in_a_write} times while a file was being written" in words
+        assert f"all kills together cost {trained - needed} epochs" in words
+
+    @pytest.mark.parametrize(
+        ("page", "title", "n_files"),
+        [
+            ("docs/scaling.rst", "Measured", r"(20,000) mutated"),
+            ("docs/persistence.rst", "What is checked", r"Of (8,000) files"),
+        ],
+    )
+    def test_mutated_files_add_up(self, page, title, n_files):
+        text = " ".join(section(page, title).split())
+        text = text[re.search(n_files, text).start() :]
+        total, *parts = (
+            int(number.replace(",", ""))
+            for number in re.findall(r"\b(\d{1,2},\d{3}|\d{3})\b", text)[:4]
+        )
+        assert sum(parts) == total
