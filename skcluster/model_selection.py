@@ -25,6 +25,8 @@ from .sample import ClusterSample
 from .sample.plain_arrays import as_labels
 from .sample.units import check_plausible
 
+__all__ = ["QuadrantGroupKFold", "keep_together", "octants", "spatial_folds"]
+
 BOX, SPLITS = Quantity("box_size"), Integer(1)
 """Kinds of the parameters of `QuadrantGroupKFold`."""
 

@@ -155,6 +155,7 @@ def public_names():
             or name.startswith("neg_")
         }
         public = {name for name in made_here - names if not name.startswith("_")}
+        public &= {*getattr(module, "__all__", public)}
         names |= {f"{short}.{name}" for name in public}
     networks = importlib.import_module("skcluster.networks")
     public = {name for name in networks.__all__ if not name.isupper()}
