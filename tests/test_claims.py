@@ -74,12 +74,12 @@ def parse(script, options, monkeypatch):
 
     def parse_args(parser, *args, **kwargs):
         original(parser, *args, **kwargs)
-        raise ParsedError
+        raise ParsedError("understood")
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
     monkeypatch.setattr(sys, "argv", [script, *shlex.split(options)])
     monkeypatch.syspath_prepend((ROOT / script).parent)
-    with pytest.raises(ParsedError):
+    with pytest.raises(ParsedError, match="understood"):
         runpy.run_path(str(ROOT / script), run_name="__main__")
 
 
@@ -112,7 +112,7 @@ def test_a_command_on_a_page_is_understood_by_its_script(script, options, monkey
 
 
 def test_a_command_with_an_option_that_is_gone_is_found(monkeypatch, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         parse("experiments/magneticum_scatter.py", "--gone", monkeypatch)
     assert "unrecognized arguments: --gone" in capsys.readouterr().err
 
