@@ -1,6 +1,6 @@
-"""Galaxy-cluster masses from X-ray photon lists, the scikit-learn way.
+"""Galaxy-cluster masses from X-ray photon lists, with scikit-learn's interface.
 
-Photons travel through a `ClusterSample`, step by step, to a mass::
+A `ClusterSample` carries the photons through these steps, which turn them into a mass::
 
     photon lists - PhotonMapper - RedshiftNormalizer - LogScaler - XrayCNNRegressor
           |                            galaxies - PhaseSpaceKDE - JointCNNRegressor
@@ -11,23 +11,23 @@ Every step is a scikit-learn transformer or regressor that takes the sample as X
 pipelines, cross-validation and searches work as they are. Sky frame: x to the West, y to
 the North. Units: deg, keV, km/s, comoving Mpc/h, Msun/h; targets are log10 M500c.
 
-Where to find a name. On top are the sample with what reads and writes it, every class
-that goes into a pipeline, a search or ``cv=``, and the functions that are applied to a
-sample, a fitted estimator or what a step measured. Called by the name of their module are
-metrics, displays, datasets and distances (``metrics.mass_scatter``,
+Where to find a name: the package itself exports the sample and its readers and writers,
+every class for a pipeline, a search or ``cv=``, and the functions that are applied to a
+sample, a fitted estimator or the result of a step. Metrics, displays, datasets and
+distances are used by the name of their module (``metrics.mass_scatter``,
 ``plotting.SaliencyDisplay``, ``datasets.make_mock_survey``,
-``cosmology.comoving_distance``), and the base classes to build on
-(``sample.SampleTransformer``, ``posterior.PosteriorMixin``). Every module is there after
-``import skcluster``.
+``cosmology.comoving_distance``), and so are the base classes to build on
+(``sample.SampleTransformer``, ``posterior.PosteriorMixin``). ``import skcluster`` makes
+every module available.
 """
 
 import importlib
 
 __version__ = "0.1.0"
 
-# In the order in which the photons travel. A name loads its module on first use: nobody
-# waits for scikit-learn, astropy or torch to read a version. For type checkers,
-# __init__.pyi repeats this list: tests/test_public_names.py writes it.
+# Names in the order in which photons are processed. Each loads its module on first use,
+# so that ``import skcluster`` does not wait for scikit-learn, astropy or torch. For
+# type checkers, __init__.pyi repeats this list: tests/test_public_names.py writes it.
 _NAMES_OF_MODULE = {
     "sample": ("ClusterSample", "Ragged", "SparseMaps"),
     "io": (

@@ -347,7 +347,7 @@ def test_what_cannot_be_explained_is_refused_before_the_work(
     assert "needs --redshift, --ra and --dec" in line
     about = ["--redshift=0.2", "--ra=1", "--dec=2"]
     line = refused(capsys, model, "a.fits", "b.fits", "-o", folder, *about)
-    assert "--dec tells of one event list, got 2. Give a table with a row for" in line
+    assert "--dec describes one event list, got 2. Give a table with a row for" in line
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     line = refused(capsys, model, few, "-o", folder)
     assert "`skcluster explain` draws with matplotlib, which is not installed" in line

@@ -475,8 +475,8 @@ TURNED = {
 def test_an_explainer_that_turns_its_answer_fails_in_all_orientations(turn):
     words = (
         r"^8 of 8 checks failed\. First: with explain, an estimator that looks 1 times as "
-        r"hard at the planted agn scores nan in orientation 0\. Is the saliency turned "
-        r"against the maps, or wrong in size\?$"
+        r"hard at the planted agn scores nan in orientation 0\. Is the saliency "
+        r"rotated or flipped, or wrong in size\?$"
     )
     with pytest.raises(AssertionError, match=words):
         check_planted_attention(

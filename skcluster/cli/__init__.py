@@ -1,8 +1,8 @@
 """The `skcluster` command: demo, simulate, train, predict, explain and inspect.
 
-Exit codes: 0 all done; 1 an error, which one line on standard error states; 2 wrong usage;
-3 some clusters have no prediction; 130 interrupted; 141 nobody reads standard output any
-more, as behind ``| head``.
+Exit codes: 0 success; 1 an error, described in one line on standard error; 2 wrong
+usage; 3 some clusters have no prediction; 130 interrupted; 141 standard output was
+closed by its reader, as by ``| head``.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from .train import add_train
 
 INTERRUPTED = 130
 READER_GONE = 141
-"""As the shell reports a tool that the signal SIGPIPE ended."""
+"""Exit code with which the shell reports that SIGPIPE ended a program."""
 
 
 def main(argv=None):
@@ -49,7 +49,7 @@ def main(argv=None):
 
 
 def _parsed(argv):
-    """Parse the arguments, and refuse empty strings, as of a shell variable not set."""
+    """Parse the arguments, and refuse empty strings from unset shell variables."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     for name, value in vars(arguments).items():
@@ -84,7 +84,7 @@ class _Parser(argparse.ArgumentParser):
         super().error(one_line(message))
 
     def print_help(self, file=None):
-        # argparse leaves a closed pipe to the exit of the interpreter.
+        # argparse would notice a closed pipe only at the exit of the interpreter.
         if file is None:
             emit(self.format_help().rstrip())
         else:

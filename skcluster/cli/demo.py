@@ -1,4 +1,4 @@
-"""`skcluster demo`: from mock photons to masses, five estimators on the same folds."""
+"""`skcluster demo`: compare five estimators of mass on the same folds of a mock survey."""
 
 import shutil
 import time
@@ -55,7 +55,7 @@ def add_demo(commands):
 
 
 def demo(arguments):
-    """Run the ladder, print its table, write it and the two figures."""
+    """Compare the paper's estimators, print their table, and write it with two figures."""
     from .. import QuadrantGroupKFold
     from ..comparison import compare_estimators
     from ..datasets import make_mock_survey
@@ -95,7 +95,7 @@ def demo(arguments):
 
 
 def paper_ladder(sample, arguments, checkpoints):
-    """Return the paper's estimators, each with its X, from the plainest to the best."""
+    """Return the paper's estimators, each with its X, from the simplest to the best."""
     from sklearn.pipeline import make_pipeline
 
     from .. import (
@@ -139,7 +139,7 @@ def paper_ladder(sample, arguments, checkpoints):
 
 
 def readable(table):
-    """Return the columns that people look at, rounded, with their bootstrap errors."""
+    """Return the main columns for printing, rounded and with bootstrap errors."""
     short = table["estimator", "n_clusters"]
     for name in ("std", "robust"):
         dex, percent = table[f"{name}_dex"], table[f"{name}_percent"]
@@ -155,7 +155,7 @@ def readable(table):
 
 
 class _FoldProgress:
-    """Counts the folds of one estimator after the other on standard error."""
+    """Progress of the folds of each estimator in turn, on standard error."""
 
     def __call__(self, name, done, n_folds, seconds):
         if done == 1:
@@ -191,7 +191,7 @@ def _write(folder, comparison, survey):
 
 
 def _examples(log_mass, redshift):
-    """Return six different clusters, nearest to three masses at two redshifts."""
+    """Choose six different clusters, closest to three masses at two redshifts."""
     chosen = []
     for near in (0.137, 0.379):
         for mass in (13.7, 14.2, 14.7):

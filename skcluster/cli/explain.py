@@ -1,4 +1,4 @@
-"""`skcluster explain`: where on the sky a stored model looks, as FITS and as pictures."""
+"""`skcluster explain`: write the saliency of a stored model as FITS files and pictures."""
 
 import re
 from pathlib import Path
@@ -64,7 +64,7 @@ def add_explain(commands):
 
 
 def explain(arguments):
-    """Write two files for each cluster and print a table of them."""
+    """Write a FITS file and a picture for each cluster, and print a table of them."""
     from ..explain import SaliencyExplainer
 
     require_matplotlib(by="`skcluster explain`")
@@ -177,7 +177,7 @@ def _write_png(path, row, cluster, saliency, mapper, arguments):
 
 
 def _title(row):
-    # A dollar would start a formula.
+    # In matplotlib, a dollar sign would start a formula.
     name = printable(row["name"]).replace("$", r"\$")
     std = f" ± {row['std_dex']:.2f}" if np.isfinite(row["std_dex"]) else ""
     mass = rf"$\log_{{10}} M$ = {row['log_mass']:.2f}{std}"

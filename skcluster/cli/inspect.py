@@ -1,4 +1,4 @@
-"""`skcluster inspect`: what a stored model is, read from its header alone."""
+"""`skcluster inspect`: show the header of a stored model, without loading the model."""
 
 import json
 
@@ -24,7 +24,7 @@ def add_inspect(commands):
 
 
 def inspect(arguments):
-    """Print the header of the file."""
+    """Print the header of a model file."""
     from ..persistence import read_header
 
     header = read_header(arguments.model)
@@ -39,7 +39,7 @@ def inspect(arguments):
 
 
 def model_lines(model, label="", depth=0):
-    """Return the model's class and parameters, each estimator in it on its own line."""
+    """Return lines with the class and parameters of a model and the estimators in it."""
     if not _is_description(model):
         return [text_of(model)]
     parameters = model["parameters"]
@@ -58,7 +58,7 @@ def model_lines(model, label="", depth=0):
 
 
 def text_of(value):
-    """Return a string as it is if it is printable, and anything else as JSON.
+    """Return a printable string unchanged, and anything else as JSON.
 
     Examples
     --------

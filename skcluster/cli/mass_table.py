@@ -1,4 +1,4 @@
-"""A table of the masses that a stored model predicts."""
+"""Table of the masses that a stored model predicts."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from ..progress import say
 from .new_clusters import mapper_and_rest
 
 NAMED = 10
-"""Largest number of clusters that a line names."""
+"""Largest number of clusters that a message names."""
 
 
 def predicted_masses(model, sample, **options):
@@ -81,7 +81,7 @@ def _measured(steps, mapped, quantiles, beta):
 
 
 def exit_code(table):
-    """Return 0, or 3 with a line that says which clusters of the table have no mass."""
+    """Return exit code 0; or 3, after a message about the clusters without a mass."""
     lost = table["name"][np.isnan(table["log_mass"])]
     if not len(lost):
         return 0

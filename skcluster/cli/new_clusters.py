@@ -1,4 +1,4 @@
-"""Clusters from the command line: of tables, or one from an event list."""
+"""Read clusters given on the command line: tables, or one event list."""
 
 import argparse
 from pathlib import Path
@@ -27,7 +27,7 @@ def add_cluster_options(parser):
 
 
 def add_list_options(parser):
-    """Add the options that say how to read event lists, also those that a table names."""
+    """Add the options that say how to read event lists, also those named in a table."""
     lists = parser.add_argument_group(
         "columns of event lists, also of those in a table"
     )
@@ -49,7 +49,7 @@ def add_list_options(parser):
 
 
 def list_options(arguments):
-    """Return the parameters of `read_photons` that the options say."""
+    """Return the parameters of `read_photons` that the options set."""
     return {
         "ra": arguments.ra_column,
         "dec": arguments.dec_column,
@@ -59,7 +59,7 @@ def list_options(arguments):
 
 
 def energy_unit(text):
-    """Return the `energy_unit` of `read_photons` that a text means.
+    """Convert the option --energy-unit to the parameter `energy_unit` of `read_photons`.
 
     Examples
     --------
@@ -89,9 +89,9 @@ def load_photon_model(path):
 
 
 def mapper_and_rest(model):
-    """Return the PhotonMapper of a model, and what predicts from the maps that it makes.
+    """Split a model into its PhotonMapper and the steps that predict from its maps.
 
-    Where the mapper is not a step of its own, as in a calibrated pipeline, the rest is the
+    If the mapper is nested deeper, as in a calibrated pipeline, the second part is the
     model itself, which maps the photons again.
     """
     from ..estimator_parts import steps_before
@@ -128,7 +128,7 @@ def new_clusters(arguments, cosmology):
 
 
 def read_clusters(table, arguments, cosmology):
-    """Return the sample of a table, and its other columns, with progress.
+    """Read the sample of a table, and its other columns, and show progress.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def _one_cluster(arguments, missing, cosmology):
 
     if len(arguments.photons) > 1:
         raise ValueError(
-            "One set of --redshift, --ra and --dec tells of one event list, got "
+            "One set of --redshift, --ra and --dec describes one event list, got "
             f"{len(arguments.photons)}. Give a table with a row for each cluster: its "
             "redshift, ra and dec, and in the column photons the path of its list."
         )
@@ -225,16 +225,16 @@ def check_galaxies(model, sample, source):
     model : Pipeline
     sample : ClusterSample
     source : str
-        The table or event list that it comes from.
+        Path of the table or event list of the sample, for the message.
     """
     from ..estimator_parts import last_step
 
     allows_none = getattr(last_step(model), "allow_missing", True)
     if not allows_none and sample.galaxies is None:
         raise ValueError(
-            f"{source} has no column galaxies (nor is there --galaxies), of which a model "
-            "of --joint makes its cubes. Add the paths of the lists of galaxies, or let "
-            "clusters be without: `skcluster train --joint --allow-missing`."
+            f"{source} has no column galaxies (nor is there --galaxies), from which a "
+            "model of --joint makes its cubes. Add the paths of the lists of galaxies, or "
+            "allow clusters without them: `skcluster train --joint --allow-missing`."
         )
 
 

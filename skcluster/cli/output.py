@@ -1,4 +1,4 @@
-"""What the command says: results on standard output, all else on standard error."""
+"""Output of the command: results on standard output, messages on standard error."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from ..progress import say
 
 
 class ReaderGone(Exception):
-    """Nobody reads standard output any more, as behind ``| head``."""
+    """Error when the reader of standard output has closed it, as with ``| head``."""
 
 
 def emit(text):
     """Write a line, or several, to standard output.
 
-    Letters that its encoding lacks are written as escapes: a name must not cost a result.
+    Letters that its encoding lacks are written as escapes, so that no name is an error.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def emit(text):
 
 
 def silence_output():
-    """Let Python's last flush of standard output, when it exits, go nowhere."""
+    """Redirect standard output, so that the flush at Python's exit raises no error."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -58,12 +58,12 @@ def silence_output():
 
 
 def emit_path(path):
-    """Write a path, on a terminal without control characters."""
+    """Write a path to standard output, without control characters if it is a terminal."""
     emit(printable(path) if sys.stdout.isatty() else str(path))
 
 
 def one_line(text):
-    """Spell a message on one line, without characters that a terminal would obey.
+    """Spell a message on one line, without characters that a terminal would execute.
 
     Examples
     --------
@@ -75,18 +75,18 @@ def one_line(text):
 
 
 class WarningsOnce:
-    """Says each warning once, on one line, without the place in the code.
+    """Show each warning once, on one line, without its place in the code.
 
-    It takes the place of `warnings.showwarning`.
+    It replaces `warnings.showwarning`.
     """
 
     def __init__(self):
-        self.said = set()
+        self.shown = set()
 
     def __call__(self, message, *args, **kwargs):
         line = one_line(message)
-        if line not in self.said:
-            self.said.add(line)
+        if line not in self.shown:
+            self.shown.add(line)
             say(f"skcluster: warning: {line}")
 
 

@@ -1,4 +1,4 @@
-"""Files that the command will write, checked before the work whose result they take."""
+"""Check the files that a command will write, before it starts to work."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 def check_output(path, *, inputs):
     """Refuse a file that cannot be written, or that the command is about to read.
 
-    Its folder is made if it is not there.
+    Its folder is created if necessary.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def check_output(path, *, inputs):
 
 
 def check_is_no_input(path, inputs):
-    """Refuse to replace a file that is read, under whatever name or link."""
+    """Refuse to replace an input file, also under another name or link."""
     for source in inputs:
         try:
             is_same = os.path.samefile(path, source)
@@ -57,7 +57,7 @@ def files_of_tables(paths):
     Parameters
     ----------
     paths : iterable of str
-        What cannot be read as a table counts as itself alone.
+        A file that cannot be read as a table is returned alone.
     """
     from ..io.tables import read_table
     from ..sample.plain_arrays import find_column

@@ -47,7 +47,7 @@ def add_predict(commands):
 
 
 def predict(arguments):
-    """Print a table of masses; clusters without photons in the map get none."""
+    """Print a table of masses; clusters without photons in the map have no mass in it."""
     from ..io.table_writing import check_table_path, write_table
 
     quantiles = _quantiles(arguments.quantiles)

@@ -1,4 +1,4 @@
-"""`skcluster simulate`: a mock survey as FITS photon lists and a table."""
+"""`skcluster simulate`: write a mock survey as FITS photon lists and a table."""
 
 from pathlib import Path
 

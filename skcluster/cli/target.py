@@ -1,4 +1,4 @@
-"""The masses of a table's target column, brought to log10 of Msun/h."""
+"""Convert the masses of a table's target column to log10 of Msun/h."""
 
 import argparse
 import re
@@ -12,18 +12,18 @@ EXAMPLES = "log10Msun/h, log10Msun, Msun, Msun/h, 1e14Msun or 1e14Msun/h"
 
 @dataclass(frozen=True)
 class TargetUnit:
-    """A unit of masses, as `--target-unit` says it.
+    """A unit of masses, as given by `--target-unit`.
 
     Parameters
     ----------
     text : str
-        How it was given.
+        The unit as it was given.
     is_log : bool
         Whether the column holds log10 of the masses.
     factor : float
         Unit of the masses in Msun, or in Msun/h.
     is_per_h : bool
-        Whether it is in Msun/h.
+        Whether `factor` is in Msun/h.
     is_checked : bool
         Whether the size of the masses must be plausible.
     """
@@ -36,7 +36,7 @@ class TargetUnit:
 
 
 def target_unit(text):
-    """Return the TargetUnit that a text means.
+    """Convert the option --target-unit to a TargetUnit.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def _number(text):
 
 
 def add_target_options(parser):
-    """Add the options that tell which column holds the true masses, and in what unit."""
+    """Add the options for the column of true masses and its unit."""
     parser.add_argument(
         "--target",
         default="log_mass",
@@ -78,7 +78,7 @@ def add_target_options(parser):
 
 
 def check_unit_of_column(table, name, unit):
-    """Refuse a column with a unit of its own that is not log10 of Msun/h.
+    """Refuse a target column whose own unit is not log10 of Msun/h.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def check_unit_of_column(table, name, unit):
     name : str
         Column of the table.
     unit : TargetUnit or None
-        What --target-unit says, which overrides the column's own unit.
+        Unit from --target-unit, which overrides the column's own unit.
     """
     from ..io.tables import read_table
     from ..sample.units import unit_factor

@@ -1,4 +1,4 @@
-"""`skcluster train`: a network, trained on a table of clusters and stored."""
+"""`skcluster train`: train a network on a table of clusters, and store it."""
 
 import numpy as np
 
@@ -128,7 +128,7 @@ def _add_options_of_joint(group):
 
 
 def train(arguments):
-    """Fit the pipeline of the paper and store it."""
+    """Train the pipeline of the paper and store it."""
     from ..estimator_parts import last_step
     from ..persistence import save_model
 
@@ -250,13 +250,13 @@ def _regressor(arguments, target):
 def _refuse_options_of_joint(arguments):
     if arguments.allow_missing:
         raise ValueError(
-            "--allow-missing is about clusters without galaxies, of which only a "
-            "network of --joint knows. Give both, or neither."
+            "--allow-missing is for clusters without galaxies, which only matter to a "
+            "network of --joint. Give both, or neither."
         )
     if arguments.bins is not None:
         raise ValueError(
             "--bins are the cells of the galaxies' cubes, which only a network of --joint "
-            "has. Give both, or neither."
+            "uses. Give both, or neither."
         )
 
 

@@ -1,4 +1,4 @@
-"""Why an estimator predicts its mass: saliency of maps, and what it falls on.
+"""Explain predicted masses: saliency of the maps, and its share in sources and bands.
 
 `SaliencyExplainer` differentiates a network's log10 M with respect to every pixel, and
 `proxy_saliency` does the same for the mass of a photon count; both return arrays shaped
@@ -34,7 +34,7 @@ __all__ = [*_MODULE_OF_NAME]
 
 
 def __getattr__(name):
-    # Half of these functions need no network, and should not wait for torch.
+    # Half of these functions need no network, so they should not import torch.
     if name not in _MODULE_OF_NAME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f".{_MODULE_OF_NAME[name]}", __name__)

@@ -1,4 +1,4 @@
-"""Change of a predicted mass when a photon is really added."""
+"""Change of a predicted mass when a photon is added to the map."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ PHOTONS_AT_A_TIME = 256
 
 
 def photon_response(estimator, X, pixels):
-    r"""Change of the predicted log10 M when one photon is really added to a pixel.
+    r"""Change of the predicted log10 M when one photon is added to a pixel.
 
     .. math::
 
@@ -23,7 +23,8 @@ def photon_response(estimator, X, pixels):
     Parameters
     ----------
     estimator : fitted estimator
-        A Pipeline with the steps from counts to the network, or what holds one.
+        A Pipeline with the steps from counts to the network, or a meta-estimator around
+        one.
     X : what the estimator predicts from, for one cluster
         Photons, if the Pipeline starts with a `PhotonMapper`; otherwise counts.
     pixels : array-like of int of shape (n, 3)
@@ -32,7 +33,7 @@ def photon_response(estimator, X, pixels):
     Returns
     -------
     change : ndarray of shape (n,)
-        [dex]
+        Change of log10 M for each pixel [dex].
 
     Examples
     --------
@@ -69,7 +70,7 @@ def photon_response(estimator, X, pixels):
 
 
 def _predicted(steps, regressor, X, counts):
-    """Predicted masses of one cluster with each of several maps of counts."""
+    """Predict the mass of one cluster from each of several maps of counts."""
     if hasattr(X, "maps"):
         counts = X[np.zeros(len(counts), int)].assign(
             maps=SparseMaps.from_dense(counts)

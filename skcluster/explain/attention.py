@@ -1,4 +1,5 @@
-"""Which sources and energy bands saliency falls on: the cluster's gas, or active nuclei."""
+"""Attention: mean saliency of sources (gas, active nuclei, background) and energy
+bands."""
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -112,7 +113,7 @@ def source_attention(saliency, masks, *, counts=None, groups=None, random_state=
     saliency : array-like of shape (n_clusters, n_bands, n_pixels, n_pixels)
         Absolute values.
     masks : Bunch or dict of str to bool array of shape (n_clusters, n_pixels, n_pixels)
-        Those from `source_masks`, and any others.
+        Masks from `source_masks`, and any others, by name.
     counts : Bunch or dict of str to SparseMaps, default=None
         Maps from `source_maps`, for the saliency per photon.
     groups : array-like of shape (n_clusters,), default=None
@@ -208,7 +209,7 @@ def band_attention(saliency, *, groups=None, random_state=None):
 
 
 def _masked_sums(saliency, masks):
-    """Sums of the bands' mean over each mask and over all pixels, for each cluster."""
+    """Sum each cluster's band-averaged saliency over each mask and over all pixels."""
     n = len(saliency)
     sums, total = {name: np.empty(n) for name in masks}, np.empty(n)
     for start in range(0, n, CLUSTERS_PER_BLOCK):

@@ -1,4 +1,4 @@
-"""Methods that ask which pixels a network's mass depends on, for one batch of maps.
+"""Methods that measure which pixels a network's mass depends on, for one batch of maps.
 
 Each method takes a `MassGradient`, the batch of standardized maps, the network's other
 inputs, and `Options`, and returns a tensor with the shape of the maps.
@@ -19,7 +19,7 @@ EPSILON = 1e-7
 
 @dataclass
 class Options:
-    """Options of the methods, see `SaliencyExplainer`."""
+    """Options of the methods, as described in `SaliencyExplainer`."""
 
     n_samples: int
     noise: float
@@ -45,7 +45,7 @@ class MassGradient:
             = \frac{\sigma_y}{\sigma_x K} \sum_{k=1}^{K}
               \frac{\partial g_k}{\partial \tilde{x}}
 
-    The networks are copied, so that those of the regressor keep their mode and the
+    The networks are copied, so the regressor's own networks keep their mode and the
     gradients of their weights.
 
     Parameters
@@ -109,7 +109,7 @@ def smoothgrad(mass_gradient, maps, others, options):
 
 
 def integrated_gradients(mass_gradient, maps, others, options):
-    """Each pixel's x times the mean gradient between a map without photons and this one."""
+    """x times the mean gradient on the way from a map without photons to this one."""
     IntegratedGradients = require_captum()
     scale = mass_gradient.pixel_scale
     no_photons = torch.full_like(maps, -mass_gradient.pixel_mean / scale)
@@ -146,9 +146,9 @@ METHODS = {
     "deep_dream": deep_dream,
 }
 ONE_CLUSTER_AT_A_TIME = ("smoothgrad", "integrated_gradients")
-"""Methods whose batches are many versions of the maps of one cluster."""
+"""Methods that take one cluster at a time, with many versions of its maps per batch."""
 DERIVATIVES = ("gradient", "smoothgrad")
-"""Methods whose result is a derivative, so that the chain rule holds."""
+"""Methods whose result is a derivative, to which the chain rule applies."""
 
 
 def repeated(others, size):

@@ -1,4 +1,4 @@
-"""Median, percentiles and errors over clusters of one number per cluster."""
+"""Median, percentiles and bootstrap errors of numbers that each cluster has."""
 
 from itertools import product
 
@@ -71,7 +71,7 @@ def binned(values, by, bins, *, groups=None, random_state=None):
 
 
 def _numbered(column, bins, name):
-    """Edges, and the number of each cluster's bin; -1 or beyond for those outside."""
+    """Return bin edges and each cluster's bin, which is -1 or too large for outsiders."""
     edges = (Integer(1) | Edges()).check(f"bins[{name!r}]", bins)
     if isinstance(edges, int):
         _check_quantiles(column, name)
@@ -128,7 +128,7 @@ def _median(values, _):
 
 
 def percentiles(values, q=(16, 50, 84)):
-    """Percentiles along the first axis, without NaN; NaN where nothing is left."""
+    """Percentiles along the first axis, ignoring NaN; NaN where all values are NaN."""
     values = np.asarray(values, float)
     found = np.full((len(q), *values.shape[1:]), np.nan)
     some = np.isfinite(values).any(axis=0)
@@ -138,7 +138,7 @@ def percentiles(values, q=(16, 50, 84)):
 
 
 def log_summary(values, groups, seed):
-    """`summary` of the logarithms, with log_ before the names of its numbers."""
+    """Return the `summary` of the logarithms, with the prefix log_ in its names."""
     found = summary(log10_or_nan(values), groups, seed)
     n_clusters = found.pop("n_clusters")
     return {f"log_{key}": value for key, value in found.items()} | {
@@ -147,7 +147,7 @@ def log_summary(values, groups, seed):
 
 
 def seed_of(random_state):
-    """Draw the seed of all random draws of a call."""
+    """Draw one integer seed for all random numbers of a call."""
     random_state = RandomState().check("random_state", random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
 

@@ -1,4 +1,4 @@
-"""Ratio of the saliencies of two kinds of pixels that are equally far from the center."""
+"""Ratio of the saliency in two kinds of pixels at the same distance from the center."""
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -14,12 +14,12 @@ CLUSTERS_PER_BLOCK = 128
 def equal_radius_contrast(
     saliency, over, under, *, ring_width=0.0, groups=None, random_state=None
 ):
-    r"""Ratio of the saliencies of two kinds of pixels, compared at equal radius.
+    r"""Ratio of the saliency in two kinds of pixels, compared at equal radius.
 
-    Sources differ in where they lie, and saliency falls with radius whatever is there. The
-    ratio of the means over two masks (`source_attention`) mixes both effects. Here each
-    pixel p of one mask is compared with the mean over the other mask's pixels at its own
-    radius,
+    Different sources lie at different radii, and saliency falls with radius for all of
+    them. The ratio of the means over two masks (`source_attention`) mixes both effects.
+    Here each pixel p of one mask is compared with the mean over the other mask's pixels
+    at its own radius,
 
     .. math::
 
@@ -35,12 +35,12 @@ def equal_radius_contrast(
     saliency : array-like of shape (n_clusters, n_bands, n_pixels, n_pixels)
         Absolute values.
     over, under : bool array of shape (n_clusters, n_pixels, n_pixels)
-        Masks of the pixels in question, such as ``source_masks(...)["agn"]``, and of those
-        that they are compared with, such as ``["icm"]``.
+        Masks of the pixels in the numerator, such as ``source_masks(...)["agn"]``, and
+        in the denominator, such as ``["icm"]``.
     ring_width : float, default=0
-        Width of the rings in which pixels count as equally far out [pixels]. With 0 their
-        centers must lie at exactly the same distance, which up to eight pixels or more of
-        a square share. In wider rings more pixels can be compared, but saliency may fall a
+        Width of the rings in which pixels count as equally far out [pixels]. With 0,
+        their centers must lie at exactly the same distance, which eight pixels or more
+        can share. In wider rings more pixels can be compared, but saliency may fall a
         little within a ring.
     groups : array-like of shape (n_clusters,), default=None
         Label of each cluster's halo, see `skcluster.metrics.bootstrap_error`.
@@ -80,9 +80,9 @@ def equal_radius_contrast(
 
 
 def _rings(shape, width):
-    """Number of each pixel's ring: the same for pixels that are equally far out."""
+    """Number of the ring of each pixel, equal for pixels at equal distance."""
     width = NonNegative().check("ring_width", width)
-    # Twice the offsets are integers, so that equal distances are equal.
+    # Doubled offsets are integers, so equal distances are exactly equal.
     y, x = (2 * np.arange(size) - (size - 1) for size in shape)
     square = (y[:, None] ** 2 + x**2).ravel()
     if width > 0:

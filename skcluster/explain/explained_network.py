@@ -23,8 +23,8 @@ def split_network(estimator):
     Parameters
     ----------
     estimator : fitted estimator
-        A network, or what holds one: a Pipeline, a search, a calibration, or any of these
-        in each other.
+        A network, or a meta-estimator around one: a Pipeline, a search, a calibration,
+        or any nesting of these.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def split_network(estimator):
 
 
 def _not_a_network(estimator):
-    """The error for an estimator in which there is no fitted one."""
+    """Return the error for an estimator without a fitted network inside."""
     from sklearn.ensemble import BaseEnsemble
 
     is_ensemble = any(isinstance(each, BaseEnsemble) for each in walk(estimator))
@@ -78,21 +78,21 @@ def _not_a_network(estimator):
 
 
 def transformed(steps, X):
-    """Apply fitted steps to X, and find how each changes a photon that is added.
+    """Apply fitted steps to X, and find how each of them changes an added photon.
 
     Parameters
     ----------
     steps : list of fitted transformers
-    X : what the first of them takes
+    X : input of the first step
 
     Returns
     -------
-    X : what the last of them returns
+    X : output of the last step
     increments : list of (step, callable or None)
-        For each step from the counts on that changes the maps, a function
-        ``increment(added, rows)``: if `added` is added to the pixels that the step takes,
-        for clusters `rows`, it is what that adds to the pixels that the step returns. None
-        if this is not known of a step.
+        One pair for each step after the counts that changes the maps. The function
+        ``increment(added, rows)`` returns how much the output pixels of the step rise
+        if the input pixels of the clusters `rows` rise by `added`. It is None for a
+        step of unknown type.
     """
     increments = []
     for step in steps:
@@ -111,7 +111,7 @@ def transformed(steps, X):
 
 
 def check_has_photons(X):
-    """Refuse maps where a pipeline makes its own from photons."""
+    """Refuse a sample of maps for a pipeline that makes its maps from photons."""
     if getattr(X, "maps", None) is not None and X.photons is None:
         raise ValueError(
             "The sample has maps and no photons, but the estimator starts with "
@@ -121,7 +121,7 @@ def check_has_photons(X):
 
 
 def change_by_a_photon(increments, rows):
-    """Return how much one more photon in a pixel changes that pixel's x, for each pixel."""
+    """Return the change of each pixel's x when that pixel gets one more photon."""
     change = 1.0
     for _, increment in increments:
         change = increment(change, rows)

@@ -1,4 +1,4 @@
-"""SaliencyExplainer: how a network's mass depends on every pixel of its maps."""
+"""`SaliencyExplainer`: how a network's mass depends on every pixel of its maps."""
 
 from numbers import Integral
 
@@ -37,7 +37,7 @@ from .explained_network import (
 )
 
 MAPS_PER_BATCH = 8
-"""Maps in the network at a time on a CPU; more are not faster."""
+"""Number of maps in the network at a time on a CPU; more are not faster."""
 
 
 class SaliencyExplainer(BaseEstimator):
@@ -67,11 +67,11 @@ class SaliencyExplainer(BaseEstimator):
     Parameters
     ----------
     estimator : fitted estimator
-        An `XrayCNNRegressor` or another network of this package, or what holds one: a
+        An `XrayCNNRegressor` or another network, or a meta-estimator around one: a
         Pipeline that ends in it, a search, a ``FrozenEstimator``, a
-        `CalibratedMassRegressor`, a `RotationAugmentedRegressor`. The fitted network inside
-        is explained. ``clone`` of an explainer also clones its estimator, which is then no
-        longer fitted unless it is a ``FrozenEstimator``.
+        `CalibratedMassRegressor`, a `RotationAugmentedRegressor`. The fitted network
+        inside is explained. ``clone`` of an explainer also clones its estimator, which
+        is then no longer fitted unless it is a ``FrozenEstimator``.
     method : str, default="gradient"
         One of the methods of the table above.
     signed : bool, default=False
@@ -86,14 +86,14 @@ class SaliencyExplainer(BaseEstimator):
     noise : float, default=0.2
         Standard deviation of the noise, in standard deviations of the training pixels.
     batch_size : int, default=None
-        Maps in the network at a time; None chooses.
+        Number of maps in the network at a time; None chooses it.
     device : str, default=None
         A torch device; None is that of the network.
     random_state : int, RandomState instance or None, default=None
         Seed of the noise. The noise of a cluster depends only on this and on its photons.
     n_threads : int, default=None
-        Batches at a time on a CPU, each in a thread of its own; None is the network's
-        choice. The result does not depend on it.
+        Number of batches at a time on a CPU, each in its own thread; None takes the
+        network's parameter. The result does not depend on it.
     verbose : int, default=0
         1 shows the progress.
 
@@ -193,7 +193,7 @@ class SaliencyExplainer(BaseEstimator):
         Returns
         -------
         saliency : ndarray of float32 of shape (n_clusters, n_bands, n_pixels, n_pixels)
-            In the order ``[band, y, x]``, pixel for pixel that of the maps.
+            One value for each pixel of the maps, in the order ``[band, y, x]``.
         """
         parameters = self._checked_parameters()
         steps, regressor = split_network(self.estimator)
@@ -286,8 +286,8 @@ def cross_val_saliency(
     groups : array-like, default=None
         Labels that no fold may split, in place of ``X.group`` of a sample.
     n_jobs : int, default=None
-        Folds at a time, each in a process of its own. With more than 1, give the network
-        ``n_threads=1``.
+        Number of folds that run at the same time, each in its own process. With more
+        than 1, give the network ``n_threads=1``.
     **explainer_params
         Parameters of `SaliencyExplainer`: ``method``, ``signed``, ``per_photon`` and so on.
 
@@ -318,7 +318,7 @@ def cross_val_saliency(
         raise ValueError(
             f"Every cluster must be in one test fold, but the test folds of {cv} hold "
             f"{len(tested)} clusters and leave out {missed} of {len(y)}. Give folds that "
-            "part the sample, such as KFold(5)."
+            "partition the sample, such as KFold(5)."
         )
     params = dict(explainer_params)
     if not isinstance(params.get("random_state", 0), Integral):

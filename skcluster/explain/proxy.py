@@ -35,13 +35,13 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
         redshift bin.
     inside : bool array, default=None
         Mask of the pixels that are counted instead, which is broadcast to the shape of the
-        maps. True counts the entire square.
+        maps. True means the entire square.
     r500c : array-like of shape (n_clusters,), default=None
         Count the pixels whose center lies within this radius [comoving Mpc/h] instead, as
         for N_phot,500c. Not together with `inside`.
     half_width : float, default=None
         Half the side of the maps [comoving Mpc/h], needed only for `r500c`. None is that of
-        the `PhotonMapper` that made the maps; a plain array does not know it.
+        the `PhotonMapper` that made the maps, so a plain array needs a number.
 
     Returns
     -------

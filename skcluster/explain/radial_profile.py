@@ -1,4 +1,4 @@
-"""Saliency by distance from the cluster's center."""
+"""Profiles of the saliency with distance from the cluster's center."""
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -25,14 +25,14 @@ def radial_saliency(saliency, r500c, *, half_width=None, bins=None, band=None):
     r500c : array-like of shape (n_clusters,)
         [comoving Mpc/h]
     half_width : float, default=None
-        Half the side of the maps [comoving Mpc/h]. None is for SparseMaps that know it; an
-        array does not, so give that of the `PhotonMapper`, such as
+        Half the side of the maps [comoving Mpc/h]. None takes it from SparseMaps made
+        by a `PhotonMapper`; for an array give that mapper's, such as
         ``pipeline[0].half_width``.
     bins : int or array-like of shape (n_bins + 1,), default=None
         Edges of the annuli in :math:`r / R_{500c}`, which are half-open; or their number,
         with equal widths between 0 and 3. None is 60.
     band : int, default=None
-        The energy band; None is the mean over the bands.
+        Number of the energy band; None takes the mean over the bands.
 
     Returns
     -------

@@ -18,18 +18,19 @@ CLUSTERS_PER_BLOCK = 256
 def randomized_weights(estimator, n_layers, random_state=None):
     """Copy a fitted network and replace its last layers by untrained ones.
 
-    An explanation that stays the same while layer after layer, from the output on, loses
-    what it learned does not explain the network (Adebayo et al. 2018). Compare the two
-    saliencies by `saliency_similarity`. The other half of that test is a network trained on
-    masses in random order, ``clone(estimator).fit(X, rng.permutation(y))``: structure that
-    its saliency still shows comes from the data and not from what was learned.
+    If an explanation stays the same when layer after layer, starting at the output,
+    loses what it has learned, it does not explain the network (Adebayo et al. 2018).
+    Compare the two saliencies by `saliency_similarity`. The other half of that test is
+    a network trained on masses in random order, ``clone(estimator).fit(X,
+    rng.permutation(y))``: structure that its saliency still shows comes from the data
+    and not from what was learned.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A network of this package, or what holds one, such as a Pipeline.
+        A network, or a meta-estimator around one, such as a Pipeline.
     n_layers : int
-        Number of layers, counted from the output, that get weights as before training. The
+        Number of layers, counted from the output, that get random initial weights. The
         paper's network has 8.
     random_state : int, RandomState instance or None, default=None
         Seed of the new weights.
@@ -75,14 +76,15 @@ def randomized_weights(estimator, n_layers, random_state=None):
 
 
 def _seed(rng):
-    # Networks draw their first weights from random_state itself. Unmixed, a network with
-    # the same random_state would get back exactly the weights that its training began with.
+    # Networks draw their initial weights from random_state itself. Without this change
+    # of seed, a network with the same random_state would get exactly its own initial
+    # weights.
     drawn = int(rng.randint(2**31 - 1))
     return int(np.random.SeedSequence([drawn, 1]).generate_state(1)[0])
 
 
 def layers(module):
-    """List the parts of a torch module with weights of their own, from input to output."""
+    """List the layers of a torch module that have weights, from input to output."""
     return [part for part in module.modules() if any(True for _ in _own(part))]
 
 

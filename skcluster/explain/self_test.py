@@ -1,4 +1,4 @@
-"""Test of explanations with known answers: estimators with planted weights."""
+"""Test explanations of estimators with planted weights, whose saliency is known."""
 
 from itertools import product
 
@@ -34,7 +34,7 @@ class WeighingRegressor(XrayCNNRegressor):
 
         \log_{10} M = 14 + \sum_{ij} w_{ij} x_{ij}
 
-    It standardizes pixels and masses as a trained network does, with weights that undo it.
+    Like a trained network it standardizes pixels and masses; its weights undo this.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class WeighingRegressor(XrayCNNRegressor):
         self.weight = weight
 
     def fit(self, X, y=None):
-        """Set what training would have learned."""
+        """Set the attributes that training would have learned."""
         self.map_shape_, self.map_geometry_ = np.shape(self.weight), None
         self.pixel_mean_, self.pixel_scale_ = 0.05, 0.2
         self.target_mean_, self.target_scale_ = 13.9, 0.3
@@ -102,10 +102,11 @@ def check_planted_attention(
 
     The estimators are pipelines whose log10 M is a weighted sum of the map. The weight is k
     in pixels with a photon of an AGN, 1 in pixels with a photon of the gas, and 0 in empty
-    ones, so the attention to AGN must be k times that to gas. No rotation or flip maps one
-    of these pixels onto another, and the check is repeated in all eight orientations, so
-    it fails if the saliency is turned against the maps. A second kind of estimator has the
-    weight k in a ring about the center and 1 elsewhere.
+    ones, so the attention to AGN must be k times that to gas. No rotation or flip maps
+    one of these pixels onto another, and the check is repeated in all eight
+    orientations, so it fails if the saliency is rotated or flipped with respect to the
+    maps. A second kind of estimator has the weight k in a ring about the center and 1
+    elsewhere.
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ def check_planted_attention(
     methods : sequence of str, default=("gradient", "smoothgrad", "deep_dream")
         Methods of `SaliencyExplainer`.
     planted : sequence of str, default=("agn", "ring")
-        Kinds of estimator. Methods that give nothing to empty pixels, such as
+        Kinds of estimator. Methods that give zero in empty pixels, such as
         ``integrated_gradients``, can pass only the first.
     tolerance : float, default=1e-3
         Largest relative difference from k that passes.
@@ -176,7 +177,7 @@ def _explainer(method, random_state):
 
 
 def _planted(orientation):
-    """Two clusters with photons at planted pixels, and a function that weights these."""
+    """Return two clusters with photons at planted pixels, and a function of the weights."""
     is_planted = np.zeros((2, N_PIXELS, N_PIXELS), bool)
     is_planted[np.repeat([0, 1], N_PLANTED), *_places()] = True
     if orientation >= 4:
@@ -203,10 +204,10 @@ def _planted(orientation):
 
 
 def _places():
-    """Rows and columns of pixels that no rotation or flip maps onto one another."""
+    """Rows and columns of pixels that no rotation or flip maps onto each other."""
     # Such a symmetry keeps the distances from the two middle lines, or swaps them, and no
-    # pair of distances occurs twice. So saliency that is turned against the maps is 0 at
-    # all planted pixels.
+    # pair of distances occurs twice. So saliency that is rotated or flipped is 0 at all
+    # planted pixels.
     half = N_PIXELS // 2
     rng = np.random.default_rng(8)
     pairs = rng.permutation(np.transpose(np.triu_indices(half, 1)))[: 2 * N_PLANTED]
@@ -260,6 +261,5 @@ def _compare(table, tolerance):
             f"{len(wrong)} of {len(table)} checks failed. First: with {first['method']}, "
             f"an estimator that looks {first['factor']:g} times as hard at the planted "
             f"{first['planted']} scores {first['measured']:.4g} in orientation "
-            f"{first['orientation']}. Is the saliency turned against the maps, or wrong in "
-            "size?"
+            f"{first['orientation']}. Is the saliency rotated or flipped, or wrong in size?"
         )

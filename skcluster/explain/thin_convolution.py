@@ -1,11 +1,11 @@
-"""Faster gradient with respect to maps on a CPU, for convolutions of few bands."""
+"""Convolution of few bands whose gradient with respect to the maps is fast on a CPU."""
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 VECTOR_WIDTH = 16
-"""Numbers of float32 in a register of AVX-512."""
+"""Number of float32 values in a register of AVX-512."""
 
 
 class ThinConvolution(nn.Module):
@@ -19,7 +19,7 @@ class ThinConvolution(nn.Module):
     Parameters
     ----------
     convolution : torch.nn.Conv2d
-        The convolution to replace, see `fits`. Its weights are shared.
+        Convolution to replace, for which `fits` is true. Its weights are shared.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class _ThinConvolve(torch.autograd.Function):
 
 
 def with_thin_convolutions(module):
-    """Replace the convolutions inside a module that `ThinConvolution` fits; return it."""
+    """Replace convolutions in a module by `ThinConvolution` where possible; return it."""
     for name, child in module.named_children():
         if ThinConvolution.fits(child):
             setattr(module, name, ThinConvolution(child))

@@ -162,7 +162,7 @@ def bootstrap_error(
     Returns
     -------
     error : float or ndarray
-        Of the same shape and unit as the result of `metric`.
+        Same shape and unit as the result of `metric`.
 
     Examples
     --------

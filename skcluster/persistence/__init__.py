@@ -1,4 +1,4 @@
-"""Fitted models as files that hold no code: nothing in them is executed on load."""
+"""Store fitted models as files without code, from which nothing is executed on load."""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    # A header is read in no time, because scikit-learn waits until a model is asked for.
+    # Reading a header is fast, because scikit-learn is only imported to load a model.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = "known_types" if name == "OUR_TYPES" else "model_files"

@@ -1,4 +1,4 @@
-"""The zip file of a model, read with suspicion."""
+"""Write and read the zip file of a model; nothing in the file is trusted."""
 
 import collections
 import io
@@ -12,11 +12,11 @@ from ..printable import printable
 HEADER, SCHEMA = "header.json", "schema.json"
 MEMBER_NAME = re.compile(r"[\w-]+\.(json|npy|npz|bin)", flags=re.ASCII)
 MAX_REASON = 500
-"""Largest number of characters of an error that may quote the file."""
+"""Largest length of a reason in an error message, because it may quote the file."""
 
 
 def pack(members):
-    """Write a zip file of members that are stored as they are.
+    """Return the bytes of a zip file with uncompressed members.
 
     Parameters
     ----------
@@ -36,9 +36,8 @@ def pack(members):
 def read_members(path):
     """Read the members of a zip file that `pack` made.
 
-    Nothing is decompressed: a member that is not stored as it is, a second one of the
-    same name, and members that claim to be larger than the file are refused before any
-    is read.
+    Nothing is decompressed: before any member is read, compressed members, two of the
+    same name, and members that claim to be larger than the file are refused.
 
     Parameters
     ----------
@@ -73,20 +72,20 @@ def read_members(path):
             listed = archive.infolist()
             _check_listing(listed, len(content))
             return {member.filename: archive.read(member) for member in listed}
-    # zipfile raises much beside BadZipFile: NotImplementedError, RuntimeError, EOFError,
+    # zipfile raises not only BadZipFile, but NotImplementedError, RuntimeError, EOFError,
     # struct.error, OverflowError, UnicodeDecodeError.
     except Exception as error:
         raise damaged(path, error) from error
 
 
 def damaged(path, reason):
-    """Make the error about a file that is not, or no longer, what save_model wrote.
+    """Return the error for a file that save_model did not write, or that is damaged.
 
     Parameters
     ----------
     path : str or path-like
     reason : str or Exception
-        May quote the file, which may hold escape sequences that terminals obey.
+        It may quote the file, so escape sequences in it are made harmless.
     """
     return ValueError(
         f"{printable(path)} is not a model that save_model wrote, or it is damaged: "

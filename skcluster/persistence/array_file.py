@@ -1,4 +1,4 @@
-"""Files of NumPy's own format, read with suspicion."""
+"""Read files in NumPy's format, trusting nothing that their header claims."""
 
 import io
 import math
@@ -10,12 +10,12 @@ HEADER_READERS = {
     (2, 0): np.lib.format.read_array_header_2_0,
 }
 MAX_ITEM_BYTES = 2**16
-"""Largest item of an array, beside the bytes of its file: an empty one takes one item."""
+"""Bytes by which one item may exceed the file: an empty array reserves one item."""
 MAX_CODE_POINT = 0x10FFFF
 
 
 def read_array(name, content):
-    """Make an array of the bytes of a file, and of as many as there are.
+    """Return the array that a file holds, if its size is the one that the header claims.
 
     Parameters
     ----------
@@ -26,13 +26,13 @@ def read_array(name, content):
     Returns
     -------
     array : ndarray
-        Writable, and without objects.
+        A writable array of numbers or strings.
 
     Raises
     ------
     ValueError
-        The shape and type that the file claims are not those of its bytes; the reason is
-        a sentence that starts with "its member".
+        The shape and type in the header do not fit the number of bytes. The message
+        starts with "its member", for a sentence about the model file.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Read and check the header of a model file, with the standard library alone."""
+"""Read and check the header of a model file, using only the standard library."""
 
 import hashlib
 import importlib.metadata
@@ -8,7 +8,7 @@ from ..printable import printable
 from .archive import HEADER, SCHEMA, damaged, read_members
 
 FORMAT = 1
-"""Number of the file format that this version writes. Each older one is still read."""
+"""Number of the file format that this version writes; older formats can be read."""
 PACKAGES = ("skcluster", "scikit-learn", "numpy", "torch")
 FIELDS = (
     "format",
@@ -31,7 +31,7 @@ COMPOSED = {"model": dict, "training_ranges": dict, "folds": list | dict}
 
 
 class ModelHeader(dict):
-    """What a model file says of itself: a dict whose fields are attributes, too.
+    """Header of a model file: a dict whose fields can also be read as attributes.
 
     Examples
     --------
@@ -51,10 +51,10 @@ class ModelHeader(dict):
 
 
 def read_header(path):
-    """Read what a model file says of itself, and check that the file is complete.
+    """Read the header of a model file, and check that the file is complete.
 
-    Nothing of the model is loaded. All members of the file are compared with the hashes
-    in its header.
+    The model itself is not loaded. All members of the file are compared with the hashes
+    in the header.
 
     Parameters
     ----------
@@ -63,18 +63,19 @@ def read_header(path):
     Returns
     -------
     header : ModelHeader
-        A dict whose fields can be read as attributes. What is not known is None:
+        A dict whose fields can be read as attributes. A field that is not known is
+        None:
 
         - ``format``, int;
         - ``written``, str, in UTC;
         - ``versions``, dict: those of skcluster, scikit-learn, numpy, torch and python;
         - ``notes``, str;
         - ``model``, dict: its ``class``, and the ``parameters`` that are not defaults;
-        - ``target``, str: what it predicts, with the unit;
+        - ``target``, str: the quantity that the model predicts, with its unit;
         - ``bands`` [keV], ``n_pixels``, ``half_width`` [comoving Mpc/h] and ``cosmology``
-          of the maps that it takes;
+          of the maps that the model takes;
         - ``training_ranges``, dict of name -> [low, high];
-        - ``n_weights``, int: the number of weights of all networks in it;
+        - ``n_weights``, int: the number of weights of all networks in the model;
         - ``folds``, as given to `save_model`;
         - ``sha256``, dict: the hash of each other member of the file.
 
@@ -131,7 +132,7 @@ def pack_header(header, members):
     Parameters
     ----------
     header : dict
-        As of `describe_model`.
+        Header from `describe_model`.
     members : dict of str -> bytes
 
     Returns

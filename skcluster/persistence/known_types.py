@@ -1,22 +1,22 @@
 """Names of the types and functions that a model file may hold without `trusted=`.
 
-A type is known if whatever numbers stand in a file, loading, predicting and fitting again
-run nothing but its own code on memory of its own. Most of scikit-learn is written in
-Python and NumPy, which check every index. These are left out, because their compiled code
-believes what is stored:
+A type is known if no numbers in a file, however wrong, can make it run foreign code or
+access foreign memory when it is loaded, predicts or is fitted again. Most of
+scikit-learn is written in Python and NumPy, which check every index. The following
+types are left out, because their compiled code trusts the stored numbers:
 
 - support vector machines (libsvm reads as many intercepts and dual coefficients as the
   stored counts say);
-- decision trees and all that grow them (nodes hold indices of other nodes and of
+- decision trees and ensembles of trees (nodes hold indices of other nodes and of
   features), histogram gradient boosting among them;
 - nearest neighbors, k-means and other clusterings, whose stored points are read with the
   number of columns of X;
 - matrix factorizations and dictionary learning, and linear models that are trained by
-  stochastic gradients, which go on from stored coefficients;
-- mixtures and one-hot encoders, which reserve memory by one stored count and fill it by
-  another.
+  stochastic gradients, which start from stored coefficients;
+- mixtures and one-hot encoders, which allocate memory by one stored count and fill it
+by another.
 
-A file that holds one of these needs it named in `trusted`.
+To load a file that holds one of these, name its type in `trusted`.
 """
 
 import functools
@@ -40,7 +40,7 @@ OUR_TYPES = (
     "skcluster.XrayCNNRegressor",
     "skcluster.sample.MapGeometry",
 )
-"""Public names, so that a file outlives a move of the class between our modules."""
+"""Public names, so that files stay valid when a class moves between our modules."""
 
 SPLITTERS = (
     "GroupKFold",
@@ -163,7 +163,7 @@ CLASSES = {
     *(f"builtins.{name}" for name in ("bool", "float", "int", "str")),
     *(f"sklearn.model_selection.{name}" for name in SPLITTERS),
 }
-"""Classes that may be a parameter themselves, beside NumPy's numbers."""
+"""Classes that may themselves be the value of a parameter, besides NumPy's numbers."""
 FUNCTIONS = {
     *(f"skcluster.metrics.mass_{name}" for name in ("bias", "residual", "scatter")),
     *(
@@ -188,10 +188,11 @@ FUNCTIONS = {
     *(f"scipy.special.{name}" for name in ("exp10", "expit", "log_ndtr", "logit")),
 }
 LEFT_BEHIND = {"checkpoint_dir": None, "memory": None, "warm_start": False}
-"""Parameters that a stored model does not keep, and the value that they have instead.
+"""Parameters that are not stored with a model, and their values in the loaded model.
 
-A folder of cached results or checkpoints is trusted like code, and that of another machine
-may be anybody's here. Compiled code that starts from stored coefficients believes them.
+A folder of cached results or checkpoints is trusted like code, but on another machine a
+folder of that name may belong to anybody. And with ``warm_start`` compiled code would
+trust the stored coefficients.
 """
 PACKAGES_WITH_PUBLIC_NAMES = ("astropy", "numpy", "scipy", "skcluster", "sklearn")
 
@@ -208,7 +209,7 @@ def public_name(thing):
     -------
     name : str
         For skcluster, scikit-learn and the packages below them, the name in their
-        documentation, which stays when a class moves between private modules.
+        documentation, which does not change when a class moves between private modules.
 
     Examples
     --------
@@ -227,7 +228,7 @@ def public_name(thing):
 
 
 def portable_state(state):
-    """A known estimator's state without what is bound to a machine or an earlier fit.
+    """Return an estimator's state without references to a machine or an earlier fit.
 
     Parameters
     ----------
@@ -236,7 +237,8 @@ def portable_state(state):
     Returns
     -------
     state : dict of str -> object
-        A new one, whose `LEFT_BEHIND` have their values there.
+        A new dict, in which the parameters of `LEFT_BEHIND` have the values given
+        there.
     """
     kept = {name: LEFT_BEHIND.get(name, value) for name, value in state.items()}
     if isinstance(kept.get("precompute"), np.ndarray):

@@ -1,4 +1,4 @@
-"""Describe a fitted model in plain words and numbers, for the header of its file."""
+"""Describe a fitted model by strings and numbers, for the header of its file."""
 
 import datetime
 import inspect
@@ -31,7 +31,7 @@ def describe_model(model, *, folds=None, notes=None):
     Returns
     -------
     header : dict
-        The fields are listed at `read_header`.
+        Fields as in `read_header`, without ``sha256``.
     """
     if not isinstance(notes, str | None):
         raise TypeError(f"notes must be a string, got {type(notes).__name__}.")
@@ -48,7 +48,7 @@ def describe_model(model, *, folds=None, notes=None):
 
 
 def default_parameters(cls):
-    """Collect the parameters of a constructor that have a default, with the default.
+    """Return the default values of a constructor's parameters.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def describe(estimator):
 
 
 def plain(value):
-    """Turn a value into one that JSON can hold: its repr, if nothing else will do.
+    """Convert a value to one that JSON can hold: its repr, if nothing else is possible.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def plain(value):
 
 
 def facts(model):
-    """Collect what the header says of a model beside its description.
+    """Collect the facts for the header: target, maps, training ranges and weights.
 
     Parameters
     ----------

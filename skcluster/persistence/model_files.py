@@ -1,4 +1,4 @@
-"""Store fitted models, and load them without running anything that is in the file."""
+"""Store fitted models, and load them without executing anything in the file."""
 
 import contextlib
 import warnings
@@ -19,7 +19,7 @@ def save_model(model, path, *, folds=None, notes=None):
     """Store a fitted estimator or pipeline.
 
     The file holds parameters, arrays and the names of classes, in the format of the skops
-    library, and a header that says what it is (see `read_header`). It is written
+    library, and a header that describes the model (see `read_header`). It is written
     atomically: an interrupted save leaves the old file as it was.
 
     Paths and devices are stored as strings, a cosmology by its name or parameters. The
@@ -32,16 +32,16 @@ def save_model(model, path, *, folds=None, notes=None):
     path : str or path-like
     folds : array-like of int of shape (n_clusters,), dict of str -> int or None, \
 default=None
-        Label of the fold of each training cluster, or of each by its name, to be kept in
-        the header: with them a later user can keep apart what was held out.
+        Fold of each training cluster, in their order or by name, stored in the header:
+        with it a later user knows which clusters were held out.
     notes : str or None, default=None
-        Kept in the header.
+        Any text, stored in the header.
 
     Raises
     ------
     OSError
-        The folder is missing or read-only, or the disk is full. The old file, if any,
-        is as it was.
+        The folder is missing or read-only, or the disk is full. An old file is
+        unchanged.
     TypeError
         The model holds something that cannot be stored without code.
 
@@ -75,29 +75,29 @@ default=None
         file.write(pack({HEADER: pack_header(header, members), **members}))
     if needed:
         warnings.warn(
-            f"{printable(path)} holds {len(needed)} types that load_model refuses unless "
-            f"it is told to trust them: load_model(path, trusted={needed}).",
+            f"{printable(path)} holds {len(needed)} types that load_model refuses "
+            f"unless you trust them: load_model(path, trusted={needed}).",
             UserWarning,
             stacklevel=2,
         )
 
 
 def load_model(path, *, trusted=()):
-    """Load what `save_model` stored.
+    """Load a model that `save_model` stored.
 
-    The file is checked before anything of it is used: that it is complete, by the hashes
-    in its header, that it holds nothing but data and types that are known, and that no
-    array claims more than is there. A parameter that was added to an estimator after its
-    file was written gets its default.
+    The file is checked before any part of it is used: it must be complete (by the
+    hashes in its header), hold only data and known types, and hold all bytes that its
+    arrays claim. A parameter that was added to an estimator after its file was written
+    gets its default.
 
     Parameters
     ----------
     path : str or path-like
     trusted : sequence of str, default=()
-        Names of other types that the file may hold. The known ones are those of skcluster
-        and the types of scikit-learn that cannot do harm whatever numbers the file gives
-        them. A refused file names the types that it needs. They are imported and loaded as
-        they are: name only types of a file whose author you trust.
+        Names of other types that the file may hold. Known are those of skcluster, and
+        the types of scikit-learn that can do no harm with any numbers in the file. A
+        refused file names the types that it needs. They are imported and loaded without
+        checks, so name them only if you trust the author of the file.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def load_model(path, *, trusted=()):
             f"pass trusted={named}."
         )
     with as_damaged_file_error(path), warnings.catch_warnings():
-        # Each step would warn of its version; the warning below says it once.
+        # Each step would warn about its version; the warning below replaces these.
         warnings.simplefilter("ignore", InconsistentVersionWarning)
         model = reader.build()
     _warn_of_other_versions(path, header.versions)
@@ -143,14 +143,14 @@ def load_model(path, *, trusted=()):
 
 @contextlib.contextmanager
 def as_damaged_file_error(path):
-    """Raise errors of any class as a ValueError that says that a file is damaged.
+    """Turn errors of any class into a ValueError which says that a file is damaged.
 
     Parameters
     ----------
     path : str or path-like
     """
-    # What a malformed file makes numpy, torch and the estimators raise is of any class;
-    # warnings that the caller made errors are about something else.
+    # For a malformed file numpy, torch and the estimators raise errors of any class.
+    # Warnings that the caller has turned into errors mean something else.
     try:
         yield
     except (Warning, ImportError):
@@ -160,7 +160,7 @@ def as_damaged_file_error(path):
 
 
 def _types_to_trust(model, members):
-    """Names of the types that load_model will refuse, after a check like that of it."""
+    """Check members as load_model does, and return the names of types that it refuses."""
     try:
         return sorted(SchemaReader(members).unknown)
     except (ValueError, RecursionError) as error:

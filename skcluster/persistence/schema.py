@@ -1,7 +1,7 @@
-"""What the writer and the reader of a skops schema both know of its parts."""
+"""Names and parts of a skops schema, for its writer and its reader."""
 
 PROTOCOL = 2
-"""Version of the skops schema in any file that `save_model` writes."""
+"""Version of the skops schema in all files that `save_model` writes."""
 
 
 def parts_of(schema):
@@ -27,7 +27,7 @@ def parts_of(schema):
 
 
 def type_name(part):
-    """Dotted name of a part's type.
+    """Return the dotted name of a part's type.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def type_name(part):
 
 
 def name_fields(name):
-    """Fields of a part that name its type.
+    """Return the fields of a part that name its type.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """Check a skops schema, and build the model that it describes.
 
-The builder makes what the check has seen and nothing else: each part by its kind, from
-content of the one form that `write_schema` gives it, of a type that is known or trusted.
-Only kinds that skcluster never writes, such as decision trees, are left to skops, if their
+Only parts that were checked are built: the kind of each part decides how, its content
+must have the form that `write_schema` gives it, and its type must be known or trusted.
+skops builds the kinds that skcluster never writes, such as decision trees, if their
 types are trusted.
 """
 
@@ -47,38 +47,38 @@ KINDS = {
     "TupleNode": {"builtins.tuple", *NAMED_TUPLES},
     "TypeNode": CLASSES | NUMBERS,
 }
-"""Kinds of parts, with the types that they may have."""
+"""Kinds of parts, each with the types that are allowed."""
 TRUSTED_KINDS = ("FunctionNode", "ObjectNode", "TupleNode", "TypeNode")
-"""Kinds that this module builds of other types, too, if these are trusted."""
+"""Kinds whose parts may also have a trusted type."""
 KEY_TYPES = {"builtins.float": float, "builtins.int": int, "builtins.str": str}
 MAX_DEPTH = 200
-"""Largest depth of lists and dicts in each other; a search over a pipeline has 20."""
+"""Largest depth of nested lists and dicts; a search over a pipeline has 20."""
 MAX_REUSE, ALWAYS_USED = 8, 2**26
-"""Largest ratio of the bytes of all arrays, each time that one is used, to those of the
-file, and the number of bytes that is allowed for any file."""
+"""Largest ratio of the bytes of all arrays (counted as often as they are used) to the
+bytes of the file; and a number of bytes that any file may use."""
 MAX_FEATURES = 100_000
-"""Largest number of features of a polynomial, whose terms are counted anew."""
+"""Largest number of features of a polynomial, whose terms are counted again."""
 
 
 class SchemaReader:
-    """Reads one model from the members of a file.
+    """Reader of one model from the members of a file.
 
     Parameters
     ----------
     members : dict of str -> bytes
-        As `write_schema` returns them.
+        Members as returned by `write_schema`.
     trusted : collection of str
-        Names of types that are loaded as they are.
+        Names of types that are loaded without checks.
 
     Attributes
     ----------
     unknown : set of str
-        Names of types that are neither known nor trusted. Nothing may be built then.
+        Names of types that are neither known nor trusted. Build only if it is empty.
 
     Raises
     ------
     ValueError
-        No save_model wrote this; the reason is a sentence without its subject.
+        The members are not from save_model. The message is a sentence about the file.
     """
 
     def __init__(self, members, trusted=()):
@@ -130,9 +130,9 @@ class SchemaReader:
         number = part.get("__id__")
         if number is None:
             return
-        # Parts of one id are built once. Were they not the same, the check might have
-        # seen one and the builder take another, and a reference to a part that refers to
-        # another would double it at each step.
+        # Parts with the same id are built once, so they must be equal: otherwise one
+        # might be checked and another built, and chains of references could grow
+        # exponentially.
         if type(number) is not int or self._meanings.setdefault(number, part) != part:
             raise ValueError(f"two of its parts have the id {number!r}.")
 
@@ -235,7 +235,7 @@ class SchemaReader:
     def _random_state(self, part, name):
         state = self._part(part["content"])
         key, position = state["state"]["key"], state["state"]["pos"]
-        # NumPy takes any position, and reads there at the next draw.
+        # NumPy accepts any position, and reads memory there at the next draw.
         if (
             state["bit_generator"] != "MT19937"
             or (key.dtype, key.shape) != (np.dtype("u4"), (624,))
@@ -283,7 +283,7 @@ class SchemaReader:
         return instance
 
     def _by_skops(self, part):
-        """Have skops build a part of a kind that this class does not, but was trusted."""
+        """Let skops build a trusted part of a kind that this class does not know."""
         from skops import io as skops_io
 
         inner = [*parts_of(part)]
@@ -313,7 +313,7 @@ BUILDERS = {
 
 
 def imported(name):
-    """Import what a dotted name stands for.
+    """Import the class or function with a dotted name.
 
     Examples
     --------
@@ -325,9 +325,9 @@ def imported(name):
 
 
 def add_new_parameters(estimator):
-    """Give an estimator the defaults of parameters that came after it was stored.
+    """Give an estimator the defaults of parameters that are newer than its file.
 
-    Attributes that `fit` learns have no defaults: code that reads a newer one asks
+    Attributes that `fit` learns have no defaults: code must read newer ones by
     ``getattr(self, name, None)``.
 
     Parameters
@@ -340,7 +340,7 @@ def add_new_parameters(estimator):
 
 
 def _leaves(items, shape):
-    """Items of nested lists, which must have a shape."""
+    """Return the items of nested lists, which must have the given shape."""
     if not isinstance(items, list) or len(items) != shape[0]:
         raise ValueError(f"it has {items!r:.99} where shape {shape} is needed.")
     for item in items:
@@ -351,7 +351,7 @@ def _leaves(items, shape):
 
 
 def _count_terms(polynomial):
-    """Learn the terms of a polynomial again, which memory is reserved for."""
+    """Count the terms of a polynomial again, because memory is allocated for them."""
     n_features = vars(polynomial).get("n_features_in_")
     if n_features is not None:
         if n_features not in range(1, MAX_FEATURES):

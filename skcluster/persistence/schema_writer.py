@@ -21,7 +21,7 @@ from .schema import PROTOCOL, name_fields, parts_of
 ATOMS = (bool, int, float, str, type(None))
 KEYS = (str, int, float)
 NAMED = (type, types.FunctionType, types.BuiltinFunctionType, np.ufunc)
-"""What is stored as the name under which it is imported."""
+"""Types of values that are stored by the name under which they can be imported."""
 SEQUENCES = {list: "ListNode", tuple: "TupleNode", set: "SetNode"}
 ADVICE = (
     "Parameters must be numbers, strings, arrays, estimators, or classes and functions "
@@ -53,10 +53,10 @@ def write_schema(model):
 
 
 class SchemaWriter:
-    """Turns objects into parts of a schema, and arrays into members of the file.
+    """Writer of objects as parts of a schema, and of arrays as members of the file.
 
-    An object that is met twice is described twice under one id, and is one object again
-    when it is loaded.
+    An object that occurs twice is described twice with the same id, and is loaded as
+    one object.
     """
 
     def __init__(self):
@@ -92,7 +92,7 @@ class SchemaWriter:
         ----------
         value : object
         where : str
-            Its place in the model, for messages.
+            Place of the value in the model, for messages.
         """
         value = as_data(value)
         if id(value) in self._written:
@@ -104,8 +104,8 @@ class SchemaWriter:
         made = write(value, where)
         self._open.remove(id(value))
         if write in (self._object, self._random_state, self._by_skops):
-            # Asked twice, these give new arrays for their state. The value is kept, lest
-            # another one get its id.
+            # A second call would make new arrays of their state. The value is kept in
+            # memory, so that no other one can get its id.
             self._written[id(value)] = made
             self._kept.append(value)
         return made
@@ -212,7 +212,7 @@ class SchemaWriter:
         return _part("ObjectNode", name, content, __id__=self._number(value))
 
     def _by_skops(self, value, where):
-        """Have skops describe what this module cannot, such as a decision tree."""
+        """Let skops describe a value that this module cannot, such as a decision tree."""
         cannot = (
             f"{where} is of the type {public_name(type(value))}, which cannot be stored"
         )
@@ -231,7 +231,7 @@ class SchemaWriter:
         return self._embedded(members)
 
     def _embedded(self, members):
-        """A schema that skops wrote, with its members, as a part of this one."""
+        """Return a schema from skops as a part of this one, and add its members."""
         schema, numbers = json.loads(members.pop(SCHEMA)), {}
         for part in parts_of(schema):
             _use_public_name(part)
@@ -247,7 +247,7 @@ class SchemaWriter:
         return schema
 
     def _number(self, value):
-        """Number of an object in the file; it is kept, lest another get its id."""
+        """Number an object in the file, and keep it so that no other one can get its id."""
         if id(value) not in self._numbers:
             self._numbers[id(value)] = next(self._counter)
             self._kept.append(value)
@@ -255,7 +255,7 @@ class SchemaWriter:
 
 
 def as_data(value):
-    """A value as what it is on any machine: paths and devices as strings.
+    """Convert a value to a portable one: paths and devices become strings.
 
     Examples
     --------
@@ -277,12 +277,12 @@ def as_data(value):
 
 
 def is_cosmology(value):
-    """Tell whether a value is a cosmology of astropy, without importing astropy."""
+    """Return whether a value is a cosmology of astropy, without importing astropy."""
     return _is_of(value, "astropy.cosmology", "Cosmology")
 
 
 def cosmology_numbers(cosmology):
-    """List the arguments that make a cosmology again, in the units of its constructor.
+    """Return the arguments that reconstruct a cosmology, in its constructor's units.
 
     Examples
     --------
@@ -301,7 +301,7 @@ def cosmology_numbers(cosmology):
 
 
 def has_plain_state(value):
-    """Tell whether a value is stored as its class and the attributes in its state."""
+    """Return whether a value can be stored as its class and its attributes."""
     return isinstance(value, BaseEstimator) or public_name(type(value)) in OBJECTS
 
 
@@ -311,7 +311,7 @@ def _part(kind, name, content=None, /, **more):
 
 
 def _is_of(value, module, name):
-    """Tell whether a value is of a class, of a module that may not be imported."""
+    """Return whether a value is of a class, without importing the class's module."""
     return module in sys.modules and isinstance(
         value, getattr(sys.modules[module], name)
     )

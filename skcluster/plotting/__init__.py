@@ -1,4 +1,4 @@
-"""Figures as displays, in the manner of scikit-learn: they keep the artists that they draw.
+"""Figures as displays in the style of scikit-learn, which keep the artists that they draw.
 
 matplotlib is imported only when something is drawn. Maps show the sky as they are stored,
 with West to the right and North up.

@@ -1,4 +1,4 @@
-"""Whether posteriors are calibrated: coverage of their intervals, and their PIT."""
+"""Display of the calibration of posteriors: coverage of intervals, and PIT."""
 
 import numpy as np
 
@@ -122,7 +122,7 @@ class CoverageDisplay:
         self.steps_ = ax[1].stairs(
             fraction * self.n_bins, edges, baseline=None, **style
         )
-        # Set both limits, or the top would be that of the display that drew first.
+        # Set both limits, or the top would stay at that of the first display.
         heights = [steps.get_data().values.max() for steps in ax[1].patches]
         ax[1].set_ylim(0, 1.15 * max(1.0, *heights))
         if self.name is not None:
@@ -165,6 +165,6 @@ class CoverageDisplay:
         (self.marks_,) = ax.plot(
             100 * MARKED, marked, "o", ms=4, color=self.line_.get_color()
         )
-        # Zero stays in the middle, also with what other displays have drawn.
+        # Keep zero in the middle, also if other displays have drawn here.
         top = 1.15 * np.abs(ax.dataLim.intervaly).max()
         ax.set_ylim(-top, top)

@@ -1,4 +1,4 @@
-"""Color bars whose tick labels never touch, whatever range the colors span.
+"""Color bars whose tick labels never touch, for any range of values.
 
 matplotlib labels the minor ticks of a logarithmic bar that spans less than a decade; on the
 short bars of a figure with several panels the labels are then printed over each other.
@@ -48,7 +48,7 @@ def color_bar(figure, mappable, axes, label, **colorbar_kwargs):
 
 
 class FittingLocator(Locator):
-    """The most ticks whose labels fit beside each other on an axis of its present length.
+    """Locator of as many ticks as have labels that fit on the axis at its present length.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _linear_ticks(low, high):
 
 
 def tick_label(value, place=None):
-    """Write a number as briefly as it can be read: 0.02, 300, or with a power of ten.
+    """Write a number in its shortest readable form: 0.02, 300, or with a power of ten.
 
     Examples
     --------

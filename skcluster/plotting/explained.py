@@ -7,12 +7,12 @@ from ..sample import half_width_of
 
 
 def bands_of(maps):
-    """Return the energy bands of maps [keV], None if they are not known."""
+    """Return the energy bands of maps [keV], or None if they are not known."""
     return getattr(getattr(maps, "geometry", None), "bands", None)
 
 
 def mapped(estimator, X):
-    """Return the count maps that an estimator makes from X, or else those in X."""
+    """Return the count maps that an estimator makes from X, or else the maps in X."""
     from ..explain.explained_network import split_network
     from ..maps import PhotonMapper
 
@@ -36,7 +36,7 @@ def explained(estimator, X, *, by, half_width=None, **explainer_params):
         Name of the display, for an error message.
     half_width : float, default=None
         Half the side of the maps [comoving Mpc/h]. None is that of the `PhotonMapper` that
-        made them; maps of an array do not know it.
+        made them, so a plain array needs a number.
     **explainer_params
         Parameters of `SaliencyExplainer`.
 

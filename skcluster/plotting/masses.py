@@ -1,4 +1,4 @@
-"""Quality of predicted masses, and correlations between the proxies behind them."""
+"""Displays of predicted masses, and of correlations between proxies."""
 
 import numpy as np
 
@@ -147,7 +147,7 @@ class MassPredictionDisplay:
         center = np.array([np.median(self.log_mass[bins == b]) for b in full])
         quantiles = [np.percentile(value[bins == b], [16, 50, 84]) for b in full]
         low, median, high = np.array(quantiles).reshape(-1, 3).T
-        if len(full) == 1:  # a line of one point would not be seen
+        if len(full) == 1:  # a line of one point would be invisible
             style = {"marker": "o", "ms": 3} | style
         (line,) = ax.plot(center, median, label=self.name, **style)
         if not full:
@@ -274,7 +274,7 @@ class ProxyCorrelationDisplay:
 
 
 def _observables(regressor):
-    """Names of the columns that a regressor took as proxies, None if it saw no names."""
+    """Names of the columns that a regressor was fitted to as proxies, or None."""
     names = getattr(regressor, "feature_names_in_", None)
     if names is None or regressor.redshift_column is None:
         return names

@@ -1,4 +1,4 @@
-"""One cluster in X-rays and in galaxies: its photon maps and its phase space."""
+"""Display of one cluster in X-rays and in galaxies: photon maps and phase space."""
 
 import numpy as np
 
@@ -114,13 +114,13 @@ class MultiwavelengthDisplay:
         cluster : int
         half_width : float, default=None
             Half the side of the maps [comoving Mpc/h]. None is that of the
-            `PhotonMapper` that made them; maps of an array do not know it.
+            `PhotonMapper` that made them, so a plain array needs a number.
         cube_half_width, velocity_max : float, default=None
             Half the sides of the cubes [comoving Mpc/h and km/s]. None are those of the
             `PhaseSpaceKDE` that made them, ``sample.cube_extent``.
         bands : sequence of (low, high), default=None
-            Energy bands [keV]. None are those of the `PhotonMapper` that made the maps, if
-            they know it.
+            Energy bands [keV]. None are those of the `PhotonMapper` that made the maps,
+            if they are known.
         log_mass : array-like of shape (n_clusters,), default=None
             Masses of all clusters of the sample, for the title.
         ax, **image_kwargs
@@ -248,7 +248,7 @@ class MultiwavelengthDisplay:
         self._bar(image, ax, "galaxy density / maximum", ticks=[0, 0.5, 1])
 
     def _density(self):
-        """Return the cube without negative cells, which a standardized one has."""
+        """Return the cube with negative cells (of a standardized cube) set to zero."""
         lowest = np.min(self.cube)
         return self.cube - lowest if lowest < 0 else np.asarray(self.cube)
 
@@ -272,7 +272,7 @@ class MultiwavelengthDisplay:
             )
         label = "galaxies" if self.galaxies is not None else "density [s/km]"
         ax.set(xlabel="velocity [km/s]", ylabel=label, xlim=limits, ylim=(0, None))
-        # On the left, the label would push the maps apart.
+        # On the left, the label would take space between the maps.
         ax.yaxis.tick_right()
         ax.yaxis.set_label_position("right")
 
@@ -290,7 +290,7 @@ class MultiwavelengthDisplay:
 
 
 def _mosaic(maps, others):
-    """Arrange the panels' names in rows: one row if they are few, else the maps on top."""
+    """Arrange the panels' names in one row, or with the maps in a row on top."""
     if len(maps) == 1:
         panels = maps + others
         return [panels[:2], panels[2:]] if len(panels) == 4 else [panels]

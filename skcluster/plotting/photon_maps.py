@@ -1,4 +1,4 @@
-"""Photon maps of several clusters."""
+"""Display of the photon maps of several clusters."""
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class PhotonMapDisplay:
             Rows of the sample.
         half_width : float, default=None
             Half the side of the maps [comoving Mpc/h]. None is that of the
-            `PhotonMapper` that made them; maps of an array do not know it.
+            `PhotonMapper` that made them, so a plain array needs a number.
         log_mass : array-like of shape (n_clusters,), default=None
             Masses of all clusters of the sample, for the titles.
         n_columns, ax, **image_kwargs
@@ -92,7 +92,7 @@ class PhotonMapDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, or array of as many as there are maps, default=None
+        ax : matplotlib Axes, or array of one per map, default=None
             Axes to draw into; None makes a new figure.
         n_columns : int, default=3
             Columns of a new figure.

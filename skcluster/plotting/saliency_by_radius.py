@@ -1,4 +1,4 @@
-"""Saliency of one or more estimators against radius."""
+"""Display of saliency against radius, for one or more estimators."""
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class RadialSaliencyDisplay:
         X : ClusterSample with r500c
         half_width : float, default=None
             Half the side of the maps [comoving Mpc/h]. None is that of the
-            `PhotonMapper` that made them; maps of an array do not know it.
+            `PhotonMapper` that made them, so a plain array needs a number.
         bins : int or array-like, default=None
             See `radial_saliency`.
         name : str, default=None

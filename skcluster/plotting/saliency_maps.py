@@ -1,4 +1,4 @@
-"""Photon maps beside their saliency."""
+"""Displays of photon maps next to their saliency."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from .style import COLUMN_WIDTH, check_not_empty, given_axes
 
 
 class SaliencyDisplay:
-    """Photon maps beside their saliency, one row per cluster (paper Fig. 6).
+    """Photon maps next to their saliency, one row per cluster (paper Fig. 6).
 
     Parameters
     ----------
@@ -80,10 +80,10 @@ class SaliencyDisplay:
         ----------
         estimator : fitted network, or Pipeline that ends in one
         X : ClusterSample
-            Clusters to show, preferably such as the network has not seen.
+            Clusters to show, preferably ones that the network was not trained on.
         half_width : float, default=None
             Half the side of the maps [comoving Mpc/h]. None is that of the
-            `PhotonMapper` that made them; maps of an array do not know it.
+            `PhotonMapper` that made them, so a plain array needs a number.
         log_mass : array-like of shape (n_clusters,), default=None
             Masses for the titles.
         ax : array of matplotlib Axes, default=None
@@ -253,7 +253,7 @@ class BandSaliencyDisplay:
             Network on a single band, for the first row.
         half_width : float, default=None
             Half the side of the maps [comoving Mpc/h]. None is that of the
-            `PhotonMapper` that made them; maps of an array do not know it.
+            `PhotonMapper` that made them, so a plain array needs a number.
         ax : array of matplotlib Axes, default=None
             See `plot`.
         **explainer_params

@@ -1,4 +1,4 @@
-"""Images of pixels on the sky, with West to the right and North up."""
+"""Draw pixel images of the sky, with West to the right and North up."""
 
 import numpy as np
 
@@ -55,7 +55,7 @@ def draw_circle(ax, radius, **circle_kwargs):
 
 
 def write_inside(ax, text):
-    """Write into the upper left corner of a map, to be read on bright and dark pixels."""
+    """Write in the upper left corner of a map, legibly on bright and dark pixels."""
     style = {"color": "w", "va": "top", "transform": ax.transAxes}
     return ax.text(0.04, 0.96, text, path_effects=_outlined("w", 1.5), **style)
 
@@ -75,7 +75,7 @@ def label_sky(axes, *, is_new):
         figure = axes[0].figure
         figure.supxlabel(WEST, fontsize="medium")
         figure.supylabel(NORTH, fontsize="medium")
-        # The default padding lets them touch the labels of the ticks.
+        # With the default padding they touch the labels of the ticks.
         figure.get_layout_engine().set(w_pad=LAYOUT_PAD, h_pad=LAYOUT_PAD)
         return
     for ax in axes:
@@ -112,7 +112,7 @@ def saliency_style(saliency, n_decades=3):
 
 
 def saliency_label(method="gradient", *, signed=False, per_photon=False):
-    """Name and unit of what a `SaliencyExplainer` with these parameters returns."""
+    """Name and unit of the saliency from a `SaliencyExplainer` with these parameters."""
     if method == "integrated_gradients":
         return r"share of $\log_{10} M$ [dex]"
     if method == "deep_dream":

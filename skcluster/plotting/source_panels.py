@@ -1,4 +1,4 @@
-"""Emission of one cluster by source, the pixels that each source dominates, saliency."""
+"""Display of one cluster: emission by source, masks of the sources, and saliency."""
 
 import numpy as np
 

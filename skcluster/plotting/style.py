@@ -14,11 +14,11 @@ OKABE_ITO = (
 """Colors that color-blind readers can tell apart."""
 
 COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.1
-"""Widths of one column, and of both, on a journal's page [inch]."""
+"""Widths of one column and of both columns on the page of a journal [inch]."""
 
 
 def color_after(n_drawn):
-    """Color of the next curve in axes that hold `n_drawn` already."""
+    """Return the color of the next curve in axes that already hold `n_drawn` curves."""
     return OKABE_ITO[n_drawn % len(OKABE_ITO)]
 
 

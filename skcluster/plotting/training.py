@@ -1,4 +1,4 @@
-"""Loss of a network during its training."""
+"""Display of a network's loss during training."""
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class TrainingCurveDisplay:
         members = sorted({row["member"] for row in self.history})
         thin = {"lw": 1.5 if len(members) == 1 else 0.8}
         if len(self.history) == len(members):
-            thin["marker"] = "."  # a line of one epoch would not be seen
+            thin["marker"] = "."  # a line of one epoch would be invisible
         thin |= line_kwargs
         self.train_lines_, self.valid_lines_, self.best_ = [], [], []
         for member in members:

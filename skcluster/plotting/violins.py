@@ -1,4 +1,4 @@
-"""Violins of the mean saliency of each source, or of each energy band."""
+"""Display of the mean saliency of each source or energy band, as violins."""
 
 import numpy as np
 
