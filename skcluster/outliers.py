@@ -1,4 +1,4 @@
-"""Maps that are unlike those that a model was trained on."""
+"""Find maps that are unlike those that a model was trained on."""
 
 import warnings
 
@@ -17,11 +17,11 @@ RING_EDGES = (0.15, 0.35, 0.65, 1.0)
 QUANTILE, FACTOR = 0.995, 1.5
 RIDGE = 1e-6
 SHARE_IN_TAIL, FAR = 2e-3, 1.3
-"""Share of the training distribution above a score of 1, and a score that none reaches."""
+"""Assumed share of training maps with scores above 1, and a score that none reaches."""
 
 
 class MapOutlierDetector(OutlierMixin, BaseEstimator):
-    r"""Find maps that are unlike those of training, such as maps of another background.
+    r"""Find maps that are unlike those of training, such as maps with another background.
 
     A map is described by the square roots of its sums and of its numbers of filled pixels
     in five rings, by the square roots of its sums in all bands but the first, and by its
@@ -69,12 +69,12 @@ class MapOutlierDetector(OutlierMixin, BaseEstimator):
         return tags
 
     def fit(self, X, y=None):
-        """Learn what training maps are like.
+        """Learn the distribution of the training maps.
 
         Parameters
         ----------
         X : ClusterSample with maps, SparseMaps, or array (n, n_bands, n_pixels, n_pixels)
-            Maps as the network is given them.
+            Maps in the form in which the network receives them.
         y : ignored
         """
         measures = _measures(_maps(X))
@@ -86,24 +86,24 @@ class MapOutlierDetector(OutlierMixin, BaseEstimator):
         self.precision_ = np.linalg.inv(scatter / n)
         self.offset_ = -np.inf
         if n >= MIN_CLUSTERS:
-            # Distance of each map by the others' mean and scatter (Sherman and Morrison).
+            # Distance of each map from all others (Sherman-Morrison formula).
             q = np.einsum("ij,jk,ik->i", u, np.linalg.inv(scatter), u)
             left_out = n * (n / (n - 1)) ** 2 * q / (1 - q * n / (n - 1))
             self.offset_ = -FACTOR * float(np.sqrt(np.quantile(left_out, QUANTILE)))
         return self
 
     def score_samples(self, X):
-        """Minus the distance of each map from those of training."""
+        """Return minus the distance of each map from the training maps."""
         check_is_fitted(self)
         u = (_measures(_maps(X)) - self.mean_) / self.scale_
         return -np.sqrt(np.einsum("ij,jk,ik->i", u, self.precision_, u))
 
     def decision_function(self, X):
-        """Limit of the distance minus the distance of each map: negative for outliers."""
+        """Return the limit minus the distance of each map: negative for outliers."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X):
-        """1 for maps like those of training, -1 for outliers."""
+        """Return 1 for maps like those of training, and -1 for outliers."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
 
@@ -156,12 +156,12 @@ def _without_score(estimator):
 
 
 def warn_unlike(score, *, by, names=None):
-    """Warn of clusters that the training set's own tail does not explain.
+    """Warn about outliers beyond those expected from the tail of the training set.
 
     Parameters
     ----------
     score : ndarray of shape (n_clusters,)
-        Of `misspecification_score`.
+        Scores from `misspecification_score`.
     by : str
         Name of the estimator, for the message.
     names : sequence of str, default=None
@@ -170,8 +170,8 @@ def warn_unlike(score, *, by, names=None):
     Notes
     -----
     Of clusters like those of training, about one in a thousand has a score above 1, and
-    hardly any has one above 1.3. So one cluster is reported from 1.3 on, and a survey where
-    so many scores exceed 1 that chance would do it less than once in a thousand surveys.
+    hardly any has one above 1.3. So the warning comes if one score exceeds 1.3, or if
+    more scores exceed 1 than chance would give in one of a thousand surveys.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Clusters to work with: a mock survey that is drawn, a simulated list that is fetched.
+"""Data sets of clusters: a mock survey to generate, and a simulated list to download.
 
 `make_mock_survey` goes through the modules in this order: population → gas,
 field_galaxies, agn → spectra → instrument.

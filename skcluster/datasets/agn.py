@@ -1,4 +1,5 @@
-"""Active galactic nuclei: point sources in the cluster's galaxies and behind it."""
+"""Active galactic nuclei: point sources in the cluster's galaxies and behind the
+cluster."""
 
 from functools import cache
 
@@ -59,7 +60,7 @@ def sources_above(flux):
 
 
 def flux_of_number(number):
-    """Flux above which there are `number` field AGN per deg²: undoes `sources_above`."""
+    """Flux above which there are `number` field AGN per deg²: inverts `sources_above`."""
     x = np.asarray(number) / SOURCES_AT_BREAK
     faint, bright = FLUX_SLOPES
     return FLUX_BREAK * np.where(x > 1, x ** (1 / faint), x ** (1 / bright))

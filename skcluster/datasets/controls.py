@@ -1,4 +1,4 @@
-"""Controls: surveys whose galaxies know nothing about the mass, or a known amount."""
+"""Controls: surveys whose galaxies carry no information on the mass, or a known amount."""
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -13,8 +13,9 @@ DISPERSION_AT_1E14 = 500.0  # km/s
 def shuffle_galaxies(sample, *, random_state=None):
     """Give every cluster the galaxies of another cluster of the same redshift.
 
-    This destroys what galaxies know about their own cluster and keeps their distribution at
-    each redshift. An estimator that gains from dynamics must lose that gain here.
+    This destroys the information of galaxies on their own cluster, but keeps their
+    distribution at each redshift. An estimator that gains from dynamics must lose that
+    gain here.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ def absorption_cross_section(energy):
     """
     energy = np.asarray(energy, float)
     c0, c1, c2 = ISM[np.searchsorted(ISM[:, 0], energy), 1:].T
-    # .T turns the axes of a 2-d energy about: turn them back.
+    # .T reverses the axes of a 2-d energy: reverse them back.
     return (c0.T + c1.T * energy + c2.T * energy**2) / energy**3 * 1e-24
 
 
@@ -271,7 +271,7 @@ class Telescope:
     dither: bool = False
 
     def observe(self, photons, rng):
-        """Record the photons of the sky that reach the camera, where it puts them."""
+        """Return the sky photons that reach the camera, at their measured positions."""
         # Five numbers per photon, used or not: no switch shifts those of other photons.
         uniform = rng.random((len(photons), 5))
         radius = psf_radius(uniform[:, 0], self.psf_hew / RADIAN)
@@ -279,7 +279,7 @@ class Telescope:
         return self._record(Photons(blurred, photons.energy), uniform[:, 2:])
 
     def background(self, factor, rng):
-        """Draw counts that are not from the sky: flat on the camera, not vignetted."""
+        """Draw background counts of the camera, which are uniform and not vignetted."""
         area = np.pi * (60 * FIELD_RADIUS) ** 2
         n = rng.poisson(factor * BACKGROUND_RATE * EXPOSURE * area)
         uniform = rng.random((n, 5))

@@ -223,7 +223,7 @@ def _telescope(*, psf_hew, pixelize, dither):
 
 
 def _counted(parts, n_clusters, verbose):
-    """Pass the parts on, and count their clusters on standard error."""
+    """Yield the parts, and count their clusters on standard error."""
     with Progress("mock clusters", n_clusters, verbose=verbose) as progress:
         for sample, rows in parts:
             progress.update(len(rows))

@@ -217,7 +217,7 @@ def draw_cluster(rng):
 
 
 def draw_place(rng):
-    """Draw where the cluster lies: (RA, Dec) [deg], and its place in the box [Mpc/h]."""
+    """Draw the position of a cluster: (RA, Dec) [deg], and in the box [Mpc/h]."""
     ra, height, *position = rng.random(5)
     sine = np.sin(np.radians(MAX_DECLINATION)) * (2 * height - 1)
     center = 360 * ra, np.degrees(np.arcsin(sine))
@@ -293,7 +293,7 @@ def hubble_flow(distance, at):
 
 
 def _steep_power_law(uniform, low, high):
-    """Turn uniform numbers into ones of density x^-1.9 between `low` and `high`."""
+    """Convert uniform numbers to a density x^-1.9 between `low` and `high`."""
     return low * (1 - uniform * (1 - (high / low) ** -0.9)) ** (-1 / 0.9)
 
 

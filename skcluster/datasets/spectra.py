@@ -1,4 +1,4 @@
-"""What shines: spectra of hot gas and of AGN, and their count rates at a redshift."""
+"""Spectra of hot gas and of AGN, and their count rates at a redshift."""
 
 from functools import cache, cached_property
 
@@ -128,7 +128,7 @@ def agn_spectra(energy):
 
 
 class Response:
-    r"""Whatever depends on redshift alone: distances, and count rates of gas and of AGN.
+    r"""Distances, and count rates of gas and of AGN, which depend only on the redshift.
 
     A source that emits :math:`L(E)` photons per second and keV gives
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 RIDGE = 1e-10
-"""Part of each observable's variance that is added to its variance at fixed mass."""
+"""Fraction of each observable's variance that is added to its variance at fixed mass."""
 
 
 def fit_power_laws(s, mu):
@@ -40,7 +40,7 @@ def fit_power_laws(s, mu):
 
 
 def invert_power_laws(slope, covariance):
-    r"""Weights and variance with which observables estimate mu, for a stack of power laws.
+    r"""Weights of observables in the estimate of mu, and its variance, for many power laws.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def invert_power_laws(slope, covariance):
     root = np.linalg.cholesky(correlation)
     half = np.linalg.solve(root, a)
     weight = np.linalg.solve(np.swapaxes(root, -1, -2), half)[..., 0] / deviation
-    # A sum of squares, to which one more observable can only add.
+    # As a sum of squares, it can only grow with another observable.
     information = np.sum(half[..., 0] ** 2, axis=-1)
     with np.errstate(divide="ignore"):
         return weight, 1 / information

@@ -14,7 +14,7 @@ MASS_SPREAD = 1e-10
 
 
 def bin_edges(redshift, bins, n_needed):
-    """Edges of one bin per distinct redshift, of equally filled bins, or as given.
+    """Edges of redshift bins: one per distinct redshift, equally filled, or as given.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def bin_centers(redshift, edges):
 
 
 def merge_poor_bins(edges, redshift, log_mass, n_needed):
-    """Remove edges until every bin can be fitted, and warn if that took any."""
+    """Remove edges until every bin can be fitted, and warn if any edge was removed."""
     given, edges = edges, np.array(edges)
     while len(poor := _poor_bins(edges, redshift, log_mass, n_needed)):
         gap = np.diff(bin_centers(redshift, edges), prepend=-np.inf, append=np.inf)

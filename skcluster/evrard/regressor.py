@@ -52,7 +52,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     beta : float, default=0
         :math:`\beta`, steepness of the mass function of the clusters to predict.
     pivot_mass : float, default=1e14
-        :math:`M_p` [Msun/h]; it moves nothing but `intercept_`.
+        Pivot mass :math:`M_p` [Msun/h], which affects only `intercept_`.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Lowest and highest log10 mass [Msun/h] that a target may have; others are refused
         with the unit that they seem to be in. None takes any target.

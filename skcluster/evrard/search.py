@@ -1,4 +1,4 @@
-"""Which combination of proxies gives the mass with the least scatter."""
+"""Search for the combination of proxies that gives the mass with the least scatter."""
 
 from itertools import combinations
 from operator import itemgetter
@@ -25,8 +25,8 @@ def search_proxies(
     r"""Rank every combination of proxies by its scatter in mass (paper Table 3).
 
     All combinations are compared in the same redshift bins: those of
-    `EvrardProxyRegressor` with all proxies. Combinations of k proxies number
-    :math:`2^k - 1`.
+    `EvrardProxyRegressor` with all proxies. There are :math:`2^k - 1` combinations of k
+    proxies.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def fit_in_bins(X, log_mass, redshift, redshift_bins, mass_range=MASS_RANGE):
 
 
 def check_observables(X, names, redshift, redshift_bins):
-    """Return the observables and their names, or refuse what does not fit together."""
+    """Return the observables and their names, or refuse inputs that do not fit together."""
     X, names = np.asarray(X), [str(name) for name in names]
     if X.ndim != 2 or X.shape[1] != len(names):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Posteriors of masses: how they are predicted, calibrated, and given another prior."""
+"""Posteriors of masses: prediction, calibration, and change of their prior."""
 
 from .calibration import CalibratedMassRegressor, cross_val_posterior
 from .mass_posterior import MassPosterior, reweight_prior

@@ -46,7 +46,7 @@ class CalibratedMassRegressor(
         clusters that it has not seen.
     cv : cross-validation splitter, int, iterable or None, default=None
         The folds, as in `skcluster.model_selection.spatial_folds`. None: octants where the
-        sample has positions, otherwise five folds, neither of which splits a group.
+        sample has positions, otherwise five folds. Neither splits a group.
         Clusters in no test fold are not used for calibration.
     by : {"redshift", "mass"} or None, default=None
         Learn separate distributions in bins of redshift (of a `ClusterSample`), or of
@@ -308,7 +308,7 @@ def _mean_and_std(estimator, X):
 
 
 def _predicts_std(estimator):
-    """Whether ``predict`` takes return_std, or hands it on to one that does."""
+    """Return whether ``predict`` takes return_std, or passes it to one that does."""
     parameters = inspect.signature(estimator.predict).parameters
     if "return_std" in parameters:
         return True
@@ -331,7 +331,7 @@ def _cells(scores):
             "width. Are copies of one cluster in several folds? Then give group of the "
             "sample, or groups."
         )
-    # The kernel widens the distribution; the scores are drawn together by as much.
+    # The kernel widens the distribution, so the scores are first shrunk by as much.
     bandwidth = scott_bandwidth(n)
     center, width = scores.mean(), scores.std()
     kernel = np.sqrt(bandwidth**2 / (1 + bandwidth**2)) * width

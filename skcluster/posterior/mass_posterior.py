@@ -1,4 +1,4 @@
-"""Posteriors of log10 M, and how to exchange the priors in them."""
+"""Posteriors of log10 M, and replacement of the prior that they contain."""
 
 import numpy as np
 from scipy.special import ndtr
@@ -15,8 +15,8 @@ N_SIGMA = 8.0
 class MassPosterior:
     r"""Posteriors of log10 M of n clusters, as probabilities of narrow cells of mass.
 
-    The probability of each cell is exact, and so are cumulative probabilities at the edges,
-    however narrow the posterior is.
+    The probabilities of cells, and the cumulative ones at their edges, are exact also
+    for very narrow posteriors.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class MassPosterior:
         return _interp_rows(log_mass[:, None], self.edges, self._below())[:, 0]
 
     def quantile(self, q):
-        """Masses below which a posterior has the probability q.
+        """Quantiles of log10 M: masses below which each posterior has the probability q.
 
         Parameters
         ----------
@@ -164,18 +164,18 @@ class MassPosterior:
     def sample(self, n_samples=1, *, random_state=None):
         """Masses drawn from each posterior, of shape (n_clusters, n_samples).
 
-        The draws of a seed depend on the order and number of the clusters.
+        For a given seed, the draws depend on the order and number of the clusters.
         """
         rng = check_random_state(random_state)
         drawn = rng.uniform(size=(len(self), n_samples))
         return _interp_rows(drawn, self._below(), self.edges)
 
     def reweight_prior(self, prior):
-        """Exchange the prior, as in `skcluster.reweight_prior`."""
+        """Replace the prior, as in `skcluster.reweight_prior`."""
         return reweight_prior(self, prior)
 
     def _check_unit(self, log_mass):
-        """Refuse masses that are neither log10 of Msun/h nor inside of the cells."""
+        """Refuse masses outside of the cells if they do not look like log10 of Msun/h."""
         if not (len(self) and MASS_RANGE[0] <= np.median(self.mean()) <= MASS_RANGE[1]):
             return
         is_inside = (self.edges[:, 0] <= log_mass) & (log_mass <= self.edges[:, -1])
@@ -191,7 +191,7 @@ class MassPosterior:
 
 
 def reweight_prior(posterior, prior):
-    r"""Divide the prior out of posteriors, and multiply by another one.
+    r"""Replace the prior of posteriors: divide by the old one and multiply by a new one.
 
     .. math::
 
@@ -207,9 +207,10 @@ def reweight_prior(posterior, prior):
     posterior : MassPosterior
         Posteriors from `predict_posterior`, which contain their prior.
     prior : callable, float, table or None
-        The population's density of masses: a function of log10 M that returns densities
-        per dex; :math:`\beta` of :math:`e^{-\beta \mu}`, :math:`\mu = \ln M`; a table of
-        shape (2, n) of log10 masses and densities; None is flat in log M.
+        Density of masses in the population: a function of log10 M that returns
+        densities per dex; or the slope :math:`\beta` of :math:`e^{-\beta \mu}` with
+        :math:`\mu = \ln M`; or a table of shape (2, n) of log10 masses and densities;
+        or None, flat in log M.
 
     Returns
     -------
@@ -218,8 +219,8 @@ def reweight_prior(posterior, prior):
 
     Notes
     -----
-    A training set says nothing about masses beyond its own: there its density is taken to
-    be what it is at the nearest end.
+    A training set says nothing about masses beyond its own range. There its density is
+    assumed to be constant, with the value at the nearest end.
 
     Examples
     --------
@@ -243,7 +244,7 @@ def reweight_prior(posterior, prior):
 
 def _interp_rows(x, xp, fp):
     """np.interp row by row: x (n, m), increasing xp and their fp (n, k)."""
-    # One long table of all rows would be a little faster, but its rounding would let a
-    # cluster's last digits depend on its place.
+    # One long table of all rows would be a little faster, but then rounding would make
+    # the last digits of a cluster depend on its row.
     rows = [np.interp(*row) for row in zip(x, xp, fp, strict=True)]
     return np.array(rows).reshape(x.shape)

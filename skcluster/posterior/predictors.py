@@ -1,4 +1,4 @@
-"""Prediction of posteriors, by estimators and by the meta-estimators around them."""
+"""Predict posteriors, also with pipelines and meta-estimators around a regressor."""
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -39,7 +39,7 @@ class PosteriorMixin:
         Returns
         -------
         posterior : MassPosterior
-            It contains its prior, which `skcluster.reweight_prior` can exchange.
+            It contains its prior, which `skcluster.reweight_prior` can replace.
         """
         return self._posterior(*self._components(X))
 
@@ -84,7 +84,7 @@ class PosteriorMixin:
 
 
 def predict_posterior(estimator, X):
-    """Predict the posterior of log10 M500c, with whatever is around the regressor.
+    """Predict the posterior of log10 M500c, also with a meta-estimator around a regressor.
 
     Parameters
     ----------

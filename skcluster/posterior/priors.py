@@ -1,4 +1,4 @@
-"""Priors of masses: the distribution of a training set, and those that users give."""
+"""Priors of masses: the distribution of a training set, or one that a user gives."""
 
 from numbers import Real
 
@@ -64,7 +64,7 @@ def log_prior(prior):
         A callable takes log10 masses and returns densities per dex. A number is
         :math:`\beta` of a power law :math:`e^{-\beta \mu}` with :math:`\mu = \ln M`. A
         table, of shape (2, n), holds increasing log10 masses and their densities, which
-        are interpolated; beyond its ends they stay as they are there. None is flat in
+        are interpolated; beyond its ends they are constant. None is flat in
         log M.
 
     Returns
@@ -105,7 +105,7 @@ def log_prior(prior):
 
 
 def check_table_covers(prior, log_mass):
-    """Refuse a table of a prior that is about other masses, or in another unit.
+    """Refuse a table of a prior that covers other masses or is in another unit.
 
     Beyond its ends a table is constant, so it would leave posteriors as they are.
 

@@ -1,4 +1,4 @@
-"""Gaussian kernel estimates of densities, as exact probabilities of narrow cells."""
+"""Gaussian kernel density estimates, as exact probabilities of narrow cells."""
 
 import numpy as np
 from scipy.special import ndtr
@@ -18,7 +18,7 @@ def scott_bandwidth(n):
 
 
 def smoothed_counts(values, width, edges):
-    r"""Share out each value over cells, by a Gaussian about it.
+    r"""Count values in cells, with each value spread by a Gaussian kernel.
 
     .. math::
 

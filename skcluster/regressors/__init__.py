@@ -1,4 +1,4 @@
-"""Neural networks as scikit-learn regressors: maps (and galaxies) in, log10 M500c out."""
+"""Neural networks as scikit-learn regressors, from maps (and galaxies) to log10 M500c."""
 
 from .joint import JointCNNRegressor
 from .xray import XrayCNNRegressor

@@ -1,4 +1,4 @@
-"""Checkpoints: one file per fit, from which a fit that was stopped goes on bit for bit."""
+"""Checkpoints: one file per fit, from which a stopped fit continues bit for bit."""
 
 import contextlib
 import hashlib
@@ -27,7 +27,7 @@ MIB = 2**20
 
 
 class Checkpoint(Callback):
-    """Keeps the state of a fit in one file, at the end of each epoch and of training.
+    """Callback that stores the state of a fit in one file, after each epoch and at the end.
 
     The new file replaces the old one atomically, after it has reached the disk, so there
     is always a complete one. Its first line says in JSON which fit it belongs to, how many
@@ -38,9 +38,9 @@ class Checkpoint(Callback):
     path : Path
         The file; its name distinguishes this fit from all others.
     label : str, default="The fit"
-        What messages call the fit.
+        Name of the fit in messages.
     verbose : int, default=0
-        With 1 or more, say after which epoch the fit goes on.
+        With 1 or more, say after which epoch the fit continues.
     """
 
     def __init__(self, path, label="The fit", verbose=0):
@@ -70,7 +70,7 @@ class Checkpoint(Callback):
         return self.n_kept
 
     def on_train_begin(self, net, **kwargs):
-        # Here and not in `restore`, because other callbacks begin anew before.
+        # Here and not in `restore`, because other callbacks reset their state before this.
         if self.state is None:
             return
         state = self.state
@@ -137,7 +137,7 @@ class Checkpoint(Callback):
         self.n_kept = n_epochs
 
     def _try_out(self, net):
-        """Write and remove a file as large as the next one, beside the present one."""
+        """Write and remove a test file of the size of the next one, in the same folder."""
         weights = net.module_.state_dict().values()
         size = sum(weight.numel() * weight.element_size() for weight in weights)
         size *= STATES_PER_FILE * (1 if self.n_kept else 2)
@@ -189,7 +189,7 @@ class Checkpoint(Callback):
 
 
 def checkpoint_path(folder, name, *parts):
-    """Path of the file of one fit: its name ends in a hash of all that decides the result.
+    """Path of the file of one fit, whose name ends in a hash of all that sets the result.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def _restore_generators(net, states):
 
 
 def _learned(callback):
-    """Return what a callback has learned, as far as it can be stored without code."""
+    """Return the learned attributes of a callback that can be stored without code."""
     learned = {}
     for name, value in vars(callback).items():
         if _is_learned(name) and not isinstance(value, type):
@@ -266,7 +266,7 @@ def _learned(callback):
 
 
 def _restore_learned(callback, learned):
-    """Restore the attributes that a callback declares, and no others that a file names."""
+    """Restore attributes of a callback, but none that the callback does not declare."""
     for name in filter(_is_learned, learned):
         if not hasattr(callback, name):
             continue

@@ -1,4 +1,4 @@
-"""Fits that fail: an error when numbers are lost, a warning when nothing was learned."""
+"""Detect failed fits: an error for NaN or infinity, a warning if nothing was learned."""
 
 import warnings
 
@@ -8,17 +8,17 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
 MIN_EPOCHS, FAR = 10, 10.0
-"""Below these epochs a fit has only begun, unless it errs ten times as much as the mean."""
+"""Fits of fewer epochs have failed only if they err ten times as much as the mean."""
 MAX_JUDGED = 512
-"""Training clusters, at most, that a network is judged by."""
+"""Largest number of training clusters by which a network is judged."""
 CONSTANT = 1e-5
-"""Range of standardized predictions that counts as a single number."""
+"""Range of standardized predictions below which they count as equal."""
 
 
 class StopAtLostNumbers(Callback):
-    """Stops a fit with an error when its losses or weights are not finite any more.
+    """Callback that stops a fit with an error when a loss or weight is not finite.
 
-    It comes before the callbacks that keep the state of an epoch, so that they keep the
+    It runs before the callbacks that store the state of an epoch, so that they keep the
     last good one.
 
     Parameters
@@ -51,12 +51,12 @@ class StopAtLostNumbers(Callback):
 
 
 def judged_clusters(train):
-    """Evenly spaced training clusters, few enough to predict in a moment."""
+    """Select evenly spaced training clusters, few enough to predict quickly."""
     return train[:: max(1, -(-len(train) // MAX_JUDGED))]
 
 
 def has_learned_nothing(predicted, target, n_epochs):
-    """Whether a network predicts its training clusters no better than their mean does.
+    """Return whether a network predicts its training clusters no better than the mean.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def has_learned_nothing(predicted, target, n_epochs):
 
 
 def warn_of_failed_fits(failed, regressor):
-    """Warn of the networks that have learned nothing.
+    """Warn about networks that have learned nothing.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""JointCNNRegressor: X-ray maps and galaxies' phase space, behind scikit-learn."""
+"""`JointCNNRegressor`: masses from X-ray maps and the phase space of galaxies."""
 
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -171,7 +171,7 @@ class JointCNNRegressor(NeuralMassRegressor):
         phase_space = PhaseSpaceKDE() if phase_space is None else phase_space
         self.phase_space_ = clone(phase_space)
         if phase_space.random_state is None:
-            # Drawn anew for every batch, galaxies would change from one to the next.
+            # Without a seed, the galaxies that are drawn would change from batch to batch.
             seed = check_random_state(parameters.random_state).randint(2**31 - 1)
             self.phase_space_.set_params(random_state=int(seed))
         return super().fit(X, y)

@@ -1,4 +1,4 @@
-"""kept_memory: freed memory stays with the process while a network trains (glibc only)."""
+"""`kept_memory`: keep freed memory in the process while a network trains (glibc only)."""
 
 import contextlib
 import ctypes

@@ -1,4 +1,4 @@
-"""Losses that a network can be trained with, and how many outputs each needs."""
+"""Losses of networks, and the number of outputs that each loss needs."""
 
 import torch
 

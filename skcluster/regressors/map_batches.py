@@ -1,4 +1,4 @@
-"""Batches of sparse maps, made dense and standardized when they are asked for."""
+"""Batches of sparse maps, which become dense and standardized when they are read."""
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class MapBatches(Dataset):
 
 
 def already_batched(batch):
-    """Return a batch as it is: the collate function of a dataset of complete batches."""
+    """Return a batch unchanged: the collate function of a dataset of complete batches."""
     return batch
 
 

@@ -1,4 +1,4 @@
-"""MassNet: skorch's training loop, with cures for the traps that we met."""
+"""`MassNet`: skorch's training loop, with workarounds for some of its traps."""
 
 import contextlib
 import glob
@@ -17,14 +17,14 @@ from .map_batches import already_batched, in_parts
 from .symmetries import randomly_turned
 
 CLUSTERS_PER_PART, BYTES_PER_PART = 25, 2**27
-"""Clusters, and memory of the largest activation, that are held at a time on a CPU."""
+"""Largest number of clusters, and memory of their activations, held at a time on a CPU."""
 PREDICTED_AT_ONCE = 16
 """A multiple of the registers' width: in a batch of 25, the last row of a matrix product is
 computed by another loop than the others, and differs in its last bits."""
 
 
 class MassNet(NeuralNetRegressor):
-    """A skorch net that trains in parts of a batch and tells Ctrl-C from convergence.
+    """A skorch net that trains in parts of a batch and can tell Ctrl-C from convergence.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ class MassNet(NeuralNetRegressor):
         Clusters whose activations are held at a time. The gradient of a batch is summed
         over such parts, which on a CPU gives the same step with less memory traffic.
     augment : bool, default=False
-        Turn each training cluster by a random symmetry of the square.
+        Whether to rotate or flip each training cluster by a random symmetry of the
+        square.
     precision : {"float32", "bfloat16"}, default="float32"
         Precision of the network in training; predictions are always float32.
     """
@@ -98,7 +99,7 @@ class MassNet(NeuralNetRegressor):
         """
         self._set_training(False)
         blocks = []
-        # Not by skorch, whose loader draws from torch's generator for each prediction.
+        # Without skorch, whose loader draws from torch's generator for each prediction.
         with torch.no_grad():
             for start in range(0, len(dataset), PREDICTED_AT_ONCE):
                 stop = min(start + PREDICTED_AT_ONCE, len(dataset))
@@ -126,7 +127,7 @@ class MassNet(NeuralNetRegressor):
 
 
 class NoOptimizer(torch.optim.Adam):
-    """Takes the place of the optimizer of a net that only predicts.
+    """Placeholder for the optimizer of a net that only predicts.
 
     The first real optimizer of a process imports torch's compiler, which takes two seconds.
     """
@@ -216,7 +217,7 @@ def train_net(net, batches, max_epochs, checkpoint=None):
 
 
 def has_converged(net):
-    """Whether training ended because the validation loss stopped falling."""
+    """Return whether training ended because the validation loss stopped falling."""
     stopper = dict(net.callbacks_).get("early_stopping")
     return stopper is not None and stopper.misses_ >= stopper.patience
 

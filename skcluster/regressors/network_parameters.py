@@ -1,4 +1,4 @@
-"""What the parameters of a network's regressor may be, alone and together."""
+"""Allowed values and combinations of the parameters of regressors with a network."""
 
 import torch
 
@@ -28,7 +28,7 @@ class Architecture(Kind):
     Parameters
     ----------
     registered : dict of str to str
-        The names that are registered.
+        Registered architectures, by name.
     """
 
     def __init__(self, registered):
@@ -110,7 +110,7 @@ NOT_IN_FINGERPRINT = (
     "n_threads",
     "verbose",
 )
-"""Parameters that do not decide what is learned, up to rounding."""
+"""Parameters that change nothing in what is learned, except by rounding."""
 
 
 def checked_parameters(regressor):

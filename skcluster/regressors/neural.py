@@ -1,4 +1,4 @@
-"""NeuralMassRegressor: a torch network as a scikit-learn regressor of log10 M."""
+"""`NeuralMassRegressor`: a torch network as a scikit-learn regressor of log10 M."""
 
 import contextlib
 import copy
@@ -34,13 +34,13 @@ from .validation_split import MIN_TO_VALIDATE, validation_split
 
 
 class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
-    """Base of the regressors with a network: training, members, prediction and state.
+    """Base class of regressors with a network: training, prediction and stored state.
 
-    A subclass says what its inputs are: `_read` takes them from X, as an object whose rows
+    A subclass defines its inputs: `_read` takes them from X, as an object whose rows
     can be selected; `_learn_scaling` learns their shape and moments; `_check_shape`
-    compares them with those of training; `_batches` makes them a torch dataset; `_arrays`
-    lists them for a fingerprint; `_module` builds the network. `_parameter_kinds` declares
-    the parameters.
+    compares them with those of training; `_batches` returns them as a torch dataset;
+    `_arrays` lists them for a fingerprint; `_module` builds the network.
+    `_parameter_kinds` declares the parameters.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Batches of maps and phase-space cubes, made when they are asked for."""
+"""Batches of maps and phase-space cubes, which are made when they are read."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ CLUSTERS_PER_BLOCK = 50
 
 
 class JointInputs:
-    """Maps of clusters and the cubes behind them, from which rows can be selected.
+    """Maps and cubes of clusters, from which rows can be selected.
 
     Cubes are looked up, or made from the galaxies, when a batch asks for them. A selection
     copies no cubes, so memory does not grow with the survey.

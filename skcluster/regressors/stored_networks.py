@@ -1,4 +1,4 @@
-"""Networks as arrays, and back: a fitted regressor's state holds no code."""
+"""Convert networks to arrays and back, so that a fitted regressor's state has no code."""
 
 import contextlib
 
@@ -9,7 +9,7 @@ from .torch_session import resolve_device, torch_session
 
 
 def weights_of(net):
-    """Weights of a net's network as arrays, by name.
+    """Return the weights of a net's network as arrays, by name.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def weights_of(net):
 
 
 def rebuilt_net(regressor, weights):
-    """Build the net of a regressor again, with weights that were stored.
+    """Rebuild the net of a regressor from stored weights.
 
     Parameters
     ----------

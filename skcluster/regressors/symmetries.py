@@ -7,16 +7,16 @@ SKY_AXES = {"maps": (-2, -1), "cubes": (-3, -2)}
 
 
 def square_symmetry(images, k, axes=(-2, -1)):
-    """Turn images by the k-th of the eight rotations and flips of the square.
+    """Apply the k-th of the eight rotations and flips of the square to images.
 
-    0 to 3 turn by 0, 90, 180 and 270 degrees; 4 to 7 first flip East and West.
+    0 to 3 rotate by 0, 90, 180 and 270 degrees; 4 to 7 first flip East and West.
 
     Parameters
     ----------
     images : Tensor
     k : int
     axes : tuple of 2 int, default=(-2, -1)
-        Where North and West are.
+        Axes that point North and West.
 
     Examples
     --------
@@ -30,12 +30,12 @@ def square_symmetry(images, k, axes=(-2, -1)):
 
 
 def randomly_turned(batch):
-    """Turn each cluster of a batch by its own random symmetry of the square.
+    """Rotate or flip each cluster of a batch by its own random symmetry of the square.
 
     Parameters
     ----------
     batch : dict of Tensor
-        Inputs by name. Those in `SKY_AXES` turn together; the others stay as they are.
+        Inputs by name. Those in `SKY_AXES` change together; the others do not change.
     """
     turned = dict(batch)
     symmetry = torch.randint(8, (len(batch["maps"]),))

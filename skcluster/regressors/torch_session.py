@@ -1,4 +1,4 @@
-"""torch's process-wide settings, as the networks need them and as the caller left them."""
+"""Set torch's process-wide settings as networks need them, and restore the caller's."""
 
 import contextlib
 import os
@@ -11,12 +11,12 @@ BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 _lock = threading.RLock()
 _is_forked = False
 _running = []
-"""Thread and `contextlib.ExitStack` of the settings of each session, outermost first."""
+"""Open sessions, outermost first: thread, and `contextlib.ExitStack` of its settings."""
 
 
 @contextlib.contextmanager
 def torch_session(seed=None, device="cpu", n_threads=None):
-    """Let networks compute with torch's usual settings, and restore the caller's.
+    """Context with torch's default settings, after which the caller's are restored.
 
     Seed and settings belong to the process, so one session runs at a time: otherwise two
     fits in a pool of threads would draw from each other's random numbers.
@@ -56,7 +56,7 @@ def torch_session(seed=None, device="cpu", n_threads=None):
 
 
 def _usual_in_thread(stack, device, seed):
-    """Enter torch's usual modes of the present thread, and keep its generators' states."""
+    """Enter torch's default modes of this thread, and store its generators' states."""
     if seed is not None:
         devices = [device] if device.type == "cuda" else []
         stack.enter_context(torch.random.fork_rng(devices=devices))
@@ -68,7 +68,7 @@ def _usual_in_thread(stack, device, seed):
 
 
 def _usual_in_process(stack, n_threads):
-    """Set torch's usual arithmetic, and let a stack restore what was set before."""
+    """Set torch's default arithmetic, and let a stack restore the previous settings."""
     stack.enter_context(torch.autograd.set_detect_anomaly(False))
     stack.enter_context(
         torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
@@ -86,7 +86,7 @@ def _usual_in_process(stack, n_threads):
 
 
 def _settings():
-    """Yield how each setting of the process is read and written, and its usual values."""
+    """Yield the getter, the setter and the default values of each process-wide setting."""
     yield torch.get_default_dtype, torch.set_default_dtype, [torch.float32]
     yield _determinism, _set_determinism, [(False, False)]
     yield _flushes_subnormals, torch.set_flush_denormal, [False]
@@ -125,7 +125,7 @@ def _matmul_precision():
 
 
 def _forget_other_threads():
-    """Free the lock, and undo the settings, of sessions whose thread a fork left behind."""
+    """After a fork, free the lock and undo the settings of sessions of other threads."""
     global _lock, _is_forked
     _lock, _is_forked = threading.RLock(), True
     here = threading.get_ident()
@@ -152,7 +152,7 @@ def resolve_device(device):
 
 
 def has_bfloat16(device):
-    """Return False for a CPU of which torch knows that it must emulate bfloat16."""
+    """Return whether a device has bfloat16; False only for CPUs known to emulate it."""
     if torch.device(device).type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
         return True
     found = torch.cpu.get_capabilities()

@@ -1,4 +1,4 @@
-"""What a network's training clusters were like, and warnings of clusters unlike them."""
+"""Ranges of a network's training clusters, and warnings about clusters unlike them."""
 
 import numpy as np
 
@@ -8,18 +8,18 @@ from ..training_ranges import range_of, warn_outside
 
 
 def learned_ranges(X, inputs, y):
-    """Lowest and highest value of what is counted of each cluster, and of its mass."""
+    """Lowest and highest counts, redshift and mass of the training clusters."""
     ranges = {name: range_of(value) for name, value in _counted(X, inputs).items()}
     return {**ranges, "log_mass": range_of(y)}
 
 
 def learned_detector(inputs):
-    """Outlier detector that has learned what the training maps are like."""
+    """Outlier detector that is fitted to the training maps."""
     return MapOutlierDetector().fit(_maps(inputs))
 
 
 def warn_outside_domain(regressor, X, inputs):
-    """Warn of clusters that are unlike those a regressor was fitted to."""
+    """Warn about clusters that are unlike those that a regressor was fitted to."""
     if len(inputs) == 0:
         return
     about = {"by": type(regressor).__name__, "names": getattr(X, "name", None)}
@@ -33,7 +33,7 @@ def _maps(inputs):
 
 
 def _counted(X, inputs):
-    """Numbers that describe each cluster, by name."""
+    """Return the quantities whose ranges are compared, by name."""
     counted = {"map_sum": _maps(inputs).total()}
     if isinstance(X, ClusterSample):
         counted["redshift"] = X.redshift

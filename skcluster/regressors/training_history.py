@@ -7,7 +7,7 @@ from ..progress import Progress
 
 
 class EpochProgress(Callback):
-    """Shows the epoch and the losses on standard error."""
+    """Callback that shows the epoch and the losses on standard error."""
 
     def __init__(self, label, max_epochs):
         self.label, self.max_epochs = label, max_epochs
@@ -36,7 +36,7 @@ class EpochProgress(Callback):
 
 
 def plain_history(history):
-    """Rows of a skorch history as dicts of Python numbers, without the batches."""
+    """Return the rows of a skorch history as dicts of Python numbers, without batches."""
     return [
         {name: _plain(value) for name, value in row.items() if name != "batches"}
         for row in history

@@ -1,4 +1,4 @@
-"""Which clusters a network trains on, and which ones decide when it stops."""
+"""Split clusters into those for training and those that decide when it stops."""
 
 from itertools import combinations
 
@@ -29,8 +29,8 @@ def validation_split(n_clusters, fraction, *, position=None, groups=None, seed=0
     position : ndarray of shape (n_clusters, 3), default=None
         Without it, clusters are drawn at random.
     groups : array-like of shape (n_clusters,), default=None
-        Clusters with one label, such as turned copies of one cluster, stay on one side,
-        in the octant that holds most of them.
+        Clusters with one label, such as rotated copies of one cluster, stay on one
+        side, in the octant that holds most of them.
     seed : int, default=0
 
     Returns

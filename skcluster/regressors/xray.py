@@ -1,4 +1,4 @@
-"""XrayCNNRegressor: the paper's network on photon maps, behind scikit-learn."""
+"""`XrayCNNRegressor`: masses from photon maps by the paper's network."""
 
 from ..networks.architectures import ARCHITECTURES, build_network
 from .losses import N_OUTPUTS
@@ -49,8 +49,8 @@ class XrayCNNRegressor(NeuralMassRegressor):
     device : str, default="auto"
         A torch device; "auto" is a GPU if there is one.
     checkpoint_dir : str, path-like or None, default=None
-        Folder for one file per member, from which the same fit goes on after Ctrl-C or
-        a crash, bit for bit; a leading ``~`` is the home directory. Needs an int
+        Folder for one file per member, from which the same fit continues after Ctrl-C
+        or a crash, bit for bit; a leading ``~`` is the home directory. Needs an int
         `random_state`. A full disk or an unwritable folder is an OSError at once. Trust
         the folder as you trust code.
     n_threads : int or None, default=None
@@ -97,7 +97,7 @@ class XrayCNNRegressor(NeuralMassRegressor):
         map's pixels) and, for cubes made from galaxies, number of ``galaxies`` of the
         training clusters. Predictions far outside come with a warning.
     outlier_detector_ : MapOutlierDetector
-        Knows what the training maps were like; see `misspecification_score`.
+        Detector of maps unlike those of training; see `misspecification_score`.
     mass_density_ : ndarray of shape (2, 256)
         Smoothed density of the training masses (see `posterior.mass_density`): the prior
         that the network has learned.
