@@ -58,6 +58,7 @@ ARROWS = {
         "io",
         "model_selection",
         "parameters",
+        "printable",
         "progress",
     },
     "rotation": {"cosmology", "parameters", "plausible_masses", "sample"},

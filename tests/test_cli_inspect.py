@@ -1,6 +1,9 @@
 """`skcluster inspect`: a header for people or programs, and an exit code to trust."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -35,6 +38,20 @@ def path(tmp_path):
 def lines_of(capsys, path):
     assert main(["inspect", str(path)]) == 0
     return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("command", [["--help"], ["predict", "--help"], ["inspect"]])
+def test_what_loads_no_model_takes_a_third_of_a_second_of_cpu(command, path):
+    command += [str(path)] * (command == ["inspect"])
+    taken = []
+    for _ in range(3):  # the least, because other processes heat the same cores
+        before = os.times()
+        run = [sys.executable, "-m", "skcluster", *command]
+        subprocess.run(run, check=True, capture_output=True)
+        after = os.times()
+        user = after.children_user - before.children_user
+        taken.append(user + after.children_system - before.children_system)
+    assert min(taken) < 0.3
 
 
 def test_each_field_is_a_line_and_each_step_of_the_model_too(path, capsys):

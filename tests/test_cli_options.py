@@ -82,6 +82,20 @@ def test_an_option_of_a_shell_variable_that_is_not_set_is_refused(option, capsys
     assert f"argument {name}: an empty string" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("unit", ["0", "-1", "nan", "inf", "0.01,nan", "1,2,3", "erg"])
+def test_an_energy_unit_that_is_none_is_refused_before_anything_is_read(unit, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "model.skops", "table.csv", f"--energy-unit={unit}"])
+    assert f"{unit!r} is not keV" in capsys.readouterr().err
+
+
+def test_the_column_of_the_target_is_found_in_any_case(survey, tmp_path, capsys):
+    table = table_like(survey, "capitals")
+    path = tmp_path / "a.skops"
+    command = "train", table, "--target=Log_Mass", "-o", path, *TINY
+    assert outcome(capsys, *command)[0] == 0
+
+
 class TestTheUnitOfTheTarget:
     @pytest.mark.parametrize(
         ("unit", "of_mass"),

@@ -242,6 +242,41 @@ def test_a_killed_process_leaves_the_old_file(tmp_path):
     assert path.read_bytes() == b"old"
 
 
+KILLED_TOGETHER = """
+    import sys
+    from skcluster.io.atomic import files_written_together
+    with files_written_together(sys.argv[1], ["file"]) as partial:
+        (partial / "file").write_bytes(b"new")
+        print("writing", flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of folders are those of POSIX")
+def test_the_next_write_removes_what_a_killed_one_left_but_not_what_is_being_written(
+    tmp_path,
+):
+    def write():
+        with files_written_together(tmp_path, ["other"]) as partial:
+            (partial / "other").write_bytes(b"content")
+
+    (tmp_path / ".partial-of-a-user").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(KILLED_TOGETHER), str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout.readline() == b"writing\n"
+        write()
+        assert len([*tmp_path.glob(".partial-*/file")]) == 1
+        process.send_signal(signal.SIGKILL)
+    assert len([*tmp_path.glob(".partial-*/file")]) == 1
+    write()
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == [".partial-of-a-user", "other"]
+
+
 def test_type_checkers_see_every_name_of_io():
     tree = ast.parse(Path(io.__file__).read_text("utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))

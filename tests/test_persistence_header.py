@@ -393,6 +393,14 @@ def test_nothing_that_a_terminal_obeys_is_in_an_error(stored):
     assert str(raised.value).isprintable()
 
 
+def test_a_model_that_is_not_there_is_named_without_control_characters(tmp_path):
+    for read in (load_model, read_header):
+        with pytest.raises(
+            FileNotFoundError, match=r"no model .*a\\x1bb\.skops\. Check"
+        ):
+            read(tmp_path / "a\x1bb.skops")
+
+
 def test_an_unwritable_folder_is_an_error_before_the_model_is_looked_at(tmp_path):
     model = make_pipeline(LinearRegression())
     model.steps[0][1].unstorable = lambda: None

@@ -471,6 +471,16 @@ def test_callbacks_are_not_touched(data):
             Callback(),
             "callbacks must be a list of skorch callbacks or None",
         ),
+        (
+            "callbacks",
+            [1],
+            r"callbacks must be a list of skorch callbacks .* got \[1\]",
+        ),
+        (
+            "callbacks",
+            [()],
+            r"callbacks must be a list of skorch callbacks .* got \[\(\)",
+        ),
         ("random_state", "a", "random_state must be a seed .* got 'a'"),
         (
             "verbose",

@@ -1,6 +1,7 @@
 """Read clusters given on the command line: tables, or one event list."""
 
 import argparse
+import math
 from pathlib import Path
 
 ABOUT = "redshift", "ra", "dec"
@@ -73,10 +74,11 @@ def energy_unit(text):
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         numbers = ()
-    if not 1 <= len(numbers) <= 2:
+    is_scale = 1 <= len(numbers) <= 2 and 0 < numbers[0] < math.inf
+    if not is_scale or not math.isfinite(numbers[-1]):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not keV, eV, MeV, a number of keV per channel, or two numbers "
-            "such as 0.04,1.6"
+            f"{text!r} is not keV, eV, MeV, a positive number of keV per channel, or two "
+            "numbers such as 0.04,1.6"
         )
     return numbers if len(numbers) == 2 else numbers[0]
 

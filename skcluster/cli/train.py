@@ -131,19 +131,21 @@ def train(arguments):
     """Train the pipeline of the paper and store it."""
     from ..estimator_parts import last_step
     from ..persistence import save_model
+    from ..sample.plain_arrays import find_column
 
     check_output(arguments.output, inputs=[arguments.table])
     pipeline = _pipeline(arguments)
     sample, columns = read_clusters(arguments.table, arguments, arguments.cosmology)
-    if arguments.target not in columns:
+    target = find_column([*columns], arguments.target)
+    if target is None:
         raise ValueError(
             f"{arguments.table} has no column {arguments.target!r} of true log10 M500c; "
             f"besides the photons it has {sorted(columns)}. Name it with --target."
         )
-    check_unit_of_column(arguments.table, arguments.target, arguments.target_unit)
+    check_unit_of_column(arguments.table, target, arguments.target_unit)
     y = log_masses(
         arguments.table,
-        (arguments.target, columns[arguments.target]),
+        (target, columns[target]),
         arguments.target_unit,
         arguments.cosmology,
     )

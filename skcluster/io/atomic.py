@@ -29,6 +29,8 @@ except ImportError:  # Windows
 
 NEW_FILE_MODE = 0o666  # before the umask
 MANY_FILES = 16
+PARTIAL = ".partial-"
+"""Start of the names of folders that are being written."""
 READ_WRITE_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
@@ -115,7 +117,8 @@ def files_written_together(directory, names):
     made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory, prefix=".partial-") as partial:
+        _remove_partial_folders(directory)
+        with _partial_folder(directory) as partial:
             parents = dict.fromkeys(Path(name).parent for name in names)
             for parent in parents:
                 Path(partial, parent).mkdir(exist_ok=True)
@@ -139,6 +142,54 @@ def files_written_together(directory, names):
                 f"{printable(directory)} cannot be written ({reason}).",
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def _partial_folder(directory):
+    """Make a locked folder in a directory, and remove it at the end."""
+    while True:
+        with (
+            tempfile.TemporaryDirectory(dir=directory, prefix=PARTIAL) as partial,
+            _opened_folder(partial) as handle,
+        ):
+            # Where there are no locks, nothing is taken for a leftover either.
+            with contextlib.suppress(OSError):
+                _lock(handle)
+            if os.path.exists(partial):
+                yield partial
+                return
+        # Another process took it for a leftover before it was locked.
+
+
+def _remove_partial_folders(directory):
+    """Remove what dead processes left of `files_written_together` in a directory."""
+    ours = re.compile(re.escape(PARTIAL) + r"\w{8}")
+    for partial in directory.glob(f"{PARTIAL}*"):
+        if fcntl is None or partial.is_symlink() or not ours.fullmatch(partial.name):
+            continue
+        # One that is being written is locked.
+        with contextlib.suppress(OSError), _opened_folder(partial) as handle:
+            _lock(handle, at_once=True)
+            shutil.rmtree(partial)
+
+
+@contextlib.contextmanager
+def _opened_folder(folder):
+    """Open a folder to lock it; yield None where folders cannot be locked."""
+    if fcntl is None:
+        yield None
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _lock(handle, *, at_once=False):
+    """Wait for the lock of an open file, or raise an OSError if it must be had at once."""
+    if fcntl is not None:
+        fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if at_once else 0))
 
 
 def check_is_free(path, overwrite):

@@ -54,7 +54,14 @@ def read_members(path):
     OSError
         The file cannot be read.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"There is no model {printable(path)}. Check its path; relative ones start at "
+            f"{printable(os.getcwd())}."
+        ) from error
+    if not stat.S_ISREG(mode):
         raise ValueError(
             f"{printable(path)} is not a model: it is a folder, a pipe or a device."
         )

@@ -16,6 +16,7 @@ import torch
 from skorch.callbacks import Callback
 
 from ..io.atomic import remove_leftovers, replace_file, try_to_write
+from ..printable import printable
 from ..progress import say
 from .training_history import plain_history
 
@@ -62,11 +63,11 @@ class Checkpoint(Callback):
         self.is_finished = header.get("finished", False)
         if self.is_finished:
             self._restore_weights(net)
-            self._say(f"is finished: {self.n_kept} epochs, from {self.path}")
+            self._say(f"is finished: {self.n_kept} epochs, from {self._shown}")
             return self.n_kept
         self._try_out(net)
         if self.n_kept:
-            self._say(f"goes on after epoch {self.n_kept}, from {self.path}")
+            self._say(f"goes on after epoch {self.n_kept}, from {self._shown}")
         return self.n_kept
 
     def on_train_begin(self, net, **kwargs):
@@ -100,13 +101,17 @@ class Checkpoint(Callback):
         self.is_finished = True
         self._keep(net)
 
+    @property
+    def _shown(self):
+        return printable(self.path)
+
     def _restore_weights(self, net):
         try:
             net.module_.load_state_dict(self.state["module"])
             net.criterion_.load_state_dict(self.state["criterion"])
         except RuntimeError as error:
             raise ValueError(
-                f"{self.path} holds another network than the present code builds "
+                f"{self._shown} holds another network than the present code builds "
                 f"({error}). Delete it to train anew."
             ) from error
         net.history.extend({**row, "batches": []} for row in self.state["history"])
@@ -131,7 +136,7 @@ class Checkpoint(Callback):
         except OSError as error:
             raise _like(
                 error,
-                f"The checkpoint of epoch {n_epochs} cannot be written to {self.path} "
+                f"The checkpoint of epoch {n_epochs} cannot be written to {self._shown} "
                 f"({error.strerror}). {self._what_is_kept()} {self._way_out(len(content))}",
             ) from error
         self.n_kept = n_epochs
@@ -147,8 +152,8 @@ class Checkpoint(Callback):
         except OSError as error:
             raise _like(
                 error,
-                f"No checkpoint can be written to checkpoint_dir={str(self.path.parent)!r} "
-                f"({error.strerror}), so training has not begun. {self._what_is_kept()} "
+                "No checkpoint can be written to checkpoint_dir="
+                f"'{printable(self.path.parent)}' ({error.strerror}), so training has not begun. {self._what_is_kept()} "
                 f"{self._way_out(size)}",
             ) from error
 
@@ -161,12 +166,12 @@ class Checkpoint(Callback):
         except OSError as error:
             raise _like(
                 error,
-                f"The checkpoint {self.path} cannot be read ({error.strerror}). Make it "
+                f"The checkpoint {self._shown} cannot be read ({error.strerror}). Make it "
                 "readable, or delete it to train anew.",
             ) from error
         except ValueError as error:
             warnings.warn(
-                f"{self.path} is not a usable checkpoint: {error}. {self.label} begins "
+                f"{self._shown} is not a usable checkpoint: {error}. {self.label} begins "
                 "anew, with the same result, and replaces the file.",
                 UserWarning,
                 stacklevel=2,

@@ -74,7 +74,14 @@ class Callbacks(Kind):
     says = "a list of skorch callbacks"
 
     def read(self, value):
-        return value if isinstance(value, list | tuple) else REFUSED
+        if not isinstance(value, list | tuple):
+            return REFUSED
+        # skorch also takes pairs (name, callback).
+        pairs = (item if isinstance(item, tuple) else ("", item) for item in value)
+        are_callbacks = all(
+            pair and hasattr(pair[-1], "on_train_begin") for pair in pairs
+        )
+        return value if are_callbacks else REFUSED
 
 
 NETWORK_PARAMETERS = {
