@@ -96,7 +96,7 @@ def test_folds_without_names_are_counted(tmp_path, capsys):
     [
         (b"SIMPLE  =  T", "is not a model that save_model wrote"),
         (b"\x80\x05K\x01.", "joblib.load, which runs the code"),
-        (None, "No such file"),
+        (None, "There is no model"),
     ],
 )
 def test_what_is_no_model_is_one_line_and_exit_code_1(content, told, tmp_path, capsys):

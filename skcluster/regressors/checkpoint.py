@@ -153,7 +153,8 @@ class Checkpoint(Callback):
             raise _like(
                 error,
                 "No checkpoint can be written to checkpoint_dir="
-                f"'{printable(self.path.parent)}' ({error.strerror}), so training has not begun. {self._what_is_kept()} "
+                f"'{printable(self.path.parent)}' ({error.strerror}), so training has not "
+                f"begun. {self._what_is_kept()} "
                 f"{self._way_out(size)}",
             ) from error
 
