@@ -33,6 +33,7 @@ ARROWS = {
     "training_ranges": set(),
     "evrard": {
         "io",
+        "model_selection",
         "parameters",
         "plausible_masses",
         "posterior",

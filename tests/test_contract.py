@@ -102,6 +102,7 @@ CONTRACT = {
     "EvrardProxyRegressor": {
         "redshift_column": None,
         "redshift_bins": None,
+        "evolution": "intercept",
         "beta": 0.0,
         "pivot_mass": 1e14,
     },

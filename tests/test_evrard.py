@@ -1,14 +1,16 @@
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.cosmology import WMAP7
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -45,9 +47,15 @@ def made_snapshots(n, redshifts, random_state=0):
     [
         EvrardProxyRegressor(mass_range=None),
         EvrardProxyRegressor(pivot_mass=2e14, beta=0.1, mass_range=None),
-        EvrardProxyRegressor(redshift_column=-1, redshift_bins=2, mass_range=None),
+        # The checks feed negative redshifts, which have no logarithm.
         EvrardProxyRegressor(
-            redshift_column=0, redshift_bins=[-1e3, 0.5, 1e3], mass_range=None
+            redshift_column=-1, redshift_bins=2, mass_range=None, evolution=None
+        ),
+        EvrardProxyRegressor(
+            redshift_column=0,
+            redshift_bins=[-1e3, 0.5, 1e3],
+            mass_range=None,
+            evolution=None,
         ),
     ]
 )
@@ -85,7 +93,151 @@ def test_predicted_errors_are_those_that_are_made():
     pull = (predicted - log_mass) / sigma
     assert_allclose(pull.std(), 1, rtol=0.02)
     assert_allclose(pull.mean(), 0, atol=0.05)
-    assert_allclose(sigma, model.scatter_ / LN_10)
+    assert_allclose(sigma, model.predictive_scatter_ / LN_10, rtol=1e-3)
+    assert_allclose(sigma, model.scatter_ / LN_10, rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("n_clusters", "n_proxies", "in_sample"), [(10, 4, 0.55), (30, 5, 0.84)]
+)
+def test_errors_of_few_clusters_are_those_of_new_clusters(
+    n_clusters, n_proxies, in_sample
+):
+    rng, n_bins = np.random.default_rng(0), 1500
+    root = np.linalg.cholesky(0.02 + 0.05 * np.diag(1.0 + np.arange(n_proxies)))
+    slope = np.linspace(0.6, 1.5, n_proxies)
+
+    def draw(n):
+        mu = rng.uniform(-1, 2.5, n_bins * n)
+        ln_s = np.outer(mu, slope) + rng.normal(size=(len(mu), n_proxies)) @ root.T
+        bins = np.repeat(1.0 + np.arange(n_bins), n)
+        return np.column_stack([ln_s, bins]), 14 + mu / LN_10
+
+    model = EvrardProxyRegressor(redshift_column=-1).fit(*draw(n_clusters))
+    new, log_mass = draw(10)
+    predicted, std = model.predict(new, return_std=True)
+    made = np.sqrt(np.mean((predicted - log_mass) ** 2))
+    assert_allclose(np.sqrt(np.mean(std**2)), made, rtol=0.03)
+    assert_allclose(model.predictive_scatter_ / LN_10, made, rtol=0.03)
+    assert_allclose(model.scatter_ / LN_10 / made, in_sample, atol=0.03)
+
+
+def test_as_many_degrees_of_freedom_as_observables_bound_no_error():
+    ln_s, log_mass = made_clusters(5)
+    model = EvrardProxyRegressor().fit(ln_s, log_mass)
+    assert np.isinf(model.predict(ln_s, return_std=True)[1]).all()
+    assert np.isfinite(model.predict(ln_s)).all()
+    with pytest.raises(ValueError, match=r"5 of 5 clusters .* errors are unbounded"):
+        model.predict_posterior(ln_s)
+
+
+def test_less_than_ten_clusters_per_parameter_warn():
+    # Three observables and an intercept.
+    with pytest.warns(
+        UserWarning,
+        match=r"1 of 1 redshift bins .*10 clusters per parameter \(first: 39 clusters, "
+        r"4 parameters\).*scatter_ is too small",
+    ):
+        EvrardProxyRegressor().fit(*made_clusters(39))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        EvrardProxyRegressor().fit(*made_clusters(40))
+
+
+def evolving_clusters(n=400, random_state=0):
+    """ln S that grow with ln z as planted, as do the slopes; a column of redshift."""
+    ln_s, log_mass = made_clusters(n, random_state)
+    redshift = np.random.default_rng(random_state + 1).uniform(0.1, 0.5, n)
+    t, mu = np.log(redshift / 0.3)[:, None], LN_10 * (log_mass[:, None] - 14)
+    drift = t * [-2.0, 0.5, 1.0] + mu * t * [0.2, 0.0, -0.1]
+    return np.column_stack([ln_s + drift, redshift]), log_mass
+
+
+@pytest.mark.parametrize("evolution", [None, "intercept", "slope"])
+def test_evolution_is_a_joint_least_squares_fit(evolution):
+    X, log_mass = evolving_clusters()
+    model = EvrardProxyRegressor(
+        redshift_column=-1, redshift_bins=1, evolution=evolution, pivot_mass=2e14
+    ).fit(X, log_mass)
+    mu, t = LN_10 * log_mass - np.log(2e14), np.log(X[:, -1] / np.median(X[:, -1]))
+    n_columns = {None: 2, "intercept": 3, "slope": 4}[evolution]
+    columns = np.column_stack([np.ones(400), mu, t, mu * t])[:, :n_columns]
+    expected, *_ = np.linalg.lstsq(columns, X[:, :-1])
+    expected = np.vstack([expected, np.zeros((4 - n_columns, 3))])
+    found = (model.intercept_, model.slope_)
+    found += (model.intercept_evolution_, model.slope_evolution_)
+    assert_allclose(np.concatenate(found), expected, rtol=1e-8, atol=1e-12)
+    residual = X[:, :-1] - columns @ expected[:n_columns]
+    assert model.n_dof_.tolist() == [400 - n_columns]
+    C = residual.T @ residual / (400 - n_columns)
+    assert_allclose(model.covariance_[0], C, rtol=1e-6)
+    slope = expected[1] + t[:, None] * expected[3]
+    weight = slope @ np.linalg.inv(C)
+    line = expected[0] + t[:, None] * expected[2]
+    mean = np.sum(weight * (X[:, :-1] - line), axis=1) / np.sum(weight * slope, axis=1)
+    predicted, std = model.predict(X, return_std=True)
+    assert_allclose(predicted, (mean + np.log(2e14)) / LN_10, rtol=1e-8)
+    at_mean = np.column_stack([np.ones(400), mean, t, mean * t])[:, :n_columns]
+    leverage = np.sum(at_mean @ np.linalg.inv(columns.T @ columns) * at_mean, axis=1)
+    nu = 400 - n_columns
+    factor = nu / (nu - 2) * (nu - 1) / (nu - 3) * (1 + leverage)
+    variance = factor / np.sum(weight * slope, axis=1)
+    assert_allclose(std, np.sqrt(variance) / LN_10, rtol=1e-6)
+
+
+def test_evolution_changes_no_bit_of_snapshots():
+    X, log_mass = made_snapshots(200, [0.0, 0.1, 0.3])
+    constant, evolving = (
+        EvrardProxyRegressor(redshift_column=-1, evolution=kind).fit(X, log_mass)
+        for kind in (None, "slope")
+    )
+    for name in ("slope_", "intercept_", "covariance_", "scatter_"):
+        assert_array_equal(getattr(evolving, name), getattr(constant, name))
+    assert not evolving.intercept_evolution_.any()
+    assert_array_equal(evolving.predict(X), constant.predict(X))
+
+
+def test_three_bins_are_no_worse_than_eleven_snapshots_where_counts_fall_with_distance():
+    rng = np.random.default_rng(0)
+    redshift = np.resize(np.linspace(0.07, 0.47, 11), 2200)
+    mu = rng.uniform(-1, 2.5, 2200)
+    distance = WMAP7.luminosity_distance(redshift).value
+    ln_n = 1.2 * mu - 2 * np.log(distance) + rng.normal(0, 0.4, 2200)
+    X, log_mass = np.column_stack([ln_n, redshift]), 14 + mu / LN_10
+
+    def scatter(bins, evolution="intercept"):
+        model = EvrardProxyRegressor(
+            redshift_column=-1, redshift_bins=bins, evolution=evolution
+        )
+        predicted = cross_val_predict(model, X, log_mass, cv=KFold(8, shuffle=True))
+        return (predicted - log_mass).std()
+
+    assert scatter(3) < 1.01 * scatter(None)
+    assert scatter(1) < 1.02 * scatter(None)
+    assert scatter(3, evolution=None) > 1.3 * scatter(None)
+
+
+@pytest.mark.filterwarnings("ignore:.*far outside the training range:UserWarning")
+def test_a_bin_that_evolves_needs_positive_redshifts():
+    X, log_mass = evolving_clusters()
+    model = EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)
+    model.fit(X, log_mass)
+    X[3, -1] = 0.0
+    match = r"1 redshifts are not positive \(first: z = 0\).*evolution=None"
+    with pytest.raises(ValueError, match=match):
+        clone(model).fit(X, log_mass)
+    with pytest.raises(ValueError, match=match):
+        model.predict(X)
+
+
+def test_masses_that_follow_the_redshifts_leave_no_evolution_to_fit():
+    X, log_mass = made_snapshots(60, [0.1, 0.3])
+    log_mass = np.where(X[:, -1] == 0.1, 14.0, 14.5)
+    X[:, :-1] += LN_10 * log_mass[:, None]
+    model = EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)
+    model.fit(X, log_mass)
+    assert not model.intercept_evolution_.any()
+    assert np.isfinite(model.predict(X)).all()
 
 
 def test_fit_is_least_squares_with_two_degrees_of_freedom_spent():
@@ -110,13 +262,20 @@ def test_prediction_is_the_posterior_on_a_grid_of_masses(beta):
     mu = np.linspace(-8, 8, 40_001)
     for i in range(5):
         relation = model.intercept_[0] + mu[:, None] * model.slope_[0]
+        weight = np.linalg.solve(model.covariance_[0], model.slope_[0])
+        flat = weight @ (ln_s[i] - model.intercept_[0]) / (weight @ model.slope_[0])
+        # What new clusters scatter by: 48 degrees of freedom, 3 observables, leverage.
+        known = LN_10 * (log_mass - 14)
+        leverage = 1 / 50 + (flat - known.mean()) ** 2 / (50 * known.var())
+        factor = 48 / 46 * 47 / 45 * (1 + leverage)
         likelihood = stats.multivariate_normal.pdf(
-            ln_s[i] - relation, cov=model.covariance_[0]
+            ln_s[i] - relation, cov=factor * model.covariance_[0]
         )
         posterior = likelihood * np.exp(-beta * mu)
         mean = np.average(mu, weights=posterior)
         std = np.sqrt(np.average((mu - mean) ** 2, weights=posterior))
         assert_allclose(predicted[i], 14 + mean / LN_10, rtol=1e-9)
+        assert_allclose(model.scatter_, std / np.sqrt(factor), rtol=1e-6)
         assert_allclose(sigma[i], std / LN_10, rtol=1e-6)
 
 
@@ -245,7 +404,7 @@ def test_given_edges_are_half_open():
 def test_a_poor_snapshot_joins_its_nearest_neighbor():
     X, log_mass = made_snapshots(62, [0.1, 0.4])
     X[:4, -1] = 0.3
-    model = EvrardProxyRegressor(redshift_column=-1)
+    model = EvrardProxyRegressor(redshift_column=-1, evolution=None)
     with pytest.warns(
         UserWarning,
         match=r"1 of 3 redshift bins \(first: z = 0.3\) have"
@@ -304,7 +463,8 @@ def test_a_pipeline_passes_the_error_on():
     pipe = make_pipeline(FunctionTransformer(np.log), EvrardProxyRegressor())
     pipe.fit(np.exp(ln_s), log_mass)
     _, sigma = pipe.predict(np.exp(ln_s), return_std=True)
-    assert_allclose(sigma, pipe[-1].scatter_ / LN_10)
+    _, expected = EvrardProxyRegressor().fit(ln_s, log_mass).predict(ln_s, True)
+    assert_allclose(sigma, expected)
     assert cross_val_predict(pipe, np.exp(ln_s), log_mass, cv=3).shape == (60,)
 
 
@@ -433,6 +593,43 @@ def test_search_takes_bins_of_continuous_redshifts():
     )
     model = EvrardProxyRegressor(redshift_column=-1, redshift_bins=3).fit(X, log_mass)
     assert_allclose(table["scatter"][table["size"] == 3], model.scatter_)
+
+
+@pytest.mark.parametrize("redshift_bins", [None, 2])
+def test_the_search_cross_validates_a_fit_of_every_subset(redshift_bins):
+    X, log_mass = evolving_clusters(120)
+    if redshift_bins is None:
+        X[:, -1] = np.resize([0.1, 0.3], 120)
+    names, folds = ["a", "b", "c"], KFold(4)
+    table = search_proxies(
+        X[:, :-1],
+        log_mass,
+        names=names,
+        redshift=X[:, -1],
+        redshift_bins=redshift_bins,
+        cv=folds,
+    )
+    assert len(table) == 7
+    assert (np.diff(table["cv_error"]) >= 0).all()
+    for row in table:
+        columns = [names.index(name) for name in row["proxies"].split(", ")]
+        model = EvrardProxyRegressor(redshift_column=-1, redshift_bins=redshift_bins)
+        chosen = X[:, [*columns, 3]]
+        predicted = cross_val_predict(model, chosen, log_mass, cv=folds)
+        error = LN_10 * np.sqrt(np.mean((predicted - log_mass) ** 2))
+        assert_allclose(row["cv_error"], error, rtol=1e-9)
+        assert_allclose(row["cv_error_percent"], 100 * error, rtol=1e-9)
+        assert_allclose(row["scatter"], model.fit(chosen, log_mass).scatter_, rtol=1e-9)
+
+
+def test_the_search_is_not_deceived_by_proxies_that_know_nothing():
+    ln_s, log_mass = made_clusters(12)
+    noise = np.random.default_rng(1).normal(size=(12, 5))
+    X, names = np.column_stack([ln_s[:, 0], noise]), "abcdef"
+    table = search_proxies(X, log_mass, names=names)
+    assert table["size"][0] == 6
+    table = search_proxies(X, log_mass, names=names, cv=4)
+    assert table["size"][0] < 4
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def planted_covariance():
     covariance = made_covariance(60)
     covariance["slope"][:] = SLOPE
     covariance["covariance"][:] = RHO * np.outer(SCATTER, SCATTER)
+    covariance["slope_error"][:], covariance["n_dof"][:] = 0, 10**12
     return covariance
 
 
@@ -188,6 +189,11 @@ def test_the_table_says_what_a_likelihood_needs():
         slope, intercept = np.polyfit(mu, ln_s[chosen], 1)
         residual = ln_s[chosen] - intercept - mu[:, None] * slope
         n = chosen.sum()
+        assert row["n_dof"] == n - 2
+        errors = [stats.linregress(mu, column).stderr for column in ln_s[chosen].T]
+        assert_allclose(row["slope_error"], errors, rtol=1e-6)
+        assert not row["slope_evolution"].any()
+        assert not row["intercept_evolution"].any()
         assert_allclose(row["slope"], slope)
         assert_allclose(row["intercept"], intercept)
         assert_allclose(row["covariance"], residual.T @ residual / (n - 2), rtol=1e-6)
@@ -277,7 +283,7 @@ def spoiled(change):
     ("change", "message"),
     [
         (lambda t: t.meta.pop("format"), "meta has format=None"),
-        (lambda t: t.meta.update(version=2), "in version 2 of its format.*Upgrade"),
+        (lambda t: t.meta.update(version=3), "in version 3 of its format.*Upgrade"),
         (lambda t: t.meta.pop("pivot_mass"), r"lacks \['pivot_mass'\]"),
         (lambda t: t.remove_column("slope"), r"lacks \['slope'\]"),
         (lambda t: t.meta.update(names=["T"]), r"'slope'.*shape \(3,\).*1 names"),
@@ -375,6 +381,75 @@ def test_the_error_is_the_scatter_over_surveys():
     slope, error = np.transpose(found)
     assert_allclose(np.median(error), slope.std(), rtol=0.2)
     assert_allclose(slope.mean(), SLOPE[1], atol=4 * slope.std() / np.sqrt(200))
+
+
+@pytest.mark.parametrize("n_known", [100, 300])
+def test_the_error_holds_that_of_the_calibration(n_known):
+    pulls = []
+    for seed in range(300):
+        ln_s, log_mass, _ = made_clusters(n_known, 2 * seed)
+        model = EvrardProxyRegressor().fit(ln_s, log_mass)
+        covariance = proxy_covariance(model, names=NAMES)
+        ln_s, *_ = made_clusters(1000, 2 * seed + 1)
+        slope, error = infer_slope(ln_s[:, 1], ln_s[:, 2], covariance, names=PAIR)
+        pulls.append((slope - SLOPE[1]) / error)
+    # Three standard deviations of a fraction in 300 draws.
+    assert_allclose(np.mean(np.abs(pulls) < 1), 0.6827, atol=0.08)
+    assert_allclose(np.std(pulls), 1, atol=0.14)
+
+
+@pytest.mark.parametrize("evolution", ["intercept", "slope"])
+def test_slopes_and_correlations_survive_evolution_inside_a_bin(evolution):
+    ln_s, log_mass, _ = made_clusters(20_000)
+    redshift = np.random.default_rng(1).uniform(0.1, 0.4, 20_000)
+    t, mu = np.log(redshift / 0.25)[:, None], LN_10 * (log_mass[:, None] - 14)
+    ln_s += t * [-2.0, -1.5, 0.3]
+    if evolution == "slope":
+        # The observable's own slope does not evolve: it is what is measured.
+        ln_s += t * mu * [0.1, 0.0, 0.2]
+    known, survey = slice(10_000), slice(10_000, None)
+    bins = {"redshift": redshift[known], "redshift_bins": 2, "evolution": evolution}
+    pairs = residual_correlation(
+        ln_s[known], log_mass[known], names=NAMES, n_resamples=2, **bins
+    )
+    assert_allclose(rho_of(pairs)["L_X", "network"], RHO[1, 2], atol=0.03)
+    model = EvrardProxyRegressor(
+        redshift_column=-1, redshift_bins=2, evolution=evolution
+    ).fit(np.column_stack([ln_s, redshift])[known], log_mass[known])
+    covariance = proxy_covariance(model, names=NAMES)
+    slope, error = infer_slope(
+        ln_s[survey, 1],
+        ln_s[survey, 2],
+        covariance,
+        names=PAIR,
+        redshift=redshift[survey],
+    )
+    assert error < 0.03
+    assert_allclose(slope, SLOPE[1], atol=3 * error)
+
+
+def test_one_bin_that_evolves_needs_redshifts():
+    ln_s, log_mass, redshift = made_clusters(200, redshifts=(0.1, 0.2, 0.4))
+    model = EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)
+    model.fit(np.column_stack([ln_s, redshift]), log_mass)
+    covariance = proxy_covariance(model, names=NAMES)
+    with pytest.raises(ValueError, match="1 redshift bins that evolve, so redshift"):
+        infer_slope(ln_s[:, 1], ln_s[:, 2], covariance, names=PAIR)
+
+
+def test_the_tables_power_laws_are_the_models():
+    ln_s, log_mass, redshift = made_clusters(200, redshifts=(0.1, 0.2, 0.4))
+    X = np.column_stack([ln_s, redshift])
+    model = EvrardProxyRegressor(
+        redshift_column=-1, redshift_bins=1, evolution="slope"
+    ).fit(X, log_mass)
+    (row,) = proxy_covariance(model, names=NAMES)
+    t = np.log(redshift / row["redshift"])[:, None]
+    slope = row["slope"] + row["slope_evolution"] * t
+    intercept = row["intercept"] + row["intercept_evolution"] * t
+    weight = slope @ np.linalg.inv(row["covariance"])
+    mu = np.sum(weight * (ln_s - intercept), axis=1) / np.sum(weight * slope, axis=1)
+    assert_allclose(model.predict(X), 14 + mu / LN_10, rtol=1e-9)
 
 
 def test_each_bin_is_corrected_by_its_own_calibration():

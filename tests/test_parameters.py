@@ -106,6 +106,7 @@ SENSE = {
         name: {"None"}
         for name in (
             "by",
+            "evolution",
             "log_stellar_mass_min",
             "mass_range",
             "n_jobs",

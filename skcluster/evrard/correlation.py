@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 
 from ..parameters import Boolean, Integer
 from ..plausible_masses import MASS_RANGE
-from .redshift_bins import bin_numbers
+from .evolution import laws_at
 from .search import check_observables, fit_in_bins
 
 LN_10 = np.log(10)
@@ -21,6 +21,7 @@ def residual_correlation(
     names,
     redshift=None,
     redshift_bins=None,
+    evolution="intercept",
     by_bin=False,
     groups=None,
     n_resamples=1000,
@@ -29,7 +30,8 @@ def residual_correlation(
 ):
     r"""Correlate the residuals of every pair of observables, with bootstrap errors.
 
-    With the power laws :math:`\pi, \alpha` of each cluster's redshift bin,
+    With the power laws :math:`\pi, \alpha` of each cluster's redshift bin, and their
+    evolution inside it,
 
     .. math::
 
@@ -49,8 +51,7 @@ def residual_correlation(
         log10 of the masses [Msun/h].
     names : sequence of str
         One name per column of `X`.
-    redshift, redshift_bins : default=None
-        Redshifts and their bins, as in `search_proxies`.
+    redshift, redshift_bins, evolution : as in `search_proxies`
     by_bin : bool, default=False
         Whether to sum over the clusters of each bin instead of over all clusters.
     groups : array-like of shape (n_clusters,), default=None
@@ -88,11 +89,11 @@ def residual_correlation(
     by_bin = Boolean().check("by_bin", by_bin)
     n_resamples = Integer(2).check("n_resamples", n_resamples)
     groups = _check_groups(groups, len(X))
-    model = fit_in_bins(X, log_mass, redshift, redshift_bins, mass_range)
-    b = np.zeros(len(X), int)
-    if redshift is not None:
-        b = bin_numbers(np.asarray(redshift), model.redshift_edges_)
-    residual = _residuals(model, X, log_mass, b)
+    model = fit_in_bins(X, log_mass, redshift, redshift_bins, evolution, mass_range)
+    z = np.full(len(X), np.nan) if redshift is None else np.asarray(redshift, float)
+    slope, intercept, _, b = laws_at(model, z)
+    mu = LN_10 * (np.asarray(log_mass) - np.log10(model.pivot_mass))
+    residual = X - intercept - slope * mu[:, None]
     _check_residuals(residual, X, names)
     rng = check_random_state(random_state)
     rows = []
@@ -105,11 +106,6 @@ def residual_correlation(
     table = Table(rows=rows, names=columns)
     table["rho"].info.format = table["error"].info.format = ".3f"
     return table if by_bin else table[columns[:-1]]
-
-
-def _residuals(model, X, log_mass, b):
-    mu = LN_10 * (np.asarray(log_mass) - np.log10(model.pivot_mass))
-    return X - model.intercept_[b] - model.slope_[b] * mu[:, None]
 
 
 def _correlate(residual, groups, n_resamples, rng):

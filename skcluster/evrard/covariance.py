@@ -10,22 +10,35 @@ from sklearn.utils.validation import check_is_fitted
 from ..io.atomic import atomic_replace
 from ..printable import printable
 
-FORMAT, VERSION = "skcluster proxy covariance", 1
+FORMAT, VERSION = "skcluster proxy covariance", 2
 MODEL = (
-    "<ln S | M> = intercept + slope * ln(M / pivot_mass), cov(ln S | M) = covariance"
+    "<ln S | M> = intercept + intercept_evolution * t "
+    "+ (slope + slope_evolution * t) * ln(M / pivot_mass), t = ln(z / redshift), "
+    "cov(ln S | M) = covariance"
 )
 COLUMNS = {
-    "redshift": "median of the bin; NaN if redshift was not used",
+    "redshift": "median of the bin, where t = 0; NaN if redshift was not used",
     "redshift_low": "lower edge of the bin, inside it",
     "redshift_high": "upper edge of the bin, outside of it",
     "n_clusters": "number of clusters that the bin was fitted to",
+    "n_dof": "degrees of freedom of the covariance",
     "log_mass_low": "smallest log10 mass of these [Msun/h]",
     "log_mass_high": "largest log10 mass of these [Msun/h]",
     "slope": "slope of ln S with ln M, one for each of `names`",
+    "slope_error": "standard error of the slope, from the clusters of the fit",
     "intercept": "ln S at the pivot mass, with S in `units`",
+    "slope_evolution": "change of the slope with ln z inside the bin",
+    "intercept_evolution": "change of the intercept with ln z inside the bin",
     "covariance": "covariance of ln S at fixed mass, natural logarithms",
     "correlation": "the covariance, scaled to a unit diagonal",
 }
+PER_OBSERVABLE = (
+    "slope",
+    "slope_error",
+    "intercept",
+    "slope_evolution",
+    "intercept_evolution",
+)
 META = ("names", "units", "pivot_mass", "mass", "beta", "model")
 
 
@@ -38,7 +51,8 @@ def proxy_covariance(model, *, names=None, units=None):
 
         p(s | M, z) = \mathcal{N}[\pi(z) + \alpha(z) \ln(M / M_p), \; C(z)],
 
-    which is conditional on the mass, so no prior on masses is part of it; ``beta``, the
+    with :math:`\pi` and :math:`\alpha` linear in :math:`\ln z` inside a bin. This is
+    conditional on the mass, so no prior on masses is part of it; ``beta``, the
     slope of the mass function that the model itself predicts with, is listed only for the
     record. The mass of a network is different: its slope and intercept depend on the masses
     that it was trained on, whose range is in the table.
@@ -76,14 +90,19 @@ def proxy_covariance(model, *, names=None, units=None):
     """
     check_is_fitted(model)
     names, units = _labels(model, names, units)
+    variance = np.diagonal(model.covariance_, axis1=1, axis2=2)
     values = (
         model.redshift_centers_,
         model.redshift_edges_[:-1],
         model.redshift_edges_[1:],
         model.n_clusters_,
+        model.n_dof_,
         *model.log_mass_range_.T,
         model.slope_,
+        np.sqrt(model.unscaled_covariance_[:, 1, 1, None] * variance),
         model.intercept_,
+        model.slope_evolution_,
+        model.intercept_evolution_,
         model.covariance_,
         model.correlation_,
     )
@@ -209,15 +228,17 @@ def _check(table, source):
     if meta.get("version") != VERSION:
         raise ValueError(
             f"{source} is in version {meta.get('version')!r} of its format, but this "
-            f"skcluster reads {VERSION}. Upgrade skcluster."
+            f"skcluster reads {VERSION}. Upgrade skcluster, or make the table again with "
+            "proxy_covariance if it is older."
         )
     missing = [name for name in COLUMNS if name not in table.colnames]
     missing += [name for name in META if name not in meta]
     if missing:
         raise ValueError(f"{source} lacks {missing}.")
     n = len(meta["names"]) if isinstance(meta["names"], list) else 0
-    shapes = {"slope": (n,), "intercept": (n,), "covariance": (n, n)}
-    for name, shape in (shapes | {"correlation": (n, n)}).items():
+    shapes = {name: (n,) for name in PER_OBSERVABLE}
+    shapes |= {"covariance": (n, n), "correlation": (n, n)}
+    for name, shape in shapes.items():
         _check_numbers(table[name], shape, f"Column {name!r} of {source}")
     _check_covariance(np.asarray(table["covariance"]), source)
 

@@ -1,42 +1,88 @@
 """Power laws with correlated scatter: their fit (Eqs. 3, 4) and inverse (Eqs. 6, 7)."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 RIDGE = 1e-10
 """Fraction of each observable's variance that is added to its variance at fixed mass."""
 
 
-def fit_power_laws(s, mu):
-    """Fit straight lines in mu by least squares, and the covariance of their residuals.
+class PowerLaws(NamedTuple):
+    """Straight lines that were fitted to a bin by `fit_power_laws`.
+
+    Attributes
+    ----------
+    slope, intercept : ndarray of shape (n_observables,)
+    evolution : ndarray of shape (n_terms, n_observables)
+        Coefficients of the further terms.
+    covariance : ndarray of shape (n_observables, n_observables)
+        Covariance of the residuals.
+    unscaled : ndarray of shape (2 + n_terms, 2 + n_terms)
+        :math:`(X^T X)^{-1}` of the columns 1, mu and the terms: times a variance of the
+        residuals, the covariance of that observable's coefficients.
+    n_dof : int
+        Degrees of freedom, N - 2 - n_terms.
+    """
+
+    slope: np.ndarray
+    intercept: np.ndarray
+    evolution: np.ndarray
+    covariance: np.ndarray
+    unscaled: np.ndarray
+    n_dof: int
+
+
+def fit_power_laws(s, mu, terms=None):
+    r"""Fit straight lines in mu by least squares, and the covariance of their residuals.
+
+    Further terms are projected out of mu and s first, which leaves the slope and the
+    residuals of the joint fit (Frisch, Waugh & Lovell).
 
     Parameters
     ----------
     s : ndarray of shape (n_clusters, n_observables)
     mu : ndarray of shape (n_clusters,)
+    terms : ndarray of shape (n_clusters, n_terms), default=None
+        Further terms of the lines. None: there are none.
 
     Returns
     -------
-    slope, intercept : ndarray of shape (n_observables,)
-    covariance : ndarray of shape (n_observables, n_observables)
-        Covariance of the residuals, with N - 2 degrees of freedom.
+    laws : PowerLaws
 
     Examples
     --------
     >>> import numpy as np
-    >>> slope, intercept, _ = fit_power_laws(np.array([[2], [5], [8]]), np.arange(3))
-    >>> slope, intercept
+    >>> laws = fit_power_laws(np.array([[2], [5], [8]]), np.arange(3))
+    >>> laws.slope, laws.intercept
     (array([3.]), array([2.]))
     """
-    mu_mean, s_mean = mu.mean(), s.mean(axis=0)
-    d_mu = mu - mu_mean
+    n = len(mu)
+    terms = np.zeros((n, 0)) if terms is None else terms
+    mu_mean, s_mean, terms_mean = mu.mean(), s.mean(axis=0), terms.mean(axis=0)
+    d_mu, d_terms = mu - mu_mean, terms - terms_mean
     # The mean of equal numbers may differ from them in the last digit.
     d_s = np.where(np.ptp(s, axis=0) == 0, 0.0, s - s_mean)
+    variance = d_s.var(axis=0)
+    mu_by_terms, s_by_terms = np.zeros(0), np.zeros((0, s.shape[1]))
+    if terms.shape[1]:
+        mu_by_terms, *_ = np.linalg.lstsq(d_terms, d_mu)
+        s_by_terms, *_ = np.linalg.lstsq(d_terms, d_s)
+        d_mu, d_s = d_mu - d_terms @ mu_by_terms, d_s - d_terms @ s_by_terms
     slope = d_mu @ d_s / (d_mu @ d_mu)
     residual = d_s - np.outer(d_mu, slope)
-    variance = d_s.var(axis=0)
+    evolution = s_by_terms - np.outer(mu_by_terms, slope)
     ridge = RIDGE * np.where(variance > 0, variance, 1.0)
-    covariance = residual.T @ residual / (len(mu) - 2) + np.diag(ridge)
-    return slope, s_mean - slope * mu_mean, covariance
+    n_dof = n - 2 - terms.shape[1]
+    columns = np.column_stack([np.ones(n), mu, terms])
+    return PowerLaws(
+        slope,
+        s_mean - slope * mu_mean - terms_mean @ evolution,
+        evolution,
+        residual.T @ residual / n_dof + np.diag(ridge),
+        np.linalg.pinv(columns.T @ columns, hermitian=True),
+        n_dof,
+    )
 
 
 def invert_power_laws(slope, covariance):
@@ -70,6 +116,42 @@ def invert_power_laws(slope, covariance):
     information = np.sum(half[..., 0] ** 2, axis=-1)
     with np.errstate(divide="ignore"):
         return weight, 1 / information
+
+
+def predictive_factor(dof, n_observables):
+    r"""Ratio of the mean squared error of new masses to the variance of Eq. 7.
+
+    Eq. 7 with a covariance that was estimated with :math:`\nu` degrees of freedom is too
+    small, and the weights of the p observables are not the best ones. For a covariance
+    that follows Wishart's distribution, both together make
+
+    .. math::
+
+        f = \frac{\nu}{\nu - p + 1} \, \frac{\nu - 1}{\nu - p},
+
+    as in a linear regression on the p - 1 contrasts of the observables that do not depend
+    on the mass.
+
+    Parameters
+    ----------
+    dof : ndarray of int
+        Degrees of freedom :math:`\nu`.
+    n_observables : int
+
+    Returns
+    -------
+    factor : ndarray
+        Infinite where the degrees of freedom are as many as the observables.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> predictive_factor(np.array([4, 8, 1000]), 4).round(3)
+    array([  inf, 2.8  , 1.006])
+    """
+    p = n_observables
+    with np.errstate(divide="ignore"):
+        return dof * (dof - 1) / ((dof - p + 1) * (dof - p))
 
 
 def correlation_of(covariance):

@@ -83,6 +83,22 @@ def bin_centers(redshift, edges):
     return np.array([np.median(z if len(z) else [*end]) for z, *end in ends])
 
 
+def check_masses(log_mass, n_needed):
+    """Refuse clusters that are too few for a bin, or have only one mass."""
+    if len(log_mass) < n_needed:
+        raise ValueError(
+            f"{len(log_mass)} clusters are too few for {n_needed - 2} observables, whose "
+            f"covariance needs at least {n_needed}. Give more clusters, or fewer "
+            "observables."
+        )
+    if np.ptp(log_mass) < MASS_SPREAD:
+        raise ValueError(
+            f"y is constant: the log10 mass of all {len(log_mass)} clusters is "
+            f"{log_mass[0]:g}, so no slope can be fitted. Give clusters of different "
+            "masses."
+        )
+
+
 def merge_poor_bins(edges, redshift, log_mass, n_needed):
     """Remove edges until every bin can be fitted, and warn if any edge was removed."""
     given, edges = edges, np.array(edges)

@@ -1,15 +1,18 @@
 """Search for the combination of proxies that gives the mass with the least scatter."""
 
 from itertools import combinations
-from operator import itemgetter
 
 import numpy as np
 from astropy.table import Table
 
+from ..model_selection import spatial_folds
 from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE
+from .evolution import laws_at
 from .power_laws import invert_power_laws
 from .regressor import EvrardProxyRegressor
+
+LN_10 = np.log(10)
 
 
 def search_proxies(
@@ -19,7 +22,10 @@ def search_proxies(
     names,
     redshift=None,
     redshift_bins=None,
+    evolution="intercept",
     max_size=None,
+    cv=None,
+    groups=None,
     mass_range=MASS_RANGE,
 ):
     r"""Rank every combination of proxies by its scatter in mass (paper Table 3).
@@ -27,6 +33,11 @@ def search_proxies(
     All combinations are compared in the same redshift bins: those of
     `EvrardProxyRegressor` with all proxies. There are :math:`2^k - 1` combinations of k
     proxies.
+
+    The paper's scatter is that of the clusters of the fit. It is too small, the more so
+    the more proxies and the fewer clusters there are: 0.55 of that of new clusters with
+    four proxies and ten clusters per bin. To choose between combinations of different size,
+    give `cv`.
 
     Parameters
     ----------
@@ -40,8 +51,16 @@ def search_proxies(
         Redshifts of the clusters. None: all clusters are in one bin.
     redshift_bins : int or array-like of shape (n_bins + 1,), default=None
         Bins, as in `EvrardProxyRegressor`. None: one bin per distinct redshift.
+    evolution : {"intercept", "slope"} or None, default="intercept"
+        Evolution inside the bins, as in `EvrardProxyRegressor`.
     max_size : int, default=None
         Largest number of proxies to combine. None combines up to all.
+    cv : cross-validation splitter, int, iterable or None, default=None
+        Folds that rank the combinations by the errors of masses of clusters that were not
+        in the fit, as in `skcluster.model_selection.spatial_folds`. None ranks them by
+        their in-sample scatter.
+    groups : array-like of shape (n_clusters,), default=None
+        Labels that no fold may split, or what `cv` takes; only used with `cv`.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Lowest and highest log10 mass that `log_mass` may hold; None takes any.
 
@@ -49,8 +68,9 @@ def search_proxies(
     -------
     table : astropy.table.Table
         One row per combination, best first: ``proxies`` (their names, joined by a comma),
-        ``size`` (how many), ``scatter`` (root mean of :math:`\sigma^2` over the bins, in
-        ln M) and ``scatter_percent``.
+        ``size`` (how many), ``scatter`` (in-sample: root mean of :math:`\sigma^2` over the
+        bins, in ln M) and ``scatter_percent``. With `cv` also ``cv_error`` (root mean
+        square error of ln M over the clusters of the test folds) and ``cv_error_percent``.
 
     Examples
     --------
@@ -69,18 +89,58 @@ def search_proxies(
     """
     X, names = check_observables(X, names, redshift, redshift_bins)
     sizes = Integer(1, len(names)) | None
-    max_size = sizes.check("max_size", max_size)
-    model = fit_in_bins(X, log_mass, redshift, redshift_bins, mass_range)
-    rows = []
-    for size in range(1, (max_size or len(names)) + 1):
-        subsets = np.array(list(combinations(range(len(names)), size)))
-        for subset, scatter in zip(subsets, _scatter_of(model, subsets), strict=True):
-            rows.append((", ".join(names[i] for i in subset), size, scatter))
-    proxies, size, scatter = zip(*sorted(rows, key=itemgetter(2, 1)), strict=True)
-    table = Table({"proxies": proxies, "size": size, "scatter": scatter})
+    max_size = sizes.check("max_size", max_size) or len(names)
+    model = fit_in_bins(X, log_mass, redshift, redshift_bins, evolution, mass_range)
+    subsets = [
+        np.array(list(combinations(range(len(names)), size)))
+        for size in range(1, max_size + 1)
+    ]
+    table = Table(
+        {
+            "proxies": [", ".join(names[i] for i in row) for k in subsets for row in k],
+            "size": [len(row) for k in subsets for row in k],
+            "scatter": np.concatenate([_scatter_of(model, k) for k in subsets]),
+        }
+    )
     table["scatter_percent"] = 100 * table["scatter"]
-    table["scatter"].info.format, table["scatter_percent"].info.format = ".4f", ".2f"
-    return table
+    if cv is not None:
+        options = {"redshift_bins": redshift_bins, "evolution": evolution}
+        options["mass_range"] = mass_range
+        folds = spatial_folds(cv, X, log_mass, groups)
+        table["cv_error"] = _cv_errors(X, log_mass, redshift, subsets, folds, options)
+        table["cv_error_percent"] = 100 * table["cv_error"]
+    for name in table.colnames[2:]:
+        table[name].info.format = ".2f" if name.endswith("percent") else ".4f"
+    order = np.lexsort([table["size"], table["scatter" if cv is None else "cv_error"]])
+    return table[order]
+
+
+def _cv_errors(X, log_mass, redshift, subsets, folds, options):
+    """Root mean square error in ln M of each subset, over the test folds."""
+    log_mass = np.asarray(log_mass, float)
+    z = np.full(len(X), np.nan) if redshift is None else np.asarray(redshift, float)
+    squares, n_tested = 0.0, 0
+    for train, test in folds:
+        z_train = None if redshift is None else z[train]
+        model = fit_in_bins(X[train], log_mass[train], z_train, **options)
+        slope, intercept, _, b = laws_at(model, z[test])
+        mu = LN_10 * (log_mass[test] - np.log10(model.pivot_mass))
+        residual = X[test] - intercept - slope * mu[:, None]
+        errors = [
+            _errors_of(row, residual, slope, model.covariance_[b])
+            for k in subsets
+            for row in k
+        ]
+        squares = squares + np.sum(np.square(errors), axis=1)
+        n_tested += len(test)
+    return np.sqrt(squares / n_tested)
+
+
+def _errors_of(subset, residual, slope, covariance):
+    """Errors in mu of the mass by some of the observables, from all their residuals."""
+    block = covariance[:, subset[:, None], subset]
+    weight, variance = invert_power_laws(slope[:, subset], block)
+    return np.sum(weight * residual[:, subset], axis=1) * variance
 
 
 def _scatter_of(model, subsets):
@@ -92,12 +152,13 @@ def _scatter_of(model, subsets):
     return np.sqrt(variance / len(model.slope_))
 
 
-def fit_in_bins(X, log_mass, redshift, redshift_bins, mass_range=MASS_RANGE):
+def fit_in_bins(X, log_mass, redshift, redshift_bins, evolution, mass_range):
     """Fit the covariance model, in bins where redshifts are given."""
+    options = {"evolution": evolution, "mass_range": mass_range}
     if redshift is None:
-        return EvrardProxyRegressor(mass_range=mass_range).fit(X, log_mass)
+        return EvrardProxyRegressor(**options).fit(X, log_mass)
     model = EvrardProxyRegressor(
-        redshift_column=-1, redshift_bins=redshift_bins, mass_range=mass_range
+        redshift_column=-1, redshift_bins=redshift_bins, **options
     )
     return model.fit(np.column_stack([X, redshift]), log_mass)
 

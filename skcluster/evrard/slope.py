@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .evolution import log_redshift_ratio
 from .redshift_bins import bin_numbers
 
 
@@ -27,7 +28,8 @@ def infer_slope(
                          / \alpha_m}
                         {\sum_b n_b \, [\mathrm{var}_b(m) - \sigma_m^2] / \alpha_m^2},
 
-    summed over redshift bins b of :math:`n_b + 1` clusters. With :math:`\rho = 0` instead,
+    summed over redshift bins b of :math:`n_b + 1` clusters. Where the calibration evolves
+    inside its bins, trends with ln z are removed first. With :math:`\rho = 0` instead,
     the slope is off by :math:`\rho \, \sigma_s \sigma_m / (\alpha_m V)`: the narrower the
     range of masses, the more, and more clusters do not help.
 
@@ -53,7 +55,8 @@ def infer_slope(
         Slope with ln M. If it differs between bins, their mean weighted by
         :math:`n_b V_b`.
     error : float
-        Standard error from the clusters of the survey, without that of the calibration.
+        Standard error from the clusters of the survey and from those of the calibration,
+        by linear propagation. The two sets are taken to have no clusters in common.
 
     References
     ----------
@@ -80,13 +83,14 @@ def infer_slope(
     """
     s, m = (np.asarray(column, float) for column in (ln_s, ln_proxy))
     i, j = _columns(covariance, names)
-    b = _bins_of(covariance, redshift, s, m)
-    a = covariance["slope"][b, j]
-    variance_m = covariance["covariance"][b, j, j]
-    cov = np.zeros(len(b)) if ignore_correlation else covariance["covariance"][b, i, j]
-    d_s, d_m, dof = _within_bins(s, b), _within_bins(m, b), _degrees_of_freedom(b)
+    b, t = _bins_of(covariance, redshift, s, m)
+    a, C = covariance["slope"][b, j], covariance["covariance"][b]
+    m, ratio = _at_the_centers(m, covariance, j, b, t)
+    d_s, d_m = _without_trend(s, b, t), _without_trend(m, b, t)
+    dof = _degrees_of_freedom(b, t)
+    cov = np.zeros(len(b)) if ignore_correlation else C[:, i, j] * ratio
     s_mu = (d_s * d_m - cov * dof) / a
-    mu_mu = (d_m**2 - variance_m * dof) / a**2
+    mu_mu = (d_m**2 - C[:, j, j] * ratio**2 * dof) / a**2
     if not mu_mu.sum() > 0:
         raise ValueError(
             f"The variance of {names[1]!r} within the redshift bins is not larger than "
@@ -95,20 +99,61 @@ def infer_slope(
             "calibration of this survey's proxy."
         )
     slope = s_mu.sum() / mu_mu.sum()
-    error = np.sqrt(np.sum((s_mu - slope * mu_mu) ** 2)) / mu_mu.sum()
-    return float(slope), float(error)
+    by_survey = np.sum((s_mu - slope * mu_mu) ** 2)
+    n_bins = len(covariance)
+    by_calibration = _variance_by_calibration(
+        covariance,
+        (i, j),
+        d_slope=np.bincount(b, (2 * slope * mu_mu - s_mu) / a, n_bins),
+        d_covariance=np.bincount(b, -dof * ratio / a, n_bins)
+        * (not ignore_correlation),
+        d_variance=np.bincount(b, slope * dof * ratio**2 / a**2, n_bins),
+    )
+    return float(slope), float(np.sqrt(by_survey + by_calibration) / mu_mu.sum())
 
 
-def _within_bins(values, b):
-    """Subtract the mean of each bin."""
+def _variance_by_calibration(covariance, columns, *, d_slope, d_covariance, d_variance):
+    """Variance of a number whose derivatives with the calibration of each bin are given.
+
+    The covariance of the residuals follows Wishart's distribution, independent of the
+    slope.
+    """
+    i, j = columns
+    C, n_dof = covariance["covariance"], covariance["n_dof"]
+    c_ii, c_ij, c_jj = C[:, i, i], C[:, i, j], C[:, j, j]
+    by_residuals = (
+        d_covariance**2 * (c_ii * c_jj + c_ij**2)
+        + 4 * d_covariance * d_variance * c_ij * c_jj
+        + 2 * d_variance**2 * c_jj**2
+    ) / n_dof
+    return np.sum(by_residuals + (d_slope * covariance["slope_error"][:, j]) ** 2)
+
+
+def _at_the_centers(m, covariance, j, b, t):
+    """Return the proxy at the centers of the bins, and the factor of its scatter there."""
+    evolution = covariance["slope_evolution"][b, j]
+    if not evolution.any():
+        return m, np.ones(len(m))
+    slope, intercept = covariance["slope"][b, j], covariance["intercept"][b, j]
+    ratio = slope / (slope + evolution * t)
+    drift = covariance["intercept_evolution"][b, j] * t
+    return intercept + (m - intercept - drift) * ratio, ratio
+
+
+def _without_trend(values, b, t):
+    """Subtract the mean of each bin, and its trend with t where t differs."""
     n = np.maximum(np.bincount(b), 1)
-    return values - (np.bincount(b, values) / n)[b]
+    values, t = (x - (np.bincount(b, x) / n)[b] for x in (values, t))
+    t_t = np.bincount(b, t * t)
+    trend = np.bincount(b, values * t) / np.where(t_t > 0, t_t, 1)
+    return values - trend[b] * t
 
 
-def _degrees_of_freedom(b):
-    """Share of each cluster in the n - 1 degrees of freedom of its bin."""
-    n = np.bincount(b)[b]
-    return (n - 1) / n
+def _degrees_of_freedom(b, t):
+    """Share of each cluster in the degrees of freedom of its bin."""
+    n = np.bincount(b)
+    n_used = 1 + (np.bincount(b, _without_trend(t, b, np.zeros_like(t)) ** 2) > 0)
+    return (np.maximum(n - n_used, 0) / np.maximum(n, 1))[b]
 
 
 def _columns(covariance, names):
@@ -122,7 +167,7 @@ def _columns(covariance, names):
 
 
 def _bins_of(covariance, redshift, s, m):
-    """Row of the covariance table for each cluster."""
+    """Row of the covariance table for each cluster, and ln z about its center."""
     if s.ndim != 1 or s.shape != m.shape:
         raise ValueError(
             "ln_s and ln_proxy must have one number per cluster, got the shapes "
@@ -134,13 +179,18 @@ def _bins_of(covariance, redshift, s, m):
             f"ln_s or ln_proxy is NaN or infinite for {len(wrong)} of {len(s)} clusters "
             f"(first: cluster {wrong[0]}). Leave these clusters out."
         )
-    if redshift is None and len(covariance) == 1:
-        return np.zeros(len(s), int)
+    is_evolving = covariance["intercept_evolution"].any(axis=1)
+    if redshift is None and len(covariance) == 1 and not is_evolving.any():
+        return np.zeros(len(s), int), np.zeros(len(s))
     if np.shape(redshift) != s.shape:
         raise ValueError(
-            f"The covariance has {len(covariance)} redshift bins, so redshift must have "
+            f"The covariance has {len(covariance)} redshift bins"
+            f"{' that evolve' if is_evolving.any() else ''}, so redshift must have "
             f"one number for each of {len(s)} clusters, got the shape "
             f"{np.shape(redshift)}."
         )
+    redshift = np.asarray(redshift, float)
     low, high = covariance["redshift_low"], covariance["redshift_high"]
-    return bin_numbers(np.asarray(redshift), np.array([*low, high[-1]]))
+    b = bin_numbers(redshift, np.array([*low, high[-1]]))
+    center = np.asarray(covariance["redshift"])
+    return b, log_redshift_ratio(redshift, center[b], is_evolving[b])
