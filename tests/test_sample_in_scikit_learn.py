@@ -230,7 +230,7 @@ def test_a_memory_mapped_sample_works_like_the_one_in_memory(
 def test_it_refuses_to_be_a_table_and_says_what_to_do(sample, log_mass):
     advice = (
         r"not a table of numbers. What needs one comes after a step .* BaggingRegressor, "
-        r"AdaBoostRegressor and permutation_importance .* inside of them: give them Proxy"
+        r"AdaBoostRegressor and permutation_importance .* to a pipeline: give them Proxy"
     )
     with pytest.raises(TypeError, match=advice):
         np.asarray(sample)

@@ -118,6 +118,7 @@ def _images(explainer, steps, mapped, rows):
 
 
 def _write_fits(path, row, cluster, images, mapper, arguments):
+    """Write the maps, the input and the saliency of one cluster as FITS images."""
     from ..io import write_maps
 
     cards = {
@@ -149,6 +150,7 @@ def _write_fits(path, row, cluster, images, mapper, arguments):
 
 
 def _write_png(path, row, cluster, saliency, mapper, arguments):
+    """Write a picture of one cluster: its map, and the saliency averaged over bands."""
     from matplotlib import pyplot as plt
 
     from ..cosmology import r500c_of_mass

@@ -160,6 +160,7 @@ def read_clusters(table, arguments, cosmology):
 
 
 def _one_cluster(arguments, missing, cosmology):
+    """Read the cluster of one event list, given by --redshift, --ra and --dec."""
     from .. import ClusterSample
     from ..io import read_galaxies, read_photons
 

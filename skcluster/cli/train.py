@@ -68,7 +68,7 @@ def _add_network_options(parser):
         "--dropout", type=float, help="its rate (default: 0, with --joint 0.1)"
     )
     network.add_argument(
-        "--augment", action="store_true", help="turn and flip the maps in training"
+        "--augment", action="store_true", help="rotate and flip the maps in training"
     )
     network.add_argument(
         "--checkpoints",
@@ -153,10 +153,10 @@ def train(arguments):
     check_is_no_input(arguments.output, files_of_tables([arguments.table]))
     pipeline.fit(sample, y)
     save_model(pipeline, arguments.output)
-    about = _how_it_went(last_step(pipeline), len(sample))
-    say(_sentence(about))
+    summary = _training_summary(last_step(pipeline), len(sample))
+    say(_as_sentence(summary))
     if arguments.json:
-        print_record({"model": str(arguments.output), **about})
+        print_record({"model": str(arguments.output), **summary})
     else:
         emit_path(arguments.output)
     return 0
@@ -187,7 +187,8 @@ def _pipeline(arguments):
     return make_pipeline(mapper, *steps)
 
 
-def _how_it_went(regressor, n_clusters):
+def _training_summary(regressor, n_clusters):
+    """Return the number of clusters and epochs, and the scatter of held-out clusters."""
     from ..metrics import mass_scatter
 
     residual = regressor.held_out_residual_
@@ -206,16 +207,18 @@ def _how_it_went(regressor, n_clusters):
     }
 
 
-def _sentence(about):
+def _as_sentence(summary):
+    """Describe a training summary in a sentence for the user."""
     start = (
-        f"Trained on {about['n_clusters']} clusters for {about['n_epochs']} epochs; "
+        f"Trained on {summary['n_clusters']} clusters for {summary['n_epochs']} "
+        "epochs; "
     )
-    if not about["n_held_out"]:
+    if not summary["n_held_out"]:
         return f"{start}too few to hold any out, so masses get no error."
     return (
-        f"{start}{about['n_held_out']} held-out ones scatter by "
-        f"{about['held_out_std_dex']:.4f} dex (robust: "
-        f"{about['held_out_robust_dex']:.4f}). They chose the epoch, so new clusters "
+        f"{start}{summary['n_held_out']} held-out ones scatter by "
+        f"{summary['held_out_std_dex']:.4f} dex (robust: "
+        f"{summary['held_out_robust_dex']:.4f}). They chose the epoch, so new clusters "
         "will scatter more."
     )
 

@@ -102,9 +102,9 @@ def transformed(steps, X):
         if isinstance(step, PhotonMapper):
             increments = []
         elif isinstance(step, LogScaler):
-            increments.append((step, _of_log_scaler(X)))
+            increments.append((step, _log_scaler_increment(X)))
         elif isinstance(step, RedshiftNormalizer):
-            increments.append((step, _of_normalizer(step, before.redshift)))
+            increments.append((step, _normalizer_increment(step, before.redshift)))
         elif _maps(before) is not _maps(X):
             increments.append((step, None))
     return X, increments
@@ -146,13 +146,13 @@ def check_increments(increments):
         )
 
 
-def _of_log_scaler(after):
+def _log_scaler_increment(after):
     maps = _maps(after)
     # log10(n + d + 1) - log10(n + 1) = log10(1 + d / (n + 1)), and n + 1 = 10^x.
     return lambda added, rows: np.log1p(added * 10.0 ** -np.asarray(maps[rows])) / LN_10
 
 
-def _of_normalizer(step, redshift):
+def _normalizer_increment(step, redshift):
     expected = 10 ** (step.slope_ * redshift + step.intercept_)
     factor = step.pivot_count / expected
     return lambda added, rows: added * factor[rows, None, None, None]

@@ -185,6 +185,7 @@ def _read_lists(catalog, folder, cosmology, photon_options, verbose):
 
 
 def _read_rows(field, catalog, folder, read, progress):
+    """Read one list per row, and name row and cluster in errors."""
     n_clusters = len(catalog["redshift"])
     names = catalog.get("name", np.full(n_clusters, "without a name"))
     tables = []

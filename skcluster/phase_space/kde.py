@@ -209,6 +209,7 @@ class PhaseSpaceKDE(SampleTransformer):
         return np.array([covariance is not None for covariance in covariances])
 
     def _checked_parameters(self, galaxies):
+        """Return the parameters, and check that the galaxies have what they need."""
         parameters = check_parameters(self)
         least = parameters.log_stellar_mass_min
         if least is not None and not find_column(

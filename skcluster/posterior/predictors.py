@@ -130,8 +130,8 @@ def _without_posterior(estimator):
         check_is_fitted(estimator)
     if changes_target(estimator):
         return TypeError(
-            f"A {name} has no posterior of log10 M: what is inside was fitted to "
-            "transformed masses. Fit that to log10 M itself."
+            f"A {name} has no posterior of log10 M: the estimator inside was "
+            "fitted to transformed masses. Fit it to log10 M itself."
         )
     return TypeError(
         f"A {name} predicts no posterior. Wrap it before the fit: "

@@ -364,6 +364,7 @@ def checked_target(y, n_clusters, regressor):
 
 
 def _warn_of_slow_arithmetic(parameters):
+    """Warn if training in bfloat16 will be slow on this CPU."""
     if parameters.precision == "bfloat16" and not has_bfloat16(
         resolve_device(parameters.device)
     ):

@@ -22,10 +22,10 @@ def warn_outside_domain(regressor, X, inputs):
     """Warn about clusters that are unlike those that a regressor was fitted to."""
     if len(inputs) == 0:
         return
-    about = {"by": type(regressor).__name__, "names": getattr(X, "name", None)}
-    warn_outside(_counted(X, inputs), regressor.training_ranges_, **about)
+    message = {"by": type(regressor).__name__, "names": getattr(X, "name", None)}
+    warn_outside(_counted(X, inputs), regressor.training_ranges_, **message)
     detector = regressor.outlier_detector_
-    warn_unlike(detector.score_samples(_maps(inputs)) / detector.offset_, **about)
+    warn_unlike(detector.score_samples(_maps(inputs)) / detector.offset_, **message)
 
 
 def _maps(inputs):

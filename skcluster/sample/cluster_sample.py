@@ -316,13 +316,13 @@ default=None
         raise TypeError(
             "A ClusterSample is not a table of numbers. What needs one comes after a step "
             "that takes the sample, as in make_pipeline(ProxyMeasurer(), Ridge()). "
-            "BaggingRegressor, AdaBoostRegressor and permutation_importance make X a table "
-            "before any step of a pipeline inside of them: give them "
+            "BaggingRegressor, AdaBoostRegressor and permutation_importance turn X into a "
+            "table before they pass it to a pipeline: give them "
             "ProxyMeasurer().transform(sample), or a field such as np.asarray(sample.maps)."
         )
 
     def __sizeof__(self):
-        # Dask sends an argument to its workers once only if it knows it to be large.
+        # Dask sends an argument to each worker only once if it knows that it is large.
         return object.__sizeof__(self) + self.nbytes
 
     def assign(self, **values):

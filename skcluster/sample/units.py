@@ -254,6 +254,7 @@ def unit_factor(name, unit, subject=None):
 
 
 def _length_factor(plain, unit):
+    """Return the factor from a length over h to Mpc/h; None for any other unit."""
     found = _LENGTHS.fullmatch(plain)
     if found:
         return _MPC[found[1] if found[1] is not None else found[2]]
@@ -267,6 +268,7 @@ def _length_factor(plain, unit):
 
 
 def _mass_factor(kind, plain):
+    """Return 1 if a unit of mass is Msun/h (or its logarithm), None for any other."""
     if kind == "log mass":
         plain = re.sub(r"^(dex|log10|log)\(?(.*?)\)?$", r"\2", plain)
         if plain in SPELLINGS["log mass"]:
