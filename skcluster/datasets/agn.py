@@ -31,7 +31,7 @@ FLUX_SLOPES = (-0.9, -1.5)
 
 @cache
 def _luminosity_function():
-    """Values of log10 L, and the share of nuclei below them.
+    """Return a table of log10 L and of the fraction of nuclei below it.
 
     The luminosity function is :math:`[(L/L_*)^{0.7} + (L/L_*)^2]^{-1}`.
     """

@@ -138,7 +138,7 @@ def _draw_field(edge, rng):
 
 
 def galaxy_table(galaxies, stellar_mass, rng):
-    """Columns of the observed list, the central galaxy first.
+    """Return the columns of the observed list, with the central galaxy first.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def galaxy_table(galaxies, stellar_mass, rng):
 
 @cache
 def _nfw():
-    """Radii in units of the outermost, and the share of an NFW halo within them."""
+    """Return radii in units of the outermost, and the fraction of an NFW halo within."""
     share = np.linspace(0, 1, 200)
     y = CONCENTRATION * MEMBER_RADIUS * share
     enclosed = np.log1p(y) - y / (1 + y)
@@ -169,7 +169,7 @@ def _nfw():
 
 @cache
 def _sight_line():
-    """Depth over projected radius, and the share of pairs below it under ξ ∝ r^-1.8."""
+    """Return depth over projected radius, and the share of pairs below, for ξ ∝ r^-1.8."""
     ratio = np.sinh(np.linspace(-7, 7, 401))
     share = np.cumsum(np.gradient(ratio) * (1 + ratio**2) ** -0.9)
     return ratio, share / share[-1]
@@ -177,7 +177,7 @@ def _sight_line():
 
 @cache
 def _schechter():
-    """Values of log10 M* [Msun/h], and the share below: slope -1.1, knee 10^10.8."""
+    """Return log10 M* [Msun/h] and the fraction below, for slope -1.1 and knee 10^10.8."""
     log_mass = np.linspace(LOG_STELLAR_MASS_MIN, 12.0, 251)
     x = log_mass - 10.8
     share = np.cumsum(10 ** (-0.1 * x) * np.exp(-(10**x)))

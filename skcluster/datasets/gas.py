@@ -52,7 +52,7 @@ def temperature_profile(x):
 
 @cache
 def _dense_core():
-    """Radii, and the share of the dense core's emission within them.
+    """Return radii, and the fraction of the dense core's emission within each.
 
     A squared beta profile, :math:`n^2 \\propto [1 + (x/0.05)^2]^{-3}`.
     """

@@ -226,7 +226,7 @@ def psf_radius(uniform, hew):
 
 @dataclass(frozen=True)
 class Photons:
-    """Photons as offsets on the tangent plane and energies.
+    """Photons, given by their offsets on the tangent plane and their energies.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ class Photons:
 
 @dataclass(frozen=True)
 class Telescope:
-    """Mirror and camera: blur, vignetting, field of view and pixels.
+    """Telescope model: blur and vignetting of the mirror, field of view and pixels.
 
     Parameters
     ----------

@@ -141,7 +141,7 @@ def log_mass_function(log_mass, redshift):
 
 @cache
 def _abundance():
-    """Cumulative shares of the snapshots, and of `LOG_MASS` in each of them.
+    """Return cumulative fractions of the snapshots, and of `LOG_MASS` in each snapshot.
 
     The distribution is flat in log M as far as the box holds such clusters.
     """

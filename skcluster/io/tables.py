@@ -88,7 +88,7 @@ def _plain_columns_of(column, name, names):
 
 
 def _stacked(column):
-    """Arrays of one length in an object column, as of Parquet, as an array of 2 axes."""
+    """Stack an object column of arrays of one length (from Parquet) into a 2-d array."""
     if column.dtype.kind != "O" or not len(column):
         return column
     are_arrays = all(isinstance(value, np.ndarray) for value in column)

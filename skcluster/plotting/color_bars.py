@@ -48,7 +48,7 @@ def color_bar(figure, mappable, axes, label, **colorbar_kwargs):
 
 
 class FittingLocator(Locator):
-    """Locator of as many ticks as have labels that fit on the axis at its present length.
+    """Locator that draws as many ticks as the present length of the axis has space for.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ def write_inside(ax, text):
 
 
 def _outlined(color, width):
-    """Path effects that set off a light color by a dark line, and a dark one by a light."""
+    """Path effects that outline light colors in black and dark ones in white."""
     from matplotlib.colors import to_rgb
     from matplotlib.patheffects import withStroke
 

@@ -243,7 +243,7 @@ def reweight_prior(posterior, prior):
 
 
 def _interp_rows(x, xp, fp):
-    """np.interp row by row: x (n, m), increasing xp and their fp (n, k)."""
+    """Interpolate row by row, as np.interp does: x (n, m), increasing xp and fp (n, k)."""
     # One long table of all rows would be a little faster, but then rounding would make
     # the last digits of a cluster depend on its row.
     rows = [np.interp(*row) for row in zip(x, xp, fp, strict=True)]

@@ -291,7 +291,7 @@ def _is_learned(name):
 
 
 def _has_state(value):
-    """Whether a value is like torch's schedulers of the learning rate."""
+    """Return whether a value stores its state as torch's learning-rate schedulers do."""
     return hasattr(value, "state_dict") and hasattr(value, "load_state_dict")
 
 
