@@ -17,7 +17,13 @@ from skcluster import (
     predict_posterior,
     reweight_prior,
 )
-from skcluster.posterior import MassPosterior, log_prior, mass_density
+from skcluster.posterior import (
+    MassPosterior,
+    PosteriorMixin,
+    TrainingPrior,
+    log_prior,
+    mass_density,
+)
 
 LN_10 = np.log(10)
 QUANTILES = [0.025, 0.16, 0.5, 0.84, 0.975]
@@ -201,6 +207,145 @@ class TestPriors:
     def test_a_tables_prior_is_held_beyond_its_ends(self):
         function = log_prior([[13.0, 14.0], [1.0, 4.0]])
         assert_allclose(function(np.array([12.0, 15.0])), np.log([1.0, 4.0]))
+
+
+LOW, HIGH, NOISE = 13.5, 15.0, 0.2
+GRID = np.linspace(LOW, HIGH, 6001)
+
+
+def brute_force(observed, population=np.ones_like):
+    """Grid, cumulative posterior, mean and std for Gaussian noise, by Bayes' theorem."""
+    likelihood = np.exp(-0.5 * ((observed[:, None] - GRID) / NOISE) ** 2)
+    density = likelihood * population(GRID)
+    density /= density.sum(axis=1, keepdims=True)
+    mean = density @ GRID
+    std = np.sqrt(density @ GRID**2 - mean**2)
+    return np.cumsum(density, axis=1), mean, std
+
+
+class Ideal(PosteriorMixin):
+    """Regressor that has learned the mean and the std of the true posteriors exactly."""
+
+    def __init__(self, each_std=True):
+        self._predicts_each_std = each_std
+
+    def _components(self, observed):
+        blocks = np.array_split(observed, -(-len(observed) // 500))
+        _, mean, std = zip(*map(brute_force, blocks), strict=True)
+        std = np.concatenate(std)
+        return np.concatenate(mean), std if self._predicts_each_std else NOISE + 0 * std
+
+    def _log_prior(self):
+        return TrainingPrior(mass_density(np.linspace(LOW, HIGH, 20_000)))
+
+
+def steep(log_mass):
+    return 10 ** (-2.0 * (log_mass - 14))
+
+
+class TestSharpEdges:
+    """Gaussian noise over flat training masses that end at 13.5 and 15."""
+
+    @pytest.mark.parametrize("each_std", [True, False])
+    @pytest.mark.parametrize("population", [None, steep])
+    def test_posteriors_are_those_of_brute_force(self, each_std, population):
+        observed = np.array([13.25, 13.4, 13.5, 13.6, 13.8, 14.3, 14.9, 15.0, 15.2])
+        posterior = Ideal(each_std).predict_posterior(observed)
+        if population is not None:
+            posterior = reweight_prior(posterior, population)
+        cumulative, mean, std = brute_force(observed, population or np.ones_like)
+        assert_allclose(posterior.mean(), mean, atol=2e-3)
+        assert_allclose(posterior.std(), std, rtol=0.01)
+        quantiles = posterior.quantile(QUANTILES)
+        for row, expected in zip(quantiles, cumulative, strict=True):
+            found = np.interp(row, GRID, expected)
+            assert_allclose(found, QUANTILES, atol=0.005)
+
+    @pytest.mark.parametrize("each_std", [True, False])
+    def test_intervals_near_the_ends_cover_68_percent(self, each_std):
+        rng = np.random.default_rng(0)
+        true = rng.uniform(LOW, LOW + 0.6, 6000)
+        observed = true + rng.normal(0, NOISE, true.size)
+        observed, true = observed[observed < 13.7], true[observed < 13.7]
+        posterior = Ideal(each_std).predict_posterior(observed)
+        self.assert_covers(posterior, posterior, true)
+        gaussian = MassPosterior.from_gaussians(*Ideal(each_std)._components(observed))
+        near = gaussian.mean() < LOW + 0.15
+        covered = np.mean(np.abs(gaussian.cdf(true)[near] - 0.5) < 0.34)
+        assert each_std or covered > 0.75
+
+    @pytest.mark.parametrize("each_std", [True, False])
+    def test_they_do_so_after_the_prior_is_exchanged(self, each_std):
+        rng = np.random.default_rng(1)
+        true = LOW + rng.exponential(1 / (2 * LN_10), 6000)
+        true = true[true < HIGH]
+        observed = true + rng.normal(0, NOISE, true.size)
+        observed, true = observed[observed < 13.8], true[observed < 13.8]
+        posterior = Ideal(each_std).predict_posterior(observed)
+        self.assert_covers(posterior, reweight_prior(posterior, steep), true)
+
+    def assert_covers(self, posterior, exchanged, true):
+        is_covered = np.abs(exchanged.cdf(true) - 0.5) < 0.34
+        distance = posterior.mean() - LOW
+        for nearest, farthest in ((0, 0.15), (0.15, 0.3)):
+            rows = (nearest < distance) & (distance <= farthest)
+            assert rows.sum() > 400
+            assert abs(is_covered[rows].mean() - 0.68) < 0.03
+
+    def test_nothing_lies_where_there_was_no_training_mass(self):
+        posterior = Ideal().predict_posterior(np.linspace(13, 15.5, 40))
+        for each in (posterior, reweight_prior(posterior, 2.0)):
+            assert_array_equal(each.cdf(LOW - 1e-3), 0)
+            assert_allclose(each.cdf(HIGH + 1e-3), 1, atol=1e-12)
+            ends = each.quantile([0.0, 1.0])
+            assert_allclose(ends.min(), LOW, atol=1e-6)
+            assert_allclose(ends.max(), HIGH, atol=1e-6)
+            assert ends.min() > LOW - 1e-6
+            assert ends.max() < HIGH + 1e-6
+
+    def test_posteriors_away_from_the_ends_stay_as_they_are(self):
+        prior = TrainingPrior(mass_density(np.linspace(LOW, HIGH, 20_000)))
+        cut = MassPosterior.from_gaussians([14.2], [0.1], log_prior=prior)
+        assert_allclose(
+            cut.quantile(QUANTILES), [stats.norm.ppf(QUANTILES, 14.2, 0.1)], atol=1e-4
+        )
+
+    @pytest.mark.parametrize("mean", [12.0, 13.4, 13.5, 13.55, 14.95, 15.1, 17.0])
+    @pytest.mark.parametrize("match_std", [True, False])
+    def test_means_beyond_the_ends_are_drawn_inside(self, mean, match_std):
+        prior = TrainingPrior(mass_density(np.linspace(LOW, HIGH, 20_000)))
+        posterior = MassPosterior.from_gaussians(
+            [mean], [0.2], log_prior=prior, match_std=match_std
+        )
+        assert LOW + 0.05 < posterior.mean()[0] < HIGH - 0.05
+        assert 0.04 < posterior.std()[0] < 0.2
+
+    def test_a_mixture_of_members_keeps_its_mean(self):
+        prior = TrainingPrior(mass_density(np.linspace(LOW, HIGH, 20_000)))
+        mean = [[13.65, 13.7, 13.8]]
+        posterior = MassPosterior.from_gaussians(
+            mean, np.full((1, 3), 0.1), log_prior=prior
+        )
+        assert_allclose(posterior.mean(), np.mean(mean), atol=1e-6)
+        assert_allclose(posterior.std(), np.hypot(0.1, np.std(mean)), rtol=1e-3)
+        assert posterior.cdf([LOW]) == 0
+
+
+class TestPriorsThatOverruleTheData:
+    @pytest.mark.parametrize("shift", [-4.5, -4.0, 4.0, 4.5])
+    def test_both_tails_are_exact(self, shift):
+        posterior = MassPosterior.from_gaussians([14.0], [0.1])
+        moved = reweight_prior(posterior, -shift / (0.1 * LN_10))
+        assert_allclose(moved.mean(), 14 + 0.1 * shift, atol=2e-4)
+        assert_allclose(moved.std(), 0.1, rtol=2e-3)
+
+    @pytest.mark.parametrize("shift", [-12.0, -6.0, 6.0, 12.0])
+    def test_more_is_refused(self, shift):
+        posterior = MassPosterior.from_gaussians([14.0, 14.0], [0.01, 0.1])
+        with pytest.raises(
+            ValueError, match=r"1 of 2 clusters \(first: cluster 1\) move to the ends"
+        ):
+            reweight_prior(posterior, -shift / (0.1 * LN_10))
 
 
 class TestOfEstimators:

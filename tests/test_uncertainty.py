@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -199,7 +200,8 @@ class TestPriorOfANetwork:
         ).fit(seen, log_mass)
         rng = np.random.default_rng(4)
         true = 13.9 + rng.exponential(1 / (3 * LN_10), 4000)
-        maps = (true + rng.normal(0, 0.2, 4000) - 13)[:, None, None, None]
+        true = true[true < log_mass.max()]
+        maps = (true + rng.normal(0, 0.2, len(true)) - 13)[:, None, None, None]
         posterior = model.predict_posterior(maps * np.ones((1, 8, 8)))
         steep = reweight_prior(
             posterior, lambda m: np.exp(-3 * LN_10 * (m - 13.9)) * (m > 13.9)
@@ -210,6 +212,15 @@ class TestPriorOfANetwork:
         bias = (posterior.mean() - true)[large].mean()
         assert bias > 12 * error
         assert abs((steep.mean() - true)[large].mean()) < max(0.15 * bias, 3 * error)
+        # And so at every predicted mass, with intervals that cover.
+        is_covered = np.abs(steep.cdf(true) - 0.5) < 0.34
+        assert abs(is_covered.mean() - 0.68) < 0.03
+        limits = [13.5, 13.8, 13.9, 14.0, 14.15, 14.35, 15.0]
+        for low, high in pairwise(limits):
+            rows = (posterior.mean() > low) & (posterior.mean() <= high)
+            assert rows.sum() > 200
+            assert abs((steep.mean() - true)[rows].mean()) < 0.025
+            assert abs(is_covered[rows].mean() - 0.68) < 0.07
 
 
 def test_a_joint_network_predicts_its_error_too(sample, log_mass):

@@ -3,12 +3,13 @@
 from .calibration import CalibratedMassRegressor, cross_val_posterior
 from .mass_posterior import MassPosterior, reweight_prior
 from .predictors import PosteriorMixin, predict_posterior
-from .priors import log_prior, mass_density
+from .priors import TrainingPrior, log_prior, mass_density
 
 __all__ = [
     "CalibratedMassRegressor",
     "MassPosterior",
     "PosteriorMixin",
+    "TrainingPrior",
     "cross_val_posterior",
     "log_prior",
     "mass_density",

@@ -206,9 +206,18 @@ class CalibratedMassRegressor(
     def _posterior(self, mean_and_std, b):
         mean, std = mean_and_std.T
         edges = mean[:, None] + std[:, None] * self.score_edges_[b]
-        middle = (edges[:, 1:] + edges[:, :-1]) / 2
-        prior = self._log_prior()(middle)
-        return MassPosterior(edges, self.score_probability_[b], prior)
+        return MassPosterior.from_cells(
+            edges,
+            self.score_probability_[b],
+            self._log_prior(),
+            match_std=self._predicts_each_std,
+        )
+
+    @property
+    def _predicts_each_std(self):
+        innermost = last_step(self.estimator_)
+        each = getattr(innermost, "_predicts_each_std", True)
+        return each and _predicts_std(self.estimator_)
 
     def _log_prior(self):
         own = None

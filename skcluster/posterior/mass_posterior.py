@@ -7,9 +7,12 @@ from sklearn.utils import check_random_state
 from ..plausible_masses import MASS_RANGE, checked_log_mass
 from ..sample.plain_arrays import as_numbers
 from .priors import check_table_covers, log_prior
+from .sharp_edges import cut_at_support
 
 N_CELLS = 512
 N_SIGMA = 8.0
+MOST_LOST = 1e-3
+"""Most probability that a posterior with another prior may have beyond its cells."""
 
 
 class MassPosterior:
@@ -26,7 +29,8 @@ class MassPosterior:
         Probability of each cell; rows are scaled such that they sum to 1.
     log_prior : ndarray of shape (n_clusters, n_cells), default=None
         Natural logarithm, up to a constant, of the prior that the posterior contains, at
-        the middle of each cell. None: a prior that is flat in log M.
+        the middle of each cell. None: a prior that is flat in log M. Where the prior is
+        zero (minus infinity), so is the posterior.
 
     Examples
     --------
@@ -42,6 +46,8 @@ class MassPosterior:
     def __init__(self, edges, probability, log_prior=None):
         self.edges = np.asarray(edges, float)
         probability = np.asarray(probability, float)
+        self.log_prior = np.zeros_like(probability) if log_prior is None else log_prior
+        probability = np.where(np.isneginf(self.log_prior), 0.0, probability)
         total = probability.sum(axis=1, keepdims=True)
         if not (total > 0).all():
             lost = np.flatnonzero(~(total[:, 0] > 0))
@@ -51,10 +57,9 @@ class MassPosterior:
                 "that is positive there."
             )
         self.probability = probability / total
-        self.log_prior = np.zeros_like(probability) if log_prior is None else log_prior
 
     @classmethod
-    def from_gaussians(cls, mean, std, *, log_prior=None):
+    def from_gaussians(cls, mean, std, *, log_prior=None, match_std=True):
         """Make posteriors that are Gaussians, or means of several Gaussians.
 
         Parameters
@@ -63,7 +68,13 @@ class MassPosterior:
             Mean and standard deviation of each Gaussian in log10 M.
         log_prior : callable, default=None
             The prior inside the Gaussians: a function of an array of log10 masses, see
-            `skcluster.posterior.log_prior`.
+            `skcluster.posterior.log_prior`. At the ends of a
+            `skcluster.posterior.TrainingPrior` posteriors are cut: those that reach beyond
+            become truncated Gaussians (or mixtures) of the same mean and, if possible, the
+            same standard deviation.
+        match_std : bool, default=True
+            Whether `std` is that of each cluster. Give False if it is a mean over all
+            clusters: the posteriors near the ends are then narrower than it.
         """
         mean, std = np.broadcast_arrays(*np.asarray([mean, std], float))
         if mean.ndim == 1:
@@ -74,15 +85,34 @@ class MassPosterior:
                 f"{len(wrong)} of {len(mean)} posteriors have no finite mean, or no "
                 f"positive standard deviation (first: cluster {wrong[0]})."
             )
-        low = (mean - N_SIGMA * std).min(axis=1)
-        high = (mean + N_SIGMA * std).max(axis=1)
+        low, high = _reach(mean, std, N_SIGMA)
+        support = getattr(log_prior, "support", (-np.inf, np.inf))
+        is_cut = (low < support[0]) | (high > support[1])
+        low, high = np.where(is_cut, _reach(mean, std, 2 * N_SIGMA), [low, high])
         edges = np.linspace(low, high, N_CELLS + 1, axis=1)
-        below = np.zeros_like(edges)
+        probability = np.zeros((len(mean), N_CELLS))
         for each, width in zip(mean.T, std.T, strict=True):
-            below += ndtr((edges - each[:, None]) / width[:, None])
+            probability += _gaussian_cells((edges - each[:, None]) / width[:, None])
+        return cls.from_cells(edges, probability, log_prior, match_std=match_std)
+
+    @classmethod
+    def from_cells(cls, edges, probability, log_prior=None, *, match_std=True):
+        """Make posteriors of cells, cut where the prior ends.
+
+        Parameters
+        ----------
+        edges, probability : ndarrays
+            As for `MassPosterior`.
+        log_prior, match_std
+            As in `from_gaussians`.
+        """
+        support = getattr(log_prior, "support", None)
+        if support is not None:
+            edges, probability = cut_at_support(
+                edges, probability, support, match_std=match_std
+            )
         middle = (edges[:, 1:] + edges[:, :-1]) / 2
-        prior = None if log_prior is None else log_prior(middle)
-        return cls(edges, np.diff(below, axis=1), prior)
+        return cls(edges, probability, None if log_prior is None else log_prior(middle))
 
     @classmethod
     def concatenate(cls, parts):
@@ -159,6 +189,10 @@ class MassPosterior:
             raise ValueError(f"Quantiles must be in [0, 1], got {q!r}.")
         wanted = np.broadcast_to(wanted, (len(self), wanted.size))
         log_mass = _interp_rows(wanted, self._below(), self.edges)
+        # Where the last cells are empty, all of them have q = 1.
+        n_empty = np.argmax(self.probability[:, ::-1] > 0, axis=1)[:, None]
+        last = np.take_along_axis(self.edges, self.edges.shape[1] - 1 - n_empty, axis=1)
+        log_mass = np.minimum(log_mass, last)
         return log_mass if np.ndim(q) else log_mass[:, 0]
 
     def sample(self, n_samples=1, *, random_state=None):
@@ -217,10 +251,17 @@ def reweight_prior(posterior, prior):
     posterior : MassPosterior
         Posteriors with the new prior.
 
+    Raises
+    ------
+    ValueError
+        The prior varies so much that it moves a posterior by about 5 standard deviations or
+        more, to the ends of the masses that were computed.
+
     Notes
     -----
-    A training set says nothing about masses beyond its own range. There its density is
-    assumed to be constant, with the value at the nearest end.
+    A training set says nothing about masses beyond its own, where the posteriors of a
+    network are zero with any prior. So the new posterior is that of clusters whose masses
+    are known to lie between the least and the greatest training mass.
 
     Examples
     --------
@@ -233,13 +274,46 @@ def reweight_prior(posterior, prior):
     """
     density = log_prior(prior)
     check_table_covers(prior, posterior.mean())
-    new = density(posterior.middle)
-    weight = new - posterior.log_prior
-    with np.errstate(divide="ignore"):
+    new = np.where(np.isneginf(posterior.log_prior), -np.inf, density(posterior.middle))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = np.where(np.isneginf(new), -np.inf, new - posterior.log_prior)
         log_probability = np.log(posterior.probability) + weight
     top = log_probability.max(axis=1, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
-    return MassPosterior(posterior.edges, np.exp(log_probability - top), new)
+    probability = np.exp(log_probability - top)
+    _check_within_cells(probability)
+    return MassPosterior(posterior.edges, probability, new)
+
+
+def _reach(mean, std, n_sigma):
+    """Least and greatest mass that any component of each cluster reaches."""
+    return (mean - n_sigma * std).min(axis=1), (mean + n_sigma * std).max(axis=1)
+
+
+def _gaussian_cells(z):
+    """Probabilities of a standard Gaussian between neighbors of z, exact in both tails."""
+    tail, is_above = ndtr(-np.abs(z)), z > 0
+    signed = np.where(is_above, -tail, tail)
+    return np.diff(signed, axis=1) + (is_above[:, 1:] & ~is_above[:, :-1])
+
+
+def _check_within_cells(probability):
+    """Refuse posteriors that a prior has moved beyond the cells that they are made of."""
+    total = probability.sum(axis=1)
+    lost = np.zeros(len(probability))
+    for end, next_to_it in ((0, 1), (-1, -2)):
+        last, before = probability[:, end], probability[:, next_to_it]
+        # Beyond the end, as if the probability fell by the same factor from cell to cell.
+        ratio = np.divide(last, before, out=np.ones_like(last), where=last < before)
+        lost += last * ratio / np.maximum(1 - ratio, 1e-3)
+    wrong = np.flatnonzero((total > 0) & (lost > MOST_LOST * total))
+    if len(wrong):
+        raise ValueError(
+            f"With this prior the posteriors of {len(wrong)} of {len(total)} clusters "
+            f"(first: cluster {wrong[0]}) move to the ends of the masses that were "
+            f"computed, {N_SIGMA:g} standard deviations from where they were. Give a prior "
+            "that varies less within a posterior: this one overrules the data."
+        )
 
 
 def _interp_rows(x, xp, fp):

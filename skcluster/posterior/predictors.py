@@ -15,7 +15,9 @@ class PosteriorMixin:
 
     A subclass defines two methods: ``_components(X)`` returns means and standard deviations
     of log10 M, of shape (n_clusters,) or (n_clusters, n_components); ``_log_prior()``
-    returns the prior inside them, as `skcluster.posterior.log_prior` does.
+    returns the prior inside them, as `skcluster.posterior.log_prior` does, or a
+    `skcluster.posterior.TrainingPrior`. If the standard deviation is one number for all
+    clusters, the attribute ``_predicts_each_std`` is False.
 
     Examples
     --------
@@ -28,6 +30,8 @@ class PosteriorMixin:
     >>> FromMassAndError().predict_quantiles(np.array([[14.0, 0.1]])).round(3)
     array([[13.901, 14.   , 14.099]])
     """
+
+    _predicts_each_std = True
 
     def predict_posterior(self, X):
         """Predict the posterior of log10 M500c of each cluster.
@@ -72,7 +76,9 @@ class PosteriorMixin:
         )
 
     def _posterior(self, mean, std):
-        return MassPosterior.from_gaussians(mean, std, log_prior=self._log_prior())
+        return MassPosterior.from_gaussians(
+            mean, std, log_prior=self._log_prior(), match_std=self._predicts_each_std
+        )
 
     def _by_blocks(self, X, function):
         mean, std = self._components(X)

@@ -104,6 +104,44 @@ def log_prior(prior):
     return lambda log_mass: _log_of(np.interp(log_mass, *table), log_mass)
 
 
+class TrainingPrior:
+    """Prior of a model that has learned the masses of a training set.
+
+    It is zero beyond the least and the greatest training mass: a model cannot know of
+    masses that it has not seen.
+
+    Parameters
+    ----------
+    table : ndarray of shape (2, n_cells)
+        Result of `mass_density`: the middles of equal cells, and the density in them.
+
+    Attributes
+    ----------
+    support : tuple of 2 float
+        Least and greatest training mass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> prior = TrainingPrior(mass_density(np.linspace(13.5, 15.0, 2000)))
+    >>> [float(round(end, 6)) for end in prior.support]
+    [13.5, 15.0]
+    >>> prior(np.array([13.4, 14.0, 14.9])).round(2)
+    array([ -inf, -0.41, -0.4 ])
+    """
+
+    def __init__(self, table):
+        middle, _ = table
+        half = (middle[-1] - middle[0]) / (len(middle) - 1) / 2
+        self.support = float(middle[0] - half), float(middle[-1] + half)
+        self._log_density = log_prior(table)
+
+    def __call__(self, log_mass):
+        low, high = self.support
+        is_inside = (low <= log_mass) & (log_mass <= high)
+        return np.where(is_inside, self._log_density(log_mass), -np.inf)
+
+
 def check_table_covers(prior, log_mass):
     """Refuse a table of a prior that covers other masses or is in another unit.
 

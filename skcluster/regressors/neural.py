@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..networks.architectures import source_of
 from ..plausible_masses import MASS_RANGE, checked_log_mass
-from ..posterior import PosteriorMixin, log_prior, mass_density
+from ..posterior import PosteriorMixin, TrainingPrior, mass_density
 from ..sample import ClusterSample, SparseMaps, require
 from .checkpoint import Checkpoint, checkpoint_path
 from .failed_fits import (
@@ -269,7 +269,11 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return mean, np.sqrt(variance)
 
     def _log_prior(self):
-        return log_prior(self.mass_density_)
+        return TrainingPrior(self.mass_density_)
+
+    @property
+    def _predicts_each_std(self):
+        return self.loss == "gaussian_nll"
 
     def _means_and_variances(self, X):
         """Means of log10 M of shape (n, members * draws), and variances or None."""
