@@ -56,7 +56,7 @@ _NAMES_OF_MODULE = {
         "infer_slope",
     ),
     "regressors": ("XrayCNNRegressor", "JointCNNRegressor"),
-    "outliers": ("MapOutlierDetector", "misspecification_score"),
+    "outliers": ("MapOutlierDetector", "misspecification_score", "population_test"),
     "posterior": (
         "predict_posterior",
         "reweight_prior",

@@ -51,6 +51,7 @@ from .regressors import XrayCNNRegressor as XrayCNNRegressor
 from .regressors import JointCNNRegressor as JointCNNRegressor
 from .outliers import MapOutlierDetector as MapOutlierDetector
 from .outliers import misspecification_score as misspecification_score
+from .outliers import population_test as population_test
 from .posterior import predict_posterior as predict_posterior
 from .posterior import reweight_prior as reweight_prior
 from .posterior import CalibratedMassRegressor as CalibratedMassRegressor
@@ -100,6 +101,7 @@ __all__ = [
     "JointCNNRegressor",
     "MapOutlierDetector",
     "misspecification_score",
+    "population_test",
     "predict_posterior",
     "reweight_prior",
     "CalibratedMassRegressor",

@@ -6,6 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import f as f_distribution
+from scipy.stats import kstest
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
@@ -17,10 +19,19 @@ from skcluster import (
     RedshiftNormalizer,
     XrayCNNRegressor,
     datasets,
+    load_model,
     misspecification_score,
+    population_test,
     read_photons,
+    save_model,
 )
-from skcluster.outliers import FAR, SHARE_IN_TAIL, _measures, warn_unlike
+from skcluster.outliers import (
+    FAR,
+    SHARE_IN_TAIL,
+    _measures,
+    learn_population,
+    warn_unlike,
+)
 from skcluster.sample import SparseMaps
 
 
@@ -178,3 +189,114 @@ class TestMisspecification:
     def test_models_without_maps_have_no_score(self):
         with pytest.raises(TypeError, match="LinearRegression has no score of misspec"):
             misspecification_score(LinearRegression(), np.zeros((3, 1)))
+
+
+class Trained:
+    """What `population_test` asks of a network, without a network."""
+
+    outlier_detector_ = None
+
+    def __init__(self, clusters, log_mass):
+        self.population_ = learn_population(clusters.maps, clusters.redshift, log_mass)
+
+
+def population(n, seed=0, *, exposure=1.0, background=0.0, blur=3.0, slope=0.0):
+    """Clusters of known masses whose brightness and size scatter, and depend on z."""
+    rng = np.random.default_rng(seed)
+    z, log_mass = rng.uniform(0.1, 0.3, n), rng.uniform(13.5, 15, 4 * n)
+    weight = 10 ** (-slope * (log_mass - 14))
+    log_mass = rng.choice(log_mass, n, replace=False, p=weight / weight.sum())
+    y, x = np.mgrid[:16, :16] - 7.5
+    scatter = rng.normal(0, 0.3, (2, n))
+    size = blur * np.exp(scatter[0] / 4 + 0.8 * (log_mass - 14))[:, None, None, None]
+    flux = np.exp(1.4 * (log_mass - 14) + scatter[1] - 2 * z)[:, None, None, None]
+    counts = exposure * (3 * flux * np.exp(-np.hypot(x, y) / size) + 0.02) + background
+    maps = SparseMaps.from_dense(rng.poisson(counts).astype(float))
+    return ClusterSample(z, maps=maps), log_mass
+
+
+class TestPopulation:
+    def test_false_alarms_are_as_rare_as_p_values_say(self):
+        trained = Trained(*population(1000))
+        clusters, _ = population(12_000, seed=1)
+        for n in (10, 100):
+            blocks = [clusters[i : i + n] for i in range(0, min(12_000, 600 * n), n)]
+            p = np.array([population_test(trained, block) for block in blocks])
+            # Of ten clusters the means are not Gaussian yet: p is too large on average.
+            assert n == 10 or kstest(p, "uniform").pvalue > 0.01
+            assert np.mean(p < 0.01) < 0.05
+            assert np.mean(p < 1e-3) <= 0.01
+
+    @pytest.mark.parametrize(
+        "change", [{"exposure": 0.5}, {"background": 0.2}, {"blur": 2.2}]
+    )
+    def test_a_hundred_changed_clusters_are_found_where_no_single_one_is(self, change):
+        training = population(1000)
+        trained = Trained(*training)
+        detector = MapOutlierDetector().fit(training[0])
+        for seed in range(1, 6):
+            changed, _ = population(100, seed, **change)
+            assert population_test(trained, changed) < 1e-3
+            assert (detector.predict(changed) == -1).mean() <= 0.02
+
+    def test_other_masses_and_redshifts_are_no_change(self):
+        trained = Trained(*population(1000))
+        steep = [population(100, seed, slope=2.0)[0] for seed in range(1, 41)]
+        p = np.array([population_test(trained, each) for each in steep])
+        assert np.mean(p < 1e-3) <= 0.025
+        near = [each[each.redshift < 0.2] for each in steep]
+        assert (
+            np.mean([population_test(trained, each) < 1e-3 for each in near]) <= 0.025
+        )
+
+    def test_hotellings_statistic_by_brute_force(self):
+        """Refit the trend without each training cluster; p from the F distribution."""
+        clusters, log_mass = population(120)
+        tested, _ = population(30, seed=1)
+        learned = learn_population(clusters.maps, clusters.redshift, log_mass)
+        f, z = _measures(clusters.maps), clusters.redshift
+        mean, scale = f.mean(axis=0), f.std(axis=0)
+
+        def inputs(measures, redshift):
+            u, t = (measures - mean) / scale, (redshift - z.mean()) / z.std()
+            mass = np.column_stack([np.ones(len(u)), u, t, t**2])
+            mass = mass @ learned["mass_weights"]
+            powers = [(i, j) for i in range(4) for j in range(4 - i)]
+            return u, np.column_stack([mass**i * t**j for i, j in powers])
+
+        u, terms = inputs(f, z)
+        residual = []
+        for i in range(120):
+            rows = np.arange(120) != i
+            trend = np.linalg.lstsq(terms[rows], u[rows], rcond=None)[0]
+            residual.append(u[i] - terms[i] @ trend)
+        trend = np.linalg.lstsq(terms, u, rcond=None)[0]
+        white = np.array(residual) @ learned["whitening"]
+        assert_allclose(white.T @ white / 120, np.eye(white.shape[1]), atol=0.02)
+        u, terms = inputs(_measures(tested.maps), tested.redshift)
+        mean_residual = np.clip((u - terms @ trend) @ learned["whitening"], -5, 5)
+        mean_residual = mean_residual.mean(axis=0)
+        leverage = terms.mean(axis=0) @ learned["term_covariance"] @ terms.mean(axis=0)
+        k = len(mean_residual)
+        t2 = mean_residual @ mean_residual / (1 / 30 + leverage)
+        expected = f_distribution.sf(t2 * (110 - k + 1) / (110 * k), k, 110 - k + 1)
+        found = population_test(Trained(clusters, log_mass), tested)
+        assert_allclose(found, expected, rtol=1e-6)
+
+    def test_a_stored_network_tests_the_same(self, tmp_path):
+        clusters, log_mass = population(150)
+        model = network().fit(clusters, log_mass)
+        save_model(model, tmp_path / "model")
+        tested, _ = population(20, seed=1)
+        expected = population_test(model, tested)
+        assert expected > 1e-3
+        assert population_test(load_model(tmp_path / "model"), tested) == expected
+        assert population_test(make_pipeline(model), tested) == expected
+        with pytest.raises(ValueError, match="trained on clusters with redshifts"):
+            population_test(model, np.asarray(tested.maps))
+
+    def test_too_few_clusters(self):
+        few = network().fit(*population(60))
+        assert np.isnan(population_test(few, population(20)[0]))
+        with pytest.raises(ValueError, match=r"at least 10 clusters, got 9\. For"):
+            population_test(few, population(9)[0])

@@ -7,6 +7,8 @@ from .new_clusters import mapper_and_rest
 
 NAMED = 10
 """Largest number of clusters that a message names."""
+UNLIKE = 1e-3
+"""Probability below which clusters are said to be unlike the training set."""
 
 
 def predicted_masses(model, sample, **options):
@@ -59,6 +61,7 @@ def _measured(steps, mapped, quantiles, beta):
     last, found = last_step(steps), {}
     if hasattr(last, "outlier_detector_"):
         found["misspecification"] = misspecification_score(steps, mapped)
+        _say_if_unlike(steps, mapped)
     has_no_error = getattr(last, "loss", None) != "gaussian_nll" and np.isnan(
         getattr(last, "residual_std_", 0.0)
     )
@@ -78,6 +81,21 @@ def _measured(steps, mapped, quantiles, beta):
     names = ["lower_68", "upper_68", *map(_quantile_name, quantiles)]
     columns = posterior.quantile([0.16, 0.84, *quantiles]).T
     return found | dict(zip(names, columns, strict=True))
+
+
+def _say_if_unlike(steps, mapped):
+    from .. import population_test
+    from ..outliers import MIN_TESTED
+
+    if len(mapped) < MIN_TESTED:
+        return
+    p_value = population_test(steps, mapped)
+    if p_value < UNLIKE:
+        say(
+            f"Together these {len(mapped)} clusters are unlike the training set (p = "
+            f"{p_value:.1g}), so all masses may be off: another exposure, background, "
+            "point-spread function or selection?"
+        )
 
 
 def exit_code(table):

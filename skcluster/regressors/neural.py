@@ -28,7 +28,12 @@ from .mass_net import PREDICTED_AT_ONCE, build_net, part_size, train_net
 from .network_parameters import NOT_IN_FINGERPRINT, checked_parameters
 from .stored_networks import rebuilt_net, weights_of
 from .torch_session import has_bfloat16, resolve_device, torch_session
-from .training_domain import learned_detector, learned_ranges, warn_outside_domain
+from .training_domain import (
+    learned_detector,
+    learned_population,
+    learned_ranges,
+    warn_outside_domain,
+)
 from .training_history import EpochProgress, plain_history
 from .validation_split import MIN_TO_VALIDATE, validation_split
 
@@ -108,6 +113,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         y = checked_target(y, len(inputs), self)
         self._learn_scaling(inputs)
         self.outlier_detector_ = learned_detector(inputs)
+        self.population_ = learned_population(X, inputs, y)
         self.training_ranges_ = learned_ranges(X, inputs, y)
         self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
         self.mass_density_ = mass_density(y)

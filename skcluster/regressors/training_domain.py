@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..outliers import MapOutlierDetector, warn_unlike
+from ..outliers import MapOutlierDetector, learn_population, warn_unlike
 from ..sample import ClusterSample
 from ..training_ranges import range_of, warn_outside
 
@@ -16,6 +16,11 @@ def learned_ranges(X, inputs, y):
 def learned_detector(inputs):
     """Outlier detector that is fitted to the training maps."""
     return MapOutlierDetector().fit(_maps(inputs))
+
+
+def learned_population(X, inputs, y):
+    """Return what `population_test` needs of the training clusters."""
+    return learn_population(_maps(inputs), getattr(X, "redshift", None), y)
 
 
 def warn_outside_domain(regressor, X, inputs):

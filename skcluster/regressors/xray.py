@@ -98,6 +98,9 @@ class XrayCNNRegressor(NeuralMassRegressor):
         training clusters. Predictions far outside come with a warning.
     outlier_detector_ : MapOutlierDetector
         Detector of maps unlike those of training; see `misspecification_score`.
+    population_ : dict
+        How the training maps scatter at a given mass and redshift, as `population_test`
+        needs it; empty after fewer than 100 clusters.
     mass_density_ : ndarray of shape (2, 256)
         Smoothed density of the training masses (see `posterior.mass_density`): the prior
         that the network has learned.
