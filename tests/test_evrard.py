@@ -131,6 +131,14 @@ def test_as_many_degrees_of_freedom_as_observables_bound_no_error():
         model.predict_posterior(ln_s)
 
 
+def test_three_clusters_bound_the_error_of_one_observable():
+    ln_s, log_mass = made_clusters(3)
+    model = EvrardProxyRegressor().fit(ln_s[:, :1], log_mass)
+    _, std = model.predict(ln_s[:, :1], return_std=True)
+    assert np.isfinite(std).all()
+    assert (std > model.scatter_ / LN_10).all()
+
+
 def test_less_than_ten_clusters_per_parameter_warn():
     # Three observables and an intercept.
     with pytest.warns(

@@ -141,7 +141,8 @@ def predictive_factor(dof, n_observables):
     Returns
     -------
     factor : ndarray
-        Infinite where the degrees of freedom are as many as the observables.
+        Infinite where the degrees of freedom are as many as the observables, unless there
+        is only one.
 
     Examples
     --------
@@ -150,8 +151,10 @@ def predictive_factor(dof, n_observables):
     array([  inf, 2.8  , 1.006])
     """
     p = n_observables
+    if p == 1:  # There are no contrasts, and no weights to get wrong.
+        return np.ones(np.shape(dof))
     with np.errstate(divide="ignore"):
-        return dof * (dof - 1) / ((dof - p + 1) * (dof - p))
+        return dof / (dof - p + 1) * ((dof - 1) / (dof - p))
 
 
 def correlation_of(covariance):
