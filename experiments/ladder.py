@@ -46,7 +46,7 @@ def main():
         table = Table.read(arguments.table or Path(folder, "table.csv"))
     for row in table:
         scatters = ", ".join(f"{kind} {row[kind]:.4f}" for kind in KINDS)
-        print(f"{row['estimator']:22} {scatters}")
+        print(f"{row['estimator']:27} {scatters}")
     wrong = list(misplaced(table))
     print("\n".join(wrong or ["The order is right, in both scatters."]))
     return int(bool(wrong))

@@ -391,6 +391,10 @@ LADDER = [
     "N_phot",
     "N_phot,500c",
     "four proxies",
+    "least squares, N_phot",
+    "least squares, N_phot,500c",
+    "least squares, four proxies",
+    "ridge on rings, three bands",
     "network, one band",
     "network, three bands",
 ]
@@ -413,7 +417,7 @@ def demo_run(folder):
 
 
 @FEW_CLUSTERS
-def test_demo_prints_five_rows_and_writes_table_and_figures(folder, demo_run):
+def test_demo_prints_nine_rows_and_writes_table_and_figures(folder, demo_run):
     out, err = demo_run
     header, _, *rows = out.splitlines()
     assert "std [%]" in header
@@ -426,7 +430,7 @@ def test_demo_prints_five_rows_and_writes_table_and_figures(folder, demo_run):
         assert picture.startswith(b"\x89PNG\r\n")
     assert len(list((folder / "demo").iterdir())) == 3
     assert "Mock survey: 120 clusters, " in err
-    assert err.count("fold 8 / 8") == 5
+    assert err.count("fold 8 / 8") == 9
 
 
 @FEW_CLUSTERS

@@ -1,4 +1,4 @@
-"""`skcluster demo`: compare five estimators of mass on the same folds of a mock survey."""
+"""`skcluster demo`: compare nine estimators of mass on the same folds of a mock survey."""
 
 import shutil
 import time
@@ -16,8 +16,9 @@ def add_demo(commands):
     parser = commands.add_parser(
         "demo",
         help="mock clusters become masses: the paper's ladder of estimators",
-        description="Make a mock survey and cross-validate by octant: two photon counts, "
-        "the four-proxy covariance model, and the networks on one and three bands.",
+        description="Make a mock survey and cross-validate by octant: two photon counts "
+        "and four proxies, by the covariance model and by least squares, a ridge "
+        "regression on counts in rings, and the networks on one and three bands.",
     )
     parser.add_argument(
         "--clusters", type=int, default=1200, help="mock clusters (default: 1200)"
@@ -95,47 +96,91 @@ def demo(arguments):
 
 
 def paper_ladder(sample, arguments, checkpoints):
-    """Return the paper's estimators, each with its X, from the simplest to the best."""
-    from sklearn.pipeline import make_pipeline
+    """Return the paper's estimators and regressions beside them, each with its X.
 
-    from .. import (
-        EvrardProxyRegressor,
-        LogScaler,
-        PhotonMapper,
-        ProxyMeasurer,
-        RedshiftNormalizer,
-        XrayCNNRegressor,
-    )
+    The covariance model inverts power laws of the proxies in mass, whatever masses are
+    frequent. Networks regress the mass on what is seen, and so draw uncertain masses
+    towards the mean of the training set. The regressions do that, too, on the same proxies
+    and on counts in rings: they show what of a network's gain is not the network's.
+    """
+    from .. import EvrardProxyRegressor, ProxyMeasurer
 
     measurer = ProxyMeasurer(with_redshift=True)
     measured = measurer.transform(sample)
     columns = measurer.get_feature_names_out().tolist()
 
     def proxies(*names):
-        chosen = [columns.index(name) for name in (*names, "redshift")]
-        return EvrardProxyRegressor(redshift_column=-1), measured[:, chosen]
+        return measured[:, [columns.index(name) for name in (*names, "redshift")]]
 
-    def network(bands, dropout):
-        regressor = XrayCNNRegressor(
-            dropout=dropout,
-            augment=True,
-            max_epochs=arguments.epochs,
-            random_state=arguments.seed,
-            device=arguments.device,
-            n_threads=1,
-            checkpoint_dir=checkpoints,
-        )
-        pipeline = make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
-        mapper = PhotonMapper(bands=bands, n_pixels=arguments.pixels)
-        return pipeline, mapper.transform(sample)
-
-    return {
+    rungs = {
         "N_phot": proxies("n_phot"),
         "N_phot,500c": proxies("n_phot_500c"),
         "four proxies": proxies("n_gal", "sigma_v", "n_phot", "n_phot_500c"),
-        "network, one band": network((WIDE_BAND,), dropout=0.0),
-        "network, three bands": network(THREE_BANDS, dropout=0.1),
     }
+    inverse = EvrardProxyRegressor(redshift_column=-1)
+    return {
+        **{name: (inverse, X) for name, X in rungs.items()},
+        **{f"least squares, {name}": (least_squares(), X) for name, X in rungs.items()},
+        "ridge on rings, three bands": ridge_on_rings(sample),
+        "network, one band": _network(
+            sample, (WIDE_BAND,), 0.0, arguments, checkpoints
+        ),
+        "network, three bands": _network(
+            sample, THREE_BANDS, 0.1, arguments, checkpoints
+        ),
+    }
+
+
+def least_squares():
+    """Regression of log10 M on proxies, with an intercept for each snapshot."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    snapshots = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    return make_pipeline(
+        make_column_transformer((snapshots, [-1]), remainder="passthrough"),
+        LinearRegression(fit_intercept=False),
+    )
+
+
+def ridge_on_rings(sample):
+    """Quadratic ridge regression on counts in rings, with its maps of 64 x 64 pixels."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+    from .. import PhotonMapper, RedshiftNormalizer, RingProfiler
+
+    pipeline = make_pipeline(
+        RedshiftNormalizer(),
+        RingProfiler(),
+        StandardScaler(),
+        PolynomialFeatures(2),
+        StandardScaler(),
+        RidgeCV(np.logspace(-1, 4, 11)),
+    )
+    return pipeline, PhotonMapper(bands=THREE_BANDS, n_pixels=64).transform(sample)
+
+
+def _network(sample, bands, dropout, arguments, checkpoints):
+    from sklearn.pipeline import make_pipeline
+
+    from .. import LogScaler, PhotonMapper, RedshiftNormalizer, XrayCNNRegressor
+
+    regressor = XrayCNNRegressor(
+        dropout=dropout,
+        augment=True,
+        max_epochs=arguments.epochs,
+        random_state=arguments.seed,
+        device=arguments.device,
+        n_threads=1,
+        checkpoint_dir=checkpoints,
+    )
+    pipeline = make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
+    mapper = PhotonMapper(bands=bands, n_pixels=arguments.pixels)
+    return pipeline, mapper.transform(sample)
 
 
 def readable(table):
@@ -159,7 +204,7 @@ class _FoldProgress:
 
     def __call__(self, name, done, n_folds, seconds):
         if done == 1:
-            self._progress = Progress(f"{name:22s} fold", n_folds, quiet_for=0.0)
+            self._progress = Progress(f"{name:27s} fold", n_folds, quiet_for=0.0)
         self._progress.update()
         if done == n_folds:
             self._progress.close()
