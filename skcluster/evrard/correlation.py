@@ -51,7 +51,8 @@ def residual_correlation(
         log10 of the masses [Msun/h].
     names : sequence of str
         One name per column of `X`.
-    redshift, redshift_bins, evolution : as in `search_proxies`
+    redshift, redshift_bins, evolution : default=None, None, "intercept"
+        As in `search_proxies`.
     by_bin : bool, default=False
         Whether to sum over the clusters of each bin instead of over all clusters.
     groups : array-like of shape (n_clusters,), default=None
