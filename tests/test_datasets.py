@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import spearmanr
 
 from skcluster.cosmology import comoving_distance, sky_to_plane
 from skcluster.datasets import make_mock_survey, plant_dispersion, shuffle_galaxies
+from skcluster.paper import ORIGINS
 
 PIXEL = np.radians(9.6 / 3600)
 SMALL = 30
@@ -45,10 +47,18 @@ def clipped_velocity(x, y, v):
     return v
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["relaxed", "dynamics"])
+def tuned(survey, request):
+    """Surveys that are tuned to the paper's tables."""
+    if request.param:
+        return make_mock_survey(1100, random_state=0, dynamics=True)
+    return survey
+
+
 @pytest.fixture(scope="module")
-def observables(survey):
+def observables(tuned):
     """What the paper's tables count, measured here without the package's proxies."""
-    sample, catalog = survey.sample, survey.catalog
+    sample, catalog = tuned.sample, tuned.catalog
     photons = sample.photons
     x, y = plane_mpc(sample)
     box = (np.abs(x) < 2.3) & (np.abs(y) < 2.3)
@@ -118,17 +128,17 @@ COMBINATIONS = [
     + [(names, percent, 0.10) for names, percent in COMBINATIONS],
 )
 def test_mass_scatters_are_those_of_table_3(
-    survey, observables, names, percent, tolerance
+    tuned, observables, names, percent, tolerance
 ):
     s = np.log(np.column_stack([observables[name] for name in names]))
-    scatter = evrard_scatter(s, survey.log_mass, survey.sample.redshift)
+    scatter = evrard_scatter(s, tuned.log_mass, tuned.sample.redshift)
     assert_allclose(scatter, percent, rtol=tolerance)
 
 
-def test_counts_fall_with_redshift_as_in_the_first_catalog(survey, observables):
-    near = survey.sample.redshift < 0.3
+def test_counts_fall_with_redshift_as_in_the_first_catalog(tuned, observables):
+    near = tuned.sample.redshift < 0.3
     counts = np.log10(observables["n_phot"][near])
-    slope = np.polyfit(survey.sample.redshift[near], counts, 1)[0]
+    slope = np.polyfit(tuned.sample.redshift[near], counts, 1)[0]
     assert -6.5 < slope < -4.8
 
 
@@ -155,6 +165,77 @@ def test_a_cluster_depends_neither_on_n_clusters_nor_on_n_jobs(small):
         assert_array_equal(getattr(fewer.sample, field), kept)
     for name in small.catalog.colnames:
         assert_array_equal(fewer.catalog[name], small.catalog[name][: SMALL - 3])
+
+
+def test_without_dynamics_the_sky_is_that_before_there_were_any(small):
+    # Recorded before the switch was there.
+    counts = np.array([small.catalog[f"n_{name}"][:4] for name in ORIGINS])
+    assert_array_equal(
+        counts, [[352, 42573, 92, 425], [216, 4954, 37, 328], [168, 164, 161, 150]]
+    )
+    luminosity = [2.4122082342868545, 4.62849281795001, 0.6317644094844228]
+    assert_allclose(small.catalog["luminosity"][:3], luminosity, rtol=1e-12)
+    assert_allclose(
+        small.sample[:4].photons["ra"].sum(), 10440149.822219247, rtol=1e-12
+    )
+    still = make_mock_survey(4, random_state=1, dynamics=False)
+    same_lists(still.sample, small.sample[:4])
+
+
+def test_dynamics_change_only_the_gas(small):
+    moving = make_mock_survey(SMALL, random_state=1, dynamics=True)
+    a, b = (
+        SimpleNamespace(
+            photons=s.sample.photons.select(s.sample.photons["origin"] > 0),
+            galaxies=s.sample.galaxies,
+        )
+        for s in (small, moving)
+    )
+    same_lists(a, b)
+    changed = {"luminosity", "n_icm", "disturbance"}
+    for name in set(moving.catalog.colnames) - changed:
+        assert_array_equal(moving.catalog[name], small.catalog[name])
+    ratio = np.asarray(moving.catalog["luminosity"] / small.catalog["luminosity"])
+    assert 1 / 1.075 < ratio.min() < 1 < ratio.max() < 1.6
+    assert_allclose(np.median(ratio), 1, atol=0.05)
+    assert "disturbance" not in small.catalog.colnames
+    assert "dynamics=True" in moving.DESCR
+    assert "disturbance" not in small.DESCR
+
+
+def test_a_disturbed_cluster_depends_neither_on_n_clusters_nor_on_n_jobs():
+    surveys = [
+        make_mock_survey(n, random_state=1, n_jobs=n_jobs, dynamics=True)
+        for n, n_jobs in ((28, 2), (5, 1))
+    ]
+    same_lists(surveys[0].sample[:5], surveys[1].sample)
+    for name in surveys[0].catalog.colnames:
+        assert_array_equal(surveys[0].catalog[name][:5], surveys[1].catalog[name])
+
+
+def test_disturbed_clusters_are_too_bright_for_their_mass_and_off_center():
+    # Signs of Green et al. (2019): light far from the core is bright, and the
+    # centroid shifts, where the mass is low.
+    survey = make_mock_survey(
+        500, random_state=0, dynamics=True, agn=False, background=0, galaxies=False
+    )
+    sample, photons = survey.sample, survey.sample.photons
+    x, y = plane_mpc(sample)
+    radius = np.hypot(x, y) / sample.r500c[photons.cluster]
+    within = radius < 1
+    offset = np.hypot(*(photons.sum(np.where(within, v, 0.0)) for v in (x, y)))
+    offset /= photons.sum(within) * sample.r500c
+    excised = survey.catalog["luminosity"]
+    excised = excised * photons.sum(within & (radius > 0.15)) / photons.sum(within)
+    log_luminosity = np.log10(excised)
+    design = np.column_stack(
+        [np.vander(log_luminosity, 3), np.log(1 + sample.redshift)]
+    )
+    residual = survey.log_mass - design @ np.linalg.lstsq(design, survey.log_mass)[0]
+    disturbance = survey.catalog["disturbance"]
+    assert spearmanr(offset, disturbance)[0] > 0.2
+    assert spearmanr(residual, disturbance)[0] < -0.3
+    assert spearmanr(residual, offset)[0] < -0.15
 
 
 @pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
@@ -333,6 +414,7 @@ def test_description_tells_the_parameters_and_what_not_to_do(small):
         ({"core_scatter": 110}, r"core_scatter must be in \[0, 5\], got 110"),
         ({"agn": "no"}, "agn must be True or False, got 'no'"),
         ({"galaxies": None}, "galaxies must be True or False, got None"),
+        ({"dynamics": "yes"}, "dynamics must be True or False, got 'yes'"),
         ({"pixelize": 1}, "pixelize must be True or False, got 1"),
         ({"n_jobs": 0}, "n_jobs must be an int that is not 0, or None, got 0"),
         ({"dither": True, "pixelize": False}, "leaves no pixels"),

@@ -6,7 +6,14 @@ from astropy.cosmology import WMAP7
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 
-from skcluster.datasets import agn, gas, instrument, population, spectra
+from skcluster.datasets import (
+    agn,
+    dynamical_state,
+    gas,
+    instrument,
+    population,
+    spectra,
+)
 
 PIXEL = np.radians(9.6 / 3600)
 
@@ -97,6 +104,91 @@ def test_planted_correlations_are_recovered():
         [0.1175 * 0.62, 0.0846 * 1.22, 0.1256 * 0.88],
         rtol=0.05,
     )
+
+
+def test_planted_correlations_of_the_disturbance_are_recovered():
+    drawn = [population.draw_cluster(np.random.default_rng(i)) for i in range(4000)]
+    state = [
+        dynamical_state.draw_dynamical_state(
+            c, np.random.default_rng([7, i])
+        ).disturbance
+        for i, c in enumerate(drawn)
+    ]
+    assert_allclose([np.mean(state), np.std(state)], [0, 1], atol=0.05)
+    halo = [cluster.halo for cluster in drawn]
+    mu = np.log([h.mass / 1e14 for h in halo])
+    efunc = WMAP7.efunc([c.redshift for c in drawn])
+    residual = [
+        np.log([h.temperature for h in halo]) - 0.62 * (mu + np.log(efunc)),
+        np.log([h.gas_mass for h in halo]) - 1.22 * mu,
+        np.log([c.stellar_mass for c in drawn]) - 0.88 * mu,
+        [h.core for h in halo],
+        [h.clumping for h in halo],
+        [h.shape for h in halo],
+        [h.richness for h in halo],
+    ]
+    measured = np.corrcoef([state, *residual])[0, 1:]
+    assert_allclose(measured, [-0.15, 0.30, -0.35, -0.65, 0.50, 0, 0], atol=0.05)
+
+
+def disturbed_gas(mass=3e14):
+    """A massive cluster close by, whose state is known, seen without the telescope."""
+    halo = population.Halo(
+        mass=mass, gas_mass=population.mean_gas_mass(mass), temperature=4.0, shape=0.0,
+        core=0.0, clumping=0.0, axes=np.eye(3)[:, :2], dispersion=700.0,
+    )  # fmt: skip
+    state = dynamical_state.DynamicalState(
+        disturbance=1.0,
+        core_offset=np.array([0.1, -0.05]),
+        clump_places=np.array([[0.5, 0.2], [-0.3, 0.4]]),
+        clump_emissions=np.array([0.2, 0.1]),
+        stretch=np.array([[1.25, 0.0], [0.0, 0.8]]),
+    )
+    return [gas.HaloGas(halo, spectra.response(0.06634), 1.1, s) for s in (None, state)]
+
+
+def in_r500c(model, photons):
+    return photons.offset * model.response.distance / model.r500c
+
+
+def test_clumps_shine_as_much_and_where_they_are_planted():
+    relaxed, model = disturbed_gas()
+    assert_allclose(
+        model.clump_measures, np.array([0.2, 0.1]) * (model.measure @ gas.WITHIN_R500C)
+    )
+    # The smooth gas and the core give up what the clumps of the median cluster shine.
+    assert_allclose(relaxed.measure / model.measure, 1.075, rtol=1e-10)
+    assert_allclose(relaxed.core_measure / model.core_measure, 1.075, rtol=1e-10)
+    row = spectra.temperature_row(np.asarray(0.65 * 4.0))
+    clumps = 0.3 * (model.measure @ gas.WITHIN_R500C)
+    clumps *= spectra.bolometric_emissivity()[row]
+    luminosity = relaxed.luminosity / 1.075 + clumps
+    assert_allclose(model.luminosity, luminosity, rtol=1e-10)
+    photons = model.clump_photons(np.random.default_rng(0))
+    rate = model.clump_measures.sum() * model.response.gas.rate[row]
+    expected = rate * model.response.counts_per_rate
+    assert abs(len(photons) - expected) < 4 * np.sqrt(expected)
+    place = in_r500c(model, photons)
+    mean = (2 * np.array([0.5, 0.2]) + [-0.3, 0.4]) / 3
+    assert_allclose(place.mean(axis=0), mean, atol=4 * 0.5 / np.sqrt(expected))
+
+
+def test_the_core_sloshes_and_the_body_is_stretched():
+    relaxed, model = disturbed_gas()
+    core = in_r500c(model, model.core_photons(np.random.default_rng(1)))
+    still = in_r500c(model, relaxed.core_photons(np.random.default_rng(1)))
+    assert_allclose(np.median(core, axis=0), [0.1, -0.05], atol=0.01)
+    assert_allclose(np.median(still, axis=0), 0, atol=0.01)
+    relaxed.measure = model.measure  # as many photons, so the same random numbers
+    body, before = (
+        in_r500c(model, m.body_photons(np.random.default_rng(2)))
+        for m in (model, relaxed)
+    )
+    assert len(body) == len(before)
+    far = np.hypot(*before.T) > 2
+    # Two R500c out the gas does not slosh: stretched, it has kept its area.
+    shift = body[far] - before[far] * [1.25, 0.8]
+    assert np.abs(shift).max() < 0.1 / (1 + (2 / 0.3) ** 2)
 
 
 @pytest.mark.parametrize("pixelize", [True, False])

@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 
+from .dynamical_state import CLUMP_EMISSION, CLUMP_SIZE, CLUMP_TEMPERATURE
 from .instrument import Photons
 from .spectra import CM_PER_MPC, bolometric_emissivity, temperature_row
 
@@ -81,6 +82,8 @@ class HaloGas:
         Response at the halo's redshift.
     core_scatter : float
         Scatter s in ln of the emission of the dense core.
+    state : DynamicalState, default=None
+        What a merger does to the gas; None for relaxed gas.
 
     Attributes
     ----------
@@ -88,14 +91,19 @@ class HaloGas:
         Emission measure of the body [1/cm³].
     core_measure : float
         Emission measure of the dense core [1/cm³].
+    clump_measures : ndarray of shape (n_clumps,)
+        Emission measures of the clumps that a merger has left [1/cm³].
     luminosity : float
         Bolometric luminosity within R500c [erg/s].
     """
 
-    def __init__(self, halo, response, core_scatter):
-        self.halo, self.response = halo, response
+    def __init__(self, halo, response, core_scatter, state=None):
+        self.halo, self.response, self.state = halo, response, state
         self.r500c = response.r500c(halo.mass)
         self.measure = self._body_measure()
+        if state:
+            # In the median cluster the clumps shine in place of smooth gas.
+            self.measure /= 1 + CLUMP_EMISSION
         within = self.measure @ WITHIN_R500C
         self.core_measure = DENSE_CORE_EMISSION * np.exp(core_scatter * halo.core)
         self.core_measure *= within
@@ -103,6 +111,10 @@ class HaloGas:
         self.core_row = temperature_row(
             np.asarray(halo.temperature * DENSE_CORE_TEMPERATURE)
         )
+        self.clump_row = temperature_row(
+            np.asarray(halo.temperature * CLUMP_TEMPERATURE)
+        )
+        self.clump_measures = within * (state.clump_emissions if state else np.zeros(0))
 
     def _body_measure(self):
         halo, at = self.halo, self.response
@@ -121,7 +133,8 @@ class HaloGas:
         emissivity = bolometric_emissivity()
         body = self.measure * emissivity[self.rows]
         core = self.core_measure * emissivity[self.core_row]
-        return float(body @ WITHIN_R500C + core)
+        clumps = self.clump_measures.sum() * emissivity[self.clump_row]
+        return float(body @ WITHIN_R500C + core + clumps)
 
     def body_photons(self, rng):
         """Draw the photons of the smooth body, before the telescope."""
@@ -147,7 +160,19 @@ class HaloGas:
         sine = np.sqrt(1 - cosine**2)
         unit = np.column_stack([sine * np.cos(angle), sine * np.sin(angle), cosine])
         place = (self.r500c * x)[:, None] * unit @ self.halo.axes
+        if self.state is not None:
+            place = self.r500c * self.state.moved(place / self.r500c, x)
         place += np.asarray(self.halo.position)[:2]
         return Photons(
             place / self.response.distance, self.response.gas.energies(row, share)
         )
+
+    def clump_photons(self, rng):
+        """Draw the photons of the clumps, before the telescope."""
+        at = self.response
+        rate = self.clump_measures * at.gas.rate[self.clump_row]
+        numbers = rng.poisson(rate * at.counts_per_rate)
+        place = np.repeat(self.state.clump_places, numbers, axis=0)
+        place += CLUMP_SIZE * rng.standard_normal(place.shape)
+        energy = at.gas.energies(self.clump_row, rng.random(len(place)))
+        return Photons(place * self.r500c / at.distance, energy)

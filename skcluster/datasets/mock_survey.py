@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from astropy.table import Table
 from joblib import Parallel, delayed
 from sklearn.utils import Bunch
 
@@ -14,6 +13,8 @@ from ..parameters import Boolean, Exactly, Integer, Interval, NJobs, Quantity
 from ..progress import Progress
 from ..sample import ClusterSample, Ragged
 from .agn import cluster_agn, field_agn
+from .description import catalog_of, description_of
+from .dynamical_state import draw_dynamical_state
 from .field_galaxies import draw_galaxies, galaxy_table
 from .gas import HaloGas
 from .instrument import FIELD_RADIUS, Photons, Telescope
@@ -23,57 +24,6 @@ from .streams import entropy_of, stream
 
 CLUSTERS_PER_TASK = 25
 TYPICAL_TEMPERATURE = 2.4
-
-COLUMNS = {
-    "name": "",
-    "redshift": "",
-    "log_mass": "log10 of M500c [Msun/h]",
-    "r500c": "comoving R500c [Mpc/h]",
-    "temperature": "kT of the gas [keV]",
-    "luminosity": "bolometric luminosity within R500c [1e44 erg/s]",
-    "gas_mass": "gas mass within R500c [Msun/h]",
-    "stellar_mass": "stellar mass within R500c [Msun/h]",
-    "sigma_v_true": "dispersion of the galaxies in a sphere of 2.3 Mpc/h [km/s]",
-    "core": "residual of the dense core's emission [standard deviations]",
-    "shape": "residual of the gas core radius [standard deviations]",
-    "n_icm": "photons of the gas in the list",
-    "n_agn": "photons of AGN in the list",
-    "n_background": "background counts in the list",
-    "ra": "right ascension of the center [deg]",
-    "dec": "declination of the center [deg]",
-    "x": "place in the box [comoving Mpc/h]",
-    "y": "place in the box [comoving Mpc/h]",
-    "z": "place in the box [comoving Mpc/h], not a redshift",
-}
-
-DESCR = """\
-Mock survey of galaxy clusters as seen by eROSITA
--------------------------------------------------
-{parameters}
-
-make_mock_survey draws synthetic clusters from analytic models whose population
-statistics were tuned to Tables 1 and 3 of Ho et al. (2023). It is NOT the
-Magneticum/PHOX/SIXTE catalog of that paper and contains no simulated or observed
-cluster. Agreement with the paper's scalar-proxy scatters is by construction; agreement
-of learned estimators is a property of the generator's simplified physics. Use it to
-test code, to teach, and to ask which ingredient causes a result (each ingredient has a
-switch). Do not quote its scatters as forecasts for eROSITA, and do not apply models
-trained on it to real data. Known differences: smooth self-similar gas, perfect
-centering, too many AGN for the real Universe (as the paper's counts require), 0.5 % of
-eROSITA's real background by default (background=1 for the full one), no selection
-function.
-
-Planted (inputs): the distribution of mass and redshift; slopes, scatters and
-correlations of temperature, gas mass, stellar mass and velocity dispersion; scatter of
-dense cores and of clumping; abundance of AGN; the law of richness.
-
-Emergent (outcomes): the X-ray luminosity and its correlations, all photon counts, the
-galaxy count and dispersion after interlopers, every quantity of the maps, every learned
-scatter.
-
-Columns of the catalog:
-{columns}
-"""
 
 
 @dataclass(frozen=True)
@@ -86,6 +36,7 @@ class Physics:
     field_agn: bool
     galaxies: bool
     one_spectrum: bool
+    dynamics: bool
     telescope: Telescope
 
 
@@ -103,6 +54,7 @@ def make_mock_survey(
     dither=False,
     galaxies=True,
     one_spectrum=False,
+    dynamics=False,
     verbose=0,
 ):
     """Draw photon and galaxy lists of synthetic clusters, with the origin of each photon.
@@ -148,6 +100,11 @@ def make_mock_survey(
         Whether the energies of all photons are drawn anew, whatever their origin, from the
         spectrum of gas of 2.4 keV at the cluster's redshift. Energy bands then carry no
         information.
+    dynamics : bool, default=False
+        Whether each cluster has a dynamical state: a disturbance that is correlated with
+        the residuals of its gas, stars and core, and that makes the core slosh, stretches
+        the gas and adds shining clumps within R500c. The population, galaxies, active
+        nuclei and background stay the same.
     verbose : int, default=0
         If positive, count the clusters on standard error.
 
@@ -184,6 +141,7 @@ def make_mock_survey(
         "field_agn": field_agn,
         "galaxies": galaxies,
         "one_spectrum": one_spectrum,
+        "dynamics": dynamics,
     }
     physics = Physics(
         core_scatter=Interval("[0, 5]").check("core_scatter", core_scatter),
@@ -199,12 +157,12 @@ def make_mock_survey(
         delayed(_survey)(task, entropy, physics) for task in tasks
     )
     samples, rows = zip(*_counted(parts, n_clusters, verbose), strict=True)
-    catalog = _catalog([row for part in rows for row in part])
+    catalog = catalog_of([row for part in rows for row in part], physics)
     return Bunch(
         sample=ClusterSample.concatenate(samples),
         log_mass=np.asarray(catalog["log_mass"]),
         catalog=catalog,
-        DESCR=_description(n_clusters, entropy, physics),
+        DESCR=description_of(n_clusters, entropy, physics),
     )
 
 
@@ -253,7 +211,11 @@ def _observe(i, stream, physics):
     at = response(cluster.redshift)
     center, position = draw_place(stream("place"))
     haloes = [cluster.halo, *draw_neighbors(cluster, stream("neighbors"))]
-    gas = [HaloGas(halo, at, physics.core_scatter) for halo in haloes]
+    state = None
+    if physics.dynamics:
+        state = draw_dynamical_state(cluster, stream("dynamics"))
+    gas = [HaloGas(cluster.halo, at, physics.core_scatter, state)]
+    gas += [HaloGas(halo, at, physics.core_scatter) for halo in haloes[1:]]
     galaxies = draw_galaxies(haloes, at, stream("galaxies"))
     photons = _observe_photons(gas, galaxies, at, stream, physics)
     if physics.one_spectrum:
@@ -269,6 +231,7 @@ def _observe(i, stream, physics):
             **_truth(cluster, gas),
             "sigma_v_true": listed.dispersion_in_sphere(),
             **{f"n_{name}": len(part) for name, part in photons.items()},
+            **({"disturbance": state.disturbance} if state else {}),
         },
         "photons": _photon_table(photons, center),
         "galaxies": galaxy_table(
@@ -291,8 +254,14 @@ def _observe_photons(gas, galaxies, at, stream, physics):
     if physics.field_agn:
         nuclei.append(field_agn(stream("field agn")))
     telescope = physics.telescope
+    icm = telescope.observe(Photons.concatenate(icm), stream("gas telescope"))
+    if physics.dynamics:
+        # Their own streams: clumps change nothing about the photons of the smooth gas.
+        clumps = gas[0].clump_photons(stream("clumps"))
+        clumps = telescope.observe(clumps, stream("clump telescope"))
+        icm = Photons.concatenate([icm, clumps])
     return {
-        "icm": telescope.observe(Photons.concatenate(icm), stream("gas telescope")),
+        "icm": icm,
         "agn": telescope.observe(Photons.concatenate(nuclei), stream("agn telescope")),
         "background": telescope.background(physics.background, stream("background")),
     }
@@ -339,32 +308,3 @@ def _photon_table(photons, center):
         "energy": every.energy.astype(np.float32),
         "origin": origin,
     }
-
-
-def _catalog(rows):
-    catalog = Table(rows=rows, names=list(COLUMNS))
-    for name, description in COLUMNS.items():
-        catalog[name].description = description or None
-    return catalog
-
-
-def _description(n_clusters, entropy, physics):
-    telescope = physics.telescope
-    parameters = {
-        "n_clusters": n_clusters,
-        "random_state": entropy,
-        "core_scatter": physics.core_scatter,
-        "agn": physics.agn,
-        "background": physics.background,
-        "psf_hew": telescope.psf_hew,
-        "field_agn": physics.field_agn,
-        "pixelize": telescope.pixelize,
-        "dither": telescope.dither,
-        "galaxies": physics.galaxies,
-        "one_spectrum": physics.one_spectrum,
-    }
-    columns = (f"    {name:14}{text}" for name, text in COLUMNS.items())
-    return DESCR.format(
-        parameters=", ".join(f"{name}={value}" for name, value in parameters.items()),
-        columns="\n".join(line.rstrip() for line in columns),
-    )

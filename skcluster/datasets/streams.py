@@ -18,6 +18,9 @@ INGREDIENTS = (
     "gas telescope",
     "agn telescope",
     "one spectrum",
+    "dynamics",
+    "clumps",
+    "clump telescope",
 )
 """Each cluster draws each of these from its own random stream; new ones go to the end."""
 
