@@ -107,7 +107,8 @@ def test_too_large_a_learning_rate_is_warned_of(data, max_epochs):
 def test_members_that_failed_are_named(data, monkeypatch):
     verdicts = iter([False, True, True])
     monkeypatch.setattr(
-        "skcluster.regressors.neural.has_learned_nothing", lambda *_: next(verdicts)
+        "skcluster.regressors.held_out_errors.has_learned_nothing",
+        lambda *_: next(verdicts),
     )
     with pytest.warns(ConvergenceWarning, match=r"2 of 3 networks .* \(2, 3\) predict"):
         quick(n_members=3, max_epochs=1).fit(*data)

@@ -22,6 +22,7 @@ from skcluster import (
     XrayCNNRegressor,
 )
 from skcluster.networks import MassNetwork
+from skcluster.regressors.held_out_errors import variance_scale
 from skcluster.regressors.kept_memory import _glibc
 from skcluster.regressors.map_batches import MapBatches, pixel_moments
 from skcluster.regressors.mass_net import build_net
@@ -210,8 +211,11 @@ def test_early_stopping_restores_the_best_weights(data):
     regressor = quick(max_epochs=60, lr=2e-2, patience=4).fit(maps, log_mass)
     losses = [row["valid_loss"] for row in regressor.history_]
     assert regressor.n_iter_ == len(losses) == int(np.argmin(losses)) + 1 + 4
+    as_trained = regressor.held_out_residual_ + regressor.offset_[0, 0]
     assert_allclose(
-        regressor.residual_std_, np.sqrt(min(losses)) * log_mass.std(), rtol=1e-4
+        np.sqrt(np.mean(as_trained**2)),
+        np.sqrt(min(losses)) * log_mass.std(),
+        rtol=1e-4,
     )
     square = np.mean(regressor.held_out_residual_**2)
     assert_allclose(np.sqrt(square), regressor.residual_std_)
@@ -284,9 +288,12 @@ def test_members_are_averaged_and_their_spread_is_in_the_std(data):
             for net in regressor.nets_
         ]
     )[:, :, 0, 0]
+    each -= regressor.offset_[:, :1]
     predicted, std = regressor.predict(data[0], return_std=True)
     assert_allclose(predicted, each.mean(axis=0))
-    assert_allclose(std**2, each.var(axis=0) + regressor.residual_std_**2)
+    scale = variance_scale(regressor.held_out_moments_["without_draws"], 3, 1)
+    expected = each.var(axis=0) + regressor.residual_std_**2
+    assert_allclose(std**2, scale * expected)
     assert each.std(axis=0).min() > 0
     assert [row["member"] for row in regressor.history_] == [0] * 3 + [1] * 3 + [2] * 3
 

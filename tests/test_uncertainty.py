@@ -11,8 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from skcluster import JointCNNRegressor, SaliencyExplainer, XrayCNNRegressor
-from skcluster.networks import Ho2023JointNetwork, Ho2023Network
+from skcluster.networks import Ho2023JointNetwork, Ho2023Network, MassNetwork
 from skcluster.posterior import mass_density, reweight_prior
+from skcluster.regressors.held_out_errors import error_moments, variance_scale
 from skcluster.regressors.losses import GaussianNLL
 from skcluster.regressors.mass_net import dropout_kept_on
 
@@ -111,13 +112,17 @@ class TestPredictedVariance:
         maps, _ = counts_and_masses(16, seed=9)
         mean, std = trained._components(maps)
         standard = (maps - trained.pixel_mean_) / trained.pixel_scale_
+        scale = variance_scale(trained.held_out_moments_["without_draws"], 2, 1)
+        in_dex = []
         for k, net in enumerate(trained.nets_):
             with torch.no_grad():
                 output = net.module_.eval()(torch.tensor(standard)).numpy()
-            in_dex = output[:, 0] * trained.target_scale_ + trained.target_mean_
-            assert_allclose(mean[:, k], in_dex, atol=1e-5)
+            in_dex.append(output[:, 0] * trained.target_scale_ + trained.target_mean_)
             expected = np.exp(output[:, 1] / 2) * trained.target_scale_
-            assert_allclose(std[:, k], expected, rtol=1e-4)
+            assert_allclose(std[:, k], np.sqrt(scale) * expected, rtol=1e-4)
+        in_dex = np.stack(in_dex, axis=1) - trained.offset_[:, 0]
+        center = in_dex.mean(axis=1, keepdims=True)
+        assert_allclose(mean, center + np.sqrt(scale) * (in_dex - center), atol=1e-5)
 
 
 class TestDropout:
@@ -180,6 +185,109 @@ class TestDropout:
             network(n_dropout_draws=5).fit(maps, log_mass)
         with pytest.raises(ValueError, match="must be a non-negative int, got -1"):
             network(n_dropout_draws=-1).fit(maps, log_mass)
+
+
+class TestOffset:
+    @pytest.mark.parametrize("n_dropout_draws", [0, 20])
+    def test_no_member_is_off_on_the_mean_of_its_training_clusters(
+        self, n_dropout_draws
+    ):
+        maps, log_mass = counts_and_masses(60)
+        model = network(
+            max_epochs=4, dropout=0.2, n_members=2, validation_fraction=None
+        ).fit(maps, log_mass)
+        assert (np.abs(model.offset_) > 1e-4).all()
+        model.set_params(n_dropout_draws=n_dropout_draws)
+        mean, _ = model._means_and_variances(maps)
+        for member in np.split(mean, 2, axis=1):
+            assert_allclose(member.mean(), log_mass.mean(), atol=1e-6)
+
+    def test_clusters_that_were_held_out_have_no_say(self):
+        maps, log_mass = counts_and_masses(60)
+        model = network(max_epochs=4).fit(maps, log_mass)
+        residual = model.predict(maps) - log_mass
+        held_out = [np.argmin(np.abs(residual - r)) for r in model.held_out_residual_]
+        assert_array_equal(residual[held_out], model.held_out_residual_)
+        assert_allclose(np.delete(residual, held_out).mean(), 0, atol=1e-6)
+        assert np.abs(residual[held_out].mean()) > 1e-3
+
+
+def drawn_components(rng, n, n_members, n_draws):
+    """Errors that components share, and errors of members and of draws of their own."""
+    shared = rng.normal(0, 0.2, (1, n, 1))
+    member = rng.normal(0, 0.15, (n_members, n, 1))
+    return shared + member + rng.normal(0, 0.1, (n_members, n, n_draws))
+
+
+class Small(MassNetwork):
+    """Few weights, so that many clusters are trained on in seconds."""
+
+    def __init__(self, *, map_shape, dropout, n_outputs):
+        super().__init__(n_outputs)
+        self.hidden = torch.nn.Linear(int(np.prod(map_shape)), 32)
+        self.dropout = torch.nn.Dropout(dropout)
+        self.output = torch.nn.Linear(32, n_outputs)
+
+    @property
+    def output_layer(self):
+        return self.output
+
+    def extract(self, maps):
+        return self.hidden(maps.flatten(1)).relu()
+
+    def estimate(self, features):
+        return self.output(self.dropout(features)).squeeze(-1)
+
+
+class TestScaleOfErrors:
+    """Networks count dropout and members twice; held-out clusters tell by how much."""
+
+    @pytest.mark.parametrize(("n_members", "n_draws"), [(1, 1), (3, 1), (1, 4), (3, 4)])
+    def test_the_scale_is_that_of_simulated_components(self, n_members, n_draws):
+        """Learned with 20 draws, it holds for any number of them."""
+        n = 200_000
+        rng = np.random.default_rng(n_members)
+        learned_with = 1 if n_draws == 1 else 20
+        mean = drawn_components(rng, n, n_members, learned_with)
+        is_own = np.ones((n_members, n), bool)
+        moments = error_moments(mean, np.full_like(mean, 0.3**2), np.zeros(n), is_own)
+        scale = variance_scale(moments, n_members, n_draws)
+        mean = drawn_components(rng, n, n_members, n_draws)
+        predicted = 0.3**2 + mean.var(axis=(0, 2)).mean()
+        assert_allclose(scale * predicted, np.mean(mean.mean((0, 2)) ** 2), rtol=0.01)
+
+    def test_few_held_out_clusters_change_errors_little(self):
+        moments = {"n": 3, "residual": 4.0, "draws": 0.0, "members": 0.0}
+        assert 1 < variance_scale(moments, 1, 1) < 2
+        assert_allclose(variance_scale({**moments, "n": 10**6}, 1, 1), 4, rtol=1e-4)
+
+    @pytest.mark.parametrize(
+        ("loss", "n_members"), [("mse", 2), ("gaussian_nll", 1), ("gaussian_nll", 2)]
+    )
+    def test_predicted_errors_are_those_of_new_clusters(self, loss, n_members):
+        """The map tells a number, around which masses scatter by 0.2 dex."""
+        rng = np.random.default_rng(8)
+        seen = rng.uniform(0, 1, 8000)
+        log_mass = 13.7 + seen + rng.normal(0, 0.2, 8000)
+        maps = seen[:, None, None, None] + rng.normal(0, 0.02, (8000, 1, 4, 4))
+        model = network(
+            architecture=Small,
+            loss=loss,
+            n_members=n_members,
+            dropout=0.2,
+            batch_size=100,
+            lr=3e-3,
+            max_epochs=15,
+            validation_fraction=0.5,
+        ).fit(maps[:4000], log_mass[:4000])
+        for n_dropout_draws in (0, 20):
+            model.set_params(n_dropout_draws=n_dropout_draws)
+            predicted, std = model.predict(maps[4000:], return_std=True)
+            residual = predicted - log_mass[4000:]
+            error = np.sqrt(np.mean(residual**2))
+            assert_allclose(error, 0.2, rtol=0.05)
+            assert_allclose(np.sqrt(np.mean(std**2)), error, rtol=0.05)
+            assert_allclose(np.mean((residual / std) ** 2), 1, atol=0.1)
 
 
 class TestPriorOfANetwork:

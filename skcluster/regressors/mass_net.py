@@ -243,6 +243,11 @@ def undecayed(network):
     ]
 
 
+def dropout_layers(module):
+    """Layers of a module that drop features."""
+    return [each for each in module.modules() if isinstance(each, torch.nn.Dropout)]
+
+
 @contextlib.contextmanager
 def dropout_kept_on(module, seed):
     """Let a module in evaluation drop features that a seed chooses, the same for all."""
@@ -252,7 +257,7 @@ def dropout_kept_on(module, seed):
         kept = torch.rand(output.shape[1:], generator=generator) >= layer.p
         return output * (kept / (1 - layer.p)).to(output)
 
-    layers = [each for each in module.modules() if isinstance(each, torch.nn.Dropout)]
+    layers = dropout_layers(module)
     if not layers:
         raise ValueError(
             f"The network {type(module).__name__} has no layer of torch.nn.Dropout, so all "

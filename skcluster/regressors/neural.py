@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import inspect
-import warnings
 
 import numpy as np
 import torch
@@ -16,18 +15,15 @@ from ..plausible_masses import MASS_RANGE, checked_log_mass
 from ..posterior import PosteriorMixin, TrainingPrior, mass_density
 from ..sample import ClusterSample, SparseMaps, require
 from .checkpoint import Checkpoint, checkpoint_path
-from .failed_fits import (
-    has_learned_nothing,
-    judged_clusters,
-    warn_of_failed_fits,
-)
+from .failed_fits import warn_of_failed_fits
+from .held_out_errors import held_out_errors, judged_member, variance_scale
 from .kept_memory import kept_memory
 from .losses import LOG_VARIANCE_MIN, N_OUTPUTS
 from .map_batches import pixel_moments
 from .mass_net import PREDICTED_AT_ONCE, build_net, part_size, train_net
 from .network_parameters import NOT_IN_FINGERPRINT, checked_parameters
 from .stored_networks import rebuilt_net, weights_of
-from .torch_session import has_bfloat16, resolve_device, torch_session
+from .torch_session import resolve_device, torch_session, warn_of_slow_arithmetic
 from .training_domain import (
     learned_detector,
     learned_population,
@@ -107,7 +103,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     def fit(self, X, y):
         """Train on X and y, log10 M500c."""
         parameters = checked_parameters(self)
-        _warn_of_slow_arithmetic(parameters)
+        warn_of_slow_arithmetic(parameters.precision, parameters.device)
         vars(self).pop("nets_", None)
         inputs = self._read(X)
         y = checked_target(y, len(inputs), self)
@@ -124,34 +120,39 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             "position": getattr(X, "position", None),
             "groups": getattr(X, "group", None),
         }
-        nets, self.history_, residuals, failed = [], [], [], []
-        for member, seed in enumerate(seeds):
-            net, residual, has_failed = self._fit_member(
-                inputs, y, whereabouts, member, seed
-            )
-            nets.append(net)
-            rows = plain_history(net.history)
-            self.history_ += [{"member": member, **row} for row in rows]
-            residuals.append(residual)
-            failed.append(has_failed)
-        self.nets_ = nets
+        members = [
+            self._fit_member(inputs, y, whereabouts, member, seed)
+            for member, seed in enumerate(seeds)
+        ]
+        self.history_ = [
+            {"member": member, **row}
+            for member, each in enumerate(members)
+            for row in plain_history(each.net.history)
+        ]
         self.n_iter_ = max(row["epoch"] for row in self.history_)
-        self.held_out_residual_ = np.concatenate(residuals)
+        self.offset_ = np.array([each.offset for each in members])
+        found = held_out_errors(self, inputs, y, members)
+        self.held_out_residual_, self.held_out_moments_ = found
         squares = self.held_out_residual_**2
         self.residual_std_ = float(np.sqrt(squares.mean())) if len(squares) else np.nan
-        warn_of_failed_fits(failed, self)
+        self.nets_ = [each.net for each in members]
+        warn_of_failed_fits([each.has_failed for each in members], self)
         return self
 
     def predict(self, X, return_std=False):
         r"""Predict log10 M500c.
 
-        Each member, under each draw of dropout, has a mean :math:`m_k` and a standard
-        deviation :math:`\sigma_k`, which is its own output with ``loss="gaussian_nll"``
-        and otherwise `residual_std_`. Predicted are the mean and the root of
+        Each member, under each draw of dropout, has a mean :math:`m_k`, less its `offset_`,
+        and a standard deviation :math:`\sigma_k`, which is its own output with
+        ``loss="gaussian_nll"`` and otherwise `residual_std_`. Predicted are the mean and
+        the root of
 
         .. math::
 
-            \sigma^2 = \mathrm{var}_k(m_k) + \langle \sigma_k^2 \rangle
+            \sigma^2 = s \left[ \mathrm{var}_k(m_k) + \langle \sigma_k^2 \rangle \right]
+
+        where s makes the mean of :math:`\sigma^2` that of the squared residuals of held-out
+        clusters (see `held_out_moments_`). Without any, s is 1.
 
         Parameters
         ----------
@@ -164,10 +165,11 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         log_mass : ndarray of shape (n,)
         std : ndarray of shape (n,), if `return_std`
         """
+        mean, variance = self._means_and_variances(X)
         if not return_std:
-            return self._means_and_variances(X)[0].mean(axis=1)
-        mean, std = self._components(X)
-        variance = mean.var(axis=1) + np.mean(std**2, axis=1)
+            return mean.mean(axis=1)
+        scaled, std = self._scaled(mean, variance)
+        variance = scaled.var(axis=1) + np.mean(std**2, axis=1)
         return mean.mean(axis=1), np.sqrt(variance)
 
     @property
@@ -177,7 +179,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return self.nets_[0]
 
     def _fit_member(self, inputs, y, whereabouts, member, seed):
-        """Train one network; return its net, its held-out residuals, and if it failed."""
+        """Train one network, and judge it."""
         parameters = checked_parameters(self)
         target = (y - self.target_mean_) / self.target_scale_
         train, held_out = validation_split(
@@ -203,11 +205,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             batches = self._batches(inputs[train], target[train])
             with kept_memory(parameters.keep_memory):
                 train_net(net, batches, parameters.max_epochs, checkpoint)
-        judged = judged_clusters(train)
-        predicted = self._outputs(net, inputs[judged])[:, 0, 0]
-        has_failed = has_learned_nothing(predicted, target[judged], len(net.history))
-        predicted = self._outputs(net, inputs[held_out])[:, 0, 0]
-        return net, self._to_dex(predicted) - y[held_out], has_failed
+        return judged_member(self, net, inputs, y, train, held_out)
 
     def _build_net(self, seed, device, valid=None, callbacks=(), **options):
         parameters, network = checked_parameters(self), self._module()
@@ -263,7 +261,10 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             )
 
     def _components(self, X):
-        mean, variance = self._means_and_variances(X)
+        return self._scaled(*self._means_and_variances(X))
+
+    def _scaled(self, mean, variance):
+        """Components of a mixture, drawn together or apart until its variance is right."""
         if variance is None and np.isnan(self.residual_std_):
             raise ValueError(
                 "return_std needs clusters held out in training, and none were: give "
@@ -271,8 +272,14 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 f"{MIN_TO_VALIDATE} clusters; or loss='gaussian_nll'."
             )
         if variance is None:
-            return mean, np.full_like(mean, self.residual_std_)
-        return mean, np.sqrt(variance)
+            variance = np.full_like(mean, self.residual_std_**2)
+        n_draws = checked_parameters(self).n_dropout_draws
+        which = "with_draws" if n_draws else "without_draws"
+        moments = self.held_out_moments_.get(which)
+        scale = variance_scale(moments, len(self.nets_), max(n_draws, 1))
+        center = mean.mean(axis=1, keepdims=True)
+        mean = center + np.sqrt(scale) * (mean - center)
+        return mean, np.sqrt(scale * variance)
 
     def _log_prior(self):
         return TrainingPrior(self.mass_density_)
@@ -287,12 +294,22 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         inputs = self._read(X)
         self._check_shape(inputs)
         warn_outside_domain(self, X, inputs)
-        seeds, n_draws = [None], checked_parameters(self).n_dropout_draws
-        if n_draws:
-            rng = np.random.RandomState(self.dropout_seed_)
-            seeds = rng.randint(2**31 - 1, size=n_draws).tolist()
+        n_draws = checked_parameters(self).n_dropout_draws
+        seeds = self._dropout_seeds(n_draws) if n_draws else [None]
         outputs = [self._outputs(net, inputs, seeds) for net in self.nets_]
-        outputs = np.concatenate(outputs, axis=1)
+        mean, variance = self._in_dex(np.stack(outputs, axis=1))
+        mean = mean - self.offset_[:, 1 if n_draws else 0, None]
+        shape = len(inputs), len(self.nets_) * len(seeds)
+        return mean.reshape(shape), None if variance is None else variance.reshape(
+            shape
+        )
+
+    def _dropout_seeds(self, n_draws):
+        rng = np.random.RandomState(self.dropout_seed_)
+        return rng.randint(2**31 - 1, size=n_draws).tolist()
+
+    def _in_dex(self, outputs):
+        """Means and variances (or None) of log10 M from standardized outputs."""
         mean = self._to_dex(outputs[..., 0])
         if outputs.shape[-1] == 1:
             return mean, None
@@ -348,6 +365,9 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             if parameter.default is not parameter.empty:
                 state = {name: parameter.default, **state}
         weights = state.pop("weights_", None)
+        if weights is not None:  # An older model predicts as it did.
+            learned = {"offset_": np.zeros((len(weights), 2)), "held_out_moments_": {}}
+            state = {**learned, **state}
         super().__setstate__(state)
         if weights is not None:
             self.nets_ = [rebuilt_net(self, member) for member in weights]
@@ -371,16 +391,3 @@ def checked_target(y, n_clusters, regressor):
             "nothing to learn. Give clusters of different masses."
         )
     return y
-
-
-def _warn_of_slow_arithmetic(parameters):
-    """Warn if training in bfloat16 will be slow on this CPU."""
-    if parameters.precision == "bfloat16" and not has_bfloat16(
-        resolve_device(parameters.device)
-    ):
-        warnings.warn(
-            "This CPU has no bfloat16 arithmetic (such as AVX512_BF16), and training "
-            "in it can take ten times as long. Give precision='float32'.",
-            UserWarning,
-            stacklevel=3,
-        )

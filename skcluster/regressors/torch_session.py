@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+import warnings
 
 import torch
 
@@ -158,3 +159,14 @@ def has_bfloat16(device):
     found = torch.cpu.get_capabilities()
     known = [found[name] for name in BFLOAT16_INSTRUCTIONS if name in found]
     return any(known) or not known
+
+
+def warn_of_slow_arithmetic(precision, device):
+    """Warn of bfloat16 on a CPU that must emulate it."""
+    if precision == "bfloat16" and not has_bfloat16(resolve_device(device)):
+        warnings.warn(
+            "This CPU has no bfloat16 arithmetic (such as AVX512_BF16), and training "
+            "in it can take ten times as long. Give precision='float32'.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,203 @@
+"""What trained networks are off by: their offsets, and the scale of their errors."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .failed_fits import has_learned_nothing, judged_clusters
+from .mass_net import MassNet, dropout_layers
+
+CLUSTERS_AT_ONCE = 512
+N_DRAWS = 20
+"""Draws of dropout by which offsets and errors with dropout are learned."""
+PRIOR_CLUSTERS = 10
+"""Held-out clusters that the errors as predicted count as, in the scale of the variance.
+
+A few held-out clusters tell little of the scale: its relative error is the root of 2 / n.
+"""
+
+
+class TrainedMember(NamedTuple):
+    """A trained network, its clusters, and how it did on them.
+
+    `offset` is a pair: without draws of dropout, and with them.
+    """
+
+    net: MassNet
+    train: np.ndarray
+    held_out: np.ndarray
+    offset: tuple
+    has_failed: bool
+
+
+def judged_member(regressor, net, inputs, y, train, held_out):
+    """Judge a trained network by its training clusters.
+
+    Parameters
+    ----------
+    regressor : NeuralMassRegressor
+    net : MassNet
+    inputs : what the regressor's `_read` returns
+    y : ndarray of shape (n,)
+    train, held_out : ndarray of int
+
+    Returns
+    -------
+    member : TrainedMember
+    """
+    mean, _ = _predicted(regressor, net, inputs, train)
+    residual = mean[:, 0] - y[train]
+    offset = with_draws = float(residual.mean())
+    judged = judged_clusters(np.arange(len(train)))
+    has_failed = has_learned_nothing(
+        (mean[judged, 0] - regressor.target_mean_) / regressor.target_scale_,
+        (y[train[judged]] - regressor.target_mean_) / regressor.target_scale_,
+        len(net.history),
+    )
+    seeds = _seeds_of_draws(regressor, net)
+    if seeds:
+        # Of fewer clusters: draws move all of them alike.
+        drawn, _ = _predicted(regressor, net, inputs, train[judged], seeds)
+        with_draws += float(np.mean(drawn - mean[judged]))
+    return TrainedMember(net, train, held_out, (offset, with_draws), has_failed)
+
+
+def held_out_errors(regressor, inputs, y, members):
+    """Compare predictions with the masses of held-out clusters.
+
+    Parameters
+    ----------
+    regressor : NeuralMassRegressor
+    inputs : what the regressor's `_read` returns
+    y : ndarray of shape (n,)
+    members : list of TrainedMember
+
+    Returns
+    -------
+    residual : ndarray
+        Predicted minus true masses, without draws of dropout, member by member.
+    moments : dict of str to dict of str to float
+        `error_moments` ``without_draws`` and, if there is dropout, ``with_draws``.
+    """
+    rows = np.unique(np.concatenate([each.held_out for each in members]))
+    if len(rows) == 0:
+        return np.zeros(0), {}
+    is_own = np.array([np.isin(rows, each.held_out) for each in members])
+    modes = {"without_draws": ([None],) * len(members)}
+    drawn = [_seeds_of_draws(regressor, each.net) for each in members]
+    if all(drawn):
+        modes["with_draws"] = drawn
+    moments, residual = {}, None
+    for which, (name, seeds) in enumerate(modes.items()):
+        mean, variance = zip(
+            *(
+                _predicted(regressor, each.net, inputs, rows, chosen)
+                for each, chosen in zip(members, seeds, strict=True)
+            ),
+            strict=True,
+        )
+        mean = np.array(
+            [m - e.offset[which] for m, e in zip(mean, members, strict=True)]
+        )
+        own = (mean - y[rows, None])[is_own]
+        residual = own[:, 0] if residual is None else residual
+        if variance[0] is None:
+            variance = np.full_like(mean, np.mean(residual**2))
+        moments[name] = error_moments(mean, np.array(variance), y[rows], is_own)
+    return residual, moments
+
+
+def error_moments(mean, variance, y, is_own):
+    r"""Squared residuals, and variances of means, in units of the predicted variance.
+
+    Parameters
+    ----------
+    mean, variance : ndarray of shape (n_members, n_clusters, n_draws)
+    y : ndarray of shape (n_clusters,)
+    is_own : ndarray of bool of shape (n_members, n_clusters)
+        Whether the member was not trained on the cluster.
+
+    Returns
+    -------
+    moments : dict of str to float
+        ``n``, the number of residuals of members; ``residual``, the mean square of the
+        residuals of single draws of single members; ``draws``, the variance between the
+        draws of a member; ``members``, that between the averages of members over
+        infinitely many draws, divided by n_members (not by one less).
+
+    Examples
+    --------
+    >>> mean = np.array([[[14.1], [14.3]], [[13.9], [14.1]]])
+    >>> moments = error_moments(
+    ...     mean, np.full((2, 2, 1), 0.01), np.array([14.0, 14.0]), np.ones((2, 2), bool)
+    ... )
+    >>> {name: round(value, 3) for name, value in moments.items()}
+    {'n': 4, 'residual': 3.0, 'draws': 0.0, 'members': 1.0}
+    """
+    n_members, _, n_draws = mean.shape
+    variance = np.broadcast_to(variance.mean(axis=(0, 2)), is_own.shape)
+    square = np.mean((mean - y[:, None]) ** 2, axis=2)
+    draws = mean.var(axis=2, ddof=1) if n_draws > 1 else np.zeros(is_own.shape)
+    draws = float(np.mean((draws / variance)[is_own]))
+    members = np.mean(mean.mean(axis=2).var(axis=0) / variance[0])
+    # Averages of a few draws differ between members even if the members do not.
+    members -= draws / n_draws * (1 - 1 / n_members)
+    return {
+        "n": int(is_own.sum()),
+        "residual": float(np.mean((square / variance)[is_own])),
+        "draws": draws,
+        "members": float(max(members, 0.0)),
+    }
+
+
+def variance_scale(moments, n_members, n_draws):
+    r"""Factor by which the predicted variance of a combined prediction is too small.
+
+    The mean of components :math:`m_k` has, for a cluster of mass y, the squared residual
+
+    .. math::
+
+        (\bar{m} - y)^2 = \langle (m_k - y)^2 \rangle - \mathrm{var}(m_k)
+
+    (Krogh & Vedelsby 1995). Its mean over held-out clusters is compared with that of the
+    variance of their mixture, :math:`\langle \sigma_k^2 \rangle + \mathrm{var}(m_k)`,
+    both in units of :math:`\langle \sigma_k^2 \rangle`.
+
+    Parameters
+    ----------
+    moments : dict of str to float, or None
+        See `error_moments`; None gives 1.
+    n_members, n_draws : int
+        Number of networks, and of draws of dropout of each (1 without draws).
+
+    Examples
+    --------
+    >>> moments = {"n": 100_000, "residual": 1.5, "draws": 0.0, "members": 0.5}
+    >>> round(variance_scale(moments, n_members=2, n_draws=1), 3)
+    0.667
+    """
+    if moments is None:
+        return 1.0
+    n_components, n_held_out = n_members * n_draws, moments["n"]
+    spread = moments["members"] + moments["draws"] * (1 - 1 / n_components)
+    # Components err together or independently, but not in opposite directions.
+    left = max(moments["residual"] - spread, moments["residual"] / n_components)
+    scale = left / (1 + spread)
+    return (PRIOR_CLUSTERS + n_held_out * scale) / (PRIOR_CLUSTERS + n_held_out)
+
+
+def _seeds_of_draws(regressor, net):
+    has_dropout = regressor.dropout > 0 and dropout_layers(net.module_)
+    return regressor._dropout_seeds(N_DRAWS) if has_dropout else []
+
+
+def _predicted(regressor, net, inputs, rows, seeds=(None,)):
+    """Means and variances (or None) of log10 M, of shape (n_rows, n_seeds), by blocks."""
+    blocks = [
+        regressor._in_dex(regressor._outputs(net, inputs[some], seeds))
+        for some in np.split(rows, range(CLUSTERS_AT_ONCE, len(rows), CLUSTERS_AT_ONCE))
+    ]
+    mean, variance = zip(*blocks, strict=True)
+    return np.concatenate(mean), (
+        None if variance[0] is None else np.concatenate(variance)
+    )
