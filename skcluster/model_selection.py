@@ -343,7 +343,7 @@ def _checked_groups(groups, n_clusters):
 
 def _check_one_box(position, box_size):
     extent = np.ptp(np.asarray(position, float), axis=0).max(initial=0.0)
-    if extent <= BOXES_SPANNED * box_size:
+    if not extent > BOXES_SPANNED * box_size:  # NaN is refused where cells are numbered
         return
     advice = "Give the size of your box: QuadrantGroupKFold(box_size=...)."
     if extent > 100 * box_size:

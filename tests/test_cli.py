@@ -272,11 +272,19 @@ def test_a_cluster_without_a_photon_in_the_map_gets_no_mass(
 
 
 def test_an_event_list_that_misses_the_map_gets_no_mass(survey, model, capsys):
-    path, *_ = one_event_list(survey, 0)
-    command = ["predict", model, path, "--redshift=0.2", "--ra=0", "--dec=89"]
-    code, out, _ = outcome(capsys, *command, "--json")
+    path, redshift, ra, dec = one_event_list(survey, 0)
+    beside = f"--dec={float(dec.removeprefix('--dec=')) + 5}"
+    code, out, _ = outcome(
+        capsys, "predict", model, path, redshift, ra, beside, "--json"
+    )
     assert code == 3
     assert json.loads(out)[0]["log_mass"] is None
+
+
+def test_a_center_in_another_part_of_the_sky_is_refused(survey, model, capsys):
+    path, *_ = one_event_list(survey, 0)
+    command = ["predict", model, path, "--redshift=0.2", "--ra=0", "--dec=89"]
+    assert "from the center" in refused(capsys, *command)
 
 
 def test_a_missing_file_is_named(survey, model, capsys):

@@ -133,7 +133,7 @@ def test_a_table_without_galaxies_is_told_of_the_column_and_the_option(
 def test_missing_galaxies_are_allowed_to_a_joint_network_only(table, tmp_path, capsys):
     command = ["train", str(table), "--allow-missing", "-o", str(tmp_path / "a.skops")]
     assert main(command) == 1
-    assert "only a network of --joint knows" in capsys.readouterr().err
+    assert "which only matter to a network of --joint" in capsys.readouterr().err
 
 
 def test_one_table_of_galaxies_of_the_whole_sky_serves_all_clusters(table):

@@ -293,7 +293,10 @@ class TestTheOptionsOfLists:
         with pytest.raises(SystemExit) as stop:
             main(["predict", "m.skops", "t.csv", f"--energy-unit={unit}"])
         assert stop.value.code == 2
-        assert "is not keV, eV, MeV, a number of keV per" in capsys.readouterr().err
+        assert (
+            "is not keV, eV, MeV, a positive number of keV per"
+            in capsys.readouterr().err
+        )
 
 
 def test_options_of_another_choice_are_refused(survey, model, tmp_path, capsys):

@@ -313,7 +313,11 @@ def test_an_unknown_energy_unit_is_an_error(energy_unit, path):
 
 @pytest.mark.parametrize(
     ("name", "unit", "mission"),
-    [("PHA", "adu", "eROSITA"), ("PI", "chan", "INTEGRAL"), ("ENERGY", "J", "eROSITA")],
+    [
+        ("PHA", "adu", "eROSITA"),
+        ("PI", "chan", "INTEGRAL"),
+        ("ENERGY", "count", "eROSITA"),
+    ],
 )
 def test_energies_of_unknown_scale_are_refused(name, unit, mission, path):
     write_events(path, (name, "D", unit, KEV * 1000), TELESCOP=mission)
