@@ -1,5 +1,5 @@
 # Two commands do all the set-up: `make demo` and `make test`. `make stress` runs the tests
-# that `make test` leaves out: training that is killed, and thousands of mutated files.
+# that `make test` leaves out: killed training, thousands of mutated files, slow ones.
 # On Linux, plain torch brings gigabytes of CUDA. For the CPU build elsewhere than on a
 # machine that has its wheel, add: TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
@@ -21,7 +21,7 @@ test: $(INSTALLED)
 	$(PYTEST) --dist loadfile $(ARGS)
 
 stress: $(INSTALLED)
-	$(PYTEST) --dist load -m "fuzz or kill" tests $(ARGS)
+	$(PYTEST) --dist load -m "fuzz or kill or slow" tests $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -237,6 +237,7 @@ def test_decisions_are_numbered_in_a_row():
     assert numbers == [*range(1, len(DECISIONS) + 1)]
 
 
+@pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     for package in ("sphinx", "furo", "numpydoc"):
         pytest.importorskip(package)

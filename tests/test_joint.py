@@ -371,6 +371,7 @@ def test_memory_does_not_grow_with_the_survey(with_galaxies):
     assert peak < 0.5 * len(big) * 16**3 * 4
 
 
+@pytest.mark.slow
 def test_a_network_that_sees_dynamics_learns_what_photons_cannot_tell():
     """Maps of noise, galaxies whose velocities are the mass: only the joint one learns."""
     rng = np.random.default_rng(0)

@@ -234,6 +234,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork here.")
 @pytest.mark.parametrize(
     ("work", "n_threads"), [("fit", 1), ("fit", 2), ("predict", 2)]
