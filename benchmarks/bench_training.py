@@ -18,7 +18,7 @@ Keras       Model.fit on dense NHWC maps (the paper's framework), run by the int
             fastest kernels (oneDNN) are switched on, also where they are not its default.
 
 A profile of the plain loop (torch.profiler) showed its time in the memory traffic of the
-24-channel activations at full resolution, 78 MB a batch, much of it page faults as every
+24-channel activations at full resolution, 78 MB per batch, much of it page faults as every
 step hands them back to the system. Parts of a batch keep them smaller, and keep_memory
 lets malloc use them again. What is left is the second convolution: its ten channels fill
 vector registers of sixteen, which it keeps busy.
@@ -80,6 +80,7 @@ def ours(maps, target, precision):
         random_state=0,
         n_threads=2,
         device="cpu",
+        mass_range=None,
     ).fit(maps, target)
     return len(target) / regressor.history_[-1]["dur"]
 
