@@ -38,6 +38,7 @@ _NAMES_OF_MODULE = {
         "write_sample",
         "write_maps",
     ),
+    "sky": ("thin_photons",),
     "maps": ("PhotonMapper", "RedshiftNormalizer", "LogScaler"),
     "phase_space": ("PhaseSpaceKDE",),
     "proxies": (

@@ -2,6 +2,7 @@
 # ruff: noqa: I001
 from . import sample as sample
 from . import io as io
+from . import sky as sky
 from . import maps as maps
 from . import phase_space as phase_space
 from . import proxies as proxies
@@ -32,6 +33,7 @@ from .io import read_sample as read_sample
 from .io import write_photons as write_photons
 from .io import write_sample as write_sample
 from .io import write_maps as write_maps
+from .sky import thin_photons as thin_photons
 from .maps import PhotonMapper as PhotonMapper
 from .maps import RedshiftNormalizer as RedshiftNormalizer
 from .maps import LogScaler as LogScaler
@@ -82,6 +84,7 @@ __all__ = [
     "write_photons",
     "write_sample",
     "write_maps",
+    "thin_photons",
     "PhotonMapper",
     "RedshiftNormalizer",
     "LogScaler",

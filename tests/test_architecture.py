@@ -29,6 +29,7 @@ ABOVE = {
     "metrics": {"plausible_masses"},
     "io": set(),
     "datasets": {"io"},
+    "sky": set(),
     "maps": {"training_ranges"},
     "phase_space": set(),
     "proxies": set(),

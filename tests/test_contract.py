@@ -157,6 +157,10 @@ FUNCTIONS = {
         [],
         {"data_home": None, "download_if_missing": True},
     ),
+    skcluster.thin_photons: (
+        ["sample"],
+        {"exposure": None, "fraction": None, "random_state": None},
+    ),
     skcluster.search_proxies: (
         ["X", "log_mass"],
         {"names": inspect.Parameter.empty, "redshift": None, "max_size": None},
