@@ -40,6 +40,7 @@ _NAMES_OF_MODULE = {
     ),
     "sky": ("thin_photons",),
     "maps": ("PhotonMapper", "RedshiftNormalizer", "LogScaler"),
+    "photon_features": ("PhotonFeaturizer",),
     "phase_space": ("PhaseSpaceKDE",),
     "proxies": (
         "ProxyMeasurer",

@@ -4,6 +4,7 @@ from . import sample as sample
 from . import io as io
 from . import sky as sky
 from . import maps as maps
+from . import photon_features as photon_features
 from . import phase_space as phase_space
 from . import proxies as proxies
 from . import evrard as evrard
@@ -37,6 +38,7 @@ from .sky import thin_photons as thin_photons
 from .maps import PhotonMapper as PhotonMapper
 from .maps import RedshiftNormalizer as RedshiftNormalizer
 from .maps import LogScaler as LogScaler
+from .photon_features import PhotonFeaturizer as PhotonFeaturizer
 from .phase_space import PhaseSpaceKDE as PhaseSpaceKDE
 from .proxies import ProxyMeasurer as ProxyMeasurer
 from .proxies import RingProfiler as RingProfiler
@@ -88,6 +90,7 @@ __all__ = [
     "PhotonMapper",
     "RedshiftNormalizer",
     "LogScaler",
+    "PhotonFeaturizer",
     "PhaseSpaceKDE",
     "ProxyMeasurer",
     "RingProfiler",

@@ -31,6 +31,7 @@ ABOVE = {
     "datasets": {"io"},
     "sky": set(),
     "maps": {"training_ranges"},
+    "photon_features": {"maps"},
     "phase_space": set(),
     "proxies": set(),
     "model_selection": {"estimator_parts"},

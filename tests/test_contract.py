@@ -30,6 +30,7 @@ from skcluster import (
     LogScaler,
     MapOutlierDetector,
     PhaseSpaceKDE,
+    PhotonFeaturizer,
     PhotonMapper,
     ProxyMeasurer,
     QuadrantGroupKFold,
@@ -61,7 +62,8 @@ COUNTER = ProxyMeasurer(proxies=("n_phot",))
 CALIBRATED = CalibratedMassRegressor(make_pipeline(COUNTER, EvrardProxyRegressor()))
 DETECTOR = MapOutlierDetector()
 RINGS = RingProfiler(edges=(0, 0.5, 1.2, 2.3))
-STEPS += [AUGMENTED, CALIBRATED, DETECTOR, RINGS]
+FEATURIZER = PhotonFeaturizer()
+STEPS += [AUGMENTED, CALIBRATED, DETECTOR, RINGS, FEATURIZER]
 PIPELINES = [
     make_pipeline(MAPPER, RedshiftNormalizer(), LogScaler(), CNN),
     make_pipeline(MEASURER, EVRARD),
@@ -84,6 +86,20 @@ CONTRACT = {
         "n_pixels": 128,
         "half_width": 2.3,
         "cosmology": "WMAP7",
+    },
+    "PhotonFeaturizer": {
+        "features": (
+            "log_radius",
+            "log_energy",
+            "log_contrast_6",
+            "log_contrast_24",
+            "log_density_6",
+            "neighbor_log_energy",
+            "cos_twice_angle",
+            "log_centroid_distance",
+        ),
+        "band": (0.5, 10.0),
+        "half_width": 2.3,
     },
     "RedshiftNormalizer": {"pivot_count": 4000.0},
     "LogScaler": {},
@@ -205,6 +221,9 @@ def result(estimator, X):
     if hasattr(estimator, "predict"):
         return estimator.predict(X)
     out = estimator.transform(X)
+    if isinstance(estimator, PhotonFeaturizer):
+        # One row per cluster, equal only if all of its columns are.
+        return np.array([joblib.hash(out.photons.table(i)) for i in range(len(out))])
     if isinstance(out, ClusterSample):
         # A step's own field is the one that was not there, or is no longer the same.
         return np.asarray(out.maps if out.cubes is None else out.cubes)
@@ -369,7 +388,13 @@ def test_unfitted_is_an_error_unless_there_is_nothing_to_learn(estimator, X, log
 
 def test_steps_that_learn_nothing_say_so():
     unlearned = {name_of(step) for step in STEPS if not get_tags(step).requires_fit}
-    assert unlearned == {"PhotonMapper", "LogScaler", "PhaseSpaceKDE", "ProxyMeasurer"}
+    assert unlearned == {
+        "PhotonFeaturizer",
+        "PhotonMapper",
+        "LogScaler",
+        "PhaseSpaceKDE",
+        "ProxyMeasurer",
+    }
 
 
 @each_estimator

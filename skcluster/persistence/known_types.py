@@ -31,6 +31,7 @@ OUR_TYPES = (
     "skcluster.LogScaler",
     "skcluster.MapOutlierDetector",
     "skcluster.PhaseSpaceKDE",
+    "skcluster.PhotonFeaturizer",
     "skcluster.PhotonMapper",
     "skcluster.ProxyMeasurer",
     "skcluster.RingProfiler",

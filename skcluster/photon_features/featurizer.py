@@ -1,0 +1,180 @@
+"""`PhotonFeaturizer`: the step that describes each photon."""
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from ..cosmology import comoving_distance, get_cosmology, sky_to_plane
+from ..paper import HALF_WIDTH, WIDE_BAND
+from ..parameters import (
+    EnergyBand,
+    Interval,
+    Names,
+    NJobs,
+    Quantity,
+    ReadBy,
+    check_parameters,
+)
+from ..sample import require
+from ..sample.lists import check_near_center
+from ..sample.transformer import SampleTransformer
+from .feature_table import PHOTON_FEATURES
+from .photon_field import PhotonField
+
+ARCSEC = np.pi / (180 * 3600)
+
+
+class PhotonFeaturizer(SampleTransformer):
+    r"""Describe each photon by its place, its energy and its neighbors.
+
+    A photon at tangent-plane offsets :math:`(\xi, \eta)` to the West and North of the
+    cluster's center has :math:`(x, y) = D_C (\xi, \eta)` and :math:`r^2 = x^2 + y^2`, in
+    comoving Mpc/h. Photons outside of the band or of the aperture, :math:`-w \le x, y < w`,
+    are removed first. The columns that the others get are
+
+    ``log_radius``
+        :math:`\log_{10} (r + 0.01)`
+    ``log_energy``
+        :math:`\log_{10} (E / \mathrm{keV})`
+    ``log_contrast_6``, ``log_contrast_24``
+        :math:`\log_{10} (\rho_k / \bar\rho(r))` for k = 6 and 24, where
+
+        .. math::
+
+            \rho_k = \frac{e^{\psi(k)}}{\pi (d_k^2 + s^2)}
+
+        is the surface density from the distance :math:`d_k` of the k-th nearest neighbor,
+        :math:`\psi` the digamma function and :math:`\pi s^2` the area of a pixel; and
+        :math:`\bar\rho(r)` is the azimuthal mean, from counts in 17 rings
+    ``log_density_6``
+        :math:`\log_{10} \rho_6`, in photons per (Mpc/h)²
+    ``neighbor_log_energy``
+        mean :math:`\log_{10} (E / \mathrm{keV})` of the 6 nearest neighbors
+    ``cos_twice_angle``
+        :math:`\cos 2 (\phi - \phi_0)`, with :math:`\phi` the photon's position angle about
+        the center and :math:`\phi_0` that of the cluster's main axis
+    ``log_centroid_distance``
+        :math:`\log_{10} (d + 0.01)`, with d the distance to the centroid in Mpc/h
+
+    Parameters
+    ----------
+    features : sequence of str
+        Names of the columns to add; by default all of them.
+    band : (low, high), default=(0.5, 10.0)
+        Energies of the photons that are kept [keV], ``[low, high)``.
+    half_width : float, default=2.3
+        Half the side of the aperture, w [comoving Mpc/h].
+    pixel : float, default=9.6
+        Side of the camera's pixels [arcsec], which limits the density of photons that were
+        put at one position. The default is that of eROSITA.
+    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+        Turns angles into comoving lengths.
+    n_jobs : int, default=None
+        Number of threads, as joblib counts them.
+
+    Notes
+    -----
+    All columns are float32; those that photons already have are kept. A column depends only
+    on the photons of its cluster, and not on their order.
+
+    Neighbors at equal distances share their places in the order of neighbors, and photons
+    at one position are taken to fill a disc of the pixel's area
+    (:mod:`skcluster.photon_features.neighbors`). A photon with fewer than k neighbors has
+    the density of those that there are; one without any has the density of one photon per
+    aperture, a contrast of 0, and its own energy in place of its neighbors'. Neighbors
+    beyond the aperture are not known, so that densities at its border are too low.
+
+    The centroid and the main axis are moments of the photons with Gaussian weights of
+    radius 0.5 and 0.7 Mpc/h; where the moments are round, ``cos_twice_angle`` is 0.
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample, PhotonFeaturizer
+    >>> photons = {"ra": [10.0, 9.99, 10.0], "dec": [0.0, 0.0, 0.01],
+    ...            "energy": [1.0, 10.0, 3.0]}
+    >>> sample = ClusterSample([0.2], center=[[10.0, 0.0]], photons=[photons])
+    >>> featurizer = PhotonFeaturizer(features=["log_radius", "log_energy"])
+    >>> described = featurizer.transform(sample).photons
+    >>> list(described.columns)
+    ['ra', 'dec', 'energy', 'log_radius', 'log_energy']
+    >>> described["log_energy"].round(3)
+    array([0.   , 0.477], dtype=float32)
+    """
+
+    _parameter_kinds = {
+        "features": Names(PHOTON_FEATURES),
+        "band": EnergyBand(),
+        "half_width": Quantity("half_width"),
+        "pixel": Interval("(0, 600]"),
+        "cosmology": ReadBy(get_cosmology),
+        "n_jobs": NJobs(),
+    }
+
+    def __init__(
+        self,
+        *,
+        features=tuple(PHOTON_FEATURES),
+        band=WIDE_BAND,
+        half_width=HALF_WIDTH,
+        pixel=9.6,
+        cosmology="WMAP7",
+        n_jobs=None,
+    ):
+        self.features = features
+        self.band = band
+        self.half_width = half_width
+        self.pixel = pixel
+        self.cosmology = cosmology
+        self.n_jobs = n_jobs
+
+    def fit(self, X, y=None):
+        """Check the parameters and the sample; there is nothing to learn."""
+        require(X, "photons", "center", by="PhotonFeaturizer")
+        check_parameters(self)
+        return self
+
+    def transform(self, X):
+        """Return the sample with the photons inside the aperture, described."""
+        require(X, "photons", "center", by="PhotonFeaturizer")
+        parameters = check_parameters(self)
+        distance = comoving_distance(X.redshift, parameters.cosmology)
+        parts = Parallel(parameters.n_jobs, prefer="threads")(
+            delayed(_describe)(
+                X.photons[block], X.center[block], distance[block], parameters
+            )
+            for block in X.photons.blocks()
+        )
+        is_kept, columns = map(np.concatenate, zip(*parts, strict=True))
+        photons = X.photons.select(is_kept)
+        check_near_center(X, photons.lengths == 0, by="PhotonFeaturizer")
+        described = dict(zip(parameters.features, columns.T, strict=True))
+        return X.assign(photons=photons.assign(**described))
+
+
+def _describe(photons, center, distance, parameters):
+    """Mask of the photons of some clusters that are kept, and their columns."""
+    is_kept = np.zeros(photons.offsets[-1], bool)
+    columns = [np.zeros((0, len(parameters.features)), np.float32)]
+    for i in np.flatnonzero(photons.lengths):
+        rows = slice(photons.offsets[i], photons.offsets[i + 1])
+        energy = photons["energy"][rows]
+        # Cluster by cluster, because other photons may change the last digit.
+        x, y = sky_to_plane(photons["ra"][rows], photons["dec"][rows], *center[i])
+        x, y = x * distance[i], y * distance[i]
+        is_kept[rows] = kept = _is_inside(x, y, energy, parameters)
+        if kept.any():
+            field = PhotonField(
+                x[kept],
+                y[kept],
+                energy[kept],
+                half_width=parameters.half_width,
+                spread=parameters.pixel * ARCSEC * distance[i] / np.sqrt(np.pi),
+            )
+            columns.append(field.columns(parameters.features))
+    return is_kept, np.concatenate(columns)
+
+
+def _is_inside(x, y, energy, parameters):
+    low, high = parameters.band
+    w = parameters.half_width
+    in_aperture = (x >= -w) & (x < w) & (y >= -w) & (y < w)
+    return in_aperture & (energy >= low) & (energy < high)

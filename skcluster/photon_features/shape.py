@@ -1,0 +1,79 @@
+"""Centroid, main axis and mean profile of one cluster's photons."""
+
+import numpy as np
+
+from ..maps import square_inside_circle
+
+CENTROID_RADIUS, AXIS_RADIUS = 0.5, 0.7
+"""Radii of the Gaussian weights of the centroid and the main axis [comoving Mpc/h]."""
+
+ROUND = 1e-12
+"""Difference of the mean squares along two axes [(Mpc/h)²] that is only rounding."""
+
+RING_EDGES = (0, 0.0125, 0.025, 0.045, 0.065, 0.09, 0.12, 0.155, 0.195, 0.24, 0.29)
+RING_EDGES = np.array([*RING_EDGES, 0.35, 0.435, 0.545, 0.7, 0.87, 1.13, 2**0.5])
+"""Radii between which photons are counted, in units of the aperture's half-width."""
+
+EMPTY_RING = 0.3
+"""Photons added to each ring, so that an empty one has a logarithm."""
+
+
+def centroid(positions):
+    r"""Mean position of photons, with Gaussian weights about the center.
+
+    .. math::
+
+        \bar{x} = \frac{\sum_i w_i x_i}{\sum_i w_i}, \qquad w_i = e^{-r_i^2 / R^2}, \quad
+        R = 0.5 \, \mathrm{Mpc}/h
+    """
+    weight = _weight(positions, CENTROID_RADIUS)
+    total = weight.sum()
+    return (weight * positions.x).sum() / total, (weight * positions.y).sum() / total
+
+
+def main_axis(positions):
+    r"""Cosine and sine of twice the position angle of the longest axis; 0, 0 if round.
+
+    .. math::
+
+        (\cos 2 \phi_0, \sin 2 \phi_0) \propto
+        \left( M_{xx} - M_{yy}, \, 2 M_{xy} \right)
+
+    where M are second moments about the centroid, with weights as in `centroid` but
+    R = 0.7 Mpc/h.
+    """
+    weight = _weight(positions, AXIS_RADIUS)
+    center_x, center_y = centroid(positions)
+    x, y = positions.x - center_x, positions.y - center_y
+    along = (weight * (x**2 - y**2)).sum()
+    across = 2 * (weight * x * y).sum()
+    length = np.hypot(along, across)
+    if length <= ROUND * weight.sum():
+        return 0.0, 0.0
+    return along / length, across / length
+
+
+def log_mean_density(positions, half_width):
+    r"""log10 of the azimuthal mean of the surface density at the radius of each position.
+
+    Photons are counted in rings; the log density
+
+    .. math::
+
+        \log_{10} \frac{n_j + 0.3}{A_j}
+
+    of ring j, with :math:`A_j` its area inside the aperture, is interpolated linearly
+    between the middles of the rings.
+    """
+    radius, edges = positions.radius, RING_EDGES * half_width
+    ring = np.searchsorted(edges[1:-1], radius, side="right")
+    n = np.bincount(ring, positions.n_photons, minlength=len(edges) - 1)
+    area = 4 * half_width**2 * np.diff(square_inside_circle(half_width, edges))
+    middle = (edges[1:] + edges[:-1]) / 2
+    return np.interp(radius, middle, np.log10((n + EMPTY_RING) / area))
+
+
+def _weight(positions, scale):
+    """Weight of each position's photons, relative to the largest of one photon."""
+    square = positions.x**2 + positions.y**2
+    return positions.n_photons * np.exp((square.min() - square) / scale**2)
