@@ -88,16 +88,7 @@ CONTRACT = {
         "cosmology": "WMAP7",
     },
     "PhotonFeaturizer": {
-        "features": (
-            "log_radius",
-            "log_energy",
-            "log_contrast_6",
-            "log_contrast_24",
-            "log_density_6",
-            "neighbor_log_energy",
-            "cos_twice_angle",
-            "log_centroid_distance",
-        ),
+        "features": None,
         "band": (0.5, 10.0),
         "half_width": 2.3,
     },

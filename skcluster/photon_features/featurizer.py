@@ -57,8 +57,8 @@ class PhotonFeaturizer(SampleTransformer):
 
     Parameters
     ----------
-    features : sequence of str
-        Names of the columns to add; by default all of them.
+    features : sequence of str or None, default=None
+        Names of the columns to add; None adds all eight.
     band : (low, high), default=(0.5, 10.0)
         Energies of the photons that are kept [keV], ``[low, high)``.
     half_width : float, default=2.3
@@ -101,7 +101,7 @@ class PhotonFeaturizer(SampleTransformer):
     """
 
     _parameter_kinds = {
-        "features": Names(PHOTON_FEATURES),
+        "features": Names(PHOTON_FEATURES) | None,
         "band": EnergyBand(),
         "half_width": Quantity("half_width"),
         "pixel": Interval("(0, 600]"),
@@ -112,7 +112,7 @@ class PhotonFeaturizer(SampleTransformer):
     def __init__(
         self,
         *,
-        features=tuple(PHOTON_FEATURES),
+        features=None,
         band=WIDE_BAND,
         half_width=HALF_WIDTH,
         pixel=9.6,
@@ -136,24 +136,25 @@ class PhotonFeaturizer(SampleTransformer):
         """Return the sample with the photons inside the aperture, described."""
         require(X, "photons", "center", by="PhotonFeaturizer")
         parameters = check_parameters(self)
+        names = parameters.features or tuple(PHOTON_FEATURES)
         distance = comoving_distance(X.redshift, parameters.cosmology)
         parts = Parallel(parameters.n_jobs, prefer="threads")(
             delayed(_describe)(
-                X.photons[block], X.center[block], distance[block], parameters
+                X.photons[block], X.center[block], distance[block], parameters, names
             )
             for block in X.photons.blocks()
         )
         is_kept, columns = map(np.concatenate, zip(*parts, strict=True))
         photons = X.photons.select(is_kept)
         check_near_center(X, photons.lengths == 0, by="PhotonFeaturizer")
-        described = dict(zip(parameters.features, columns.T, strict=True))
+        described = dict(zip(names, columns.T, strict=True))
         return X.assign(photons=photons.assign(**described))
 
 
-def _describe(photons, center, distance, parameters):
-    """Mask of the photons of some clusters that are kept, and their columns."""
+def _describe(photons, center, distance, parameters, names):
+    """Mask of the photons of some clusters that are kept, and their named columns."""
     is_kept = np.zeros(photons.offsets[-1], bool)
-    columns = [np.zeros((0, len(parameters.features)), np.float32)]
+    columns = [np.zeros((0, len(names)), np.float32)]
     for i in np.flatnonzero(photons.lengths):
         rows = slice(photons.offsets[i], photons.offsets[i + 1])
         energy = photons["energy"][rows]
@@ -169,7 +170,7 @@ def _describe(photons, center, distance, parameters):
                 half_width=parameters.half_width,
                 spread=parameters.pixel * ARCSEC * distance[i] / np.sqrt(np.pi),
             )
-            columns.append(field.columns(parameters.features))
+            columns.append(field.columns(names))
     return is_kept, np.concatenate(columns)
 
 
