@@ -32,6 +32,7 @@ _NAMES_OF_MODULE = {
     "sample": ("ClusterSample", "Ragged", "SparseMaps"),
     "io": (
         "read_photons",
+        "read_exposure",
         "read_galaxies",
         "read_sample",
         "write_photons",
@@ -89,6 +90,7 @@ _MODULES = (
     "cosmology",
     "datasets",
     "estimator_parts",
+    "exposure",
     "metrics",
     "networks",
     "parameters",

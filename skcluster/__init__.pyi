@@ -20,6 +20,7 @@ from . import comparison as comparison
 from . import cosmology as cosmology
 from . import datasets as datasets
 from . import estimator_parts as estimator_parts
+from . import exposure as exposure
 from . import metrics as metrics
 from . import networks as networks
 from . import parameters as parameters
@@ -29,6 +30,7 @@ from .sample import ClusterSample as ClusterSample
 from .sample import Ragged as Ragged
 from .sample import SparseMaps as SparseMaps
 from .io import read_photons as read_photons
+from .io import read_exposure as read_exposure
 from .io import read_galaxies as read_galaxies
 from .io import read_sample as read_sample
 from .io import write_photons as write_photons
@@ -81,6 +83,7 @@ __all__ = [
     "Ragged",
     "SparseMaps",
     "read_photons",
+    "read_exposure",
     "read_galaxies",
     "read_sample",
     "write_photons",

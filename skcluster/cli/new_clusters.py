@@ -19,6 +19,7 @@ def add_cluster_options(parser):
     one.add_argument("--redshift", type=float, help="its redshift")
     one.add_argument("--ra", type=float, help="right ascension of its center [deg]")
     one.add_argument("--dec", type=float, help="declination of its center [deg]")
+    one.add_argument("--exposure", type=float, help="its exposure at the center [s]")
     one.add_argument(
         "--galaxies",
         metavar="LIST",
@@ -39,6 +40,11 @@ def add_list_options(parser):
         metavar="UNIT",
         help='unit of that column: keV, eV, MeV, a number of keV per channel, or "A,B" '
         "for A keV per channel and B keV in channel 0, such as 0.04,1.6 for NuSTAR",
+    )
+    lists.add_argument(
+        "--exposure-keyword",
+        metavar="KEYWORD",
+        help="keyword of the lists' headers that holds the exposure [s], such as LIVETIME",
     )
     for name, what in (("ra", "right ascension"), ("dec", "declination")):
         lists.add_argument(
@@ -118,11 +124,15 @@ def new_clusters(arguments, cosmology):
     missing = [f"--{name}" for name in ABOUT if getattr(arguments, name) is None]
     if len(missing) < len(ABOUT):
         return _one_cluster(arguments, missing, cosmology)
-    if arguments.galaxies:
-        raise ValueError(
-            "--galaxies is for the cluster in one event list, with --redshift, --ra and "
-            "--dec. A table names its lists in a column galaxies."
-        )
+    for name, what in (
+        ("galaxies", "names its lists"),
+        ("exposure", "has the numbers"),
+    ):
+        if getattr(arguments, name) is not None:
+            raise ValueError(
+                f"--{name} is for the cluster in one event list, with --redshift, --ra "
+                f"and --dec. A table {what} in a column {name}."
+            )
     samples = [
         read_clusters(path, arguments, cosmology)[0] for path in arguments.photons
     ]
@@ -147,6 +157,7 @@ def read_clusters(table, arguments, cosmology):
             table,
             cosmology=cosmology,
             photon_options=list_options(arguments),
+            exposure_keyword=arguments.exposure_keyword,
             verbose=1,
         )
     except ValueError as error:
@@ -162,7 +173,7 @@ def read_clusters(table, arguments, cosmology):
 def _one_cluster(arguments, missing, cosmology):
     """Read the cluster of one event list, given by --redshift, --ra and --dec."""
     from .. import ClusterSample
-    from ..io import read_galaxies, read_photons
+    from ..io import read_exposure, read_galaxies, read_photons
 
     if len(arguments.photons) > 1:
         raise ValueError(
@@ -190,8 +201,14 @@ def _one_cluster(arguments, missing, cosmology):
             redshift=arguments.redshift,
             cosmology=cosmology,
         )
+    exposure, keyword = arguments.exposure, arguments.exposure_keyword
+    if keyword is not None:
+        if exposure is not None:
+            raise ValueError("Give either --exposure or --exposure-keyword.")
+        exposure = read_exposure(path, keyword=keyword)
     return ClusterSample(
         [arguments.redshift],
+        exposure=None if exposure is None else [exposure],
         photons=[photons],
         galaxies=None if galaxies is None else [galaxies],
         center=[center],

@@ -92,7 +92,7 @@ def cluster_agn(galaxies, response, rng):
     return Photons(offset[source], energy)
 
 
-def field_agn(rng):
+def field_agn(rng, exposure=EXPOSURE):
     """Draw the photons of AGN behind the cluster, evenly over the field of view."""
     brightest, faintest = sources_above(FLUX_RANGE[::-1])
     area = np.pi * FIELD_RADIUS**2
@@ -100,5 +100,5 @@ def field_agn(rng):
     flux = flux_of_number(brightest + (faintest - brightest) * rng.random(n))
     offset = uniform_offsets(rng.random((n, 2)))
     table = field_agn_response()
-    source = np.repeat(np.arange(n), rng.poisson(flux * table.rate[0] * EXPOSURE))
+    source = np.repeat(np.arange(n), rng.poisson(flux * table.rate[0] * exposure))
     return Photons(offset[source], table.energies(0, rng.random(len(source))))

@@ -100,6 +100,7 @@ def description_of(n_clusters, entropy, physics):
         "galaxies": physics.galaxies,
         "one_spectrum": physics.one_spectrum,
         "dynamics": physics.dynamics,
+        "exposure": _exposure(physics.exposure),
     }
     columns = (
         f"    {name:14}{text}" for name, text in catalog_columns(physics).items()
@@ -109,3 +110,10 @@ def description_of(n_clusters, entropy, physics):
         dynamics=DYNAMICS if physics.dynamics else "",
         columns="\n".join(line.rstrip() for line in columns),
     )
+
+
+def _exposure(exposure):
+    """Say which exposures the clusters have."""
+    if exposure is None or (exposure == exposure[0]).all():
+        return None if exposure is None else f"{exposure[0]:g}"
+    return f"{exposure.min():g} to {exposure.max():g}"

@@ -12,7 +12,7 @@ import numpy as np
 from ..paper import WIDE_BAND
 
 EXPOSURE = 2000.0
-"""Exposure of every field [s]."""
+"""Exposure of a field on the axis, unless it is given another [s]."""
 
 FIELD_RADIUS = 0.51
 """Radius of the circular field of view [deg]."""
@@ -278,10 +278,10 @@ class Telescope:
         blurred = photons.offset + polar(radius, uniform[:, 1])
         return self._record(Photons(blurred, photons.energy), uniform[:, 2:])
 
-    def background(self, factor, rng):
+    def background(self, factor, rng, exposure=EXPOSURE):
         """Draw background counts of the camera, which are uniform and not vignetted."""
         area = np.pi * (60 * FIELD_RADIUS) ** 2
-        n = rng.poisson(factor * BACKGROUND_RATE * EXPOSURE * area)
+        n = rng.poisson(factor * BACKGROUND_RATE * exposure * area)
         uniform = rng.random((n, 5))
         energy, counts = BACKGROUND.T
         photons = Photons(

@@ -12,6 +12,8 @@ from ..paper import ORIGINS
 from ..parameters import Boolean, Exactly, Integer, Interval, NJobs, Quantity
 from ..progress import Progress
 from ..sample import ClusterSample, Ragged
+from ..sample.plain_arrays import one_per_cluster
+from ..sample.units import check_plausible
 from .agn import cluster_agn, field_agn
 from .description import catalog_of, description_of
 from .dynamical_state import draw_dynamical_state
@@ -38,6 +40,7 @@ class Physics:
     one_spectrum: bool
     dynamics: bool
     telescope: Telescope
+    exposure: np.ndarray | None
 
 
 def make_mock_survey(
@@ -55,6 +58,7 @@ def make_mock_survey(
     galaxies=True,
     one_spectrum=False,
     dynamics=False,
+    exposure=None,
     verbose=0,
 ):
     """Draw photon and galaxy lists of synthetic clusters, with the origin of each photon.
@@ -105,6 +109,10 @@ def make_mock_survey(
         the residuals of its gas, stars and core, and that makes the core slosh, stretches
         the gas and adds shining clumps within R500c. The population, galaxies, active
         nuclei and background stay the same.
+    exposure : float or array-like of shape (n_clusters,), default=None
+        Exposure on the axis [s], one for all clusters or one per cluster, which becomes
+        ``sample.exposure``. None is the paper's 2000 s, and leaves ``sample.exposure``
+        out. To observe the same photons for shorter, use `thin_photons`.
     verbose : int, default=0
         If positive, count the clusters on standard error.
 
@@ -147,6 +155,7 @@ def make_mock_survey(
         core_scatter=Interval("[0, 5]").check("core_scatter", core_scatter),
         background=Interval("[0, 1000]").check("background", background),
         telescope=telescope,
+        exposure=_exposures(exposure, n_clusters),
         **{name: Boolean().check(name, value) for name, value in switches.items()},
     )
     entropy = entropy_of(random_state)
@@ -164,6 +173,15 @@ def make_mock_survey(
         catalog=catalog,
         DESCR=description_of(n_clusters, entropy, physics),
     )
+
+
+def _exposures(exposure, n_clusters):
+    """Return one exposure per cluster, or None for the paper's."""
+    if exposure is None:
+        return None
+    exposure = one_per_cluster("exposure", exposure, n_clusters)
+    check_plausible("exposure", exposure, rows="cluster")
+    return exposure
 
 
 def _telescope(*, psf_hew, pixelize, dither):
@@ -200,6 +218,7 @@ def _survey(indices, entropy, physics):
         photons=Ragged.from_tables(photons),
         galaxies=Ragged.from_tables(galaxies) if physics.galaxies else None,
         field_radius=FIELD_RADIUS,
+        exposure=None if physics.exposure is None else physics.exposure[[*indices]],
         **columns,
     )
     return sample, rows
@@ -209,6 +228,8 @@ def _observe(i, stream, physics):
     """Observe cluster i: its true properties, its lists and its place."""
     cluster = draw_cluster(stream("population"))
     at = response(cluster.redshift)
+    if physics.exposure is not None:
+        at = at.exposed(float(physics.exposure[i]))
     center, position = draw_place(stream("place"))
     haloes = [cluster.halo, *draw_neighbors(cluster, stream("neighbors"))]
     state = None
@@ -252,8 +273,11 @@ def _observe_photons(gas, galaxies, at, stream, physics):
     if physics.agn:
         nuclei.append(cluster_agn(galaxies, at, stream("agn")))
     if physics.field_agn:
-        nuclei.append(field_agn(stream("field agn")))
+        nuclei.append(field_agn(stream("field agn"), at.exposure))
     telescope = physics.telescope
+    background = telescope.background(
+        physics.background, stream("background"), at.exposure
+    )
     icm = telescope.observe(Photons.concatenate(icm), stream("gas telescope"))
     if physics.dynamics:
         # Their own streams: clumps change nothing about the photons of the smooth gas.
@@ -263,7 +287,7 @@ def _observe_photons(gas, galaxies, at, stream, physics):
     return {
         "icm": icm,
         "agn": telescope.observe(Photons.concatenate(nuclei), stream("agn telescope")),
-        "background": telescope.background(physics.background, stream("background")),
+        "background": background,
     }
 
 

@@ -1,5 +1,6 @@
 """Spectra of hot gas and of AGN, and their count rates at a redshift."""
 
+from copy import copy
 from functools import cache, cached_property
 
 import numpy as np
@@ -147,6 +148,8 @@ class Response:
         Comoving :math:`D_M` [Mpc/h].
     efunc : float
         H(z) / H0.
+    exposure : float
+        Exposure on the axis [s].
     gas, agn : SpectrumTable
         Spectra for unit emission measure [1/cm³] at each `TEMPERATURE`, and for unit
         2-10 keV luminosity [erg/s] of each row of `agn_spectra`.
@@ -161,6 +164,7 @@ class Response:
     def __init__(self, redshift):
         cosmology = get_cosmology(COSMOLOGY)
         self.redshift = float(redshift)
+        self.exposure = EXPOSURE
         self.distance = float(comoving_distance([redshift], cosmology)[0])
         self.efunc = float(cosmology.efunc(redshift))
         self.h = cosmology.h
@@ -174,7 +178,16 @@ class Response:
     def counts_per_rate(self):
         """Exposure over the area of the sphere that the light has reached [s/cm²]."""
         distance = self.distance / self.h * CM_PER_MPC
-        return EXPOSURE / (4 * np.pi * distance**2)
+        return self.exposure / (4 * np.pi * distance**2)
+
+    def exposed(self, exposure):
+        """Return this response for another exposure [s], with the same tables."""
+        if exposure == self.exposure:
+            return self
+        other = copy(self)
+        other.exposure = exposure
+        other.gas, other.agn = self.gas, self.agn
+        return other
 
     @cached_property
     def gas(self):

@@ -104,7 +104,7 @@ def transformed(steps, X):
         elif isinstance(step, LogScaler):
             increments.append((step, _log_scaler_increment(X)))
         elif isinstance(step, RedshiftNormalizer):
-            increments.append((step, _normalizer_increment(step, before.redshift)))
+            increments.append((step, _normalizer_increment(step, before)))
         elif _maps(before) is not _maps(X):
             increments.append((step, None))
     return X, increments
@@ -152,9 +152,8 @@ def _log_scaler_increment(after):
     return lambda added, rows: np.log1p(added * 10.0 ** -np.asarray(maps[rows])) / LN_10
 
 
-def _normalizer_increment(step, redshift):
-    expected = 10 ** (step.slope_ * redshift + step.intercept_)
-    factor = step.pivot_count / expected
+def _normalizer_increment(step, before):
+    factor = step.pivot_count / step.expected_counts(before)
     return lambda added, rows: added * factor[rows, None, None, None]
 
 

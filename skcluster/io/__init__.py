@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .galaxies import read_galaxies as read_galaxies
     from .limits import unpack_limit as unpack_limit
     from .maps import write_maps as write_maps
+    from .photons import read_exposure as read_exposure
     from .photons import read_photons as read_photons
     from .photons import write_photons as write_photons
     from .samples import read_sample as read_sample
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _MODULE_OF_NAME = {
     "read_photons": "photons",
     "write_photons": "photons",
+    "read_exposure": "photons",
     "read_galaxies": "galaxies",
     "read_sample": "samples",
     "write_sample": "samples",

@@ -1,15 +1,19 @@
 """Read photon lists from FITS files of any mission, and write them as FITS."""
 
+from numbers import Real
+
 import numpy as np
 
 from ..printable import printable
 from ..sample import FIELDS
 from ..sample.lists import checked_photons
+from ..sample.units import check_plausible
 from .atomic import check_is_free
 from .event_table import find_event_table
 from .fits_files import opened_fits
 from .fits_writing import fits_table, header_of, header_text, write_fits
 
+EXPOSURES = ("EXPOSURE", "LIVETIME", "ONTIME")
 ORIGINS = range(128)
 PHOTON_UNITS = {"ra": "deg", "dec": "deg", "energy": "keV"}
 
@@ -109,6 +113,71 @@ def read_photons(
             f"The columns of {named} hold different numbers of photons: {lengths}."
         )
     return photons
+
+
+def read_exposure(path, *, keyword="EXPOSURE", hdu=None):
+    """Read the exposure of a FITS event list from its header.
+
+    Keywords differ in what they correct for, and none of them knows the vignetting: the
+    exposure is that of a source on the optical axis. Exposure maps give the vignetted one,
+    which is shorter (see the notes of `ClusterSample`).
+
+    ============ ==================================================================
+    ``ONTIME``   sum of the good time intervals
+    ``LIVETIME`` the same, without the dead time of the camera
+    ``EXPOSURE`` usually the same as ``LIVETIME``
+    ============ ==================================================================
+
+    Parameters
+    ----------
+    path : str, bytes or path-like
+        Event list as in `read_photons`.
+    keyword : str, default="EXPOSURE"
+        Keyword of the table of photons, or else of the primary header. Take the same for
+        all clusters.
+    hdu : int or str, default=None
+        Number (0 is the primary HDU) or name of the table.
+
+    Returns
+    -------
+    exposure : float
+        [s]
+
+    Raises
+    ------
+    ValueError
+        There is no such keyword, or it does not hold a plausible number of seconds.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from astropy.table import Table
+    >>> events = Table({"RA": [140.3], "DEC": [3.2], "ENERGY": [0.8]})
+    >>> events.meta["LIVETIME"] = 1437.0
+    >>> with TemporaryDirectory() as folder:
+    ...     events.write(Path(folder, "events.fits"))
+    ...     read_exposure(Path(folder, "events.fits"), keyword="LIVETIME")
+    1437.0
+    """
+    named = printable(path)
+    with opened_fits(path) as hdus:
+        table = find_event_table(hdus, named, ra="RA", dec="DEC", energy=None, hdu=hdu)
+        exposure = table.keyword(keyword, None)
+        known = [name for name in EXPOSURES if table.keyword(name, None) is not None]
+    if exposure is None:
+        has = f"it has {', '.join(known)}" if known else "nor any other exposure"
+        raise ValueError(
+            f"The header of {named} has no {printable(keyword)}; {has}. Give another "
+            "keyword, or the exposure itself."
+        )
+    if isinstance(exposure, bool) or not isinstance(exposure, Real):
+        raise ValueError(
+            f"The header of {named} has {printable(keyword)} = {exposure!r}, which is not "
+            "a number of seconds."
+        )
+    check_plausible("exposure", exposure, f"{printable(keyword)} of {named}")
+    return float(exposure)
 
 
 def _origin(table):

@@ -19,7 +19,7 @@ from .atomic import check_is_free, files_written_together
 from .file_errors import error_names_file
 from .fits_writing import fits_table, header_of, storable
 from .galaxies import read_galaxies
-from .photons import photon_table, read_photons
+from .photons import photon_table, read_exposure, read_photons
 from .tables import column_with_gaps, complete_column, listed, read_table
 
 LISTS = ("photons", "galaxies")
@@ -39,7 +39,13 @@ UNWRITABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def read_sample(
-    table, *, directory=None, cosmology="WMAP7", photon_options=None, verbose=0
+    table,
+    *,
+    directory=None,
+    cosmology="WMAP7",
+    photon_options=None,
+    exposure_keyword=None,
+    verbose=0,
 ):
     """Read a sample from a table with one row per cluster.
 
@@ -75,6 +81,9 @@ def read_sample(
     photon_options : dict, default=None
         Parameters of `read_photons` for the photon lists, such as
         ``{"energy_unit": "eV"}``.
+    exposure_keyword : str, default=None
+        Keyword of the photon lists' headers that holds the exposure, such as
+        ``"LIVETIME"``, in place of a column; see `read_exposure`.
     verbose : int, default=0
         If positive, count the lists on standard error, after two seconds.
 
@@ -112,6 +121,8 @@ def read_sample(
             if name not in columns.values():
                 others[name] = column_with_gaps(table, name)
     lists = _read_lists(catalog, folder, cosmology, photon_options, verbose)
+    if exposure_keyword is not None:
+        catalog["exposure"] = _exposures(catalog, folder, exposure_keyword)
     with error_names_file(source):
         return ClusterSample.from_table(catalog, **lists), others
 
@@ -182,6 +193,22 @@ def _read_lists(catalog, folder, cosmology, photon_options, verbose):
                     field, catalog, folder, readers[field], progress
                 )
     return found
+
+
+def _exposures(catalog, folder, keyword):
+    """Read the exposure of each row from the header of its photon list."""
+    if "exposure" in catalog:
+        raise ValueError(
+            f"The table has a column exposure, so exposure_keyword={keyword!r} changes "
+            "nothing. Leave one of them out."
+        )
+    if "photons" not in catalog:
+        raise ValueError(
+            f"exposure_keyword={keyword!r} needs photon lists, but the table has no column "
+            "photons."
+        )
+    read = cache(partial(read_exposure, keyword=keyword))
+    return np.array([read(folder / os.fsdecode(path)) for path in catalog["photons"]])
 
 
 def _read_rows(field, catalog, folder, read, progress):

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ..cosmology import comoving_distance, get_cosmology, sky_to_plane
+from ..exposure import exposure_range, reference_exposure, relative_exposure
 from ..paper import (
     HALF_WIDTH,
     LOG_STELLAR_MASS_MIN,
@@ -24,6 +25,7 @@ from ..parameters import (
 from ..sample import Ragged, require
 from ..sample.lists import check_near_center, massive_enough
 from ..sample.plain_arrays import LARGEST, as_numbers, find_column
+from ..training_ranges import warn_outside
 
 NEEDS = {
     "n_phot": ("photons", "center"),
@@ -31,6 +33,8 @@ NEEDS = {
     "n_gal": ("galaxies",),
     "sigma_v": ("galaxies",),
 }
+OF_PHOTONS = {"n_phot", "n_phot_500c"}
+"""Proxies that are proportional to the exposure."""
 
 
 class ProxyMeasurer(TransformerMixin, BaseEstimator):
@@ -66,8 +70,24 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         where the galaxies have a column ``log_stellar_mass``; galaxies without a value
         (NaN) are left out. None counts galaxies of any mass.
 
+    Attributes
+    ----------
+    exposure_ : float or None
+        Median exposure of the clusters in `fit` [s], to which photon counts are scaled;
+        None if they have no exposures.
+    training_ranges_ : dict of str to tuple of 2 float
+        Lowest and highest ``exposure`` of these clusters, if known. One far outside comes
+        with a warning.
+
+    Raises
+    ------
+    ValueError
+        The clusters have exposures and those in `fit` have none, or the other way round.
+
     Notes
     -----
+    Without exposures there is nothing to learn, and `transform` works without `fit`.
+
     If the sample comes from a simulation, ``n_phot_500c`` is counted inside the true
     R500c, which an observer does not know.
 
@@ -124,8 +144,11 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         return True
 
     def fit(self, X, y=None):
-        """Check the parameters and the sample; there is nothing to learn."""
-        self._checked_parameters(X)
+        """Learn the reference exposure, if the sample has exposures."""
+        parameters = self._checked_parameters(X)
+        exposure = _exposure(X, parameters)
+        self.exposure_ = reference_exposure(exposure)
+        self.training_ranges_ = exposure_range(exposure)
         return self
 
     def transform(self, X):
@@ -133,16 +156,26 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         parameters = self._checked_parameters(X)
         names = parameters.proxies
         values = {}
-        if {"n_phot", "n_phot_500c"} & set(names):
-            values |= _photon_counts(X, parameters)
-            is_empty = np.min([values[name] for name in values], axis=0) == 0
-            check_near_center(X, is_empty, by="ProxyMeasurer")
+        if OF_PHOTONS & set(names):
+            values |= self._photon_counts(X, parameters)
         if {"n_gal", "sigma_v"} & set(names):
             values |= _galaxy_proxies(X.galaxies, parameters)
         columns = [_log(values[name], name) for name in names]
         if parameters.with_redshift:
             columns.append(X.redshift)
         return np.column_stack(columns)
+
+    def _photon_counts(self, X, parameters):
+        """Return counts in the reference exposure, if exposures are known."""
+        relative = relative_exposure(X.exposure, self)
+        counts = _photon_counts(X, parameters)
+        is_empty = np.min([*counts.values()], axis=0) == 0
+        check_near_center(X, is_empty, by="ProxyMeasurer")
+        if relative is None:
+            return counts
+        exposure = {"exposure": X.exposure}
+        warn_outside(exposure, self.training_ranges_, by="ProxyMeasurer", names=X.name)
+        return {name: count / relative for name, count in counts.items()}
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns."""
@@ -225,6 +258,11 @@ def _checked_velocity(velocity):
             f"Velocities must be finite, got NaN, infinity or more than {LARGEST:g} km/s."
         )
     return velocity
+
+
+def _exposure(X, parameters):
+    """Return the exposures that the proxies depend on, or None."""
+    return X.exposure if OF_PHOTONS & set(parameters.proxies) else None
 
 
 def _photon_counts(X, parameters):

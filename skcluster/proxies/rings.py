@@ -5,8 +5,15 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ..exposure import (
+    exposure_of_maps,
+    exposure_range,
+    reference_exposure,
+    relative_exposure,
+)
 from ..parameters import Edges, Integer, Positive, Quantity, check_parameters
 from ..sample import half_width_of, require
+from ..training_ranges import warn_outside
 
 SECTORS_FROM = 0.3
 """Outer radius beyond which a ring has sectors of several pixels [comoving Mpc/h]."""
@@ -49,11 +56,18 @@ class RingProfiler(TransformerMixin, BaseEstimator):
     ----------
     n_bands_ : int
         Number of bands of the maps in `fit`.
+    exposure_ : float or None
+        Median exposure that the maps in `fit` stand for [s], to which counts are scaled;
+        None if they have no exposures. Maps after `RedshiftNormalizer` all have one.
+    training_ranges_ : dict of str to tuple of 2 float
+        Lowest and highest ``exposure`` of these maps, if known. One far outside comes with
+        a warning.
 
     Raises
     ------
     ValueError
-        A ring holds no pixel center, or the size of the maps is not known.
+        The maps have exposures and those in `fit` have none, or the other way round; a
+        ring holds no pixel center, or the size of the maps is not known.
 
     Notes
     -----
@@ -109,9 +123,12 @@ class RingProfiler(TransformerMixin, BaseEstimator):
         return tags
 
     def fit(self, X, y=None):
-        """Store the number of bands, which the names of the columns need."""
+        """Store the number of bands, for the names of the columns, and the exposure."""
         _, maps, _ = self._checked(X)
         self.n_bands_ = maps.shape[1]
+        exposure = exposure_of_maps(X)
+        self.exposure_ = reference_exposure(exposure)
+        self.training_ranges_ = exposure_range(exposure)
         return self
 
     def transform(self, X):
@@ -126,6 +143,14 @@ class RingProfiler(TransformerMixin, BaseEstimator):
         n, (n_bands, *_) = len(maps), maps.shape[1:]
         counts = maps.rows @ sparse.kron(sparse.eye_array(n_bands), sector_of_pixel)
         counts = counts.toarray().reshape(n, n_bands, -1, parameters.n_sectors)
+        exposure = exposure_of_maps(X)
+        relative = relative_exposure(exposure, self)
+        if relative is not None:
+            exposure = {"exposure": exposure}
+            warn_outside(
+                exposure, self.training_ranges_, by="RingProfiler", names=X.name
+            )
+            counts = counts / relative[:, None, None, None]
         medians = parameters.n_sectors * np.median(counts, axis=-1)
         profiles = np.stack([counts.sum(axis=-1), medians], axis=-1).reshape(n, -1)
         profiles = profiles[:, self._is_measured(parameters)]

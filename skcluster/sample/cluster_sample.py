@@ -1,6 +1,5 @@
 """`ClusterSample`, the container that every estimator takes as X."""
 
-import html
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -19,7 +18,9 @@ from .fields import (
 )
 from .lists import NEEDED, check_velocities, checked_galaxies, checked_photons
 from .plain_arrays import column_names, is_table, plain_column, read_only
+from .printed import as_html, as_text
 from .ragged import Ragged, row_indices
+from .records import columns_of_dicts
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,10 +69,19 @@ default=None
     coverage : array-like of shape (n_clusters,), default=None
         Fraction of the map inside the field of view; `PhotonMapper` sets it.
     exposure : array-like of shape (n_clusters,), default=None
-        Effective exposure at the center [s]; greater than 0.
+        Effective exposure at the center [s]; greater than 0. See the notes.
+    map_exposure : array-like of shape (n_clusters,), default=None
+        Exposure that the counts of the maps stand for [s]. None says that it is
+        `exposure`; `RedshiftNormalizer` sets its reference exposure.
 
     Notes
     -----
+    Counts are divided by `exposure`, so it must mean the same for all clusters, those of
+    training included: vignetted at the cluster's place, as exposure maps give it; or
+    equivalent to the optical axis, as event lists give it; or normalized to a response.
+    For a survey like eROSITA's the first two differ by almost a factor of two, and masses
+    by half.
+
     Values with an astropy unit are converted, or refused if their unit means something
     else. Plain numbers must be plausible in the units given here: ``r500c=900`` is an
     error that says they look like kpc. :mod:`skcluster.sample.units` lists all ranges.
@@ -146,7 +156,13 @@ default=None
     )
     coverage: Any = optional(Numbers("put PhotonMapper before this step"))
     exposure: Any = optional(
-        Numbers("give ClusterSample(exposure=...): seconds", ("exposure",))
+        Numbers(
+            "give ClusterSample(exposure=...) in seconds, in a table the column exposure",
+            ("exposure",),
+        )
+    )
+    map_exposure: Any = optional(
+        Numbers("put RedshiftNormalizer before this step", rows=("exposure",))
     )
 
     def __post_init__(self):
@@ -192,29 +208,7 @@ default=None
         >>> len(ClusterSample.from_dicts([cluster, cluster]))
         2
         """
-        clusters = list(clusters)
-        if not clusters:
-            raise ValueError("No cluster was given: a sample needs at least 1.")
-        for i, cluster in enumerate(clusters):
-            if not hasattr(cluster, "keys"):
-                raise TypeError(
-                    f"A cluster must be a dict, but number {i} is a "
-                    f"{type(cluster).__name__}."
-                )
-            if set(cluster) != set(clusters[0]):
-                raise ValueError(
-                    f"Cluster {i} has the keys {sorted(cluster)}, cluster 0 has "
-                    f"{sorted(clusters[0])}: every cluster needs the same ones."
-                )
-        if "redshift" not in clusters[0]:
-            raise ValueError(f"The clusters lack 'redshift'; have {list(clusters[0])}.")
-        unknown = sorted({*clusters[0]} - {*FIELDS})
-        if unknown:
-            raise ValueError(
-                f"The clusters have the keys {unknown}, which are not fields of a sample. "
-                f"Leave them out; the fields are {[*FIELDS]}."
-            )
-        columns = {key: [cluster[key] for cluster in clusters] for key in clusters[0]}
+        columns = columns_of_dicts(clusters, [*FIELDS])
         return cls(columns.pop("redshift"), **columns)
 
     @classmethod
@@ -327,8 +321,9 @@ default=None
 
     def assign(self, **values):
         """Return a new sample with fields added or replaced (None removes one)."""
-        if "cubes" in values:
-            values.setdefault("cube_extent", None)  # it described the old cubes
+        for name, about in ABOUT.items():
+            if name in values:
+                values.setdefault(about, None)  # it described the old ones
         redshift = values.pop("redshift", self.redshift)
         new = type(self)(redshift, **values)
         if len(new) != len(self):
@@ -346,33 +341,27 @@ default=None
             raise ValueError(
                 f"Cannot drop {sorted(set(names) - known)}; the fields are {sorted(known)}."
             )
-        if "cubes" in names:
-            names += ("cube_extent",)
+        names += tuple(ABOUT[name] for name in names if name in ABOUT)
         return self._trusted(
             {name: getattr(self, name) for name in self.fields if name not in names}
         )
 
     def __repr__(self):
-        width = max(map(len, self.fields)) + 2
-        lines = "".join(f"\n  {name:{width}}{text}" for name, text in self._summary())
-        plural = "" if len(self) == 1 else "s"
-        size = f"{self.nbytes / 2**20:.1f} MiB"
-        return f"<ClusterSample of {len(self)} cluster{plural}, {size}{lines}>"
+        return as_text(self._size(), self._summary())
 
     def _repr_html_(self):
-        rows = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
-            for name, text in self._summary()
-        )
-        size = f"{self.nbytes / 2**20:.1f} MiB"
+        return as_html(self._size(), self._summary())
+
+    def _size(self):
         plural = "" if len(self) == 1 else "s"
-        caption = f"ClusterSample: {len(self)} cluster{plural}, {size}"
-        return f"<table><caption>{caption}</caption>{rows}</table>"
+        return f"{len(self)} cluster{plural}, {self.nbytes / 2**20:.1f} MiB"
 
     def _summary(self):
-        for name in self.fields:
-            yield name, FIELDS[name].summary(getattr(self, name))
+        return {name: FIELDS[name].summary(getattr(self, name)) for name in self.fields}
 
+
+ABOUT = {"cubes": "cube_extent", "maps": "map_exposure"}
+"""Fields that hold until another field is replaced or dropped: that field -> its own."""
 
 FIELDS = descriptions_of(ClusterSample)
 """Name of each field of a sample -> its description, a `fields.Field`."""

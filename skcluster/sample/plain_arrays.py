@@ -271,6 +271,20 @@ def as_numbers(value, subject, name):
         raise ValueError(f"{subject} must be numbers, but {error}.") from error
 
 
+def one_per_cluster(name, value, n_clusters):
+    """Return one finite number per cluster, from a single number or an array.
+
+    A value with a unit is converted as `name` in the table of units says.
+    """
+    value = as_numbers(value, name, name)
+    if value.shape not in ((), (n_clusters,)) or not np.isfinite(value).all():
+        raise ValueError(
+            f"{name} must be one finite number, or one for each of {n_clusters} clusters, "
+            f"got {value}."
+        )
+    return np.broadcast_to(value, n_clusters)
+
+
 def is_missing(value):
     """Return whether a value marks a gap: None, NaN, NaT or the NA of pandas."""
     try:

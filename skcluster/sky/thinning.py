@@ -8,8 +8,8 @@ from sklearn.utils import check_random_state
 
 from ..parameters import RandomState
 from ..sample import require
-from ..sample.plain_arrays import as_numbers
-from ..sample.units import TABLE, check_plausible
+from ..sample.plain_arrays import one_per_cluster
+from ..sample.units import check_plausible
 
 LONGER = 1 + 1e-9
 """Factor up to which an exposure is the sample's own, but for rounding."""
@@ -115,7 +115,7 @@ def _shorter(sample, exposure):
             "ClusterSample(exposure=...) in seconds, or thin_photons(fraction=...), the "
             "share of the photons to keep."
         )
-    new = _per_cluster("exposure", exposure, len(sample))
+    new = one_per_cluster("exposure", exposure, len(sample))
     wrong = np.flatnonzero(new <= 0)
     if len(wrong):
         raise ValueError(
@@ -136,7 +136,7 @@ def _shorter(sample, exposure):
 
 
 def _checked_fraction(fraction, n_clusters):
-    fraction = _per_cluster("fraction", fraction, n_clusters)
+    fraction = one_per_cluster("fraction", fraction, n_clusters)
     wrong = np.flatnonzero(~((fraction > 0) & (fraction <= 1)))
     if len(wrong):
         raise ValueError(
@@ -144,15 +144,3 @@ def _checked_fraction(fraction, n_clusters):
             f"{wrong[0]}, {fraction[wrong[0]]:g})."
         )
     return fraction
-
-
-def _per_cluster(name, value, n_clusters):
-    """Return one finite number per cluster, from a single number or an array."""
-    row = name if name in TABLE else ""
-    value = as_numbers(value, name, row)
-    if value.shape not in ((), (n_clusters,)) or not np.isfinite(value).all():
-        raise ValueError(
-            f"{name} must be one finite number, or one for each of {n_clusters} clusters, "
-            f"got {value}."
-        )
-    return np.broadcast_to(value, n_clusters)
