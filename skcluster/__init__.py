@@ -46,6 +46,7 @@ _NAMES_OF_MODULE = {
     "proxies": (
         "ProxyMeasurer",
         "RingProfiler",
+        "MorphologyMeasurer",
         "clip_velocities",
         "gapper_dispersion",
     ),

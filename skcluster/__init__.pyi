@@ -44,6 +44,7 @@ from .photon_features import PhotonFeaturizer as PhotonFeaturizer
 from .phase_space import PhaseSpaceKDE as PhaseSpaceKDE
 from .proxies import ProxyMeasurer as ProxyMeasurer
 from .proxies import RingProfiler as RingProfiler
+from .proxies import MorphologyMeasurer as MorphologyMeasurer
 from .proxies import clip_velocities as clip_velocities
 from .proxies import gapper_dispersion as gapper_dispersion
 from .evrard import EvrardProxyRegressor as EvrardProxyRegressor
@@ -97,6 +98,7 @@ __all__ = [
     "PhaseSpaceKDE",
     "ProxyMeasurer",
     "RingProfiler",
+    "MorphologyMeasurer",
     "clip_velocities",
     "gapper_dispersion",
     "EvrardProxyRegressor",

@@ -29,6 +29,7 @@ from skcluster import (
     JointCNNRegressor,
     LogScaler,
     MapOutlierDetector,
+    MorphologyMeasurer,
     PhaseSpaceKDE,
     PhotonFeaturizer,
     PhotonMapper,
@@ -63,7 +64,8 @@ CALIBRATED = CalibratedMassRegressor(make_pipeline(COUNTER, EvrardProxyRegressor
 DETECTOR = MapOutlierDetector()
 RINGS = RingProfiler(edges=(0, 0.5, 1.2, 2.3))
 FEATURIZER = PhotonFeaturizer()
-STEPS += [AUGMENTED, CALIBRATED, DETECTOR, RINGS, FEATURIZER]
+MORPHOLOGY = MorphologyMeasurer()
+STEPS += [AUGMENTED, CALIBRATED, DETECTOR, RINGS, FEATURIZER, MORPHOLOGY]
 PIPELINES = [
     make_pipeline(MAPPER, RedshiftNormalizer(), LogScaler(), CNN),
     make_pipeline(MEASURER, EVRARD),
@@ -105,6 +107,16 @@ CONTRACT = {
     "RingProfiler": {
         "edges": (0, 0.08, 0.16, 0.26, 0.4, 0.6, 0.85, 1.2, 1.7, 2.3),
         "n_sectors": 8,
+    },
+    "MorphologyMeasurer": {
+        "quantities": None,
+        "r500c": "true",
+        "aperture": 1.0,
+        "concentration_radius": 0.1,
+        "core_radius": 0.15,
+        "smoothing": 0.25,
+        "debias": False,
+        "band": None,
     },
     "EvrardProxyRegressor": {
         "redshift_column": None,
@@ -380,6 +392,7 @@ def test_unfitted_is_an_error_unless_there_is_nothing_to_learn(estimator, X, log
 def test_steps_that_learn_nothing_say_so():
     unlearned = {name_of(step) for step in STEPS if not get_tags(step).requires_fit}
     assert unlearned == {
+        "MorphologyMeasurer",
         "PhotonFeaturizer",
         "PhotonMapper",
         "LogScaler",

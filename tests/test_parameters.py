@@ -95,6 +95,7 @@ SENSE = {
         for name in (
             "allow_missing",
             "augment",
+            "debias",
             "keep_memory",
             "per_photon",
             "signed",
@@ -124,6 +125,9 @@ SENSE = {
     "SaliencyExplainer.device": set(NONSENSE),
     "SaliencyExplainer.batch_size": {"None"},
     "RingProfiler.half_width": {"None"},
+    "MorphologyMeasurer.band": {"None"},
+    "MorphologyMeasurer.half_width": {"None"},
+    "MorphologyMeasurer.quantities": {"None"},
 }
 
 

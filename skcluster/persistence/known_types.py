@@ -30,6 +30,7 @@ OUR_TYPES = (
     "skcluster.JointCNNRegressor",
     "skcluster.LogScaler",
     "skcluster.MapOutlierDetector",
+    "skcluster.MorphologyMeasurer",
     "skcluster.PhaseSpaceKDE",
     "skcluster.PhotonFeaturizer",
     "skcluster.PhotonMapper",

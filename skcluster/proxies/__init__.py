@@ -1,9 +1,11 @@
-"""Numbers measured for each cluster: scalar mass proxies and counts in rings."""
+"""Numbers measured for each cluster: mass proxies, counts in rings and morphology."""
 
 from .measurer import ProxyMeasurer, clip_velocities, gapper_dispersion
+from .morphology import MorphologyMeasurer
 from .rings import RingProfiler, sectors_of_pixels
 
 __all__ = [
+    "MorphologyMeasurer",
     "ProxyMeasurer",
     "RingProfiler",
     "clip_velocities",
