@@ -217,7 +217,7 @@ def learn_population(maps, redshift, log_mass):
     population : dict of str to ndarray, bool and int
         What `population_test` needs; empty for fewer than 100 clusters.
     """
-    measures, n = _measures(maps), len(log_mass)
+    measures, n = _population_measures(maps), len(log_mass)
     if n < MIN_POPULATION:
         return {}
     has_redshift = redshift is not None
@@ -259,10 +259,12 @@ def population_test(estimator, X):
     training maps. A population can be shifted by much less than the scatter of its
     clusters, for instance by another exposure, and all masses with it. This test sees that.
 
-    The measures :math:`f` of `MapOutlierDetector` are compared with those of training
-    clusters of the same redshift and the same mass, as a linear combination of the measures
-    tells it. With r the residuals of n clusters from that trend, S their covariance in
-    training and h the leverage of the mean cluster, Hotelling's
+    The measures :math:`f` are those of `MapOutlierDetector` and, because they tell point
+    sources and blurred maps, the roots of the sums of squared pixels in its rings and of
+    the products of neighboring pixels. They are compared with those of training clusters
+    of the same redshift and the same mass, as a linear combination of them tells it. With
+    r the residuals of n clusters from that trend, S their covariance in training and h the
+    leverage of the mean cluster, Hotelling's
 
     .. math::
 
@@ -311,7 +313,7 @@ def population_test(estimator, X):
     """
     network, X = _network_and_its_input(estimator, X)
     learned = getattr(network, "population_", {})
-    measures = _measures(_maps(X))
+    measures = _population_measures(_maps(X))
     n_tested = len(measures)
     if n_tested < MIN_TESTED:
         raise ValueError(
@@ -363,15 +365,34 @@ def _maps(X):
 
 def _measures(maps):
     n_bands, height, width = maps.shape[1:]
-    y, x = (np.arange(size) * 2 / size - 1 + 1 / size for size in (height, width))
-    ring = np.digitize(np.hypot(*np.meshgrid(x, y)), RING_EDGES)
-    in_ring = np.tile(np.eye(len(RING_EDGES) + 1)[ring.ravel()], (n_bands, 1))
+    in_ring = _in_rings(maps)
     in_band = np.repeat(np.eye(n_bands)[:, 1:], height * width, axis=0)
     filled = maps.rows.astype(bool).astype(float)
     rows = maps.rows.astype(float)
     brightest = rows.max(axis=1).toarray().reshape(-1, 1)
     parts = _root(rows @ in_ring), _root(filled @ in_ring), _root(rows @ in_band)
     return np.hstack([*parts, brightest])
+
+
+def _population_measures(maps):
+    """Measures of each map, and of how much its pixels, and pairs of neighbors, vary."""
+    rows = maps.rows.astype(float)
+    squares = rows.multiply(rows) @ _in_rings(maps)
+    pixel = np.arange(rows.shape[1]).reshape(maps.shape[1:])
+    pairs = (pixel[:, 1:], pixel[:, :-1]), (pixel[..., 1:], pixel[..., :-1])
+    products = sum(
+        rows[:, one.ravel()].multiply(rows[:, other.ravel()]).sum(axis=1)
+        for one, other in pairs
+    )
+    return np.hstack([_measures(maps), _root(squares), _root(products)[:, None]])
+
+
+def _in_rings(maps):
+    """Whether each pixel of each band lies in each ring, as 0 or 1."""
+    n_bands, height, width = maps.shape[1:]
+    y, x = (np.arange(size) * 2 / size - 1 + 1 / size for size in (height, width))
+    ring = np.digitize(np.hypot(*np.meshgrid(x, y)), RING_EDGES)
+    return np.tile(np.eye(len(RING_EDGES) + 1)[ring.ravel()], (n_bands, 1))
 
 
 def _root(values):

@@ -29,6 +29,7 @@ from skcluster.outliers import (
     FAR,
     SHARE_IN_TAIL,
     _measures,
+    _population_measures,
     learn_population,
     warn_unlike,
 )
@@ -200,8 +201,12 @@ class Trained:
         self.population_ = learn_population(clusters.maps, clusters.redshift, log_mass)
 
 
-def population(n, seed=0, *, exposure=1.0, background=0.0, blur=3.0, slope=0.0):
-    """Clusters of known masses whose brightness and size scatter, and depend on z."""
+def population(n, seed=0, *, exposure=1, background=0, blur=3, slope=0.0, pairs=0):
+    """Clusters of known masses whose brightness and size scatter, and depend on z.
+
+    With pairs, this share of the photons arrives twice in a pixel, and as many others not
+    at all: the mean map is the same.
+    """
     rng = np.random.default_rng(seed)
     z, log_mass = rng.uniform(0.1, 0.3, n), rng.uniform(13.5, 15, 4 * n)
     weight = 10 ** (-slope * (log_mass - 14))
@@ -211,11 +216,30 @@ def population(n, seed=0, *, exposure=1.0, background=0.0, blur=3.0, slope=0.0):
     size = blur * np.exp(scatter[0] / 4 + 0.8 * (log_mass - 14))[:, None, None, None]
     flux = np.exp(1.4 * (log_mass - 14) + scatter[1] - 2 * z)[:, None, None, None]
     counts = exposure * (3 * flux * np.exp(-np.hypot(x, y) / size) + 0.02) + background
-    maps = SparseMaps.from_dense(rng.poisson(counts).astype(float))
+    maps = rng.poisson((1 - pairs) * counts) + 2 * rng.poisson(pairs / 2 * counts)
+    maps = SparseMaps.from_dense(maps.astype(float))
     return ClusterSample(z, maps=maps), log_mass
 
 
 class TestPopulation:
+    def test_measures_tell_how_uneven_a_map_is(self):
+        maps = np.random.default_rng(0).poisson(0.5, (3, 2, 8, 8)).astype(float)
+        products = np.zeros(3)
+        for cluster, _, row, column in np.ndindex(maps.shape):
+            for other in ((row + 1, column), (row, column + 1)):
+                if max(other) < 8:
+                    band = maps[cluster, _]
+                    products[cluster] += band[row, column] * band[other]
+        centers = (np.arange(8) + 0.5) / 4 - 1
+        ring = np.digitize(
+            np.hypot(*np.meshgrid(centers, centers)), [0.15, 0.35, 0.65, 1]
+        )
+        squares = [(maps[:, :, ring == i] ** 2).sum(axis=(1, 2)) for i in range(5)]
+        measures = _population_measures(SparseMaps.from_dense(maps))
+        assert_allclose(measures[:, -1] ** 2, products)
+        assert_allclose(measures[:, -6:-1] ** 2, np.transpose(squares))
+        assert_allclose(measures[:, :-6], _measures(SparseMaps.from_dense(maps)))
+
     def test_false_alarms_are_as_rare_as_p_values_say(self):
         trained = Trained(*population(1000))
         clusters, _ = population(12_000, seed=1)
@@ -228,7 +252,8 @@ class TestPopulation:
             assert np.mean(p < 1e-3) <= 0.01
 
     @pytest.mark.parametrize(
-        "change", [{"exposure": 0.5}, {"background": 0.2}, {"blur": 2.2}]
+        "change",
+        [{"exposure": 0.5}, {"background": 0.2}, {"blur": 2.2}, {"pairs": 0.1}],
     )
     def test_a_hundred_changed_clusters_are_found_where_no_single_one_is(self, change):
         training = population(1000)
@@ -254,7 +279,7 @@ class TestPopulation:
         clusters, log_mass = population(120)
         tested, _ = population(30, seed=1)
         learned = learn_population(clusters.maps, clusters.redshift, log_mass)
-        f, z = _measures(clusters.maps), clusters.redshift
+        f, z = _population_measures(clusters.maps), clusters.redshift
         mean, scale = f.mean(axis=0), f.std(axis=0)
 
         def inputs(measures, redshift):
@@ -273,7 +298,7 @@ class TestPopulation:
         trend = np.linalg.lstsq(terms, u, rcond=None)[0]
         white = np.array(residual) @ learned["whitening"]
         assert_allclose(white.T @ white / 120, np.eye(white.shape[1]), atol=0.02)
-        u, terms = inputs(_measures(tested.maps), tested.redshift)
+        u, terms = inputs(_population_measures(tested.maps), tested.redshift)
         mean_residual = np.clip((u - terms @ trend) @ learned["whitening"], -5, 5)
         mean_residual = mean_residual.mean(axis=0)
         leverage = terms.mean(axis=0) @ learned["term_covariance"] @ terms.mean(axis=0)
