@@ -77,6 +77,13 @@ class TestCells:
         posterior = MassPosterior.from_gaussians(mean, np.full(len(mean), std))
         assert_allclose(posterior.cdf(posterior.quantile(q)), q, atol=1e-9)
 
+    def test_no_probability_is_above_one(self):
+        rng = np.random.default_rng(0)
+        mean, std = rng.uniform(13, 14, 500), rng.uniform(0.01, 0.2, 500)
+        below = MassPosterior.from_gaussians(mean, std).cdf(16.9)
+        assert below.max() <= 1
+        assert_allclose(below, 1)
+
     def test_a_cluster_does_not_depend_on_its_neighbours(self):
         rng = np.random.default_rng(0)
         mean, std = rng.normal(14, 1, 50), rng.uniform(0.01, 1, 50)

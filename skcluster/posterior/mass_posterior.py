@@ -221,7 +221,7 @@ class MassPosterior:
     def _below(self):
         below = np.zeros_like(self.edges)
         np.cumsum(self.probability, axis=1, out=below[:, 1:])
-        return below
+        return np.minimum(below, 1.0)  # rounding may add up to a little more
 
 
 def reweight_prior(posterior, prior):
