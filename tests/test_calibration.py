@@ -106,6 +106,100 @@ class TestCoverage:
         assert abs(coverage(model.predict_posterior(new), new_mass, 0.68) - 0.68) < 0.09
 
 
+def trending(n, seed, redshift=True):
+    """Observed masses with biases and errors that vary smoothly, and are not known.
+
+    At an observed mass m and redshift z, the true mass is Gaussian about m + bias.
+    """
+    rng = np.random.default_rng(seed)
+    m, z = rng.uniform(13.5, 15, n), rng.uniform(0.1, 0.5, n)
+    x = (m - 14.25) / 0.433
+    bias, error = 0.04 * x * (1 if redshift else 1.5), 0.1 * np.exp(-0.3 * x)
+    if redshift:
+        bias, error = bias - 0.05 * (z - 0.3) / 0.115, error * (z / 0.3) ** 0.7
+    log_mass = m + bias + error * rng.normal(size=n)
+    table = np.column_stack([m, np.full(n, 0.1)])
+    return table, z, log_mass, bias, error
+
+
+class OfFirstRow(Boaster):
+    """Reads mass and error from the first two pixels of a sample's maps."""
+
+    def predict(self, X, return_std=False):
+        return super().predict(table_of(X), return_std)
+
+
+class TestTrend:
+    """``by="trend"`` against the biases and errors that the data were drawn with."""
+
+    def fitted(self, by="trend", n=2000):
+        table, z, log_mass, *_ = trending(n, 0)
+        model = CalibratedMassRegressor(OfFirstRow(), by=by)
+        return model.fit(sample_of(table).assign(redshift=z), log_mass)
+
+    def test_biases_and_errors_are_those_that_were_planted(self):
+        model = self.fitted()
+        table, z, _, bias, error = trending(1000, 1)
+        new = sample_of(table).assign(redshift=z)
+        mean, std = model.predict(new, return_std=True)
+        # Sampling errors of a second-order surface from 2000 clusters: 0.05 sigma or so.
+        assert np.sqrt(np.mean(((mean - table[:, 0] - bias) / error) ** 2)) < 0.1
+        assert np.sqrt(np.mean(np.log(std / error) ** 2)) < 0.06
+
+    def test_intervals_cover_at_every_mass_and_redshift(self):
+        table, z, log_mass, *_ = trending(9000, 1)
+        new = sample_of(table).assign(redshift=z)
+        worst = {}
+        for by in ("trend", None):
+            pit = self.fitted(by).predict_posterior(new).cdf(log_mass)
+            covered = [
+                np.mean(np.abs(pit[third] - 0.5) < 0.34)
+                for value in (table[:, 0], z)
+                for third in np.array_split(np.argsort(value), 3)
+            ]
+            worst[by] = np.abs(np.array(covered) - 0.68).max()
+        assert worst["trend"] < 0.03
+        assert worst[None] > 0.06
+
+    def test_arrays_have_a_trend_with_mass(self):
+        table, _, log_mass, *_ = trending(2000, 0, redshift=False)
+        model = CalibratedMassRegressor(Boaster(), by="trend").fit(table, log_mass)
+        table, _, log_mass, bias, error = trending(1000, 1, redshift=False)
+        mean, std = model.predict(table, return_std=True)
+        assert np.sqrt(np.mean(((mean - table[:, 0] - bias) / error) ** 2)) < 0.1
+        assert np.sqrt(np.mean(np.log(std / error) ** 2)) < 0.06
+
+    @pytest.mark.parametrize("n", [150, 1000])
+    def test_where_there_is_no_trend_intervals_cover_as_well(self, n):
+        covered = []
+        for seed in range(8):
+            X, log_mass = masses_and_errors(n, seed)
+            model = CalibratedMassRegressor(Boaster(2.0), by="trend").fit(X, log_mass)
+            new, new_mass = masses_and_errors(1000, seed=100 + seed)
+            covered.append(coverage(model.predict_posterior(new), new_mass, 0.68))
+        assert abs(np.mean(covered) - 0.68) < 0.02
+
+    def test_beyond_the_calibrated_masses_the_trend_is_constant(self):
+        table, _, log_mass, *_ = trending(1000, 0, redshift=False)
+        model = CalibratedMassRegressor(Boaster(), by="trend").fit(table, log_mass)
+        far = np.array([[table[:, 0].min(), 0.1], [12.0, 0.1]])
+        mean, std = model.predict(far, return_std=True)
+        assert_allclose(np.diff(mean), np.diff(far[:, 0]), rtol=1e-9)
+        assert_allclose(std[0], std[1], rtol=1e-9)
+
+    def test_redshifts_must_be_there_as_in_fit(self):
+        model = self.fitted(n=200)
+        model.estimator_ = FrozenEstimator(Boaster().fit(None, None))
+        table, *_ = trending(10, 0)
+        with pytest.raises(ValueError, match=r"clusters with redshifts .* a ndarray"):
+            model.predict(table)
+
+    def test_few_clusters(self):
+        table, _, log_mass, *_ = trending(99, 0, redshift=False)
+        with pytest.raises(ValueError, match=r"99 held-out .* trend, which needs 100"):
+            CalibratedMassRegressor(Boaster(), by="trend").fit(table, log_mass)
+
+
 class TestDistribution:
     def test_its_mean_and_width_are_those_of_the_scores(self):
         X, log_mass = masses_and_errors(300)
@@ -211,7 +305,8 @@ class TestRefusals:
     def test_parameters(self):
         X, log_mass = masses_and_errors(30)
         with pytest.raises(
-            ValueError, match=r"by must be one of \['redshift', 'mass'\] or None"
+            ValueError,
+            match=r"by must be one of \['trend', 'redshift', 'mass'\] or None",
         ):
             CalibratedMassRegressor(Boaster(), by="color").fit(X, log_mass)
         with pytest.raises(ValueError, match="n_bins must be a positive int, got 0"):
@@ -279,7 +374,7 @@ def table_of(sample):
 
 def sample_of(table, halo=None):
     maps = np.zeros((len(table), 1, 4, 4))
-    maps[:, 0, 0] = table
+    maps[:, 0, 0, : table.shape[1]] = table
     return ClusterSample(np.full(len(table), 0.2), maps=maps, group=halo)
 
 

@@ -12,12 +12,14 @@ from ..estimator_parts import changes_target, inside, last_step, walk
 from ..model_selection import fit_fold, rows_of, spatial_folds, with_groups
 from ..parameters import Anything, Choice, Integer, NJobs, WithMethods, check_parameters
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
+from ..sample import ClusterSample
 from .mass_posterior import MassPosterior
 from .predictors import PosteriorMixin, predict_posterior
 from .priors import log_prior, mass_density
+from .score_trends import follow_trend, learn_trend
 from .smoothing import scott_bandwidth, smoothed_counts
 
-MIN_SCORES = 20
+MIN_SCORES, MIN_FOR_TREND = 20, 100
 N_CELLS = 512
 
 
@@ -48,11 +50,13 @@ class CalibratedMassRegressor(
         The folds, as in `skcluster.model_selection.spatial_folds`. None: octants where the
         sample has positions, otherwise five folds. Neither splits a group.
         Clusters in no test fold are not used for calibration.
-    by : {"redshift", "mass"} or None, default=None
-        Learn separate distributions in bins of redshift (of a `ClusterSample`), or of
-        predicted mass.
+    by : {"trend", "redshift", "mass"} or None, default=None
+        With "trend", the mean and the width of the scores follow smooth functions of
+        predicted mass and, if X is a `ClusterSample`, redshift (see
+        `posterior.score_trends`). "redshift" (of a `ClusterSample`) and "mass" (predicted)
+        learn separate distributions in bins.
     n_bins : int, default=3
-        Number of these bins, which hold equally many clusters. Only used with `by`.
+        Number of these bins, which hold equally many clusters.
     n_jobs : int, default=None
         Number of folds that run at the same time.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
@@ -68,9 +72,12 @@ class CalibratedMassRegressor(
     bin_edges_ : ndarray of shape (n_bins + 1,)
         Edges of the bins of the quantity that `by` names; the first and the last one are
         infinite.
+    trend_ : dict of str to ndarray or None
+        With ``by="trend"``, how the mean and the width of the scores vary.
     score_edges_, score_probability_ : ndarrays of shape (n_bins, 513) and (n_bins, 512)
-        Distribution of t in narrow cells, for each bin: a Gaussian kernel estimate with
-        Scott's bandwidth, shrunk such that it has the mean and the variance of the scores.
+        Distribution of t (less its trend) in narrow cells, for each bin: a Gaussian kernel
+        estimate with Scott's bandwidth, shrunk such that it has the mean and the variance
+        of the scores.
     mass_density_ : ndarray of shape (2, 256)
         Smoothed distribution of the training masses (see `posterior.mass_density`): the
         prior of the posteriors, unless the estimator has a prior of its own.
@@ -80,7 +87,8 @@ class CalibratedMassRegressor(
     This is split conformal prediction with normalized scores (Mondrian, with `by`),
     smoothed so that there is a density. Intervals then have the right coverage on average
     over clusters like those of training, and in each bin of `by`, but not for every kind of
-    cluster by itself.
+    cluster by itself. With ``by="trend"`` they have it approximately at each predicted mass
+    and redshift, as far as the trend describes how the scores vary.
 
     References
     ----------
@@ -106,7 +114,7 @@ class CalibratedMassRegressor(
     _parameter_kinds = {
         "estimator": WithMethods("an estimator with fit and predict"),
         "cv": Anything(),  # read by `spatial_folds`
-        "by": Choice(["redshift", "mass"]) | None,
+        "by": Choice(["trend", "redshift", "mass"]) | None,
         "n_bins": Integer(1),
         "n_jobs": NJobs(),
         "mass_range": MASS_RANGE_KIND,
@@ -164,12 +172,16 @@ class CalibratedMassRegressor(
         tested = np.concatenate([test for _, test in folds])
         mean, std = np.concatenate(predicted, axis=1)
         self.scores_ = (y[tested] - mean) / std
+        self.trend_, scores = None, self.scores_
+        if parameters.by == "trend":
+            _check_scores(scores, MIN_FOR_TREND, "to learn a trend")
+            self.trend_, scores = learn_trend(scores, _trend_inputs(X, mean, tested))
         value = self._value_of_bins(X, mean, tested)
-        n_bins = 1 if parameters.by is None else parameters.n_bins
+        n_bins = parameters.n_bins if parameters.by in ("redshift", "mass") else 1
         inner = np.quantile(value, np.arange(1, n_bins) / n_bins)
         self.bin_edges_ = np.array([-np.inf, *np.unique(inner), np.inf])
         b = self._bin_numbers(value)
-        cells = [_cells(self.scores_[b == i]) for i in range(len(self.bin_edges_) - 1)]
+        cells = [_cells(scores[b == i]) for i in range(len(self.bin_edges_) - 1)]
         self.score_edges_, self.score_probability_ = map(
             np.array, zip(*cells, strict=True)
         )
@@ -217,7 +229,7 @@ class CalibratedMassRegressor(
     def _predicts_each_std(self):
         innermost = last_step(self.estimator_)
         each = getattr(innermost, "_predicts_each_std", True)
-        return each and _predicts_std(self.estimator_)
+        return self._has_trend or (each and _predicts_std(self.estimator_))
 
     def _log_prior(self):
         own = None
@@ -229,7 +241,20 @@ class CalibratedMassRegressor(
         check_is_fitted(self)
         mean, std = _mean_and_std(self.estimator_, X)
         b = self._bin_numbers(self._value_of_bins(X, mean, slice(None)))
-        return mean, std, b
+        if not self._has_trend:
+            return mean, std, b
+        inputs = _trend_inputs(X, mean, slice(None))
+        if inputs.shape[1] != self.trend_["moments"].shape[1]:
+            raise ValueError(
+                "The trend was learned from clusters with redshifts and X has none, or the "
+                f"other way round: X is a {type(X).__name__}. Give what fit was given."
+            )
+        shift, width = follow_trend(self.trend_, inputs)
+        return mean + std * shift, std * width, b
+
+    @property
+    def _has_trend(self):
+        return getattr(self, "trend_", None) is not None  # older models have none
 
     def _value_of_bins(self, X, mean, rows):
         if self.by != "redshift":
@@ -326,13 +351,19 @@ def _predicts_std(estimator):
     return found is not None and _predicts_std(found)
 
 
-def _cells(scores):
-    """Return edges and probabilities of cells of the smoothed distribution of scores."""
+def _trend_inputs(X, mean, rows):
+    """Predicted masses and, of a sample, redshifts."""
+    if not isinstance(X, ClusterSample):
+        return mean[:, None]
+    return np.column_stack([mean, X.redshift[rows]])
+
+
+def _check_scores(scores, least, purpose):
     n = len(scores)
-    if n < MIN_SCORES:
+    if n < least:
         raise ValueError(
-            f"{n} held-out clusters are too few to calibrate a bin, which needs "
-            f"{MIN_SCORES}. Give more clusters, more folds or fewer n_bins."
+            f"{n} held-out clusters are too few {purpose}, which needs {least}. Give more "
+            "clusters, more folds, fewer n_bins or by=None."
         )
     if np.ptp(scores) <= 1e-9 * np.abs(scores).max():
         raise ValueError(
@@ -340,6 +371,12 @@ def _cells(scores):
             "width. Are copies of one cluster in several folds? Then give group of the "
             "sample, or groups."
         )
+
+
+def _cells(scores):
+    """Return edges and probabilities of cells of the smoothed distribution of scores."""
+    _check_scores(scores, MIN_SCORES, "to calibrate a bin")
+    n = len(scores)
     # The kernel widens the distribution, so the scores are first shrunk by as much.
     bandwidth = scott_bandwidth(n)
     center, width = scores.mean(), scores.std()

@@ -1,0 +1,118 @@
+"""How the scores of a calibration depend on predicted mass and redshift, smoothly."""
+
+import numpy as np
+
+PRIOR_WIDTH = 0.3
+"""Expected size of the coefficients, which matters for some hundred clusters at most.
+
+The inputs have a variance of 1. So the mean of the scores is expected to change by 0.3 of
+their standard deviation within one of redshift or mass, and their width by 30 %.
+"""
+LARGEST = 4.0
+"""Scores count as no more than this many standard deviations, lest a few decide."""
+MOST_STEPS, LARGEST_STEP = 100, 0.5
+
+
+def learn_trend(scores, inputs):
+    r"""Learn the mean and the width of scores as functions of other quantities.
+
+    .. math::
+
+        t \sim N(b, w^2), \qquad b = t_0 + w_0 \sum_k \beta_k P_k, \qquad
+        \ln w = \ln w_0 + \sum_k \gamma_k P_k
+
+    with the mean :math:`t_0` and the standard deviation :math:`w_0` of all scores, and the
+    products :math:`P_k` of up to two of the standardized inputs. The coefficients have the
+    highest likelihood, with a Gaussian prior on all but those of :math:`P_0 = 1`.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,)
+    inputs : ndarray of shape (n, n_inputs)
+
+    Returns
+    -------
+    trend : dict of str to ndarray
+        What `follow_trend` needs.
+    left : ndarray of shape (n,)
+        Scores without their trend, :math:`(t - b) / w`, each with the trend of all others
+        (to first order), so that they vary as those of new clusters do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> mass = rng.uniform(13.5, 15, 5000)
+    >>> t = rng.normal(mass - 14, 0.5 + 0.5 * (mass - 13.5))
+    >>> trend, left = learn_trend(t, mass[:, None])
+    >>> mean, width = follow_trend(trend, np.array([[13.75], [14.75]]))
+    >>> bool(np.allclose(mean, [-0.25, 0.75], atol=0.1))
+    True
+    >>> bool(np.allclose(width, [0.625, 1.125], rtol=0.1))
+    True
+    """
+    deviation = inputs.std(axis=0)
+    trend = {
+        "moments": np.array(
+            [inputs.mean(axis=0), np.where(deviation > 0, deviation, 1)]
+        ),
+        "limits": np.array([inputs.min(axis=0), inputs.max(axis=0)]),
+        "score_moments": np.array([scores.mean(), scores.std()]),
+    }
+    terms = _terms(trend, inputs)
+    t = (scores - scores.mean()) / scores.std()
+    penalty = np.diag([0.0] + [PRIOR_WIDTH**-2] * (terms.shape[1] - 1))
+    coefficients = np.zeros((2, terms.shape[1]))
+    for _ in range(MOST_STEPS):
+        # Fisher's scoring: the information matrix of a Gaussian is block-diagonal.
+        width = np.exp(terms @ coefficients[1])
+        left = (t - terms @ coefficients[0]) / width
+        clipped = np.clip(left, -LARGEST, LARGEST)
+        inverse = _inverses(terms, width, penalty)
+        gradient = np.array([terms.T @ (clipped / width), terms.T @ (clipped**2 - 1)])
+        gradient -= coefficients @ penalty
+        step = np.einsum("kij,kj->ki", inverse, gradient)
+        coefficients += np.clip(step, -LARGEST_STEP, LARGEST_STEP)
+        if np.abs(step).max() < 1e-9:
+            break
+    trend["coefficients"] = coefficients
+    leverage = np.einsum("ni,kij,nj->kn", terms, inverse, terms)
+    left_out = left / (1 - np.minimum(leverage[0] / width**2, 0.9))
+    return trend, left_out * np.exp(leverage[1] * (clipped**2 - 1))
+
+
+def follow_trend(trend, inputs):
+    """Mean and width of the scores where the inputs are these.
+
+    Beyond the least and the greatest input that the trend was learned from, it is constant.
+
+    Parameters
+    ----------
+    trend : dict of str to ndarray
+        Result of `learn_trend`.
+    inputs : ndarray of shape (n, n_inputs)
+
+    Returns
+    -------
+    mean, width : ndarray of shape (n,)
+    """
+    (center, scale), terms = trend["score_moments"], _terms(trend, inputs)
+    shift, log_width = trend["coefficients"] @ terms.T
+    return center + scale * shift, scale * np.exp(log_width)
+
+
+def _terms(trend, inputs):
+    """All products of up to two standardized inputs, of shape (n, n_terms)."""
+    (middle, scale), limits = trend["moments"], trend["limits"]
+    x = (np.clip(inputs, *limits) - middle) / scale
+    x = np.column_stack([np.ones(len(x)), x])
+    first, second = np.triu_indices(x.shape[1])
+    return x[:, first] * x[:, second]
+
+
+def _inverses(terms, width, penalty):
+    """Covariances of the coefficients of the mean and of the logarithm of the width."""
+    weighted = terms / width[:, None]
+    return np.linalg.inv(
+        np.array([weighted.T @ weighted + penalty, 2 * terms.T @ terms + penalty])
+    )

@@ -1,0 +1,66 @@
+"""Trends of scores, against refits and the curves that scores were drawn from."""
+
+import numpy as np
+from numpy.testing import assert_allclose
+
+from skcluster.posterior.score_trends import follow_trend, learn_trend
+
+
+def scores_and_inputs(n, seed=0):
+    """Scores whose mean is a parabola of one input and whose width follows another."""
+    rng = np.random.default_rng(seed)
+    inputs = rng.normal(size=(n, 2)) * [2.0, 0.1] + [14.0, 0.3]
+    x, z = ((inputs - [14.0, 0.3]) / [2.0, 0.1]).T
+    return rng.normal(0.3 * x**2 - 0.2, np.exp(0.25 * z)), inputs
+
+
+def test_curves_are_those_that_scores_were_drawn_from():
+    scores, inputs = scores_and_inputs(20_000)
+    trend, left = learn_trend(scores, inputs)
+    x, z = np.meshgrid(np.linspace(-1.5, 1.5, 7), np.linspace(-1.5, 1.5, 7))
+    x, z = x.ravel(), z.ravel()
+    mean, width = follow_trend(trend, np.column_stack([14 + 2 * x, 0.3 + 0.1 * z]))
+    assert_allclose(mean, 0.3 * x**2 - 0.2, atol=0.06)
+    assert_allclose(width, np.exp(0.25 * z), rtol=0.04)
+    assert_allclose([left.mean(), left.std()], [0, 1], atol=0.02)
+
+
+def test_scores_left_are_those_of_refits_without_the_cluster():
+    scores, inputs = scores_and_inputs(200)
+    _, left = learn_trend(scores, inputs)
+    refitted = np.empty(200)
+    for i in range(200):
+        others = np.arange(200) != i
+        trend, _ = learn_trend(scores[others], inputs[others])
+        mean, width = follow_trend(trend, inputs[[i]])
+        refitted[i] = (scores[i] - mean[0]) / width[0]
+    # The extremes of an input are an exception: without them the trend ends earlier.
+    inner = (np.abs(inputs - [14.0, 0.3]) < [4.0, 0.2]).all(axis=1)
+    assert inner.sum() > 150
+    mean, width = follow_trend(learn_trend(scores, inputs)[0], inputs)
+    off, off_in_sample = (
+        np.sqrt(np.mean((each - refitted)[inner] ** 2))
+        for each in (left, (scores - mean) / width)
+    )
+    assert off < 0.03
+    assert off < off_in_sample / 3
+
+
+def test_one_wild_score_does_not_decide():
+    scores, inputs = scores_and_inputs(500)
+    expected = follow_trend(learn_trend(scores, inputs)[0], inputs)
+    scores[0] = 8.0
+    found = follow_trend(learn_trend(scores, inputs)[0], inputs)
+    assert_allclose(found[0], expected[0], atol=0.15)
+    assert_allclose(found[1], expected[1], rtol=0.15)
+
+
+def test_an_input_that_never_varies_changes_nothing():
+    scores, inputs = scores_and_inputs(300)
+    with_constant = np.column_stack([inputs, np.full(300, 7.0)])
+    for one, other in zip(
+        follow_trend(learn_trend(scores, inputs)[0], inputs),
+        follow_trend(learn_trend(scores, with_constant)[0], with_constant),
+        strict=True,
+    ):
+        assert_allclose(one, other, rtol=1e-6)
