@@ -141,10 +141,30 @@ COSINE = LRScheduler(
         {"augment": True, "dropout": 0.3, "max_epochs": 30, "patience": 3, "lr": 0.02},
         {"n_members": 2, "patience": None},
         {"loss": "gaussian_nll", "precision": "bfloat16"},
+        {"recipe": "one_cycle", "batch_size": 10, "patience": None, "max_epochs": 7},
+        {
+            "recipe": "one_cycle",
+            "loss": "gaussian_nll",
+            "precision": "bfloat16",
+            "augment": True,
+            "dropout": 0.3,
+            "max_epochs": 30,
+            "patience": 3,
+            "lr": 0.02,
+        },
         {"callbacks": [STEPS, Trap()], "max_epochs": 7, "batch_size": 10},
         {"callbacks": [COSINE, Trap()], "max_epochs": 7, "batch_size": 10},
     ],
-    ids=["plain", "turned, stops early", "members", "nll", "steps", "cosine"],
+    ids=[
+        "plain",
+        "turned, stops early",
+        "members",
+        "nll",
+        "one cycle",
+        "one cycle, stops early",
+        "steps",
+        "cosine",
+    ],
 )
 def test_a_fit_stopped_in_every_epoch_goes_on_bit_for_bit(data, tmp_path, settings):
     expected = quick(**settings).fit(*data)

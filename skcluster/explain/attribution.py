@@ -64,7 +64,7 @@ class MassGradient:
     """
 
     def __init__(self, regressor, device):
-        copies = [copy.deepcopy(net.module_) for net in regressor.nets_]
+        copies = [copy.deepcopy(net.predictor) for net in regressor.nets_]
         networks = [each.to(device).eval().requires_grad_(False) for each in copies]
         if torch.device(device).type == "cpu":
             networks = [with_thin_convolutions(network) for network in networks]
@@ -86,7 +86,7 @@ class MassGradient:
         for network in self.networks:
             inputs = maps.detach().requires_grad_(True)
             with torch.enable_grad():
-                mass = network.mean(inputs, **others).sum()
+                mass = network.mean(maps=inputs, **others).sum()
             total += torch.autograd.grad(mass, inputs)[0]
         return total * (self.target_scale / self.pixel_scale / len(self.networks))
 
@@ -117,7 +117,7 @@ def integrated_gradients(mass_gradient, maps, others, options):
     for network in mass_gradient.networks:
         attribution = IntegratedGradients(
             lambda many, network=network: network.mean(
-                many, **repeated(others, len(many))
+                maps=many, **repeated(others, len(many))
             )
         )
         total += attribution.attribute(

@@ -20,6 +20,7 @@ from ..parameters import (
 )
 from ..progress import Progress
 from ..regressors.kept_memory import kept_memory
+from ..regressors.symmetries import N_SYMMETRIES
 from ..regressors.torch_session import resolve_device, torch_session
 from .attribution import (
     DERIVATIVES,
@@ -258,8 +259,11 @@ def _n_workers(regressor, device, parameters):
 def _options(regressor, device, parameters):
     batch_size = parameters.batch_size
     if batch_size is None:
-        part_size = regressor.nets_[0].part_size
-        batch_size = min(MAPS_PER_BATCH, part_size) if _is_cpu(device) else part_size
+        net = regressor.nets_[0]
+        batch_size = min(MAPS_PER_BATCH, net.part_size)
+        batch_size = batch_size if _is_cpu(device) else net.part_size
+        if net.symmetric:  # The network sees each map under all symmetries.
+            batch_size = max(1, batch_size // N_SYMMETRIES)
     entropy = 0
     if parameters.method == "smoothgrad":
         rng = check_random_state(parameters.random_state)

@@ -22,8 +22,9 @@ from .training_history import plain_history
 
 FORMAT = 1
 DIGEST_SIZE = hashlib.sha256().digest_size
-STATES_PER_FILE = 4
-"""Size of a file in units of the network's: its weights, the best ones, Adam's moments."""
+STATES_PER_FILE = 5
+"""Largest size of a file in units of the network's: its weights, the best and the averaged
+ones, and Adam's two moments."""
 MIB = 2**20
 
 

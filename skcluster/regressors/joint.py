@@ -53,6 +53,7 @@ class JointCNNRegressor(NeuralMassRegressor):
     keep_memory : bool, default=True
     n_dropout_draws : int, default=0
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+    recipe : {"ho2023", "one_cycle"}, default="ho2023"
     phase_space : PhaseSpaceKDE or None, default=None
         Makes cubes from the galaxies, batch by batch, for samples without cubes; None is
         ``PhaseSpaceKDE()``. Its half-width must be that of the `PhotonMapper`.
@@ -135,6 +136,7 @@ class JointCNNRegressor(NeuralMassRegressor):
         keep_memory=True,
         n_dropout_draws=0,
         mass_range=MASS_RANGE,
+        recipe="ho2023",
         phase_space=None,
         allow_missing=False,
     ):
@@ -160,6 +162,7 @@ class JointCNNRegressor(NeuralMassRegressor):
             keep_memory=keep_memory,
             n_dropout_draws=n_dropout_draws,
             mass_range=mass_range,
+            recipe=recipe,
         )
         self.phase_space = phase_space
         self.allow_missing = allow_missing

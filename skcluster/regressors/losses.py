@@ -13,13 +13,22 @@ class GaussianNLL(torch.nn.Module):
 
         \frac{1}{2} \left[ (y - \mu)^2 e^{-s} + s \right], \quad s = \ln \sigma^2
 
+    Attributes
+    ----------
+    trains_mean_only : bool, default=False
+        Whether the loss in training is the squared error of the mean.
+
     References
     ----------
     Ho et al. (2021), ApJ 908, 204.
     """
 
+    trains_mean_only = False
+
     def forward(self, predicted, target):
         mean, log_variance = predicted.unbind(-1)
+        if self.trains_mean_only and self.training:
+            return ((target - mean) ** 2).mean()
         log_variance = log_variance.clamp(min=LOG_VARIANCE_MIN)
         square = (target - mean) ** 2 * torch.exp(-log_variance)
         return 0.5 * (square + log_variance).mean()

@@ -14,7 +14,8 @@ from skorch.utils import noop
 from .failed_fits import StopAtLostNumbers
 from .losses import LOSSES, GaussianNLL
 from .map_batches import already_batched, in_parts
-from .symmetries import randomly_turned
+from .recipes import RECIPES
+from .symmetries import SymmetricNetwork, lies_on_the_sky, randomly_turned
 
 CLUSTERS_PER_PART, BYTES_PER_PART = 25, 2**27
 """Largest number of clusters, and memory of their activations, held at a time on a CPU."""
@@ -36,15 +37,29 @@ class MassNet(NeuralNetRegressor):
         square.
     precision : {"float32", "bfloat16"}, default="float32"
         Precision of the network in training; predictions are always float32.
+    symmetric : bool, default=False
+        Whether to predict the mean over the symmetries of the square.
     """
 
     def __init__(
-        self, *args, part_size=25, augment=False, precision="float32", **kwargs
+        self,
+        *args,
+        part_size=25,
+        augment=False,
+        precision="float32",
+        symmetric=False,
+        **kwargs,
     ):
         super().__init__(*args, **kwargs)
         self.part_size = part_size
         self.augment = augment
         self.precision = precision
+        self.symmetric = symmetric
+
+    @property
+    def predictor(self):
+        """The network that predicts: the trained one, or its mean over all symmetries."""
+        return SymmetricNetwork(self.module_) if self.symmetric else self.module_
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         # EarlyStopping stops by raising KeyboardInterrupt, and partial_fit swallows
@@ -98,22 +113,22 @@ class MassNet(NeuralNetRegressor):
         Features are extracted once for all seeds.
         """
         self._set_training(False)
-        blocks = []
+        blocks, predictor = [], self.predictor.eval()
         # Without skorch, whose loader draws from torch's generator for each prediction.
         with torch.no_grad():
             for start in range(0, len(dataset), PREDICTED_AT_ONCE):
                 stop = min(start + PREDICTED_AT_ONCE, len(dataset))
                 inputs, _ = dataset.__getitems__(range(start, stop))
-                features = self.module_.features(**self._taken(inputs))
-                each = [self._estimated(features, seed) for seed in seeds]
+                features = predictor.features(**self._taken(inputs))
+                each = [self._estimated(predictor, features, seed) for seed in seeds]
                 blocks.append(np.stack(each, axis=1))
         return np.concatenate(blocks)
 
-    def _estimated(self, features, seed):
+    def _estimated(self, predictor, features, seed):
         if seed is None:
-            return self.module_.estimate(*features).cpu().numpy()
+            return predictor.estimate(*features).cpu().numpy()
         with dropout_kept_on(self.module_, seed):
-            return self.module_.estimate(*features).cpu().numpy()
+            return predictor.estimate(*features).cpu().numpy()
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         n_outputs = (2,) if isinstance(self.criterion_, GaussianNLL) else ()
@@ -140,9 +155,11 @@ class NoOptimizer(torch.optim.Adam):
 def build_net(
     network,
     *,
+    recipe="ho2023",
     loss,
     lr,
     weight_decay,
+    max_epochs=1,
     batch_size,
     part_size,
     device,
@@ -151,14 +168,13 @@ def build_net(
     patience=None,
     callbacks=(),
     verbose=0,
-    optimizer=torch.optim.Adam,
+    augment=False,
     **net_params,
 ):
-    """Build an initialized MassNet around a network, ready to train.
-
-    Keras' ``l2(λ)`` on kernels adds 2λw to the gradient, so torch's coupled weight
-    decay is 2 λ, except for the parameters in `undecayed`.
-    """
+    """Build an initialized MassNet around a network, ready to train."""
+    recipe = RECIPES[recipe]
+    names = [glob.escape(name) for name in undecayed(network)]
+    net_params = recipe.optimizer_options(weight_decay, names) | net_params
     callbacks = [("lost_numbers", StopAtLostNumbers(lr)), *callbacks]
     if valid is not None and patience is not None:
         stopper = EarlyStopping(
@@ -170,16 +186,12 @@ def build_net(
             sink=noop,
         )
         callbacks.insert(1, ("early_stopping", stopper))
+    callbacks = [*recipe.callbacks(max_epochs), *callbacks]
     if verbose < 2:
         net_params["callbacks__print_log"] = None
     return MassNet(
         network,
         criterion=LOSSES[loss],
-        optimizer=optimizer,
-        optimizer__weight_decay=2 * weight_decay,
-        optimizer__param_groups=[
-            (glob.escape(name), {"weight_decay": 0.0}) for name in undecayed(network)
-        ],
         lr=lr,
         batch_size=batch_size,
         iterator_train__shuffle=True,
@@ -188,6 +200,8 @@ def build_net(
         iterator_valid__collate_fn=already_batched,
         iterator_valid__batch_size=PREDICTED_AT_ONCE,
         part_size=part_size,
+        augment=augment,
+        symmetric=recipe.symmetric and augment and lies_on_the_sky(network),
         train_split=None if valid is None else predefined_split(valid),
         callbacks=callbacks,
         device=device,

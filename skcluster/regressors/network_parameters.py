@@ -18,6 +18,7 @@ from ..parameters import (
 )
 from ..plausible_masses import MASS_RANGE_KIND
 from .losses import LOSSES
+from .recipes import RECIPES
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -85,6 +86,7 @@ class Callbacks(Kind):
 
 
 NETWORK_PARAMETERS = {
+    "recipe": Choice(RECIPES),
     "loss": Choice(LOSSES),
     "dropout": Interval("[0, 1)"),
     "weight_decay": NonNegative(),

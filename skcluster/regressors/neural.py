@@ -68,6 +68,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         keep_memory=True,
         n_dropout_draws=0,
         mass_range=MASS_RANGE,
+        recipe="ho2023",
     ):
         self.architecture = architecture
         self.loss = loss
@@ -90,6 +91,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self.keep_memory = keep_memory
         self.n_dropout_draws = n_dropout_draws
         self.mass_range = mass_range
+        self.recipe = recipe
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -212,6 +214,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         is_cpu = torch.device(device).type == "cpu"
         return build_net(
             network,
+            recipe=parameters.recipe,
+            max_epochs=parameters.max_epochs,
             loss=parameters.loss,
             lr=parameters.lr,
             weight_decay=parameters.weight_decay,

@@ -27,14 +27,16 @@ class XrayCNNRegressor(NeuralMassRegressor):
         0.1 with several bands.
     weight_decay : float, default=1e-4
         :math:`\lambda` of the penalty :math:`\lambda \sum w^2` on the kernels of hidden
-        layers.
+        layers. With ``recipe="one_cycle"``, the decoupled decay of AdamW, for which 0.01
+        is usual.
     lr : float, default=1e-3
-        Learning rate of Adam.
+        Learning rate of Adam; with ``recipe="one_cycle"``, its highest value.
     batch_size : int, default=50
     max_epochs : int, default=200
     patience : int or None, default=20
         Epochs without a better validation loss before training stops. None trains to
-        the end and keeps the last weights.
+        the end and keeps the last weights, which suits ``recipe="one_cycle"``: its
+        weights improve most when the rate falls at the end.
     validation_fraction : float or None, default=0.1
         Fraction of the training clusters that is held out for early stopping. With
         positions in the sample, these are complete octants of the space that the
@@ -73,6 +75,13 @@ class XrayCNNRegressor(NeuralMassRegressor):
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Lowest and highest log10 mass [Msun/h] that a target may have; others are refused
         with the unit that they seem to be in. None takes any target.
+    recipe : {"ho2023", "one_cycle"}, default="ho2023"
+        How the weights are found. "ho2023" is the paper's: Adam at a constant rate.
+        "one_cycle" is ours, and needs fewer epochs: AdamW, whose rate rises to `lr` and
+        falls to almost 0 over `max_epochs`; a limit on the gradient; averaged weights;
+        with "gaussian_nll", the squared error in the first 15 % of the epochs; and, with
+        `augment`, predictions that are averaged over all rotations and flips. See
+        `skcluster.regressors.recipes.Recipe`.
 
     Attributes
     ----------

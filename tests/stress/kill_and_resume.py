@@ -86,6 +86,12 @@ def turned(folder):
     return [network(XrayCNNRegressor, folder, **settings)]
 
 
+def one_cycle(folder):
+    """A schedule, averaged weights and a loss that changes."""
+    settings = {"recipe": "one_cycle", "loss": "gaussian_nll", "augment": True}
+    return [network(XrayCNNRegressor, folder, batch_size=5, **settings)]
+
+
 def members(folder):
     return [network(XrayCNNRegressor, folder, n_members=2, patience=4, max_epochs=6)]
 
@@ -101,7 +107,7 @@ def folds(folder):
 
 
 CONFIGURATIONS = {
-    build.__name__: build for build in (mse, turned, members, joint, folds)
+    build.__name__: build for build in (mse, turned, one_cycle, members, joint, folds)
 }
 
 
