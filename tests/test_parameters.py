@@ -124,6 +124,7 @@ SENSE = {
     "SaliencyExplainer.estimator": set(NONSENSE),
     "SaliencyExplainer.device": set(NONSENSE),
     "SaliencyExplainer.batch_size": {"None"},
+    "PhotonFeaturizer.features": {"None"},
     "RingProfiler.half_width": {"None"},
     "MorphologyMeasurer.band": {"None"},
     "MorphologyMeasurer.half_width": {"None"},
