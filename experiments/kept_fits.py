@@ -1,6 +1,4 @@
-"""Networks' predictions of held-out clusters, kept in small files and read again."""
-
-from itertools import combinations
+"""Predictions of networks for clusters that they have not seen, kept in small files."""
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -12,13 +10,12 @@ from skcluster.posterior import PosteriorMixin, TrainingPrior, mass_density
 N_OCTANTS = 8
 
 
-def keep_fits(pipeline, maps, log_mass, folder, *, n_draws, n_jobs=1):
-    """Train without each octant and each pair of them, and keep what is predicted there.
+def keep_fits(pipeline, maps, log_mass, tested, folder, *, n_draws, n_jobs=1):
+    """Fit to all clusters, and without each octant, and keep what is predicted.
 
-    These are all the fits of a calibration by octants inside a cross-validation by octants:
-    the one that leaves out octant i, and octant j in its calibration, is also the one that
-    leaves out j, and i in its calibration. So 36 fits do, not 64. Fits whose files are
-    there are not repeated.
+    These are the fits of a calibration by octants. The fit without an octant predicts its
+    clusters, that to all of them predicts the tested ones. Fits whose files are there are
+    not repeated.
 
     Parameters
     ----------
@@ -26,6 +23,8 @@ def keep_fits(pipeline, maps, log_mass, folder, *, n_draws, n_jobs=1):
         It ends in a network.
     maps : ClusterSample
     log_mass : ndarray of shape (n_clusters,)
+    tested : ClusterSample
+        Other clusters.
     folder : Path
     n_draws : int
         Number of draws of dropout of the predictions with dropout.
@@ -33,25 +32,28 @@ def keep_fits(pipeline, maps, log_mass, folder, *, n_draws, n_jobs=1):
         Number of fits that run at the same time.
     """
     octant = octants(maps.position)
-    singles = [(i,) for i in range(N_OCTANTS)]
-    left_out = [*singles, *combinations(range(N_OCTANTS), 2)]
+    paths = {
+        left_out: path_of(folder, left_out) for left_out in [None, *range(N_OCTANTS)]
+    }
     Parallel(n_jobs=n_jobs)(
-        delayed(_keep_fit)(
-            pipeline, maps, log_mass, np.isin(octant, each), path, n_draws
+        delayed(keep_fit)(
+            *(pipeline, maps[octant != left_out], log_mass[octant != left_out]),
+            *(tested if left_out is None else maps[octant == left_out], path, n_draws),
         )
-        for each in left_out
-        if not (path := path_of(folder, each)).exists()
+        for left_out, path in paths.items()
+        if not path.exists()
     )
 
 
 def path_of(folder, left_out):
-    """File of the fit without these octants."""
-    return folder / f"without-{'-'.join(map(str, sorted(left_out)))}.npz"
+    """File of the fit without an octant, or (None) to all clusters."""
+    return folder / ("all.npz" if left_out is None else f"without-{left_out}.npz")
 
 
-def _keep_fit(pipeline, maps, log_mass, is_left_out, path, n_draws):
-    fitted = clone(pipeline).fit(maps[~is_left_out], log_mass[~is_left_out])
-    shown = fitted[:-1].transform(maps[is_left_out])
+def keep_fit(pipeline, train, log_mass, tested, path, n_draws):
+    """Fit, predict other clusters without and with draws of dropout, and write a file."""
+    fitted = clone(pipeline).fit(train, log_mass)
+    shown = fitted[:-1].transform(tested)
     kept = {"position": shown.position}
     for draws in (0, n_draws):
         network = fitted[-1].set_params(n_dropout_draws=draws)
@@ -66,7 +68,7 @@ def _keep_fit(pipeline, maps, log_mass, is_left_out, path, n_draws):
 class KeptFit(PosteriorMixin, RegressorMixin, BaseEstimator):
     """Estimator that reads what a network trained on the same clusters has predicted.
 
-    It takes a sample with positions, which need no maps.
+    It takes samples with positions, by which it finds the clusters in the files.
 
     Parameters
     ----------
@@ -81,8 +83,8 @@ class KeptFit(PosteriorMixin, RegressorMixin, BaseEstimator):
         self.n_dropout_draws = n_dropout_draws
 
     def fit(self, X, y):
-        """Find the file of the fit to these clusters."""
-        left_out = {*range(N_OCTANTS)} - {*octants(X.position)}
+        """Read the file of the fit to these clusters."""
+        (left_out,) = {*range(N_OCTANTS)} - {*octants(X.position)} or {None}
         with np.load(path_of(self.folder, left_out)) as file:
             position = file["position"]
             self.mean_ = file[f"mean_{self.n_dropout_draws}"]

@@ -3,11 +3,23 @@
 import importlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from numpy.testing import assert_allclose
+from scipy.special import erf
 from scipy.stats import norm, t
+from sklearn.pipeline import make_pipeline
+
+from skcluster import (
+    LogScaler,
+    PhotonMapper,
+    RedshiftNormalizer,
+    datasets,
+)
+from skcluster.posterior import MassPosterior
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 
@@ -28,6 +40,95 @@ def statistics(monkeypatch):
 def joint_gain(monkeypatch):
     pytest.importorskip("torch")
     yield from experiment("joint_gain", monkeypatch)
+
+
+@pytest.fixture
+def coverage(monkeypatch):
+    pytest.importorskip("torch")
+    yield from experiment("coverage", monkeypatch)
+    sys.modules.pop("kept_fits")
+
+
+class TestCoverage:
+    @pytest.mark.filterwarnings("ignore:.*(unlike those|far outside)")
+    def test_kept_fits_are_those_of_the_network_itself(self, coverage, tmp_path):
+        survey, other = (
+            datasets.make_mock_survey(n, random_state=n, galaxies=False)
+            for n in (160, 30)
+        )
+        mapper = PhotonMapper(n_pixels=8)
+        maps, tested = (mapper.transform(each.sample) for each in (survey, other))
+        network = coverage.XrayCNNRegressor(
+            dropout=0.1, max_epochs=2, random_state=0, n_threads=1, loss="gaussian_nll"
+        )
+        pipeline = make_pipeline(RedshiftNormalizer(), LogScaler(), network)
+        coverage.keep_fits(pipeline, maps, survey.log_mass, tested, tmp_path, n_draws=3)
+        for draws in (0, 3):
+            network.set_params(n_dropout_draws=draws)
+            kept = coverage.KeptFit(tmp_path, n_dropout_draws=draws)
+            expected, found = (
+                coverage.posteriors_of(model, maps, survey.log_mass, tested)
+                for model in (pipeline, kept)
+            )
+            for kind in ("raw", "calibrated", "by trend"):
+                quantiles = (
+                    each[kind].quantile([0.05, 0.5]) for each in (expected, found)
+                )
+                assert_allclose(*quantiles, atol=1e-6)
+
+    def test_right_posteriors_are_found_right_and_wrong_ones_wrong(self, coverage):
+        rng = np.random.default_rng(0)
+        mean, z = rng.uniform(13.5, 15, 6000), rng.uniform(0.1, 0.5, 6000)
+        log_mass = mean + 0.1 * np.sqrt(z / 0.3) * rng.normal(size=6000)
+        survey = SimpleNamespace(log_mass=log_mass, sample=SimpleNamespace(redshift=z))
+        tables = []
+        for std in (0.1 * np.sqrt(z / 0.3), 0.1):
+            posterior = MassPosterior.from_gaussians(mean, np.broadcast_to(std, 6000))
+            tables.append(coverage.measured(posterior, survey, 13.5))
+            for name, value in (
+                ("estimator", "n"),
+                ("posterior", "by trend"),
+                ("seed", 0),
+            ):
+                tables[-1][name] = value
+        right, wrong = tables
+        assert (right["pit_p_value"] > 1e-3).all()
+        for level in (50, 68, 90, 95):
+            off = (right[f"coverage_{level}"] - level) / right[f"error_{level}"]
+            assert np.abs(off).max() < 3.5
+        # A Gaussian of width w covers erf(0.994 w / sqrt 2) at 0.994 sigma.
+        thirds = wrong[wrong["quantity"] == "redshift"]
+        expected = [
+            100 * np.mean(erf(norm.ppf(0.84) * 0.1 / std / np.sqrt(2)))
+            for std in np.array_split(np.sort(0.1 * np.sqrt(z / 0.3)), 3)
+        ]
+        assert_allclose(thirds["coverage_68"], expected, atol=3.5)
+        promises = [
+            list(coverage.broken_promises(each, coverage.over_seeds(each)))
+            for each in (right, wrong)
+        ]
+        assert promises[0] == []
+        assert any("third 1 of redshift" in each for each in promises[1])
+
+    def test_the_error_of_the_mean_is_the_scatter_between_seeds(self, coverage):
+        parts = []
+        for seed, value in enumerate([60.0, 68.0, 76.0]):
+            names = ("estimator", "posterior", "quantity", "low", "high", "scatter")
+            row = {
+                "seed": seed,
+                "bin": 0,
+                "n": 400,
+                "mean_error": 1.0,
+                "pit_p_value": 0.5,
+            }
+            row |= dict.fromkeys(names, 1.0)
+            row |= {f"coverage_{level}": float(level) for level in (50, 90, 95)}
+            parts.append(row | {"coverage_68": value})
+        mean = coverage.over_seeds(Table(parts))
+        assert_allclose(mean["coverage_68"], 68)
+        assert_allclose(mean["error_68"], 8 / np.sqrt(3))
+        # Where seeds agree by chance, it is the binomial error of all clusters.
+        assert_allclose(mean["error_90"], 100 * np.sqrt(0.9 * 0.1 / 1200))
 
 
 class TestSignificance:
