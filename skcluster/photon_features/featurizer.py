@@ -144,17 +144,19 @@ class PhotonFeaturizer(SampleTransformer):
             )
             for block in X.photons.blocks()
         )
-        is_kept, columns = map(np.concatenate, zip(*parts, strict=True))
+        is_kept, columns = (
+            np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)
+        )
         photons = X.photons.select(is_kept)
         check_near_center(X, photons.lengths == 0, by="PhotonFeaturizer")
-        described = dict(zip(names, columns.T, strict=True))
+        described = dict(zip(names, columns, strict=True))
         return X.assign(photons=photons.assign(**described))
 
 
 def _describe(photons, center, distance, parameters, names):
     """Mask of the photons of some clusters that are kept, and their named columns."""
     is_kept = np.zeros(photons.offsets[-1], bool)
-    columns = [np.zeros((0, len(names)), np.float32)]
+    columns = [np.zeros((len(names), 0), np.float32)]
     for i in np.flatnonzero(photons.lengths):
         rows = slice(photons.offsets[i], photons.offsets[i + 1])
         energy = photons["energy"][rows]
@@ -171,7 +173,7 @@ def _describe(photons, center, distance, parameters, names):
                 spread=parameters.pixel * ARCSEC * distance[i] / np.sqrt(np.pi),
             )
             columns.append(field.columns(names))
-    return is_kept, np.concatenate(columns)
+    return is_kept, np.concatenate(columns, axis=1)
 
 
 def _is_inside(x, y, energy, parameters):

@@ -36,10 +36,10 @@ class PhotonField:
         return len(self.log_energies)
 
     def columns(self, names):
-        """Return the named columns, a float32 array of shape (n_photons, n_names)."""
-        columns = np.empty((len(self), len(names)), np.float32)
-        for i, name in enumerate(names):
-            columns[:, i] = getattr(self, name)()
+        """Return the named columns, a float32 array of shape (n_names, n_photons)."""
+        columns = np.empty((len(names), len(self)), np.float32)
+        for column, name in zip(columns, names, strict=True):
+            column[:] = getattr(self, name)()
         return columns
 
     def log_radius(self):
