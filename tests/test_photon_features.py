@@ -100,9 +100,10 @@ def brute_force(x, y, energy, w=2.3):
             out[i] = np.log10(np.exp(digamma(k)) / (np.pi * a))
             if k == min(6, n - 1) and out is log_density[6]:
                 near_energy[i] = (shares @ log_energy[others]) / k
-    weight = np.exp(-((r / 0.5) ** 2))
+    clumped = np.maximum(10 ** (log_density[6] - log_mean), 1)
+    weight = np.exp(-((r / 0.5) ** 2)) / clumped
     cx, cy = np.average(x, weights=weight), np.average(y, weights=weight)
-    weight = np.exp(-((r / 0.7) ** 2))
+    weight = np.exp(-((r / 0.7) ** 2)) / clumped
     moments = np.cov([x, y], aweights=weight, ddof=0)
     mean = np.average([x, y], axis=1, weights=weight) - [cx, cy]
     values, vectors = np.linalg.eigh(moments + np.outer(mean, mean))
@@ -191,6 +192,20 @@ def test_angle_is_that_to_the_longest_axis():
         cos = described((x, y, np.ones(102)))["cos_twice_angle"]
         assert_allclose(cos[np.abs(np.append(t, 1)) > 0.1][:-1], 1, atol=0.01)
         assert_allclose(cos[-1], -1, atol=0.01)
+
+
+def test_a_point_source_does_not_turn_the_axis():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(0, 1, (2, 4000)) * [[0.5], [0.25]]
+    source_x, source_y = rng.normal([[0.0], [0.5]], 0.01, (2, 400))
+    for with_source in (False, True):
+        n = 4400 if with_source else 4000
+        x_all, y_all = np.append(x, source_x)[:n], np.append(y, source_y)[:n]
+        photons = described((x_all, y_all, np.ones(n)))
+        angle = np.arctan2(y_all, x_all)
+        assert_allclose(photons["cos_twice_angle"], np.cos(2 * angle), atol=0.15)
+        centroid_distance = 10 ** photons["log_centroid_distance"] - 0.01
+        assert_allclose(centroid_distance, np.hypot(x_all, y_all), atol=0.05)
 
 
 def test_a_round_list_has_no_axis():

@@ -84,7 +84,9 @@ class PhotonFeaturizer(SampleTransformer):
     beyond the aperture are not known, so that densities at its border are too low.
 
     The centroid and the main axis are moments of the photons with Gaussian weights of
-    radius 0.5 and 0.7 Mpc/h; where the moments are round, ``cos_twice_angle`` is 0.
+    radius 0.5 and 0.7 Mpc/h, over the photon's contrast (k = 6) where this exceeds 1, so
+    that point sources do not pull them. Where the moments are round, ``cos_twice_angle``
+    is 0.
 
     Examples
     --------

@@ -49,10 +49,10 @@ class PhotonField:
         return self.log_energies
 
     def log_contrast_6(self):
-        return self._contrast(self._neighborhood.log_density_near)
+        return self._each(self._log_contrast_near)
 
     def log_contrast_24(self):
-        return self._contrast(self._neighborhood.log_density_wide)
+        return self._each(self._log_contrast(self._neighborhood.log_density_wide))
 
     def log_density_6(self):
         return self._each(self._neighborhood.log_density_near)
@@ -65,12 +65,12 @@ class PhotonField:
 
     def cos_twice_angle(self):
         x, y = self.positions.x, self.positions.y
-        cos, sin = main_axis(self.positions)
+        cos, sin = main_axis(self.positions, 10**self._log_contrast_near)
         square = np.maximum(x**2 + y**2, np.finfo(float).tiny)
         return self._each(((x**2 - y**2) * cos + 2 * x * y * sin) / square)
 
     def log_centroid_distance(self):
-        x, y = centroid(self.positions)
+        x, y = centroid(self.positions, 10**self._log_contrast_near)
         distance = np.hypot(self.positions.x - x, self.positions.y - y)
         return self._each(np.log10(distance + SOFTENING))
 
@@ -85,10 +85,14 @@ class PhotonField:
     def _log_mean_density(self):
         return log_mean_density(self.positions, self.half_width)
 
-    def _contrast(self, log_density):
+    @cached_property
+    def _log_contrast_near(self):
+        return self._log_contrast(self._neighborhood.log_density_near)
+
+    def _log_contrast(self, log_density):
         if len(self) == 1:
             return np.zeros(1)
-        return self._each(log_density - self._log_mean_density)
+        return log_density - self._log_mean_density
 
     def _each(self, values):
         """Return for each photon the value at its position."""

@@ -5,7 +5,7 @@ import numpy as np
 from ..maps import square_inside_circle
 
 CENTROID_RADIUS, AXIS_RADIUS = 0.5, 0.7
-"""Radii of the Gaussian weights of the centroid and the main axis [comoving Mpc/h]."""
+"""Radii of the Gaussian weights of the centroid and of the main axis [comoving Mpc/h]."""
 
 ROUND = 1e-12
 """Difference of the mean squares along two axes [(Mpc/h)²] that is only rounding."""
@@ -18,20 +18,23 @@ EMPTY_RING = 0.3
 """Photons added to each ring, so that an empty one has a logarithm."""
 
 
-def centroid(positions):
-    r"""Mean position of photons, with Gaussian weights about the center.
+def centroid(positions, contrast):
+    r"""Mean position of photons, with weights that leave out point sources.
 
     .. math::
 
-        \bar{x} = \frac{\sum_i w_i x_i}{\sum_i w_i}, \qquad w_i = e^{-r_i^2 / R^2}, \quad
-        R = 0.5 \, \mathrm{Mpc}/h
+        \bar{x} = \frac{\sum_i w_i x_i}{\sum_i w_i}, \qquad
+        w_i = \frac{e^{-r_i^2 / R^2}}{\max(1, c_i)}, \quad R = 0.5 \, \mathrm{Mpc}/h
+
+    with :math:`c_i` the contrast of the density at photon i to that at its radius. So a
+    clump weighs no more than the cluster does in its place.
     """
-    weight = _weight(positions, CENTROID_RADIUS)
+    weight = _weight(positions, contrast, CENTROID_RADIUS)
     total = weight.sum()
     return (weight * positions.x).sum() / total, (weight * positions.y).sum() / total
 
 
-def main_axis(positions):
+def main_axis(positions, contrast):
     r"""Cosine and sine of twice the position angle of the longest axis; 0, 0 if round.
 
     .. math::
@@ -42,8 +45,8 @@ def main_axis(positions):
     where M are second moments about the centroid, with weights as in `centroid` but
     R = 0.7 Mpc/h.
     """
-    weight = _weight(positions, AXIS_RADIUS)
-    center_x, center_y = centroid(positions)
+    weight = _weight(positions, contrast, AXIS_RADIUS)
+    center_x, center_y = centroid(positions, contrast)
     x, y = positions.x - center_x, positions.y - center_y
     along = (weight * (x**2 - y**2)).sum()
     across = 2 * (weight * x * y).sum()
@@ -73,7 +76,8 @@ def log_mean_density(positions, half_width):
     return np.interp(radius, middle, np.log10((n + EMPTY_RING) / area))
 
 
-def _weight(positions, scale):
-    """Weight of each position's photons, relative to the largest of one photon."""
+def _weight(positions, contrast, scale):
+    """Weight of the photons at each position; a common factor keeps them from vanishing."""
     square = positions.x**2 + positions.y**2
-    return positions.n_photons * np.exp((square.min() - square) / scale**2)
+    weight = np.exp((square.min() - square) / scale**2) / np.maximum(contrast, 1)
+    return positions.n_photons * weight
