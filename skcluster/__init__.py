@@ -59,7 +59,7 @@ _NAMES_OF_MODULE = {
         "read_covariance",
         "infer_slope",
     ),
-    "regressors": ("XrayCNNRegressor", "JointCNNRegressor"),
+    "regressors": ("XrayCNNRegressor", "JointCNNRegressor", "PhotonSetRegressor"),
     "outliers": ("MapOutlierDetector", "misspecification_score", "population_test"),
     "posterior": (
         "predict_posterior",
@@ -71,6 +71,9 @@ _NAMES_OF_MODULE = {
     "explain": (
         "SaliencyExplainer",
         "cross_val_saliency",
+        "photon_contributions",
+        "photon_attention",
+        "radial_contributions",
         "proxy_saliency",
         "radial_saliency",
         "source_maps",

@@ -1,6 +1,7 @@
 """Find maps, and populations of maps, unlike those that a model was trained on."""
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import binom
@@ -22,6 +23,16 @@ MASS_RIDGE, LEAST_VARIANCE, LARGEST_RESIDUAL = 1e-3, 1e-4, 5.0
 RIDGE = 1e-6
 SHARE_IN_TAIL, FAR = 2e-3, 1.3
 """Assumed share of training maps with scores above 1, and a score that none reaches."""
+
+
+class Measures(NamedTuple):
+    """Numbers that describe clusters which are not given as maps.
+
+    `values`, of shape (n_clusters, n_measures), should scatter about equally for faint and
+    for bright clusters, as the logarithm of a count does.
+    """
+
+    values: np.ndarray
 
 
 class MapOutlierDetector(OutlierMixin, BaseEstimator):
@@ -77,8 +88,9 @@ class MapOutlierDetector(OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : ClusterSample with maps, SparseMaps, or array (n, n_bands, n_pixels, n_pixels)
-            Maps in the form in which the network receives them.
+        X : ClusterSample with maps, SparseMaps, Measures, or array of shape \
+(n, n_bands, n_pixels, n_pixels)
+            Clusters in the form in which the network receives them.
         y : ignored
         """
         measures = _measures(_maps(X))
@@ -142,7 +154,7 @@ def misspecification_score(estimator, X):
     """
     network, X = _network_and_its_input(estimator, X)
     detector = network.outlier_detector_
-    return detector.score_samples(X) / detector.offset_
+    return detector.score_samples(_described(network, X)) / detector.offset_
 
 
 def _network_and_its_input(estimator, X):
@@ -164,7 +176,7 @@ def _without_score(estimator):
     )
 
 
-def warn_unlike(score, *, by, names=None):
+def warn_unlike(score, *, by, names=None, what="maps"):
     """Warn about outliers beyond those expected from the tail of the training set.
 
     Parameters
@@ -175,6 +187,8 @@ def warn_unlike(score, *, by, names=None):
         Name of the estimator, for the message.
     names : sequence of str, default=None
         Names of the clusters, for the message.
+    what : str, default="maps"
+        What the network takes, for the message.
 
     Notes
     -----
@@ -195,7 +209,7 @@ def warn_unlike(score, *, by, names=None):
         return
     first = [*np.flatnonzero(score > FAR), *beyond][0]
     warnings.warn(
-        f"{len(beyond)} of {len(score)} clusters have maps unlike those that {by} was "
+        f"{len(beyond)} of {len(score)} clusters have {what} unlike those that {by} was "
         f"trained on (first: {cluster_label(first, names)}, {score[first]:.1f} times the "
         "limit of misspecification_score): another background, exposure or instrument?",
         UserWarning,
@@ -313,7 +327,7 @@ def population_test(estimator, X):
     """
     network, X = _network_and_its_input(estimator, X)
     learned = getattr(network, "population_", {})
-    measures = _population_measures(_maps(X))
+    measures = _population_measures(_described(network, X))
     n_tested = len(measures)
     if n_tested < MIN_TESTED:
         raise ValueError(
@@ -357,13 +371,23 @@ def _terms(mass, z):
     return np.column_stack([mass**i * z**j for i, j in powers])
 
 
+def _described(network, X):
+    """Return clusters in the form to which a network's detector was fitted."""
+    measures_of = getattr(network, "measures_of", None)
+    return X if measures_of is None else measures_of(X)
+
+
 def _maps(X):
+    if isinstance(X, Measures):
+        return X
     if isinstance(X, ClusterSample):
         return require(X, "maps", by="MapOutlierDetector").maps
     return SparseMaps.from_dense(X)
 
 
 def _measures(maps):
+    if isinstance(maps, Measures):
+        return maps.values
     n_bands, height, width = maps.shape[1:]
     in_ring = _in_rings(maps)
     in_band = np.repeat(np.eye(n_bands)[:, 1:], height * width, axis=0)

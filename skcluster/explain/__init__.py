@@ -6,6 +6,9 @@ like the sample's maps. These are averaged by radius (`radial_saliency`), by sou
 (`source_attention`, or `equal_radius_contrast` at equal radius) and by energy band
 (`band_attention`). `check_planted_attention`, `randomized_weights` and
 `saliency_similarity` test whether an explanation can be believed.
+
+A `PhotonSetRegressor` needs no gradients: `photon_contributions` says exactly what each
+photon adds to the mass, and `photon_attention` and `radial_contributions` average that.
 """
 
 import importlib
@@ -13,6 +16,11 @@ import importlib
 _NAMES_OF_MODULE = {
     "explainer": ("SaliencyExplainer", "cross_val_saliency"),
     "added_photon": ("photon_response",),
+    "single_photons": (
+        "photon_contributions",
+        "photon_attention",
+        "radial_contributions",
+    ),
     "proxy": ("proxy_saliency",),
     "radial_profile": ("radial_saliency",),
     "attention": (

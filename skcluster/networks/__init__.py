@@ -1,21 +1,27 @@
 """Networks as torch modules, from standardized inputs to one number per cluster.
 
 `MassNetwork` says what a network is to the regressors; each published architecture has a
-module of its own. `ARCHITECTURES` and `JOINT_ARCHITECTURES` name them. torch is imported
-with the first class that is asked for.
+module of its own. `ARCHITECTURES`, `JOINT_ARCHITECTURES` and `SET_ARCHITECTURES` name them.
+torch is imported with the first class that is asked for.
 """
 
 import importlib
 
-from .architectures import ARCHITECTURES, JOINT_ARCHITECTURES
+from .architectures import ARCHITECTURES, JOINT_ARCHITECTURES, SET_ARCHITECTURES
 
 _MODULE_OF_CLASS = {
     "MassNetwork": "mass_network",
     "Ho2023Network": "ho2023",
     "Ho2023JointNetwork": "ho2023_joint",
+    "PhotonSetNetwork": "photon_set",
 }
 
-__all__ = [*_MODULE_OF_CLASS, "ARCHITECTURES", "JOINT_ARCHITECTURES"]
+__all__ = [
+    *_MODULE_OF_CLASS,
+    "ARCHITECTURES",
+    "JOINT_ARCHITECTURES",
+    "SET_ARCHITECTURES",
+]
 
 
 def __getattr__(name):

@@ -7,6 +7,8 @@ ARCHITECTURES = {"ho2023": "Ho2023Network"}
 """Classes of `skcluster.networks` that take maps."""
 JOINT_ARCHITECTURES = {"ho2023": "Ho2023JointNetwork"}
 """Classes of `skcluster.networks` that take maps and cubes."""
+SET_ARCHITECTURES = {"photon_set": "PhotonSetNetwork"}
+"""Classes of `skcluster.networks` that take photons."""
 
 
 def is_architecture(value):
@@ -24,7 +26,7 @@ def build_network(architecture, registered, offered, **arguments):
     architecture : str or callable
         A registered name; or a class or a function that returns a `MassNetwork`.
     registered : dict of str to str
-        `ARCHITECTURES` or `JOINT_ARCHITECTURES`.
+        `ARCHITECTURES`, `JOINT_ARCHITECTURES` or `SET_ARCHITECTURES`.
     offered : sequence of str
         Names of the inputs that the network may take.
     **arguments
@@ -71,7 +73,8 @@ def _check_contract(network, name, offered, n_outputs):
     if missing:
         raise ValueError(
             f"The network {name} takes {', '.join(network.inputs)}, but this regressor "
-            f"has only {', '.join(offered)}. JointCNNRegressor also has cubes."
+            f"has only {', '.join(offered)}. JointCNNRegressor has maps and cubes, and "
+            "PhotonSetRegressor has photons."
         )
     if network.n_outputs != n_outputs:
         raise ValueError(

@@ -17,6 +17,7 @@ class MassNetwork(nn.Module):
     ``map_shape``       ``(n_bands, n_pixels, n_pixels)``
     ``n_bins``          cells per side of the cubes (`JointCNNRegressor`)
     ``with_indicator``  whether clusters may lack a cube (`JointCNNRegressor`)
+    ``n_columns``       numbers that describe a photon (`PhotonSetRegressor`)
     ``dropout``         the regressor's `dropout`
     ``n_outputs``       1; or 2 for the mean and the logarithm of the variance
     =================== =================================================================
@@ -35,6 +36,8 @@ class MassNetwork(nn.Module):
         `XrayCNNRegressor` has ``maps`` of shape (n, n_bands, n_pixels, n_pixels).
         `JointCNNRegressor` also has ``cubes`` of shape (n, n_bins, n_bins, n_bins), in
         (y, x, v), and ``has_cube`` of shape (n,), which is 0 where a cube is missing.
+        `PhotonSetRegressor` has ``photons``, which are `skcluster.networks.rows.Rows`, and
+        ``redshift`` of shape (n,).
 
     Examples
     --------

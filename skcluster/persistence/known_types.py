@@ -34,6 +34,7 @@ OUR_TYPES = (
     "skcluster.PhaseSpaceKDE",
     "skcluster.PhotonFeaturizer",
     "skcluster.PhotonMapper",
+    "skcluster.PhotonSetRegressor",
     "skcluster.ProxyMeasurer",
     "skcluster.RingProfiler",
     "skcluster.QuadrantGroupKFold",

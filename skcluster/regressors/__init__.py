@@ -1,6 +1,7 @@
-"""Neural networks as scikit-learn regressors, from maps (and galaxies) to log10 M500c."""
+"""Neural networks as scikit-learn regressors of log10 M500c."""
 
 from .joint import JointCNNRegressor
+from .photon_set import PhotonSetRegressor
 from .xray import XrayCNNRegressor
 
-__all__ = ["JointCNNRegressor", "XrayCNNRegressor"]
+__all__ = ["JointCNNRegressor", "PhotonSetRegressor", "XrayCNNRegressor"]

@@ -1,5 +1,6 @@
 """`JointCNNRegressor`: masses from X-ray maps and the phase space of galaxies."""
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -248,7 +249,7 @@ class JointCNNRegressor(NeuralMassRegressor):
             n_outputs=N_OUTPUTS[self.loss],
         )
 
-    def _batches(self, inputs, target=None):
+    def _batches(self, inputs, target=None, is_training=False):
         return JointBatches(
             inputs,
             target,
@@ -258,6 +259,13 @@ class JointCNNRegressor(NeuralMassRegressor):
             cube_mean=self.cube_mean_,
             cube_deviation=self.cube_scale_,
         )
+
+    def _counted(self, inputs):
+        counted = super()._counted(inputs)
+        if inputs.galaxies is not None:
+            n = inputs.galaxies.lengths[inputs.rows]
+            counted["galaxies"] = np.where(n > 0, n, np.nan)  # see allow_missing
+        return counted
 
     def _arrays(self, inputs):
         maps = inputs.maps

@@ -40,9 +40,12 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     A subclass defines its inputs: `_read` takes them from X, as an object whose rows
     can be selected; `_learn_scaling` learns their shape and moments; `_check_shape`
     compares them with those of training; `_batches` returns them as a torch dataset;
-    `_arrays` lists them for a fingerprint; `_module` builds the network.
+    `_arrays` lists them for a fingerprint; `_module` builds the network. Inputs other than
+    maps also need `_filled_up`, `_described`, `_counted` and `_takes`.
     `_parameter_kinds` declares the parameters.
     """
+
+    _takes = "maps"
 
     def __init__(
         self,
@@ -110,9 +113,9 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         inputs = self._read(X)
         y = checked_target(y, len(inputs), self)
         self._learn_scaling(inputs)
-        self.outlier_detector_ = learned_detector(inputs)
-        self.population_ = learned_population(X, inputs, y)
-        self.training_ranges_ = learned_ranges(X, inputs, y)
+        self.outlier_detector_ = learned_detector(self, inputs)
+        self.population_ = learned_population(self, X, inputs, y)
+        self.training_ranges_ = learned_ranges(self, X, inputs, y)
         self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
         self.mass_density_ = mass_density(y)
         rng = check_random_state(parameters.random_state)
@@ -204,7 +207,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             net = self._build_net(
                 seed, device, valid if len(held_out) else None, callbacks
             )
-            batches = self._batches(inputs[train], target[train])
+            batches = self._batches(inputs[train], target[train], is_training=True)
             with kept_memory(parameters.keep_memory):
                 train_net(net, batches, parameters.max_epochs, checkpoint)
         return judged_member(self, net, inputs, y, train, held_out)
@@ -225,7 +228,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             valid=valid,
             patience=parameters.patience,
             callbacks=callbacks,
-            augment=parameters.augment,
+            augment=self.augment,
             precision=parameters.precision,
             part_size=part_size(network) if is_cpu else parameters.batch_size,
             verbose=parameters.verbose,
@@ -263,6 +266,18 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 f"X holds maps of {maps.geometry}, but {type(self).__name__} was fitted "
                 f"to maps of {self.map_geometry_}. Make X with that PhotonMapper."
             )
+
+    def _filled_up(self, inputs, n_clusters):
+        """Return at least `n_clusters` inputs, of which the last do not matter."""
+        return inputs[np.minimum(np.arange(n_clusters), len(inputs) - 1)]
+
+    def _described(self, inputs):
+        """Return what outliers are found by: maps, or `skcluster.outliers.Measures`."""
+        return getattr(inputs, "maps", inputs)
+
+    def _counted(self, inputs):
+        """Return counts whose ranges in training are remembered, by name."""
+        return {"map_sum": getattr(inputs, "maps", inputs).total()}
 
     def _components(self, X):
         return self._scaled(*self._means_and_variances(X))
@@ -330,9 +345,9 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         # The last bits of float32 depend on the shape of the batch, and a cluster's
         # mass must not depend on its neighbors: fill the last batch up.
         n_filled = -len(inputs) % PREDICTED_AT_ONCE + len(inputs)
-        rows = np.minimum(np.arange(n_filled), len(inputs) - 1)
+        filled = self._filled_up(inputs, n_filled)
         with torch_session(device=net.device, n_threads=self.n_threads):
-            scaled = net.outputs(self._batches(inputs[rows]), seeds)
+            scaled = net.outputs(self._batches(filled), seeds)
         return scaled[: len(inputs)].reshape(len(inputs), len(seeds), -1).astype(float)
 
     def _checkpoint(self, inputs, y, whereabouts, member, seed, label):

@@ -1,26 +1,26 @@
 """Ranges of a network's training clusters, and warnings about clusters unlike them."""
 
-import numpy as np
-
 from ..outliers import MapOutlierDetector, learn_population, warn_unlike
 from ..sample import ClusterSample
 from ..training_ranges import range_of, warn_outside
 
 
-def learned_ranges(X, inputs, y):
+def learned_ranges(regressor, X, inputs, y):
     """Lowest and highest counts, redshift and mass of the training clusters."""
-    ranges = {name: range_of(value) for name, value in _counted(X, inputs).items()}
+    values = _counted(regressor, X, inputs)
+    ranges = {name: range_of(value) for name, value in values.items()}
     return {**ranges, "log_mass": range_of(y)}
 
 
-def learned_detector(inputs):
-    """Outlier detector that is fitted to the training maps."""
-    return MapOutlierDetector().fit(_maps(inputs))
+def learned_detector(regressor, inputs):
+    """Outlier detector that is fitted to the training clusters."""
+    return MapOutlierDetector().fit(regressor._described(inputs))
 
 
-def learned_population(X, inputs, y):
+def learned_population(regressor, X, inputs, y):
     """Return what `population_test` needs of the training clusters."""
-    return learn_population(_maps(inputs), getattr(X, "redshift", None), y)
+    redshift = getattr(X, "redshift", None)
+    return learn_population(regressor._described(inputs), redshift, y)
 
 
 def warn_outside_domain(regressor, X, inputs):
@@ -28,21 +28,16 @@ def warn_outside_domain(regressor, X, inputs):
     if len(inputs) == 0:
         return
     message = {"by": type(regressor).__name__, "names": getattr(X, "name", None)}
-    warn_outside(_counted(X, inputs), regressor.training_ranges_, **message)
+    values = _counted(regressor, X, inputs)
+    warn_outside(values, regressor.training_ranges_, **message)
     detector = regressor.outlier_detector_
-    warn_unlike(detector.score_samples(_maps(inputs)) / detector.offset_, **message)
+    score = detector.score_samples(regressor._described(inputs)) / detector.offset_
+    warn_unlike(score, what=regressor._takes, **message)
 
 
-def _maps(inputs):
-    return getattr(inputs, "maps", inputs)
-
-
-def _counted(X, inputs):
+def _counted(regressor, X, inputs):
     """Return the quantities whose ranges are compared, by name."""
-    counted = {"map_sum": _maps(inputs).total()}
+    counted = regressor._counted(inputs)
     if isinstance(X, ClusterSample):
         counted["redshift"] = X.redshift
-    if getattr(inputs, "galaxies", None) is not None:
-        n = X.galaxies.lengths
-        counted["galaxies"] = np.where(n > 0, n, np.nan)  # see allow_missing
     return counted

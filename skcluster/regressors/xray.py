@@ -172,7 +172,7 @@ class XrayCNNRegressor(NeuralMassRegressor):
             n_outputs=N_OUTPUTS[self.loss],
         )
 
-    def _batches(self, maps, target=None):
+    def _batches(self, maps, target=None, is_training=False):
         return MapBatches(
             maps, target, mean=self.pixel_mean_, deviation=self.pixel_scale_
         )

@@ -1,0 +1,245 @@
+"""What each photon adds to a mass: exact, because the network sums over photons."""
+
+import copy
+
+import numpy as np
+import torch
+from sklearn.utils import Bunch
+
+from ..networks.rows import ROWS_AT_ONCE
+from ..paper import ORIGINS
+from ..parameters import Edges
+from ..photon_features.photon_field import SOFTENING
+from ..regressors.photon_set import PhotonSetRegressor
+from ..regressors.torch_session import torch_session
+from ..sample import require
+from .cluster_statistics import percentiles, ratio, seed_of, summary
+from .explained_network import split_network
+from .radial_profile import checked_r500c
+
+COLUMN = "contribution"
+
+
+def photon_contributions(estimator, X):
+    r"""Compute how much each photon adds to its cluster's predicted log10 M.
+
+    The contribution of photon i is the predicted log10 M with all photons less that
+    without photon i, as a `PhotonSetRegressor` predicts both:
+
+    .. math::
+
+        c_i = f\left( \sum_j \phi_j \right) - f\left( \sum_{j \neq i} \phi_j \right)
+
+    Since the network sums over photons, this is exact and needs no gradients. Members of
+    an ensemble are averaged. Columns such as the local density stay as they are: the
+    photon is taken away from the sum, not from the descriptions of its neighbors.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A `PhotonSetRegressor`, or a Pipeline or other meta-estimator around one.
+    X : ClusterSample
+        What the estimator takes.
+
+    Returns
+    -------
+    sample : ClusterSample
+        X as the network receives it, with the photons in its band and aperture, which have
+        the new column ``contribution`` [dex].
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skcluster import PhotonFeaturizer, PhotonSetRegressor, photon_contributions
+    >>> from skcluster.datasets import make_mock_survey
+    >>> survey = make_mock_survey(40, random_state=0, galaxies=False)
+    >>> model = make_pipeline(
+    ...     PhotonFeaturizer(), PhotonSetRegressor(max_epochs=2, random_state=0)
+    ... )
+    >>> explained = photon_contributions(
+    ...     model.fit(survey.sample, survey.log_mass), survey.sample
+    ... )
+    >>> "contribution" in explained.photons
+    True
+    """
+    steps, regressor = split_network(estimator)
+    _check_sums(regressor)
+    for step in steps:
+        X = step.transform(X)
+    sets = regressor._read(X)
+    batches = regressor._batches(sets)
+    found = np.zeros(len(X.photons["ra"]))
+    with torch_session(n_threads=regressor.n_threads), torch.no_grad():
+        for net in regressor.nets_:
+            network = copy.deepcopy(net.module_).cpu().double().eval()
+            for i in range(len(X)):
+                rows = slice(*X.photons.offsets[i : i + 2])
+                values, redshift = batches.described(sets[[i]])
+                found[rows] += _contributions(
+                    network,
+                    torch.from_numpy(values).double(),
+                    torch.from_numpy(redshift).double(),
+                    1 / regressor.count_scale_,
+                )
+    found *= regressor.target_scale_ / len(regressor.nets_)
+    return X.assign(photons=X.photons.assign(**{COLUMN: found}))
+
+
+def _contributions(network, values, redshift, weight):
+    """Standardized mass with all photons of a cluster, less that without each."""
+    blocks = values.split(ROWS_AT_ONCE)
+    added = [weight * network.of_photon(block) for block in blocks]
+    total = sum((each.sum(0) for each in added), torch.zeros(1, dtype=values.dtype))
+    left_out = [
+        _mean(network, total - each, redshift.expand(len(each))) for each in added
+    ]
+    with_all = _mean(network, total[None], redshift)
+    return (with_all - torch.cat(left_out)).numpy() if len(values) else np.zeros(0)
+
+
+def _mean(network, sums, redshift):
+    # The difference of two equal numbers may be a little less than zero.
+    predicted = network.estimate(network.with_sums(sums.clamp(min=0), redshift))
+    return predicted[:, 0] if network.has_variance else predicted
+
+
+def _check_sums(regressor):
+    name = type(regressor).__name__
+    if not isinstance(regressor, PhotonSetRegressor):
+        raise TypeError(
+            f"photon_contributions explains a PhotonSetRegressor, got a {name}. For the "
+            "pixels of maps there is SaliencyExplainer."
+        )
+    network = regressor.net_.module_
+    if not (hasattr(network, "of_photon") and hasattr(network, "with_sums")):
+        raise TypeError(
+            f"The network {type(network).__name__} has no methods of_photon and with_sums, "
+            "so what a photon adds is not known. Derive it from PhotonSetNetwork."
+        )
+
+
+def photon_attention(sample, *, groups=None, random_state=None):
+    r"""Compare what photons of the gas, of active nuclei and of the background add.
+
+    With :math:`c_i` from `photon_contributions`, the weight of photon i is its
+    contribution in units of its cluster's mean contribution per photon,
+
+    .. math::
+
+        w_i = c_i \Big/ \frac{1}{N} \sum_j c_j
+
+    which is 1 for all photons if the network only counts them.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        From `photon_contributions`. Its photons need the column ``origin``: 0 ICM, 1 AGN,
+        2 background.
+    groups : array-like of shape (n_clusters,), default=None
+        Label of each cluster's halo, see `skcluster.metrics.bootstrap_error`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the bootstrap errors.
+
+    Returns
+    -------
+    result : Bunch
+        One Bunch per origin, ``icm``, ``agn`` and ``background``, with arrays of shape
+        (n_clusters,): ``weight``, the mean :math:`w_i` of its photons, NaN without any;
+        ``share``, its part of the cluster's summed contributions; ``share_of_photons``.
+        And with numbers over clusters: ``median``, ``low``, ``high`` (16th and 84th
+        percentile), ``median_error`` (bootstrap) and ``n_clusters`` of the weight.
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample, photon_attention
+    >>> photons = {"ra": [10.0] * 3, "dec": [0.0] * 3, "energy": [1.0] * 3,
+    ...            "origin": [0, 0, 1], "contribution": [0.02, 0.03, 0.01]}
+    >>> result = photon_attention(ClusterSample([0.2], photons=[photons]))
+    >>> float(result.icm.weight[0].round(2)), float(result.agn.share[0].round(3))
+    (1.25, 0.167)
+    """
+    photons = _with_contributions(sample, by="photon_attention")
+    if "origin" not in photons:
+        raise ValueError(
+            f"photon_attention needs the photons' origin; they have "
+            f"{list(photons.columns)}. Simulations know it (0 ICM, 1 AGN, 2 background)."
+        )
+    total, n_photons = photons.sum(photons[COLUMN]), photons.lengths
+    seed, result = seed_of(random_state), Bunch()
+    for name, code in ORIGINS.items():
+        of_origin = photons["origin"] == code
+        added, n = photons.sum(photons[COLUMN] * of_origin), photons.sum(of_origin)
+        share, share_of_photons = added / _nonzero(total), ratio(n, n_photons)
+        weight = np.where(n > 0, share / _nonzero(share_of_photons), np.nan)
+        result[name] = Bunch(
+            weight=weight, share=share, share_of_photons=share_of_photons
+        )
+        result[name].update(summary(weight, groups, seed))
+    return result
+
+
+def radial_contributions(sample, *, bins=None, origin=None):
+    """Profile of the photons' weights with radius in units of R500c.
+
+    For each cluster the mean of the weights of `photon_attention` over the photons of an
+    annulus; then, for each annulus, median and percentiles over clusters.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        From `photon_contributions`, with r500c. Its photons need the column
+        ``log_radius`` of `PhotonFeaturizer`.
+    bins : array-like of shape (n_bins + 1,), default=None
+        Edges of the annuli in :math:`r / R_{500c}`. None is 0 to 2 in steps of 0.2.
+    origin : {"icm", "agn", "background"}, default=None
+        Only photons of this origin; None takes all.
+
+    Returns
+    -------
+    profile : Bunch
+        ``edges`` (n_bins + 1,); ``radius`` (n_bins,), the middle of each annulus;
+        ``median``, ``low``, ``high`` (16th and 84th percentile over clusters),
+        ``n_clusters`` (n_bins,); and ``profiles`` (n_clusters, n_bins), NaN where an
+        annulus holds no photon.
+    """
+    photons = _with_contributions(sample, by="radial_contributions")
+    require(sample, "r500c", by="radial_contributions")
+    r500c = checked_r500c(sample.r500c, len(sample))
+    edges = (Edges() | None).check("bins", bins)
+    edges = np.linspace(0, 2, 11) if edges is None else edges
+    mean = photons.sum(photons[COLUMN]) / np.maximum(photons.lengths, 1)
+    weight = photons[COLUMN] / _nonzero(mean)[photons.cluster]
+    radius = 10 ** photons["log_radius"].astype(float) - SOFTENING
+    number = np.searchsorted(edges, radius / r500c[photons.cluster], side="right") - 1
+    inside = (number >= 0) & (number < len(edges) - 1)
+    if origin is not None:
+        inside &= photons["origin"] == ORIGINS[origin]
+    cell = photons.cluster[inside] * (len(edges) - 1) + number[inside]
+    shape = len(sample), len(edges) - 1
+    n = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
+    total = np.bincount(cell, weight[inside], minlength=np.prod(shape)).reshape(shape)
+    profiles = np.divide(total, n, out=np.full(shape, np.nan), where=n > 0)
+    low, median, high = percentiles(profiles)
+    return Bunch(
+        edges=edges,
+        radius=(edges[1:] + edges[:-1]) / 2,
+        median=median,
+        low=low,
+        high=high,
+        n_clusters=np.isfinite(profiles).sum(axis=0),
+        profiles=profiles,
+    )
+
+
+def _with_contributions(sample, by):
+    photons = require(sample, "photons", by=by).photons
+    if COLUMN not in photons:
+        raise ValueError(
+            f"{by} needs photons with the column {COLUMN!r}; they have "
+            f"{list(photons.columns)}. Give the sample that photon_contributions returns."
+        )
+    return photons
+
+
+def _nonzero(values):
+    return np.where(values == 0, np.nan, values)
