@@ -97,6 +97,7 @@ def ways(network, proxies, sample, log_mass, saliency):
         },
         "MultiwavelengthDisplay": {"from_sample": (mapped, 0)},
         "PhotonMapDisplay": {"from_sample": (mapped, [0, 1])},
+        "PhotonWeightDisplay": {"from_sample": (_weighted(sample), [0, 1])},
         "ProxyCorrelationDisplay": {"from_estimator": (proxies,)},
         "RadialSaliencyDisplay": {
             "from_estimator": (network, sample[:2]),
@@ -110,6 +111,11 @@ def ways(network, proxies, sample, log_mass, saliency):
         "SourceMaskDisplay": {"from_sample": (sample, 0, MAPPER)},
         "TrainingCurveDisplay": {"from_estimator": (network,)},
     }
+
+
+def _weighted(sample):
+    photons = sample.photons
+    return sample.assign(photons=photons.assign(contribution=photons["energy"] / 1e3))
 
 
 def axes_of(display):

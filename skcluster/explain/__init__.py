@@ -18,6 +18,7 @@ _NAMES_OF_MODULE = {
     "added_photon": ("photon_response",),
     "single_photons": (
         "photon_contributions",
+        "photon_weights",
         "photon_attention",
         "radial_contributions",
     ),

@@ -118,17 +118,39 @@ def _check_sums(regressor):
         )
 
 
-def photon_attention(sample, *, groups=None, random_state=None):
-    r"""Compare what photons of the gas, of active nuclei and of the background add.
-
-    With :math:`c_i` from `photon_contributions`, the weight of photon i is its
-    contribution in units of its cluster's mean contribution per photon,
+def photon_weights(sample):
+    r"""Return what each photon adds, in units of its cluster's mean photon.
 
     .. math::
 
         w_i = c_i \Big/ \frac{1}{N} \sum_j c_j
 
-    which is 1 for all photons if the network only counts them.
+    Parameters
+    ----------
+    sample : ClusterSample
+        From `photon_contributions`.
+
+    Returns
+    -------
+    weight : ndarray of shape (n_photons,)
+        One number per photon of the sample: 1 for all photons if the network only counts
+        them, and NaN where a cluster's photons add nothing.
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample
+    >>> photons = {"ra": [10.0] * 2, "dec": [0.0] * 2, "energy": [1.0] * 2,
+    ...            "contribution": [0.03, 0.01]}
+    >>> photon_weights(ClusterSample([0.2], photons=[photons]))
+    array([1.5, 0.5])
+    """
+    photons = _with_contributions(sample, by="photon_weights")
+    mean = photons.sum(photons[COLUMN]) / np.maximum(photons.lengths, 1)
+    return photons[COLUMN] / _nonzero(mean)[photons.cluster]
+
+
+def photon_attention(sample, *, groups=None, random_state=None):
+    """Compare what photons of the gas, of active nuclei and of the background add.
 
     Parameters
     ----------
@@ -144,7 +166,7 @@ def photon_attention(sample, *, groups=None, random_state=None):
     -------
     result : Bunch
         One Bunch per origin, ``icm``, ``agn`` and ``background``, with arrays of shape
-        (n_clusters,): ``weight``, the mean :math:`w_i` of its photons, NaN without any;
+        (n_clusters,): ``weight``, the mean of its `photon_weights`, NaN without any;
         ``share``, its part of the cluster's summed contributions; ``share_of_photons``.
         And with numbers over clusters: ``median``, ``low``, ``high`` (16th and 84th
         percentile), ``median_error`` (bootstrap) and ``n_clusters`` of the weight.
@@ -181,8 +203,8 @@ def photon_attention(sample, *, groups=None, random_state=None):
 def radial_contributions(sample, *, bins=None, origin=None):
     """Profile of the photons' weights with radius in units of R500c.
 
-    For each cluster the mean of the weights of `photon_attention` over the photons of an
-    annulus; then, for each annulus, median and percentiles over clusters.
+    For each cluster, the mean of the `photon_weights` of the photons in an annulus; then,
+    for each annulus, median and percentiles over clusters.
 
     Parameters
     ----------
@@ -207,8 +229,7 @@ def radial_contributions(sample, *, bins=None, origin=None):
     r500c = checked_r500c(sample.r500c, len(sample))
     edges = (Edges() | None).check("bins", bins)
     edges = np.linspace(0, 2, 11) if edges is None else edges
-    mean = photons.sum(photons[COLUMN]) / np.maximum(photons.lengths, 1)
-    weight = photons[COLUMN] / _nonzero(mean)[photons.cluster]
+    weight = photon_weights(sample)
     radius = 10 ** photons["log_radius"].astype(float) - SOFTENING
     number = np.searchsorted(edges, radius / r500c[photons.cluster], side="right") - 1
     inside = (number >= 0) & (number < len(edges) - 1)

@@ -9,6 +9,7 @@ from .calibration_curves import CoverageDisplay
 from .masses import MassPredictionDisplay, ProxyCorrelationDisplay
 from .multiwavelength import MultiwavelengthDisplay
 from .photon_maps import PhotonMapDisplay
+from .photon_weights import PhotonWeightDisplay
 from .saliency_by_radius import RadialSaliencyDisplay
 from .saliency_maps import BandSaliencyDisplay, SaliencyDisplay
 from .source_panels import SourceMaskDisplay
@@ -26,6 +27,7 @@ __all__ = [
     "MassPredictionDisplay",
     "MultiwavelengthDisplay",
     "PhotonMapDisplay",
+    "PhotonWeightDisplay",
     "ProxyCorrelationDisplay",
     "RadialSaliencyDisplay",
     "SaliencyDisplay",
