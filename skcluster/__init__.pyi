@@ -56,6 +56,7 @@ from .evrard import read_covariance as read_covariance
 from .evrard import infer_slope as infer_slope
 from .regressors import XrayCNNRegressor as XrayCNNRegressor
 from .regressors import JointCNNRegressor as JointCNNRegressor
+from .regressors import PhotonSetRegressor as PhotonSetRegressor
 from .outliers import MapOutlierDetector as MapOutlierDetector
 from .outliers import misspecification_score as misspecification_score
 from .outliers import population_test as population_test
@@ -67,6 +68,9 @@ from .rotation import rotate as rotate
 from .rotation import RotationAugmentedRegressor as RotationAugmentedRegressor
 from .explain import SaliencyExplainer as SaliencyExplainer
 from .explain import cross_val_saliency as cross_val_saliency
+from .explain import photon_contributions as photon_contributions
+from .explain import photon_attention as photon_attention
+from .explain import radial_contributions as radial_contributions
 from .explain import proxy_saliency as proxy_saliency
 from .explain import radial_saliency as radial_saliency
 from .explain import source_maps as source_maps
@@ -110,6 +114,7 @@ __all__ = [
     "infer_slope",
     "XrayCNNRegressor",
     "JointCNNRegressor",
+    "PhotonSetRegressor",
     "MapOutlierDetector",
     "misspecification_score",
     "population_test",
@@ -121,6 +126,9 @@ __all__ = [
     "RotationAugmentedRegressor",
     "SaliencyExplainer",
     "cross_val_saliency",
+    "photon_contributions",
+    "photon_attention",
+    "radial_contributions",
     "proxy_saliency",
     "radial_saliency",
     "source_maps",

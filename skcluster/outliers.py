@@ -26,11 +26,7 @@ SHARE_IN_TAIL, FAR = 2e-3, 1.3
 
 
 class Measures(NamedTuple):
-    """Numbers that describe clusters which are not given as maps.
-
-    `values`, of shape (n_clusters, n_measures), should scatter about equally for faint and
-    for bright clusters, as the logarithm of a count does.
-    """
+    """Numbers, of shape (n_clusters, n_measures), that describe clusters without maps."""
 
     values: np.ndarray
 
