@@ -16,8 +16,8 @@ import importlib
 _NAMES_OF_MODULE = {
     "explainer": ("SaliencyExplainer", "cross_val_saliency"),
     "added_photon": ("photon_response",),
-    "single_photons": (
-        "photon_contributions",
+    "single_photons": ("photon_contributions",),
+    "weighted_photons": (
         "photon_weights",
         "photon_attention",
         "radial_contributions",

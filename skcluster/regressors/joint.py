@@ -10,12 +10,13 @@ from ..phase_space import PhaseSpaceKDE
 from ..plausible_masses import MASS_RANGE
 from ..sample import require
 from .losses import N_OUTPUTS
+from .map_inputs import MapInputs
 from .network_parameters import NETWORK_PARAMETERS, Architecture, checked_parameters
 from .neural import NeuralMassRegressor
 from .phase_space_batches import JointBatches, JointInputs, cube_extent, cube_moments
 
 
-class JointCNNRegressor(NeuralMassRegressor):
+class JointCNNRegressor(MapInputs, NeuralMassRegressor):
     r"""Convolutional network from X-ray maps and galaxies to log10 M500c.
 
     The maps, pooled to the cubes' sky grid and repeated along v, meet the phase-space

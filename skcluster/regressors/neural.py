@@ -13,13 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 from ..networks.architectures import source_of
 from ..plausible_masses import MASS_RANGE, checked_log_mass
 from ..posterior import PosteriorMixin, TrainingPrior, mass_density
-from ..sample import ClusterSample, SparseMaps, require
 from .checkpoint import Checkpoint, checkpoint_path
 from .failed_fits import warn_of_failed_fits
 from .held_out_errors import held_out_errors, judged_member, variance_scale
 from .kept_memory import kept_memory
 from .losses import LOG_VARIANCE_MIN, N_OUTPUTS
-from .map_batches import pixel_moments
 from .mass_net import PREDICTED_AT_ONCE, build_net, part_size, train_net
 from .network_parameters import NOT_IN_FINGERPRINT, checked_parameters
 from .stored_networks import rebuilt_net, weights_of
@@ -40,12 +38,10 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     A subclass defines its inputs: `_read` takes them from X, as an object whose rows
     can be selected; `_learn_scaling` learns their shape and moments; `_check_shape`
     compares them with those of training; `_batches` returns them as a torch dataset;
-    `_arrays` lists them for a fingerprint; `_module` builds the network. Inputs other than
-    maps also need `_filled_up`, `_described`, `_counted` and `_takes`.
+    `_arrays` lists them for a fingerprint; `_module` builds the network; and `_filled_up`,
+    `_described`, `_counted` and `_takes` are those of `MapInputs` or its own.
     `_parameter_kinds` declares the parameters.
     """
-
-    _takes = "maps"
 
     def __init__(
         self,
@@ -234,50 +230,6 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             verbose=parameters.verbose,
             **options,
         )
-
-    def _read_maps(self, X):
-        if isinstance(X, ClusterSample):
-            return require(X, "maps", by=type(self).__name__).maps
-        maps = X if isinstance(X, SparseMaps) else SparseMaps.from_dense(X)
-        if len(maps) == 0:
-            raise ValueError(
-                f"Found 0 sample(s) while a minimum of 1 is required by "
-                f"{type(self).__name__}."
-            )
-        return maps
-
-    def _learn_map_scaling(self, maps):
-        self.map_shape_, self.map_geometry_ = maps.shape[1:], maps.geometry
-        self.pixel_mean_, self.pixel_scale_ = pixel_moments(maps)
-        if self.pixel_scale_ == 0:
-            raise ValueError(
-                f"All pixels of the {len(maps)} maps hold the same value, so there is "
-                "nothing to learn from. Are there photons in the maps?"
-            )
-
-    def _check_map_shape(self, maps):
-        if maps.shape[1:] != self.map_shape_:
-            raise ValueError(
-                f"X holds maps of shape {maps.shape[1:]}, but {type(self).__name__} was "
-                f"fitted to maps of shape {self.map_shape_}."
-            )
-        if len({maps.geometry, self.map_geometry_} - {None}) == 2:
-            raise ValueError(
-                f"X holds maps of {maps.geometry}, but {type(self).__name__} was fitted "
-                f"to maps of {self.map_geometry_}. Make X with that PhotonMapper."
-            )
-
-    def _filled_up(self, inputs, n_clusters):
-        """Return at least `n_clusters` inputs, of which the last do not matter."""
-        return inputs[np.minimum(np.arange(n_clusters), len(inputs) - 1)]
-
-    def _described(self, inputs):
-        """Return what outliers are found by: maps, or `skcluster.outliers.Measures`."""
-        return getattr(inputs, "maps", inputs)
-
-    def _counted(self, inputs):
-        """Return counts whose ranges in training are remembered, by name."""
-        return {"map_sum": getattr(inputs, "maps", inputs).total()}
 
     def _components(self, X):
         return self._scaled(*self._means_and_variances(X))

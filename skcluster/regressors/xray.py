@@ -3,11 +3,12 @@
 from ..networks.architectures import ARCHITECTURES, build_network
 from .losses import N_OUTPUTS
 from .map_batches import MapBatches
+from .map_inputs import MapInputs
 from .network_parameters import NETWORK_PARAMETERS, Architecture
 from .neural import NeuralMassRegressor
 
 
-class XrayCNNRegressor(NeuralMassRegressor):
+class XrayCNNRegressor(MapInputs, NeuralMassRegressor):
     r"""Convolutional network from X-ray maps to log10 M500c.
 
     Maps and masses are standardized with the moments of the training clusters. Adam

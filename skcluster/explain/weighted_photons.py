@@ -1,0 +1,161 @@
+"""Which photons say most about a mass: weights of photons, by origin and by radius."""
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from ..paper import ORIGINS
+from ..parameters import Edges
+from ..photon_features.photon_field import SOFTENING
+from ..sample import require
+from .cluster_statistics import percentiles, ratio, seed_of, summary
+from .radial_profile import checked_r500c
+
+COLUMN = "contribution"
+
+
+def photon_weights(sample):
+    r"""Return what each photon adds, in units of its cluster's mean photon.
+
+    .. math::
+
+        w_i = c_i \Big/ \frac{1}{N} \sum_j c_j
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        From `photon_contributions`.
+
+    Returns
+    -------
+    weight : ndarray of shape (n_photons,)
+        One number per photon of the sample: 1 for all photons if the network only counts
+        them, and NaN where a cluster's photons add nothing.
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample
+    >>> photons = {"ra": [10.0] * 2, "dec": [0.0] * 2, "energy": [1.0] * 2,
+    ...            "contribution": [0.03, 0.01]}
+    >>> photon_weights(ClusterSample([0.2], photons=[photons]))
+    array([1.5, 0.5])
+    """
+    photons = _with_contributions(sample, by="photon_weights")
+    mean = photons.sum(photons[COLUMN]) / np.maximum(photons.lengths, 1)
+    return photons[COLUMN] / _nonzero(mean)[photons.cluster]
+
+
+def photon_attention(sample, *, groups=None, random_state=None):
+    """Compare what photons of the gas, of active nuclei and of the background add.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        From `photon_contributions`. Its photons need the column ``origin``: 0 ICM, 1 AGN,
+        2 background.
+    groups : array-like of shape (n_clusters,), default=None
+        Label of each cluster's halo, see `skcluster.metrics.bootstrap_error`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the bootstrap errors.
+
+    Returns
+    -------
+    result : Bunch
+        One Bunch per origin, ``icm``, ``agn`` and ``background``, with arrays of shape
+        (n_clusters,): ``weight``, the mean of its `photon_weights`, NaN without any;
+        ``share``, its part of the cluster's summed contributions; ``share_of_photons``.
+        And with numbers over clusters: ``median``, ``low``, ``high`` (16th and 84th
+        percentile), ``median_error`` (bootstrap) and ``n_clusters`` of the weight.
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample, photon_attention
+    >>> photons = {"ra": [10.0] * 3, "dec": [0.0] * 3, "energy": [1.0] * 3,
+    ...            "origin": [0, 0, 1], "contribution": [0.02, 0.03, 0.01]}
+    >>> result = photon_attention(ClusterSample([0.2], photons=[photons]))
+    >>> float(result.icm.weight[0].round(2)), float(result.agn.share[0].round(3))
+    (1.25, 0.167)
+    """
+    photons = _with_contributions(sample, by="photon_attention")
+    if "origin" not in photons:
+        raise ValueError(
+            f"photon_attention needs the photons' origin; they have "
+            f"{list(photons.columns)}. Simulations know it (0 ICM, 1 AGN, 2 background)."
+        )
+    total, n_photons = photons.sum(photons[COLUMN]), photons.lengths
+    seed, result = seed_of(random_state), Bunch()
+    for name, code in ORIGINS.items():
+        of_origin = photons["origin"] == code
+        added, n = photons.sum(photons[COLUMN] * of_origin), photons.sum(of_origin)
+        share, share_of_photons = added / _nonzero(total), ratio(n, n_photons)
+        weight = np.where(n > 0, share / _nonzero(share_of_photons), np.nan)
+        result[name] = Bunch(
+            weight=weight, share=share, share_of_photons=share_of_photons
+        )
+        result[name].update(summary(weight, groups, seed))
+    return result
+
+
+def radial_contributions(sample, *, bins=None, origin=None):
+    """Profile of the photons' weights with radius in units of R500c.
+
+    For each cluster, the mean of the `photon_weights` of the photons in an annulus; then,
+    for each annulus, median and percentiles over clusters.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        From `photon_contributions`, with r500c. Its photons need the column
+        ``log_radius`` of `PhotonFeaturizer`.
+    bins : array-like of shape (n_bins + 1,), default=None
+        Edges of the annuli in :math:`r / R_{500c}`. None is 0 to 2 in steps of 0.2.
+    origin : {"icm", "agn", "background"}, default=None
+        Only photons of this origin; None takes all.
+
+    Returns
+    -------
+    profile : Bunch
+        ``edges`` (n_bins + 1,); ``radius`` (n_bins,), the middle of each annulus;
+        ``median``, ``low``, ``high`` (16th and 84th percentile over clusters),
+        ``n_clusters`` (n_bins,); and ``profiles`` (n_clusters, n_bins), NaN where an
+        annulus holds no photon.
+    """
+    photons = _with_contributions(sample, by="radial_contributions")
+    require(sample, "r500c", by="radial_contributions")
+    r500c = checked_r500c(sample.r500c, len(sample))
+    edges = (Edges() | None).check("bins", bins)
+    edges = np.linspace(0, 2, 11) if edges is None else edges
+    weight = photon_weights(sample)
+    radius = 10 ** photons["log_radius"].astype(float) - SOFTENING
+    number = np.searchsorted(edges, radius / r500c[photons.cluster], side="right") - 1
+    inside = (number >= 0) & (number < len(edges) - 1)
+    if origin is not None:
+        inside &= photons["origin"] == ORIGINS[origin]
+    cell = photons.cluster[inside] * (len(edges) - 1) + number[inside]
+    shape = len(sample), len(edges) - 1
+    n = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
+    total = np.bincount(cell, weight[inside], minlength=np.prod(shape)).reshape(shape)
+    profiles = np.divide(total, n, out=np.full(shape, np.nan), where=n > 0)
+    low, median, high = percentiles(profiles)
+    return Bunch(
+        edges=edges,
+        radius=(edges[1:] + edges[:-1]) / 2,
+        median=median,
+        low=low,
+        high=high,
+        n_clusters=np.isfinite(profiles).sum(axis=0),
+        profiles=profiles,
+    )
+
+
+def _with_contributions(sample, by):
+    photons = require(sample, "photons", by=by).photons
+    if COLUMN not in photons:
+        raise ValueError(
+            f"{by} needs photons with the column {COLUMN!r}; they have "
+            f"{list(photons.columns)}. Give the sample that photon_contributions returns."
+        )
+    return photons
+
+
+def _nonzero(values):
+    return np.where(values == 0, np.nan, values)

@@ -1,0 +1,56 @@
+"""`MapInputs`: what regressors that take maps have in common."""
+
+import numpy as np
+
+from ..sample import ClusterSample, SparseMaps, require
+from .map_batches import pixel_moments
+
+
+class MapInputs:
+    """Mixin of regressors that take maps, alone or among other inputs."""
+
+    _takes = "maps"
+
+    def _read_maps(self, X):
+        if isinstance(X, ClusterSample):
+            return require(X, "maps", by=type(self).__name__).maps
+        maps = X if isinstance(X, SparseMaps) else SparseMaps.from_dense(X)
+        if len(maps) == 0:
+            raise ValueError(
+                f"Found 0 sample(s) while a minimum of 1 is required by "
+                f"{type(self).__name__}."
+            )
+        return maps
+
+    def _learn_map_scaling(self, maps):
+        self.map_shape_, self.map_geometry_ = maps.shape[1:], maps.geometry
+        self.pixel_mean_, self.pixel_scale_ = pixel_moments(maps)
+        if self.pixel_scale_ == 0:
+            raise ValueError(
+                f"All pixels of the {len(maps)} maps hold the same value, so there is "
+                "nothing to learn from. Are there photons in the maps?"
+            )
+
+    def _check_map_shape(self, maps):
+        if maps.shape[1:] != self.map_shape_:
+            raise ValueError(
+                f"X holds maps of shape {maps.shape[1:]}, but {type(self).__name__} was "
+                f"fitted to maps of shape {self.map_shape_}."
+            )
+        if len({maps.geometry, self.map_geometry_} - {None}) == 2:
+            raise ValueError(
+                f"X holds maps of {maps.geometry}, but {type(self).__name__} was fitted "
+                f"to maps of {self.map_geometry_}. Make X with that PhotonMapper."
+            )
+
+    def _filled_up(self, inputs, n_clusters):
+        """Return at least `n_clusters` inputs, of which the last do not matter."""
+        return inputs[np.minimum(np.arange(n_clusters), len(inputs) - 1)]
+
+    def _described(self, inputs):
+        """Return what outliers are found by: maps, or `skcluster.outliers.Measures`."""
+        return getattr(inputs, "maps", inputs)
+
+    def _counted(self, inputs):
+        """Return counts whose ranges in training are remembered, by name."""
+        return {"map_sum": getattr(inputs, "maps", inputs).total()}
