@@ -33,6 +33,7 @@ from skcluster import (
     PhaseSpaceKDE,
     PhotonFeaturizer,
     PhotonMapper,
+    PhotonSetRegressor,
     ProxyMeasurer,
     QuadrantGroupKFold,
     RedshiftNormalizer,
@@ -65,7 +66,15 @@ DETECTOR = MapOutlierDetector()
 RINGS = RingProfiler(edges=(0, 0.5, 1.2, 2.3))
 FEATURIZER = PhotonFeaturizer()
 MORPHOLOGY = MorphologyMeasurer()
-STEPS += [AUGMENTED, CALIBRATED, DETECTOR, RINGS, FEATURIZER, MORPHOLOGY]
+PHOTON_SET = PhotonSetRegressor(
+    max_epochs=1,
+    batch_size=20,
+    n_photons=50,
+    device="cpu",
+    n_threads=1,
+    random_state=0,
+)
+STEPS += [AUGMENTED, CALIBRATED, DETECTOR, RINGS, FEATURIZER, MORPHOLOGY, PHOTON_SET]
 PIPELINES = [
     make_pipeline(MAPPER, RedshiftNormalizer(), LogScaler(), CNN),
     make_pipeline(MEASURER, EVRARD),
@@ -155,6 +164,18 @@ CONTRACT = {
     "MapOutlierDetector": {},
     "QuadrantGroupKFold": {"box_size": 352.0, "n_splits_per_axis": 2},
 }
+CONTRACT["PhotonSetRegressor"] = {
+    "architecture": "photon_set",
+    "recipe": "one_cycle",
+    "loss": "gaussian_nll",
+    "dropout": 0.1,
+    "weight_decay": 1e-2,
+    "lr": 3e-3,
+    "batch_size": 50,
+    "max_epochs": 40,
+    "patience": None,
+    "validation_fraction": 0.1,
+}
 CONTRACT["JointCNNRegressor"] = {
     **CONTRACT["XrayCNNRegressor"],
     "dropout": 0.1,
@@ -202,7 +223,9 @@ def name_of(estimator):
 each_step = pytest.mark.parametrize("estimator", STEPS, ids=name_of)
 each_estimator = pytest.mark.parametrize("estimator", STEPS + PIPELINES, ids=name_of)
 each_predictor = pytest.mark.parametrize(
-    "estimator", [EVRARD, CNN, CALIBRATED, JOINT, AUGMENTED, *PIPELINES], ids=name_of
+    "estimator",
+    [EVRARD, CNN, CALIBRATED, JOINT, AUGMENTED, PHOTON_SET, *PIPELINES],
+    ids=name_of,
 )
 
 
@@ -216,6 +239,8 @@ def mapped(sample):
 def X(estimator, mapped):
     if isinstance(estimator, EvrardProxyRegressor):
         return MEASURER.transform(mapped)
+    if isinstance(estimator, PhotonSetRegressor):
+        return FEATURIZER.transform(mapped)
     return mapped
 
 

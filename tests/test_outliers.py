@@ -25,14 +25,9 @@ from skcluster import (
     read_photons,
     save_model,
 )
-from skcluster.outliers import (
-    FAR,
-    SHARE_IN_TAIL,
-    _measures,
-    _population_measures,
-    learn_population,
-    warn_unlike,
-)
+from skcluster.outliers import learn_population, warn_unlike
+from skcluster.outliers.detector import FAR, SHARE_IN_TAIL
+from skcluster.outliers.measures import measures, population_measures
 from skcluster.sample import SparseMaps
 
 
@@ -53,9 +48,9 @@ class TestDetector:
     def test_distance_of_a_left_out_map_needs_no_second_fit(self):
         """The limit is that of refitting without each map, by brute force."""
         maps = toy_maps(60)
-        measures = _measures(SparseMaps.from_dense(maps))
-        scale = np.where(measures.std(axis=0) > 0, measures.std(axis=0), 1)
-        u = (measures - measures.mean(axis=0)) / scale
+        found = measures(SparseMaps.from_dense(maps))
+        scale = np.where(found.std(axis=0) > 0, found.std(axis=0), 1)
+        u = (found - found.mean(axis=0)) / scale
         distance = []
         for i in range(60):
             others = np.delete(u, i, axis=0)
@@ -75,8 +70,8 @@ class TestDetector:
         expected = [np.sqrt(maps[:, :, ring].sum(axis=(1, 2))) for ring in rings]
         expected += [np.sqrt((maps[:, :, ring] > 0).sum(axis=(1, 2))) for ring in rings]
         expected += [np.sqrt(maps[:, 1].sum(axis=(1, 2))), maps.max(axis=(1, 2, 3))]
-        measures = _measures(SparseMaps.from_dense(maps))
-        assert_allclose(measures, np.transpose(expected))
+        found = measures(SparseMaps.from_dense(maps))
+        assert_allclose(found, np.transpose(expected))
 
     def test_new_maps_of_the_same_kind_pass_and_a_background_does_not(self):
         detector = MapOutlierDetector().fit(toy_maps(300))
@@ -235,10 +230,10 @@ class TestPopulation:
             np.hypot(*np.meshgrid(centers, centers)), [0.15, 0.35, 0.65, 1]
         )
         squares = [(maps[:, :, ring == i] ** 2).sum(axis=(1, 2)) for i in range(5)]
-        measures = _population_measures(SparseMaps.from_dense(maps))
-        assert_allclose(measures[:, -1] ** 2, products)
-        assert_allclose(measures[:, -6:-1] ** 2, np.transpose(squares))
-        assert_allclose(measures[:, :-6], _measures(SparseMaps.from_dense(maps)))
+        found = population_measures(SparseMaps.from_dense(maps))
+        assert_allclose(found[:, -1] ** 2, products)
+        assert_allclose(found[:, -6:-1] ** 2, np.transpose(squares))
+        assert_allclose(found[:, :-6], measures(SparseMaps.from_dense(maps)))
 
     def test_false_alarms_are_as_rare_as_p_values_say(self):
         trained = Trained(*population(1000))
@@ -279,7 +274,7 @@ class TestPopulation:
         clusters, log_mass = population(120)
         tested, _ = population(30, seed=1)
         learned = learn_population(clusters.maps, clusters.redshift, log_mass)
-        f, z = _population_measures(clusters.maps), clusters.redshift
+        f, z = population_measures(clusters.maps), clusters.redshift
         mean, scale = f.mean(axis=0), f.std(axis=0)
 
         def inputs(measures, redshift):
@@ -298,7 +293,7 @@ class TestPopulation:
         trend = np.linalg.lstsq(terms, u, rcond=None)[0]
         white = np.array(residual) @ learned["whitening"]
         assert_allclose(white.T @ white / 120, np.eye(white.shape[1]), atol=0.02)
-        u, terms = inputs(_population_measures(tested.maps), tested.redshift)
+        u, terms = inputs(population_measures(tested.maps), tested.redshift)
         mean_residual = np.clip((u - terms @ trend) @ learned["whitening"], -5, 5)
         mean_residual = mean_residual.mean(axis=0)
         leverage = terms.mean(axis=0) @ learned["term_covariance"] @ terms.mean(axis=0)

@@ -27,7 +27,7 @@ def clusters(n, seed=0):
     log_mass = rng.uniform(13.5, 14.7, n)
     gas = rng.poisson(20 * 10 ** (log_mass - 13.5))
     agn = rng.poisson(20 * 10 ** rng.uniform(0, 1.0, n))
-    background = rng.poisson(20, n)
+    background = rng.poisson(20 * 10 ** rng.uniform(0, 1.0, n))
     counts = np.stack([gas, agn, background], 1)
     origin = np.repeat(np.tile([0, 1, 2], n), counts.ravel()).astype(np.int8)
     m = len(origin)
@@ -53,7 +53,12 @@ def explained():
     """Return a trained model, clusters that it has not seen, and what photons add."""
     sample, log_mass = clusters(500)
     model = PhotonSetRegressor(
-        max_epochs=25, lr=1e-2, n_members=2, random_state=0, n_threads=1, device="cpu"
+        max_epochs=40,
+        batch_size=25,
+        n_members=2,
+        random_state=0,
+        n_threads=1,
+        device="cpu",
     ).fit(sample[:400], log_mass[:400])
     return model, sample[400:], photon_contributions(model, sample[400:])
 

@@ -183,7 +183,7 @@ def forward_by_hand(fitted, sample, i):
 def trained():
     """Return a trained network, and clusters that it has not seen."""
     sample, log_mass = clusters(400)
-    fitted = regressor(max_epochs=30, lr=1e-2)
+    fitted = regressor(max_epochs=30)
     return fitted.fit(sample[:300], log_mass[:300]), sample[300:], log_mass[300:]
 
 
@@ -271,7 +271,7 @@ class TestPhotonSetRegressor:
         assert np.mean(misspecification_score(fitted, sample) > 1) <= 0.02
         assert population_test(fitted, sample) > 1e-3
         other = sample.assign(
-            photons=sample.photons.assign(log_energy=sample.photons["log_energy"] + 0.5)
+            photons=sample.photons.assign(log_radius=sample.photons["log_radius"] + 1)
         )
         assert (misspecification_score(fitted, other) > 1).mean() > 0.5
         assert population_test(fitted, other) < 1e-3

@@ -37,6 +37,7 @@ class PhotonSetRegressor(NeuralMassRegressor):
         `skcluster.networks.MassNetwork` or a function that returns one. It is called with
         ``n_columns``, and has the inputs ``photons``, which are
         `skcluster.networks.rows.Rows`, and ``redshift``.
+    recipe : {"ho2023", "one_cycle"}, default="one_cycle"
     loss : {"mse", "mae", "gaussian_nll"}, default="gaussian_nll"
     dropout : float, default=0.1
         Probability of dropping a feature after each hidden dense layer.
@@ -58,7 +59,6 @@ class PhotonSetRegressor(NeuralMassRegressor):
     keep_memory : bool, default=True
     n_dropout_draws : int, default=0
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
-    recipe : {"ho2023", "one_cycle"}, default="one_cycle"
     n_photons : int, default=1000
         Largest number of photons of a cluster that are drawn in each epoch of training.
 
@@ -108,6 +108,7 @@ class PhotonSetRegressor(NeuralMassRegressor):
         self,
         *,
         architecture="photon_set",
+        recipe="one_cycle",
         loss="gaussian_nll",
         dropout=0.1,
         weight_decay=1e-2,
@@ -127,11 +128,11 @@ class PhotonSetRegressor(NeuralMassRegressor):
         keep_memory=True,
         n_dropout_draws=0,
         mass_range=MASS_RANGE,
-        recipe="one_cycle",
         n_photons=1000,
     ):
         super().__init__(
             architecture=architecture,
+            recipe=recipe,
             loss=loss,
             dropout=dropout,
             weight_decay=weight_decay,
