@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from astropy import units
 from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -461,6 +462,7 @@ def test_each_bin_is_corrected_by_its_own_calibration():
     ln_s[far, 2] = 7 + 2 * ln_s[far, 2]
     factor = np.array([1, 1, 2])
     covariance["slope"][1] *= factor
+    covariance["intercept"][1, 2] = 7 + 2 * covariance["intercept"][1, 2]
     covariance["covariance"][1] *= np.outer(factor, factor)
     slope, error = infer_slope(
         ln_s[:, 1], ln_s[:, 2], covariance, names=PAIR, redshift=redshift
@@ -469,7 +471,7 @@ def test_each_bin_is_corrected_by_its_own_calibration():
 
 
 def test_bins_of_four_clusters_lose_only_their_means():
-    edges = np.arange(2001.0)
+    edges = np.linspace(0.1, 2.1, 2001)
     covariance = planted_covariance()[np.zeros(2000, int)]
     covariance["redshift_low"], covariance["redshift_high"] = edges[:-1], edges[1:]
     ln_s, *_ = made_clusters(8000)
@@ -496,7 +498,7 @@ def test_bins_of_four_clusters_lose_only_their_means():
             {"ln_proxy": np.r_[np.zeros(59), np.nan]},
             r"NaN or infinite for 1 of 60 clusters \(first: cluster 59\)",
         ),
-        ({"ln_proxy": np.zeros(60)}, "no spread of masses is left"),
+        ({"ln_proxy": np.full(60, 32.0)}, "no spread of masses is left"),
     ],
 )
 def test_a_slope_that_makes_no_sense_is_explained(change, message):
@@ -510,3 +512,61 @@ def test_a_slope_that_makes_no_sense_is_explained(change, message):
     }
     with pytest.raises(ValueError, match=message):
         infer_slope(**survey | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda s, m: {"ln_proxy": m / LN_10},
+            r"natural logarithm of 'network' in the unit of the calibration, which is "
+            r"about 3\d.* logarithms to base 10. Multiply them by ln 10 = 2.302585",
+        ),
+        (lambda s, m: {"ln_proxy": np.exp(m)}, "the values themselves. Give np.log"),
+        (
+            lambda s, m: {"ln_proxy": m + np.log(1.989e33)},
+            r"log10 M = 5\d.*Give np.log of values in the calibration's unit, Msun/h",
+        ),
+        (
+            lambda s, m: {"ln_s": s + np.log(1e44)},
+            "ln_s must be .*'L_X'.*in the calibration's unit, 1e44 erg/s",
+        ),
+        (
+            lambda s, m: {"ln_s": np.exp(s) * units.keV},
+            "ln_s has the unit 'keV', but must be the natural logarithm of plain numbers",
+        ),
+        (
+            lambda s, m: {"redshift": 3e5 * np.resize([0.1, 0.4], 60)},
+            "they look like velocities cz in km/s",
+        ),
+        (
+            lambda s, m: {"redshift": np.resize([0.1, 0.4], 60) * units.Mpc},
+            "redshift has the unit 'Mpc'",
+        ),
+    ],
+)
+def test_logarithms_of_another_base_or_unit_are_no_slopes(change, message):
+    ln_s, _, redshift = made_clusters(60, redshifts=(0.1, 0.4))
+    survey = {"ln_s": ln_s[:, 1], "ln_proxy": ln_s[:, 2], "redshift": redshift}
+    survey |= change(survey["ln_s"], survey["ln_proxy"])
+    with pytest.raises(ValueError, match=message):
+        infer_slope(**survey, covariance=made_covariance(), names=PAIR)
+
+
+def test_logarithms_with_dimensionless_units_are_those_without():
+    ln_s, _, redshift = made_clusters(60, redshifts=(0.1, 0.4))
+    columns = ln_s[:, 1], ln_s[:, 2]
+    options = {"covariance": made_covariance(), "names": PAIR}
+    plain = infer_slope(*columns, redshift=redshift, **options)
+    one = units.dimensionless_unscaled
+    columns = [column * one for column in columns]
+    assert infer_slope(*columns, redshift=redshift * one, **options) == plain
+
+
+def test_an_observable_that_hardly_depends_on_mass_may_have_any_unit():
+    ln_s, _, redshift = made_clusters(2000, redshifts=(0.1, 0.4))
+    covariance = planted_covariance()
+    covariance["slope"][:, 1] = 0.05
+    options = {"covariance": covariance, "names": PAIR, "redshift": redshift}
+    slope, _ = infer_slope(ln_s[:, 1] + np.log(1e44), ln_s[:, 2], **options)
+    assert_allclose(slope, infer_slope(ln_s[:, 1], ln_s[:, 2], **options)[0], rtol=1e-9)

@@ -2,8 +2,15 @@
 
 import numpy as np
 
+from ..plausible_masses import LN_10, MASS_RANGE
+from ..sample.units import check_plausible, in_our_unit
 from .evolution import log_redshift_ratio
 from .redshift_bins import bin_numbers
+
+LEAST_SLOPE = 0.1
+"""Slope with ln M below which an observable says too little of masses to check its unit."""
+NEAR_PIVOT = 1.0
+"""Distance [dex] from the pivot mass within which a guess at the unit must lead."""
 
 
 def infer_slope(
@@ -37,12 +44,13 @@ def infer_slope(
     ----------
     ln_s, ln_proxy : array-like of shape (n_clusters,)
         Natural logarithms of the observable and of the mass proxy, in the units of the
-        calibration.
+        calibration. They are refused if the calibration turns their median into a mass that
+        no cluster has, as it does for most logarithms to base 10 and other units.
     covariance : astropy.table.Table
         Calibration, as `proxy_covariance` returns it.
     names : (str, str)
         Names of the observable and of the proxy in `covariance`. The observable's own
-        slope there is not used.
+        slope there is only used to check its unit.
     redshift : array-like of shape (n_clusters,), default=None
         Redshifts of the clusters, needed where `covariance` has several bins. A cluster
         takes the nearest bin.
@@ -81,9 +89,11 @@ def infer_slope(
     >>> bool(abs(biased - 1.5 - 0.06 / 0.7**2) < 0.04)
     True
     """
-    s, m = (np.asarray(column, float) for column in (ln_s, ln_proxy))
     i, j = _columns(covariance, names)
+    s, m = _numbers("ln_s", ln_s), _numbers("ln_proxy", ln_proxy)
     b, t = _bins_of(covariance, redshift, s, m)
+    _check_unit("ln_s", s, covariance, i, b, t)
+    _check_unit("ln_proxy", m, covariance, j, b, t)
     a, C = covariance["slope"][b, j], covariance["covariance"][b]
     m, ratio = _at_the_centers(m, covariance, j, b, t)
     d_s, d_m = _without_trend(s, b, t), _without_trend(m, b, t)
@@ -96,7 +106,7 @@ def infer_slope(
             f"The variance of {names[1]!r} within the redshift bins is not larger than "
             "its scatter at fixed mass in the calibration, so no spread of masses is left "
             "to measure a slope with. Give clusters over a wider range of masses, or a "
-            "calibration of this survey's proxy."
+            "calibration of this survey's proxy. (Is ln_proxy a natural logarithm?)"
         )
     slope = s_mu.sum() / mu_mu.sum()
     by_survey = np.sum((s_mu - slope * mu_mu) ** 2)
@@ -166,6 +176,51 @@ def _columns(covariance, names):
     return [known.index(name) for name in names]
 
 
+def _numbers(name, values):
+    """Return logarithms as floats, and refuse those that still have a unit."""
+    unit = str(getattr(values, "unit", None) or "").strip()
+    if unit:
+        raise ValueError(
+            f"{name} has the unit {unit!r}, but must be the natural logarithm of plain "
+            "numbers in the unit of the calibration. Give np.log of these."
+        )
+    return np.asarray(values, float)
+
+
+def _check_unit(name, values, covariance, column, b, t):
+    """Refuse logarithms whose median is the mass of no cluster by the calibration."""
+    slope, intercept = (
+        covariance[law][b, column] + covariance[f"{law}_evolution"][b, column] * t
+        for law in ("slope", "intercept")
+    )
+    pivot = np.log10(covariance.meta["pivot_mass"])
+
+    def median_log_mass(logarithms):
+        return pivot + np.median((logarithms - intercept) / slope) / LN_10
+
+    def are_near_pivot(logarithms):
+        return abs(median_log_mass(logarithms) - pivot) < NEAR_PIVOT
+
+    found = median_log_mass(values)
+    depends_on_mass = np.min(np.abs(slope), initial=1) > LEAST_SLOPE
+    if not depends_on_mass or MASS_RANGE[0] <= found <= MASS_RANGE[1]:
+        return
+    names, units = covariance.meta["names"], covariance.meta["units"]
+    cure = f"Give np.log of values in the calibration's unit, {units[column] or '?'}."
+    if are_near_pivot(values * LN_10):
+        cure = (
+            "They look like logarithms to base 10. Multiply them by ln 10 = 2.302585."
+        )
+    elif values.min() > 0 and are_near_pivot(np.log(values)):
+        cure = "They look like the values themselves. Give np.log of them."
+    raise ValueError(
+        f"{name} must be the natural logarithm of {names[column]!r} in the unit of the "
+        f"calibration, which is about {np.median(intercept):.4g} at log10 M = {pivot:.4g}. "
+        f"Its median is {np.median(values):.4g}, that of log10 M = "
+        f"{found:.4g}. {cure}"
+    )
+
+
 def _bins_of(covariance, redshift, s, m):
     """Row of the covariance table for each cluster, and ln z about its center."""
     if s.ndim != 1 or s.shape != m.shape:
@@ -189,7 +244,8 @@ def _bins_of(covariance, redshift, s, m):
             f"one number for each of {len(s)} clusters, got the shape "
             f"{np.shape(redshift)}."
         )
-    redshift = np.asarray(redshift, float)
+    redshift = np.asarray(in_our_unit("redshift", redshift, "redshift"), float)
+    check_plausible("redshift", redshift, rows="cluster")
     low, high = covariance["redshift_low"], covariance["redshift_high"]
     b = bin_numbers(redshift, np.array([*low, high[-1]]))
     center = np.asarray(covariance["redshift"])
