@@ -1,6 +1,7 @@
 """Every option of the command is used or refused, and no work and no file is lost."""
 
 import argparse
+import gc
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import torch
 from astropy.cosmology import WMAP7
 from astropy.table import Table
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import skcluster.cli
 import skcluster.cli.predict as predict_module
@@ -496,6 +497,78 @@ def test_an_unforeseen_error_is_one_line_that_says_how_to_see_more(
         main(["predict", str(model), str(survey), "--traceback"])
 
 
+class TestUnreadableLists:
+    """One list that cannot be read costs one mass, not those of all other clusters."""
+
+    @pytest.fixture
+    def table(self, survey, tmp_path):
+        """Table with one list that is missing, one without FITS and one in channels."""
+        paths = [survey.parent / path for path in Table.read(survey)["photons"]]
+        paths[1] = tmp_path / "nowhere.fits"
+        (tmp_path / "torn.fits").write_bytes(paths[4].read_bytes()[:3000])
+        paths[4] = tmp_path / "torn.fits"
+        channels = Table({"RA": [10.0], "DEC": [0.0], "PI": [100]})
+        channels.write(tmp_path / "channels.fits")
+        paths[7] = tmp_path / "channels.fits"
+        return table_like(survey, "broken", photons=[*map(str, paths)])
+
+    def test_they_are_named_and_all_others_have_their_mass(
+        self, table, survey, model, tmp_path, capsys
+    ):
+        all_rows = json.loads(outcome(capsys, "predict", model, survey, "--json")[1])
+        command = ["predict", model, table, "--json", "-o", tmp_path / "masses.ecsv"]
+        code, out, err = outcome(capsys, *command)
+        rows = json.loads(out)
+        lost = [i for i, row in enumerate(rows) if row["log_mass"] is None]
+        assert (code, lost) == (3, [1, 4, 7])
+        for i, row in enumerate(rows):
+            if i not in lost:
+                assert row == all_rows[i]
+        for i in lost:
+            assert f"photons of row {i} (cluster mock-0000{i}) cannot be read" in err
+        assert (
+            "3 of 16 clusters have a list that cannot be read, so no mass. Mend the lists, "
+            "or remove them from the table: mock-00001, mock-00004, mock-00007."
+        ) in err
+        assert "no photon" not in err
+        written = Table.read(tmp_path / "masses.ecsv")
+        assert_array_equal(np.isnan(written["log_mass"]).nonzero()[0], lost)
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "channels.fits",
+            "masses.ecsv",
+            "torn.fits",
+        ]
+
+    def test_of_several_tables_each_keeps_its_rows(self, table, survey, model, capsys):
+        code, out, _ = outcome(capsys, "predict", model, survey, table, "--json")
+        rows = json.loads(out)
+        lost = [i for i, row in enumerate(rows) if row["log_mass"] is None]
+        assert (code, lost) == (3, [17, 20, 23])
+
+    def test_explain_goes_on_without_them(self, table, model, tmp_path, capsys):
+        pytest.importorskip("matplotlib")
+        folder = tmp_path / "explained"
+        code, out, err = outcome(
+            capsys, "explain", model, table, "--json", "-o", folder
+        )
+        rows = json.loads(out)
+        lost = [i for i, row in enumerate(rows) if not row["fits"]]
+        assert (code, lost) == (3, [1, 4, 7])
+        assert len([*folder.iterdir()]) == 2 * 13
+        assert "3 of 16 clusters have a list that cannot be read" in err
+
+    def test_a_table_of_nothing_else_is_refused(self, survey, model, tmp_path, capsys):
+        nowhere = [str(tmp_path / f"{i}.fits") for i in range(16)]
+        table = table_like(survey, "nowhere", photons=nowhere)
+        line = refused(capsys, "predict", model, table, "-o", tmp_path / "masses.csv")
+        assert "photons of row 0 (cluster mock-00000) cannot be read" in line
+        assert not [*tmp_path.iterdir()]
+
+    def test_training_on_a_part_is_refused(self, table, tmp_path, capsys):
+        line = refused(capsys, "train", table, "-o", tmp_path / "model.skops", *TINY)
+        assert "photons of row 1 (cluster mock-00001) cannot be read" in line
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["inspect", "--help"]])
 def test_help_loads_nothing_heavy(arguments):
     code = (
@@ -519,6 +592,19 @@ def test_inspect_loads_nothing_heavy(model):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+def test_garbage_is_collected_after_a_model_is_loaded_or_refused(model, survey, capsys):
+    outcome(capsys, "predict", model, survey)
+    assert gc.isenabled()
+    outcome(capsys, "predict", survey, survey)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        outcome(capsys, "predict", model, survey)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_predict_does_not_load_torchs_compiler(model, survey):

@@ -781,6 +781,43 @@ def test_a_broken_list_is_named_with_its_row_and_cluster(content, kind, reason, 
         read_sample(CATALOG, directory=lists)
 
 
+def test_a_broken_list_is_handed_over_and_the_others_are_read(lists):
+    (lists / "two.fits").write_bytes(b"no FITS")
+    errors = {}
+    sample, others = read_sample(
+        CATALOG, directory=lists, on_unreadable=errors.setdefault
+    )
+    assert [*errors] == [1]
+    assert isinstance(errors[1], OSError)
+    assert "photons of row 1 (cluster 0013) cannot be read from" in str(errors[1])
+    assert_array_equal(sample.photons.lengths, [3, 0, 3])
+    assert_array_equal(sample.name, CATALOG["name"])
+    assert_allclose(sample.photons["ra"], np.tile(RA, 2), atol=1e-6)
+    assert_array_equal(others.log_mass, CATALOG["log_mass"])
+
+
+def test_a_broken_header_of_an_exposure_is_handed_over_too(lists):
+    for name, livetime in (("one", 1200.0), ("two", "long")):
+        fits.setval(lists / f"{name}.fits", "LIVETIME", value=livetime)
+    errors = {}
+    sample, _ = read_sample(
+        CATALOG,
+        directory=lists,
+        exposure_keyword="LIVETIME",
+        on_unreadable=errors.setdefault,
+    )
+    assert [*errors] == [1]
+    assert "LIVETIME = 'long'" in str(errors[1])
+    assert_array_equal(sample.exposure, [1200.0] * 3)
+
+
+def test_a_sample_of_broken_lists_alone_is_an_error(lists):
+    for name in ("one", "two"):
+        (lists / f"{name}.fits").write_bytes(b"no FITS")
+    with pytest.raises(OSError, match=r"photons of row 0 \(cluster 0012\)"):
+        read_sample(CATALOG, directory=lists, on_unreadable=pytest.fail)
+
+
 def test_a_list_of_the_wrong_content_is_named_with_its_row(lists):
     catalog = {"redshift": [0.1], "galaxies": ["g.csv"]}
     Table({"a": [1]}).write(lists / "g.csv")

@@ -1,11 +1,13 @@
 """The `skcluster` command: demo, simulate, train, predict, explain and inspect.
 
 Exit codes: 0 success; 1 an error, described in one line on standard error; 2 wrong
-usage; 3 some clusters have no prediction; 130 interrupted; 141 standard output was
-closed by its reader, as by ``| head``.
+usage; 3 some clusters have no mass, because a list of theirs cannot be read or no photon is
+in the map: standard error names them, and all others have a mass; 130 interrupted; 141
+standard output was closed by its reader, as by ``| head``.
 """
 
 import argparse
+import gc
 import warnings
 
 from .. import __version__
@@ -46,6 +48,10 @@ def main(argv=None):
     except KeyboardInterrupt:
         say("skcluster: interrupted.")
         return INTERRUPTED
+    finally:
+        if argv is None:
+            # The process ends, and Python would first look for garbage in all of torch.
+            gc.freeze()
 
 
 def _parsed(argv):

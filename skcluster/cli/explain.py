@@ -80,7 +80,7 @@ def explain(arguments):
         random_state=_seed(arguments),
     )
     explainer._checked_parameters()
-    sample, stems = _clusters_and_stems(arguments, mapper.cosmology)
+    sample, unread, stems = _clusters_and_stems(arguments, mapper.cosmology)
     folder = Path(arguments.output)
     check_folder_is_free(
         folder,
@@ -89,7 +89,7 @@ def explain(arguments):
         inputs=[arguments.model, *files_of_tables(arguments.photons)],
     )
     mapped = mapper.transform(sample)
-    table = mass_table(rest, mapped)
+    table = mass_table(rest, mapped, unread=unread)
     del table["mass"]
     shown = np.flatnonzero(np.isfinite(table["log_mass"]))
     files = np.full((2, len(sample)), "", dtype=object)
@@ -104,7 +104,7 @@ def explain(arguments):
     for kind, names in zip(KINDS, files, strict=True):
         table[kind] = names.astype(str)
     print_table(table, as_json=arguments.json)
-    return exit_code(table)
+    return exit_code(table, unread)
 
 
 def _images(explainer, steps, mapped, rows):
@@ -208,17 +208,17 @@ def _taken_apart(rest, path):
 
 
 def _clusters_and_stems(arguments, cosmology):
-    """Return the clusters and the names of their files, without suffix.
+    """Return clusters, which of them are unread, and the stems of their files.
 
     The cluster of an event list is named for that file.
     """
     from ..io.samples import file_stems
 
-    sample = new_clusters(arguments, cosmology)
+    sample, unread = new_clusters(arguments, cosmology)
     if arguments.redshift is not None:
         name = re.sub(r"\.(fits?|evt)(\.gz)?$", "", Path(arguments.photons[0]).name)
         sample = sample.assign(name=[name])
-    return sample, file_stems(sample)
+    return sample, unread, file_stems(sample)
 
 
 def _seed(arguments):

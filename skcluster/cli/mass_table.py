@@ -3,10 +3,8 @@
 import numpy as np
 
 from ..progress import say
-from .new_clusters import mapper_and_rest
+from .new_clusters import NAMED, mapper_and_rest
 
-NAMED = 10
-"""Largest number of clusters that a message names."""
 UNLIKE = 1e-3
 """Probability below which clusters are said to be unlike the training set."""
 
@@ -17,7 +15,7 @@ def predicted_masses(model, sample, **options):
     return mass_table(rest, mapper.transform(sample), **options)
 
 
-def mass_table(steps, mapped, *, quantiles=(), beta=None):
+def mass_table(steps, mapped, *, unread=False, quantiles=(), beta=None):
     """Return masses, their errors, and how unlike the training set the clusters are.
 
     Parameters
@@ -26,6 +24,8 @@ def mass_table(steps, mapped, *, quantiles=(), beta=None):
         Steps that follow the PhotonMapper.
     mapped : ClusterSample
         Clusters with the PhotonMapper's maps; those without a photon get NaN.
+    unread : bool or ndarray of bool of shape (n_clusters,), default=False
+        Clusters with a list that cannot be read, which get NaN, too.
     quantiles : sequence of float, default=()
         Probabilities of the posterior's quantiles, one column each, such as ``q0.025``.
     beta : float, default=None
@@ -34,7 +34,7 @@ def mass_table(steps, mapped, *, quantiles=(), beta=None):
     from astropy.table import Table
 
     total = mapped.maps.total()
-    seen = total > 0
+    seen = (total > 0) & ~np.asarray(unread)
     found = _measured(steps, mapped[seen], quantiles, beta) if seen.any() else {}
     names = np.arange(len(mapped)).astype(str) if mapped.name is None else mapped.name
     table = Table(
@@ -98,14 +98,31 @@ def _say_if_unlike(steps, mapped):
         )
 
 
-def exit_code(table):
-    """Return exit code 0; or 3, after a message about the clusters without a mass."""
-    lost = table["name"][np.isnan(table["log_mass"])]
-    if not len(lost):
-        return 0
-    names = ", ".join([*lost[:NAMED], *(["..."] if len(lost) > NAMED else [])])
-    say(
-        f"{len(lost)} of {len(table)} clusters have no photon in the map, so no mass. "
-        f"Check their centers, redshifts and energies: {names}."
+def exit_code(table, unread):
+    """Return exit code 0; or 3, after a message about the clusters without a mass.
+
+    Parameters
+    ----------
+    table : Table
+        Result of `mass_table`.
+    unread : ndarray of bool of shape (n_clusters,)
+        Clusters with a list that cannot be read.
+    """
+    lost = np.isnan(table["log_mass"])
+    _say_without_mass(
+        table["name"][unread],
+        f"of {len(table)} clusters have a list that cannot be read, so no mass. Mend the "
+        "lists, or remove them from the table",
     )
-    return 3
+    _say_without_mass(
+        table["name"][lost & ~unread],
+        f"of {len(table)} clusters have no photon in the map, so no mass. Check their "
+        "centers, redshifts and energies",
+    )
+    return 3 if lost.any() else 0
+
+
+def _say_without_mass(names, why):
+    if len(names):
+        shown = ", ".join([*names[:NAMED], *(["..."] if len(names) > NAMED else [])])
+        say(f"{len(names)} {why}: {shown}.")

@@ -47,7 +47,7 @@ def add_predict(commands):
 
 
 def predict(arguments):
-    """Print a table of masses; clusters without photons in the map have no mass in it."""
+    """Print a table of masses; some clusters have none in it, see `exit_code`."""
     from ..io.table_writing import check_table_path, write_table
 
     quantiles = _quantiles(arguments.quantiles)
@@ -58,19 +58,19 @@ def predict(arguments):
     model = load_photon_model(arguments.model)
     check_galaxies_are_used(model, arguments)
     mapper, _ = mapper_and_rest(model)
-    sample = new_clusters(arguments, mapper.cosmology)
+    sample, unread = new_clusters(arguments, mapper.cosmology)
     check_galaxies(model, sample, ", ".join(arguments.photons))
     if arguments.output:
         check_is_no_input(arguments.output, files_of_tables(arguments.photons))
     table = predicted_masses(
-        model, sample, quantiles=quantiles, beta=arguments.prior_beta
+        model, sample, unread=unread, quantiles=quantiles, beta=arguments.prior_beta
     )
     try:
         if arguments.output:
             write_table(arguments.output, table)
     finally:  # a disk that is full meanwhile must not cost the masses
         print_table(table, as_json=arguments.json)
-    return exit_code(table)
+    return exit_code(table, unread)
 
 
 def _quantiles(text):

@@ -2,14 +2,13 @@
 
 import os
 import re
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 from sklearn.utils import Bunch
 
-from ..printable import printable
 from ..progress import Progress
 from ..sample import FIELDS, ClusterSample
 from ..sample.fields import Labels, Numbers
@@ -18,11 +17,10 @@ from ..sample.units import TABLE
 from .atomic import check_is_free, files_written_together
 from .file_errors import error_names_file
 from .fits_writing import fits_table, header_of, storable
-from .galaxies import read_galaxies
-from .photons import photon_table, read_exposure, read_photons
+from .photons import photon_table
+from .sample_lists import LISTS, read_exposures, read_list_of_each_row, read_lists
 from .tables import column_with_gaps, complete_column, listed, read_table
 
-LISTS = ("photons", "galaxies")
 COLUMNS = {name: field for field in FIELDS.values() for name in field.columns}
 """Columns of a table of clusters -> description of the field that they belong to."""
 
@@ -33,7 +31,6 @@ UNIT_ROWS = {
 }
 """Columns of a table of clusters -> rows of the table of units."""
 
-SHARED_RADIUS = 10.0  # comoving Mpc/h
 TABLE_NAME = "clusters.ecsv"
 UNWRITABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -45,6 +42,7 @@ def read_sample(
     cosmology="WMAP7",
     photon_options=None,
     exposure_keyword=None,
+    on_unreadable=None,
     verbose=0,
 ):
     """Read a sample from a table with one row per cluster.
@@ -84,6 +82,10 @@ def read_sample(
     exposure_keyword : str, default=None
         Keyword of the photon lists' headers that holds the exposure, such as
         ``"LIVETIME"``, in place of a column; see `read_exposure`.
+    on_unreadable : callable, default=None
+        Function of a row number and an error, called for each list that cannot be used; the
+        cluster then has an empty list. None raises the error, as happens in any case if
+        no list can be used.
     verbose : int, default=0
         If positive, count the lists on standard error, after two seconds.
 
@@ -120,9 +122,16 @@ def read_sample(
         for name in table.colnames:
             if name not in columns.values():
                 others[name] = column_with_gaps(table, name)
-    lists = _read_lists(catalog, folder, cosmology, photon_options, verbose)
+    read_rows = partial(
+        read_list_of_each_row,
+        catalog=catalog,
+        folder=folder,
+        on_unreadable=on_unreadable,
+        verbose=verbose,
+    )
+    lists = read_lists(catalog, folder, cosmology, photon_options, read_rows)
     if exposure_keyword is not None:
-        catalog["exposure"] = _exposures(catalog, folder, exposure_keyword)
+        catalog["exposure"] = read_exposures(catalog, exposure_keyword, read_rows)
     with error_names_file(source):
         return ClusterSample.from_table(catalog, **lists), others
 
@@ -163,88 +172,6 @@ def _read_column(table, column, name):
         return column_with_gaps(table, column)
     is_text = field is None or not isinstance(field, Numbers)
     return complete_column(table, column, UNIT_ROWS.get(name), is_text=is_text)
-
-
-def _read_lists(catalog, folder, cosmology, photon_options, verbose):
-    photons = cache(partial(read_photons, **(photon_options or {})))
-    tables = cache(read_table)
-    centers = zip(catalog.get("ra", ()), catalog.get("dec", ()), strict=False)
-    centers = list(centers) or [None] * len(catalog["redshift"])
-
-    paths, times = np.unique(catalog.get("galaxies", []), return_counts=True)
-    shared = {folder / os.fsdecode(path) for path in paths[times > 1]}
-
-    def galaxies(i, path):
-        return read_galaxies(
-            tables(path),
-            center=centers[i],
-            redshift=catalog["redshift"][i],
-            cosmology=cosmology,
-            radius_max=SHARED_RADIUS if path in shared else None,
-        )
-
-    readers = {"photons": lambda i, path: photons(path), "galaxies": galaxies}
-    found = {}
-    for field in LISTS:
-        if field in catalog:
-            n_clusters = len(catalog["redshift"])
-            with Progress(f"read {field}", n_clusters, verbose=verbose) as progress:
-                found[field] = _read_rows(
-                    field, catalog, folder, readers[field], progress
-                )
-    return found
-
-
-def _exposures(catalog, folder, keyword):
-    """Read the exposure of each row from the header of its photon list."""
-    if "exposure" in catalog:
-        raise ValueError(
-            f"The table has a column exposure, so exposure_keyword={keyword!r} changes "
-            "nothing. Leave one of them out."
-        )
-    if "photons" not in catalog:
-        raise ValueError(
-            f"exposure_keyword={keyword!r} needs photon lists, but the table has no column "
-            "photons."
-        )
-    read = cache(partial(read_exposure, keyword=keyword))
-    return np.array([read(folder / os.fsdecode(path)) for path in catalog["photons"]])
-
-
-def _read_rows(field, catalog, folder, read, progress):
-    """Read one list per row, and name row and cluster in errors."""
-    n_clusters = len(catalog["redshift"])
-    names = catalog.get("name", np.full(n_clusters, "without a name"))
-    tables = []
-    for i, path in enumerate(catalog[field]):
-        progress.update()
-        if not str(path):
-            tables.append(None)
-            continue
-        path = folder / os.fsdecode(path)
-        try:
-            tables.append(read(i, path))
-        except (OSError, ValueError) as error:
-            kinds = (FileNotFoundError, OSError, ValueError)
-            kind = next(kind for kind in kinds if isinstance(error, kind))
-            raise kind(
-                f"The {field} of row {i} (cluster {printable(names[i])}) cannot be read "
-                f"from {printable(path)}. {error}"
-            ) from error
-    return _with_common_columns(tables)
-
-
-def _with_common_columns(tables):
-    """Reduce tables to their common columns; None becomes a table without rows."""
-    read = [table for table in tables if table is not None]
-    if not read:
-        return None
-    common = set.intersection(*map(set, read))
-    rows = [slice(0) if table is None else slice(None) for table in tables]
-    return [
-        {name: (table or read[0])[name][r] for name in read[0] if name in common}
-        for table, r in zip(tables, rows, strict=True)
-    ]
 
 
 def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
