@@ -45,6 +45,7 @@ _NAMES_OF_MODULE = {
     "phase_space": ("PhaseSpaceKDE",),
     "proxies": (
         "ProxyMeasurer",
+        "IteratedRadiusRegressor",
         "RingProfiler",
         "MorphologyMeasurer",
         "clip_velocities",
@@ -52,6 +53,7 @@ _NAMES_OF_MODULE = {
     ),
     "evrard": (
         "EvrardProxyRegressor",
+        "FixedPowerLawRegressor",
         "search_proxies",
         "residual_correlation",
         "proxy_covariance",
@@ -91,6 +93,7 @@ _MODULES = (
     *_NAMES_OF_MODULE,
     "cli",
     "comparison",
+    "contest",
     "cosmology",
     "datasets",
     "estimator_parts",

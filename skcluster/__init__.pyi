@@ -17,6 +17,7 @@ from . import model_selection as model_selection
 from . import persistence as persistence
 from . import cli as cli
 from . import comparison as comparison
+from . import contest as contest
 from . import cosmology as cosmology
 from . import datasets as datasets
 from . import estimator_parts as estimator_parts
@@ -43,11 +44,13 @@ from .maps import LogScaler as LogScaler
 from .photon_features import PhotonFeaturizer as PhotonFeaturizer
 from .phase_space import PhaseSpaceKDE as PhaseSpaceKDE
 from .proxies import ProxyMeasurer as ProxyMeasurer
+from .proxies import IteratedRadiusRegressor as IteratedRadiusRegressor
 from .proxies import RingProfiler as RingProfiler
 from .proxies import MorphologyMeasurer as MorphologyMeasurer
 from .proxies import clip_velocities as clip_velocities
 from .proxies import gapper_dispersion as gapper_dispersion
 from .evrard import EvrardProxyRegressor as EvrardProxyRegressor
+from .evrard import FixedPowerLawRegressor as FixedPowerLawRegressor
 from .evrard import search_proxies as search_proxies
 from .evrard import residual_correlation as residual_correlation
 from .evrard import proxy_covariance as proxy_covariance
@@ -101,11 +104,13 @@ __all__ = [
     "PhotonFeaturizer",
     "PhaseSpaceKDE",
     "ProxyMeasurer",
+    "IteratedRadiusRegressor",
     "RingProfiler",
     "MorphologyMeasurer",
     "clip_velocities",
     "gapper_dispersion",
     "EvrardProxyRegressor",
+    "FixedPowerLawRegressor",
     "search_proxies",
     "residual_correlation",
     "proxy_covariance",

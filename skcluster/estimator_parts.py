@@ -6,6 +6,8 @@ module to find the regressor in a Pipeline, a search, a
 rotation, or any nesting of these.
 """
 
+import inspect
+
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
@@ -155,6 +157,25 @@ def changes_target(estimator):
     return any(
         getattr(estimator, name, None) is not None for name in ("func", "transformer")
     )
+
+
+def predicts_std(estimator):
+    """Return whether ``predict`` takes return_std, or passes it to one that does.
+
+    Examples
+    --------
+    >>> from skcluster import EvrardProxyRegressor
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> predicts_std(make_pipeline(EvrardProxyRegressor())), predicts_std(Ridge())
+    (True, False)
+    """
+    parameters = inspect.signature(estimator.predict).parameters
+    if "return_std" in parameters:
+        return True
+    hands_on = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    found = None if changes_target(estimator) or not hands_on else inside(estimator)
+    return found is not None and predicts_std(found)
 
 
 def is_pipeline(estimator):

@@ -34,7 +34,7 @@ ABOVE = {
     "maps": {"exposure", "training_ranges"},
     "photon_features": {"maps"},
     "phase_space": set(),
-    "proxies": {"exposure"},
+    "proxies": {"estimator_parts", "exposure", "plausible_masses"},
     "model_selection": {"estimator_parts"},
     "posterior": {"estimator_parts", "model_selection", "plausible_masses"},
     "outliers": {"estimator_parts", "training_ranges"},
@@ -52,6 +52,7 @@ ABOVE = {
     "comparison": {"metrics", "model_selection"},
     "explain": {"maps", "metrics", "regressors"},
     "plotting": {"explain"},
+    "contest": {"datasets", "evrard", "plotting", "proxies"},
 }
 
 

@@ -26,6 +26,8 @@ from skcluster import (
     CalibratedMassRegressor,
     ClusterSample,
     EvrardProxyRegressor,
+    FixedPowerLawRegressor,
+    IteratedRadiusRegressor,
     JointCNNRegressor,
     LogScaler,
     MapOutlierDetector,
@@ -75,6 +77,11 @@ PHOTON_SET = PhotonSetRegressor(
     random_state=0,
 )
 STEPS += [AUGMENTED, CALIBRATED, DETECTOR, RINGS, FEATURIZER, MORPHOLOGY, PHOTON_SET]
+SELF_SIMILAR = FixedPowerLawRegressor(exponents=0.2, evolution=-0.4)
+ITERATED = IteratedRadiusRegressor(
+    make_pipeline(ProxyMeasurer(proxies=("n_phot_500c",)), EvrardProxyRegressor())
+)
+STEPS += [ITERATED, SELF_SIMILAR]
 PIPELINES = [
     make_pipeline(MAPPER, RedshiftNormalizer(), LogScaler(), CNN),
     make_pipeline(MEASURER, EVRARD),
@@ -161,6 +168,16 @@ CONTRACT = {
     },
     "RotationAugmentedRegressor": {"n_rotations": 3, "random_state": None},
     "CalibratedMassRegressor": {"cv": None, "by": None, "n_bins": 3, "n_jobs": None},
+    "FixedPowerLawRegressor": {
+        "exponents": 1.0,
+        "evolution": 0.0,
+        "cosmology": "WMAP7",
+    },
+    "IteratedRadiusRegressor": {
+        "max_iterations": 50,
+        "tolerance": 1e-6,
+        "cosmology": "WMAP7",
+    },
     "MapOutlierDetector": {},
     "QuadrantGroupKFold": {"box_size": 352.0, "n_splits_per_axis": 2},
 }
@@ -224,7 +241,7 @@ each_step = pytest.mark.parametrize("estimator", STEPS, ids=name_of)
 each_estimator = pytest.mark.parametrize("estimator", STEPS + PIPELINES, ids=name_of)
 each_predictor = pytest.mark.parametrize(
     "estimator",
-    [EVRARD, CNN, CALIBRATED, JOINT, AUGMENTED, PHOTON_SET, *PIPELINES],
+    [EVRARD, CNN, CALIBRATED, JOINT, AUGMENTED, PHOTON_SET, ITERATED, SELF_SIMILAR, *PIPELINES],
     ids=name_of,
 )
 
@@ -237,7 +254,7 @@ def mapped(sample):
 
 @pytest.fixture
 def X(estimator, mapped):
-    if isinstance(estimator, EvrardProxyRegressor):
+    if isinstance(estimator, EvrardProxyRegressor | FixedPowerLawRegressor):
         return MEASURER.transform(mapped)
     if isinstance(estimator, PhotonSetRegressor):
         return FEATURIZER.transform(mapped)

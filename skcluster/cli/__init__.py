@@ -1,9 +1,9 @@
-"""The `skcluster` command: demo, simulate, train, predict, explain and inspect.
+"""The `skcluster` command: demo, simulate, train, predict, explain, inspect, benchmark.
 
 Exit codes: 0 success; 1 an error, described in one line on standard error; 2 wrong
 usage; 3 some clusters have no mass, because a list of theirs cannot be read or no photon is
-in the map: standard error names them, and all others have a mass; 130 interrupted; 141
-standard output was closed by its reader, as by ``| head``.
+in the map: standard error names them, and all others have a mass; or a benchmark lacks
+folds; 130 interrupted; 141 standard output was closed by its reader, as by ``| head``.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import warnings
 
 from .. import __version__
 from ..progress import say
+from .benchmark import add_benchmark
 from .demo import add_demo
 from .explain import add_explain
 from .inspect import add_inspect
@@ -104,7 +105,15 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    adders = add_demo, add_simulate, add_train, add_predict, add_explain, add_inspect
+    adders = (
+        add_demo,
+        add_simulate,
+        add_train,
+        add_predict,
+        add_explain,
+        add_inspect,
+        add_benchmark,
+    )
     for add in adders:
         command = add(commands)
         command.add_argument(

@@ -103,7 +103,8 @@ def paper_ladder(sample, arguments, checkpoints):
     towards the mean of the training set. The regressions do that, too, on the same proxies
     and on counts in rings: they show what of a network's gain is not the network's.
     """
-    from .. import EvrardProxyRegressor, ProxyMeasurer
+    from .. import ProxyMeasurer
+    from ..contest.entries import covariance_model, least_squares
 
     measurer = ProxyMeasurer(with_redshift=True)
     measured = measurer.transform(sample)
@@ -117,11 +118,11 @@ def paper_ladder(sample, arguments, checkpoints):
         "N_phot,500c": proxies("n_phot_500c"),
         "four proxies": proxies("n_gal", "sigma_v", "n_phot", "n_phot_500c"),
     }
-    inverse = EvrardProxyRegressor(redshift_column=-1)
+    inverse = covariance_model()
     return {
         **{name: (inverse, X) for name, X in rungs.items()},
         **{f"least squares, {name}": (least_squares(), X) for name, X in rungs.items()},
-        "ridge on rings, three bands": ridge_on_rings(sample),
+        "ridge on rings, three bands": _rings(sample),
         "network, one band": _network(
             sample, (WIDE_BAND,), 0.0, arguments, checkpoints
         ),
@@ -131,45 +132,20 @@ def paper_ladder(sample, arguments, checkpoints):
     }
 
 
-def least_squares():
-    """Regression of log10 M on proxies, with an intercept for each snapshot."""
-    from sklearn.compose import make_column_transformer
-    from sklearn.linear_model import LinearRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder
+def _rings(sample):
+    """The ridge regression on counts in rings, with its maps of 64 x 64 pixels."""
+    from .. import PhotonMapper
+    from ..contest.entries import ridge_on_rings
 
-    snapshots = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    return make_pipeline(
-        make_column_transformer((snapshots, [-1]), remainder="passthrough"),
-        LinearRegression(fit_intercept=False),
-    )
-
-
-def ridge_on_rings(sample):
-    """Quadratic ridge regression on counts in rings, with its maps of 64 x 64 pixels."""
-    from sklearn.linear_model import RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
-
-    from .. import PhotonMapper, RedshiftNormalizer, RingProfiler
-
-    pipeline = make_pipeline(
-        RedshiftNormalizer(),
-        RingProfiler(),
-        StandardScaler(),
-        PolynomialFeatures(2),
-        StandardScaler(),
-        RidgeCV(np.logspace(-1, 4, 11)),
-    )
-    return pipeline, PhotonMapper(bands=THREE_BANDS, n_pixels=64).transform(sample)
+    mapper = PhotonMapper(bands=THREE_BANDS, n_pixels=64)
+    return ridge_on_rings(), mapper.transform(sample)
 
 
 def _network(sample, bands, dropout, arguments, checkpoints):
-    from sklearn.pipeline import make_pipeline
+    from .. import PhotonMapper
+    from ..contest.entries import map_network
 
-    from .. import LogScaler, PhotonMapper, RedshiftNormalizer, XrayCNNRegressor
-
-    regressor = XrayCNNRegressor(
+    network = map_network(
         dropout=dropout,
         augment=True,
         max_epochs=arguments.epochs,
@@ -178,9 +154,8 @@ def _network(sample, bands, dropout, arguments, checkpoints):
         n_threads=1,
         checkpoint_dir=checkpoints,
     )
-    pipeline = make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
     mapper = PhotonMapper(bands=bands, n_pixels=arguments.pixels)
-    return pipeline, mapper.transform(sample)
+    return network, mapper.transform(sample)
 
 
 def readable(table):

@@ -2,12 +2,14 @@
 
 from .correlation import residual_correlation
 from .covariance import proxy_covariance, read_covariance, write_covariance
+from .fixed_power_law import FixedPowerLawRegressor
 from .regressor import EvrardProxyRegressor
 from .search import search_proxies
 from .slope import infer_slope
 
 __all__ = [
     "EvrardProxyRegressor",
+    "FixedPowerLawRegressor",
     "infer_slope",
     "proxy_covariance",
     "read_covariance",

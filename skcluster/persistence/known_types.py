@@ -27,6 +27,8 @@ import numpy as np
 OUR_TYPES = (
     "skcluster.CalibratedMassRegressor",
     "skcluster.EvrardProxyRegressor",
+    "skcluster.FixedPowerLawRegressor",
+    "skcluster.IteratedRadiusRegressor",
     "skcluster.JointCNNRegressor",
     "skcluster.LogScaler",
     "skcluster.MapOutlierDetector",

@@ -1,14 +1,12 @@
 """Calibrated posteriors, learned from clusters that were held out of training."""
 
-import inspect
-
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from ..estimator_parts import changes_target, inside, last_step, walk
+from ..estimator_parts import changes_target, last_step, predicts_std, walk
 from ..model_selection import fit_fold, rows_of, spatial_folds, with_groups
 from ..parameters import Anything, Choice, Integer, NJobs, WithMethods, check_parameters
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
@@ -229,7 +227,7 @@ class CalibratedMassRegressor(
     def _predicts_each_std(self):
         innermost = last_step(self.estimator_)
         each = getattr(innermost, "_predicts_each_std", True)
-        return self._has_trend or (each and _predicts_std(self.estimator_))
+        return self._has_trend or (each and predicts_std(self.estimator_))
 
     def _log_prior(self):
         own = None
@@ -335,20 +333,10 @@ def _predict_fold(estimator, X, y, groups, train, test):
 
 
 def _mean_and_std(estimator, X):
-    if _predicts_std(estimator):
+    if predicts_std(estimator):
         return estimator.predict(X, return_std=True)
     mean = np.asarray(estimator.predict(X), float)
     return mean, np.ones_like(mean)
-
-
-def _predicts_std(estimator):
-    """Return whether ``predict`` takes return_std, or passes it to one that does."""
-    parameters = inspect.signature(estimator.predict).parameters
-    if "return_std" in parameters:
-        return True
-    hands_on = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    found = None if changes_target(estimator) or not hands_on else inside(estimator)
-    return found is not None and _predicts_std(found)
 
 
 def _trend_inputs(X, mean, rows):

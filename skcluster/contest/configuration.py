@@ -1,0 +1,303 @@
+"""Read the TOML file of a contest, and refuse what it cannot mean."""
+
+import contextlib
+import importlib
+import inspect
+import sys
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..datasets import make_mock_survey
+from ..estimator_parts import parts
+from ..maps import PhotonMapper
+from ..parameters import Integer, NJobs, Text, check_parameters
+from ..printable import printable
+from .entries import BANDS, BUILT_IN, Entry
+from .toml_table import ListOfNames, ListOfSeeds, TomlTable, unknown_name
+
+NOT_SWITCHES = ("n_clusters", "random_state", "n_jobs", "verbose")
+MAP_PARAMETERS = ("n_pixels", "half_width", "cosmology")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a contest is about: its survey, folds and estimators.
+
+    Parameters
+    ----------
+    path : Path
+        The TOML file. Paths in it are relative to its folder.
+    output : Path
+        Folder for predictions and results.
+    survey : dict
+        ``n_clusters`` and switches of `make_mock_survey`; or ``table`` and ``target``, the
+        path of a table of clusters and its column of true masses.
+    seeds : tuple of int
+        Seeds of the mock survey, and of the estimators.
+    maps : dict
+        Parameters of `PhotonMapper`, without its bands.
+    entries : tuple of Entry
+    shared : dict
+        Parameters for every estimator that has them.
+    n_folds : int or None
+        None: octants where there are positions, otherwise five folds.
+    max_folds : int or None
+        Number of folds that are run, the first ones; None runs all.
+    n_jobs : int or None
+        Number of folds that run at the same time.
+    reference : str or None
+        Entry that the others are compared with.
+    """
+
+    path: Path
+    output: Path
+    survey: dict
+    seeds: tuple
+    maps: dict
+    entries: tuple
+    shared: dict
+    n_folds: int = None
+    max_folds: int = None
+    n_jobs: int = None
+    reference: str = None
+
+    def replaced(self, **values):
+        """Return a copy with other values for some of its fields."""
+        return replace(self, **values)
+
+
+@contextlib.contextmanager
+def importable(folder):
+    """Let modules of a folder be imported, also by worker processes that start meanwhile.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of a configuration, whose factories may lie beside it.
+    """
+    folder = str(folder.resolve())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def read_configuration(path):
+    """Read the configuration of a contest.
+
+    Parameters
+    ----------
+    path : str or path-like
+        TOML file; ``skcluster benchmark --help`` shows one.
+
+    Returns
+    -------
+    configuration : Configuration
+
+    Raises
+    ------
+    OSError
+        There is no such file.
+    ValueError, TypeError
+        A key or a name is not known, or a value is not of its kind.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "contest.toml")
+    ...     _ = path.write_text("[survey]\\nn_clusters = 200\\n[estimators.n_phot]\\n")
+    ...     configuration = read_configuration(path)
+    >>> configuration.output.name, configuration.seeds, configuration.entries[0].columns
+    ('contest', (0,), ('n_phot',))
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"There is no configuration {printable(path)}. `skcluster benchmark --help` "
+            "shows one to start from."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{printable(path)} is not a TOML file: {error}.") from error
+    try:
+        return _configuration(path, TomlTable("", content))
+    except (ValueError, TypeError, ImportError) as error:
+        raise type(error)(f"{printable(path)}: {error}") from error
+
+
+def _configuration(path, top):
+    folder = path.parent
+    for name in ("survey", "estimators"):
+        if name not in top:
+            raise ValueError(f"There is no table [{name}], which a contest needs.")
+    survey, seeds = _survey(top.table("survey"))
+    maps, bands = _maps(top.table("maps"))
+    n_folds, max_folds = _folds(top.table("folds"))
+    entries = _entries(top.table("estimators").rest(), bands, folder)
+    configuration = Configuration(
+        path=path,
+        output=folder / top.take("output", Text(), path.stem),
+        survey=survey,
+        seeds=seeds,
+        maps=maps,
+        entries=entries,
+        shared=top.table("parameters").rest(),
+        n_folds=n_folds,
+        max_folds=max_folds,
+        n_jobs=top.take("n_jobs", NJobs()),
+        reference=top.take("reference", Text()),
+    )
+    top.finish()
+    _check_estimators(configuration)
+    names = [entry.name for entry in entries]
+    if configuration.reference not in (None, *names):
+        raise unknown_name("reference is", configuration.reference, names)
+    return configuration
+
+
+def _survey(table):
+    """Read what is observed: a mock survey, or a table of clusters."""
+    seeds = table.take("seeds", ListOfSeeds(), (0,))
+    if "table" in table:
+        survey = {
+            "table": table.take("table", Text()),
+            "target": table.take("target", Text(), "log_mass"),
+        }
+        table.finish()
+        return survey, seeds
+    parameters = inspect.signature(make_mock_survey).parameters
+    n_clusters = table.take("n_clusters", Integer(1), 3285)
+    switches = {
+        name: table.take(name, default=parameter.default)
+        for name, parameter in parameters.items()
+        if name not in NOT_SWITCHES
+    }
+    table.known.append("table")
+    table.finish()
+    # One cluster shows at once whether the switches are right.
+    make_mock_survey(1, random_state=0, **switches)
+    return {"n_clusters": n_clusters, **switches}, seeds
+
+
+def _maps(table):
+    """Read the parameters of maps, and the sets of bands by name."""
+    defaults, kinds = PhotonMapper().get_params(), PhotonMapper._parameter_kinds
+    maps = {
+        name: table.take(name, kinds[name], defaults[name]) for name in MAP_PARAMETERS
+    }
+    own = table.table("bands")
+    bands = {
+        name: tuple(map(tuple, own.take(name, kinds["bands"]))) for name in [*own.left]
+    }
+    table.finish()
+    return maps, {**BANDS, **bands}
+
+
+def _folds(table):
+    n_folds = table.take("n_folds", Integer(2))
+    max_folds = table.take("max_folds", Integer(1))
+    table.finish()
+    return n_folds, max_folds
+
+
+def _entries(tables, bands, folder):
+    if not tables:
+        raise ValueError(
+            "[estimators] is empty. Add a table per estimator, such as "
+            "[estimators.n_phot]."
+        )
+    with importable(folder):
+        return tuple(
+            _entry(name, TomlTable(f"estimators.{name}", values), bands)
+            for name, values in tables.items()
+        )
+
+
+def _entry(name, table, bands):
+    """Read one estimator."""
+    factory = table.take("factory", Text())
+    builtin = table.take("builtin", Text(), None if factory else name)
+    columns = table.take("columns", ListOfNames())
+    band_set = table.take("bands", Text())
+    arguments = table.table("arguments").rest()
+    table.finish()
+    where = f"[{table.name}]"
+    if factory and builtin:
+        raise ValueError(f"{where} has a factory and a builtin. Give one of them.")
+    if columns and band_set:
+        raise ValueError(
+            f"{where} has columns and bands, but X is either a table of numbers or a "
+            "sample with maps. Leave out one of them."
+        )
+    if factory:
+        make = _imported(factory, where)
+    else:
+        known = _built_in(builtin, where)
+        make = known.make
+        if columns is None and band_set is None:
+            columns, band_set = known.columns, known.bands
+    if columns == ():
+        raise ValueError(
+            f'{where} needs columns, such as columns = ["n_phot", "n_gal"].'
+        )
+    if band_set is not None and band_set not in bands:
+        raise unknown_name(f"{where} bands is", band_set, bands)
+    _check_arguments(make, arguments, where)
+    return Entry(name, make, arguments, columns, bands.get(band_set))
+
+
+def _built_in(name, where):
+    if name not in BUILT_IN:
+        raise unknown_name(
+            f"{where} is the built-in estimator",
+            name,
+            BUILT_IN,
+            'For one of your own, give factory = "module:function".',
+        )
+    return BUILT_IN[name]
+
+
+def _imported(factory, where):
+    """Return the function or class that a factory names."""
+    module, _, name = factory.partition(":")
+    if not module or not name:
+        raise ValueError(
+            f'{where} factory must look like "module:function", got {factory!r}.'
+        )
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"{where} factory {factory!r} cannot be imported ({error}). Put the module "
+            "beside the configuration, or install it."
+        ) from error
+    if not callable(getattr(found, name, None)):
+        names = [each for each in vars(found) if callable(getattr(found, each))]
+        raise unknown_name(f"{where} factory is {module}'s", name, names)
+    return getattr(found, name)
+
+
+def _check_estimators(configuration):
+    """Build every estimator once, so that no wrong parameter waits for its turn."""
+    for entry in configuration.entries:
+        try:
+            estimator = entry.build(configuration.shared, 0)
+            for part, _ in parts(estimator):
+                if hasattr(part, "_parameter_kinds"):
+                    check_parameters(part)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"[estimators.{entry.name}] {error}") from error
+
+
+def _check_arguments(make, arguments, where):
+    try:
+        inspect.signature(make).bind(**arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"{where} arguments do not fit {make.__qualname__}: {error}."
+        ) from error

@@ -1,0 +1,131 @@
+"""Files with the predictions of one estimator for the clusters of one fold."""
+
+import io
+import json
+import re
+import zipfile
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from ..io.atomic import remove_leftovers, replace_file
+from ..printable import printable
+from .fingerprints import described, fingerprint_of
+
+FORMAT = 1
+COLUMNS = {
+    "cluster": np.int32,
+    "log_mass": np.float32,
+    "predicted": np.float32,
+    "std": np.float32,
+    "redshift": np.float32,
+    "group": np.int32,
+}
+"""Columns of a file and their types; ``std`` and ``group`` may be absent."""
+
+
+def describe_fold(configuration, entry, seed, fold):
+    """Describe all that sets the predictions of one fold, as far as the file says it.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    entry : Entry
+    seed : int
+    fold : int
+
+    Returns
+    -------
+    description : dict
+    """
+    return described(
+        {
+            "format": FORMAT,
+            "survey": configuration.survey,
+            "seed": seed,
+            "n_folds": configuration.n_folds,
+            "fold": fold,
+            "columns": entry.columns,
+            "bands": entry.bands,
+            "maps": configuration.maps if entry.bands or entry.columns else {},
+            "estimator": entry.build(configuration.shared, seed),
+        }
+    )
+
+
+def fold_path(configuration, entry, description):
+    """Return the path of the file that a description belongs to.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    entry : Entry
+    description : dict
+        As `describe_fold` returns it.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", entry.name.lower()).strip("-") or "estimator"
+    seed, fold = description["seed"], description["fold"]
+    file = f"seed{seed}-fold{fold}-{fingerprint_of(description)[:16]}.npz"
+    return configuration.output / "predictions" / name / file
+
+
+def write_fold(path, columns, about):
+    """Write the predictions of a fold, atomically.
+
+    Parameters
+    ----------
+    path : Path
+    columns : dict of str to ndarray or None
+        See `COLUMNS`.
+    about : dict
+        What JSON can hold: the description, the cost and the versions.
+    """
+    arrays = {
+        name: np.asarray(column, COLUMNS[name])
+        for name, column in columns.items()
+        if column is not None
+    }
+    content = io.BytesIO()
+    np.savez_compressed(content, about=np.array(json.dumps(about)), **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
+    replace_file(path, content.getvalue())
+
+
+def read_fold(path, description):
+    """Read the predictions of a fold.
+
+    Parameters
+    ----------
+    path : Path
+    description : dict
+        What the file must be about.
+
+    Returns
+    -------
+    fold : Bunch or None
+        Columns and ``about``; None if there is no file, or none that can be used.
+    problem : str
+        Why the file cannot be used; empty if it can, or if there is none.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> read_fold(Path("nowhere.npz"), {})
+    (None, '')
+    """
+    try:
+        # A file that NumPy opened itself would stay open if it is damaged.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored}
+            about = json.loads(str(arrays.pop("about")))
+            if about["description"] != description:
+                raise ValueError("it is about another configuration")
+            lengths = {len(array) for array in arrays.values()}
+            if len(lengths) != 1 or not {"cluster", "predicted"} <= {*arrays}:
+                raise ValueError("columns are missing")
+    except FileNotFoundError:
+        return None, ""
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        return None, f"{printable(path)} cannot be used: {printable(error)}."
+    return Bunch(**{name: arrays.get(name) for name in COLUMNS}, about=about), ""

@@ -1,0 +1,211 @@
+"""Tables of a contest, made from the files with predictions, without training."""
+
+import re
+
+import numpy as np
+from astropy.table import Table
+from sklearn.utils import Bunch
+
+from ..printable import printable
+from ..progress import say
+from .accuracy import gain_over, summarize
+from .configuration import importable
+from .fold_files import COLUMNS, describe_fold, fold_path, read_fold
+
+COSTS = ("fit_cpu_seconds", "fit_seconds", "predict_ms", "peak_mib", "n_parameters")
+
+
+def read_predictions(configuration, *, verbose=1):
+    """Read all predictions that a contest has, of its present entries only.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    verbose : int, default=1
+        With 0, say nothing about files that cannot be used.
+
+    Returns
+    -------
+    predictions : dict of (str, int, int) to Bunch
+        The columns of `fold_files.COLUMNS` and ``about`` of each file, by the name of the
+        estimator, the seed and the number of the fold.
+    """
+    predictions = {}
+    with importable(configuration.path.parent):
+        for seed in configuration.seeds:
+            for entry in configuration.entries:
+                for fold in _folds_of(configuration, entry, seed, verbose):
+                    key = entry.name, seed, fold.about["description"]["fold"]
+                    predictions[key] = fold
+    _check_one_survey(predictions)
+    return predictions
+
+
+def common_folds(configuration, predictions):
+    """Return the (seed, fold) pairs that all estimators with predictions share.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    predictions : dict
+        As `read_predictions` returns it.
+
+    Returns
+    -------
+    folds : list of (int, int)
+    """
+    done = {}
+    for name, seed, fold in predictions:
+        done.setdefault(name, set()).add((seed, fold))
+    if not done:
+        raise ValueError(
+            f"There are no predictions in {printable(configuration.output)} yet. Run "
+            "`skcluster benchmark` without --tables-only."
+        )
+    common = set.intersection(*done.values())
+    if not common:
+        n_folds = {name: len(folds) for name, folds in done.items()}
+        raise ValueError(
+            f"No fold has predictions of all estimators that have any ({n_folds}), so "
+            "there is nothing to compare. Run `skcluster benchmark` again: it goes on "
+            "where it stopped."
+        )
+    return sorted(common)
+
+
+def results_table(configuration, predictions=None):
+    """Make the tidy table of a contest: one row per estimator and survey.
+
+    Only folds that all estimators have are compared; an estimator without any prediction
+    is left out.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    predictions : dict, default=None
+        As `read_predictions` returns it, which is called for None.
+
+    Returns
+    -------
+    table : astropy.table.Table
+        Columns ``estimator``, ``seed``, ``n_folds``; those of `accuracy.summarize`; if the
+        configuration has a reference, ``std_gain`` and ``robust_gain`` over it with
+        errors (see `accuracy.gain_over`); and the cost: ``fit_cpu_seconds`` and
+        ``fit_seconds`` of one fold (mean), ``predict_ms`` of CPU per cluster, ``peak_mib``
+        (the largest) and ``n_parameters``, the numbers learned.
+    """
+    if predictions is None:
+        predictions = read_predictions(configuration)
+    common = common_folds(configuration, predictions)
+    names = {name for name, _, _ in predictions}
+    rows = []
+    for seed in dict.fromkeys(seed for seed, _ in common):
+        folds = [fold for each, fold in common if each == seed]
+        joined = {
+            entry.name: _joined([predictions[entry.name, seed, i] for i in folds])
+            for entry in configuration.entries
+            if entry.name in names
+        }
+        reference = joined.get(configuration.reference)
+        for name, fold in joined.items():
+            row = {"estimator": name, "seed": seed, "n_folds": len(folds)}
+            row |= summarize(fold)
+            if reference is not None:
+                row |= gain_over(reference, fold)
+            rows.append(row | fold.cost)
+    return Table(rows=rows)
+
+
+def summary_table(table):
+    """Average the rows of each estimator over the surveys.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        As `results_table` returns it.
+
+    Returns
+    -------
+    summary : astropy.table.Table
+        One row per estimator: ``n_seeds``, the mean of each statistic, its error under
+        the name with ``_error`` (of the mean over the surveys, by their bootstrap errors),
+        and with ``_between_seeds`` the standard deviation between surveys, NaN for one.
+    """
+    names = [*dict.fromkeys(table["estimator"])]
+    statistics = [name[:-6] for name in table.colnames if name.endswith("_error")]
+    rows = []
+    for name in names:
+        part = table[table["estimator"] == name]
+        row = {
+            "estimator": name,
+            "n_seeds": len(part),
+            "n_folds": int(part["n_folds"].sum()),
+            "n_clusters": int(part["n_clusters"].sum()),
+        }
+        for each in statistics:
+            errors = np.asarray(part[f"{each}_error"], float)
+            row[each] = float(part[each].mean())
+            row[f"{each}_error"] = float(np.sqrt(np.sum(errors**2)) / len(part))
+            row[f"{each}_between_seeds"] = (
+                float(np.std(part[each], ddof=1)) if len(part) > 1 else np.nan
+            )
+        rows.append(row | {each: float(part[each].mean()) for each in COSTS})
+    return Table(rows=rows)
+
+
+def _folds_of(configuration, entry, seed, verbose):
+    """Yield the folds of one estimator that have a file that can be used."""
+    description = describe_fold(configuration, entry, seed, 0)
+    folder = fold_path(configuration, entry, description).parent
+    names = (
+        re.match(rf"seed{seed}-fold(\d+)-", path.name) for path in folder.glob("*")
+    )
+    for i in sorted({int(name[1]) for name in names if name}):
+        if configuration.max_folds is not None and i >= configuration.max_folds:
+            return
+        description = {**description, "fold": i}
+        path = fold_path(configuration, entry, description)
+        found, problem = read_fold(path, description)
+        if problem:
+            say(problem, verbose=verbose)
+        if found is not None:
+            yield found
+
+
+def _joined(folds):
+    """Join the folds of one estimator into one, with the cost of all."""
+    joined = Bunch(
+        **{
+            name: None
+            if any(fold[name] is None for fold in folds)
+            else np.concatenate([fold[name] for fold in folds])
+            for name in COLUMNS
+        }
+    )
+    about = [fold.about for fold in folds]
+    predict = sum(each["predict_cpu_seconds"] for each in about)
+    joined.cost = {
+        "fit_cpu_seconds": float(np.mean([each["fit_cpu_seconds"] for each in about])),
+        "fit_seconds": float(np.mean([each["fit_seconds"] for each in about])),
+        "predict_ms": 1000 * predict / len(joined.cluster),
+        "peak_mib": float(np.max([each["peak_mib"] for each in about])),
+        "n_parameters": max(each["n_parameters"] for each in about),
+    }
+    return joined
+
+
+def _check_one_survey(predictions):
+    """Refuse predictions of clusters that changed between two runs."""
+    digests = {}
+    for (name, seed, fold), found in predictions.items():
+        digests.setdefault(seed, {}).setdefault(found.about["data"], (name, fold))
+    for seed, by_digest in digests.items():
+        if len(by_digest) > 1:
+            (one, i), (other, j), *_ = by_digest.values()
+            raise ValueError(
+                f"The predictions of seed {seed} are about {len(by_digest)} different "
+                f"surveys (such as fold {i} of {one!r} and fold {j} of {other!r}): the "
+                "code of the mock survey or the table has changed in between. Run "
+                "`skcluster benchmark` without --tables-only; it trains again what is "
+                "about the former survey."
+            )

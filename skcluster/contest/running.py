@@ -1,0 +1,251 @@
+"""Train what a contest still lacks, fold by fold, and keep every fold in a file."""
+
+import datetime
+import os
+import platform
+import time
+import traceback
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.utils import Bunch
+
+from ..estimator_parts import predicts_std
+from ..model_selection import fit_fold, rows_of
+from ..progress import Progress, say
+from .configuration import importable
+from .cost import count_learned, measured
+from .entries import Entry
+from .fold_files import describe_fold, fold_path, read_fold, write_fold
+from .surveys import load_survey
+
+PACKAGES = ("skcluster", "numpy", "scikit-learn", "torch")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fold of one estimator: what to train, what to predict, and where to keep it."""
+
+    entry: Entry
+    seed: int
+    fold: int
+    estimator: object
+    y: np.ndarray
+    redshift: np.ndarray
+    group: np.ndarray | None
+    train: np.ndarray
+    test: np.ndarray
+    path: Path
+    about: dict
+
+
+def run_contest(configuration, *, minutes=None, verbose=1):
+    """Train what is missing, and keep the predictions of each fold in a file of its own.
+
+    All estimators run on the first fold, then all on the second, so that what an
+    interruption leaves can be compared. After a kill or Ctrl-C the same call goes on with
+    the fold that was interrupted.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    minutes : float or None, default=None
+        Begin no fold after this time.
+    verbose : int, default=1
+        With 0, say nothing.
+
+    Returns
+    -------
+    outcome : Bunch
+        ``n_trained``, ``n_kept`` (folds that were finished before) and ``n_left``;
+        ``failures``, a list of sentences about folds that raised an error.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from skcluster.contest import read_configuration
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "contest.toml")
+    ...     _ = path.write_text(
+    ...         "[survey]\\nn_clusters = 150\\n[folds]\\nn_folds = 2\\nmax_folds = 1\\n"
+    ...         "[estimators.least_squares]\\n[estimators.y_x]\\n"
+    ...     )
+    ...     configuration = read_configuration(path)
+    ...     first = run_contest(configuration, verbose=0)
+    ...     second = run_contest(configuration, verbose=0)
+    >>> first.n_trained, second.n_trained, second.n_kept
+    (2, 0, 2)
+    """
+    ends = np.inf if minutes is None else time.monotonic() + 60 * minutes
+    outcome = Bunch(n_trained=0, n_kept=0, n_left=0, failures=[])
+    with importable(configuration.path.parent):
+        for seed in configuration.seeds:
+            _run_survey(configuration, seed, ends, outcome, verbose)
+    return outcome
+
+
+def _run_survey(configuration, seed, ends, outcome, verbose):
+    """Run the folds of the survey of one seed, all estimators on one fold at a time."""
+    survey = load_survey(configuration, seed, verbose=verbose)
+    wanted = _tasks(configuration, survey, seed)
+    missing = [task for task in wanted if not _is_kept(task, verbose)]
+    outcome.n_kept += len(wanted) - len(missing)
+    n_jobs = configuration.n_jobs
+    parallel = Parallel(
+        n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs"
+    )
+    what = f"contest, seed {seed}: folds"
+    with Progress(what, len(missing), verbose=verbose) as progress:
+        begun = _begun_in_time(missing, survey, ends, progress)
+        for error, caught in parallel(begun):
+            for warning in caught:
+                warnings.warn(warning, stacklevel=2)
+            if error:
+                outcome.failures.append(error)
+                say(error, verbose=verbose)
+            else:
+                outcome.n_trained += 1
+            progress.update(note=progress.note)
+    outcome.n_left += len(missing) - progress.done
+
+
+def _begun_in_time(tasks, survey, ends, progress):
+    """Yield calls that run a task, until time is up."""
+    for task in tasks:
+        if time.monotonic() > ends:
+            return
+        progress.update(0, note=f"{task.entry.name}, fold {task.fold}")
+        yield delayed(_run_fold)(task, survey.input_of(task.entry))
+
+
+def _tasks(configuration, survey, seed):
+    """Return the tasks of a survey, fold by fold."""
+    digest, folds = survey.digest(), survey.folds(configuration.n_folds)
+    group = survey.sample.group
+    if group is not None:
+        group = np.unique(group, return_inverse=True)[1]
+    tasks = []
+    for i, (train, test) in enumerate(folds[: configuration.max_folds]):
+        for entry in configuration.entries:
+            description = describe_fold(configuration, entry, seed, i)
+            about = {
+                "estimator": entry.name,
+                "description": description,
+                "data": digest,
+                "n_folds": len(folds),
+            }
+            tasks.append(
+                Task(
+                    entry=entry,
+                    seed=seed,
+                    fold=i,
+                    estimator=entry.build(configuration.shared, seed),
+                    y=survey.log_mass,
+                    redshift=survey.sample.redshift,
+                    group=group,
+                    train=train,
+                    test=test,
+                    path=fold_path(configuration, entry, description),
+                    about=about,
+                )
+            )
+    return tasks
+
+
+def _is_kept(task, verbose):
+    """Return whether a file holds the predictions of exactly this task."""
+    fold, problem = read_fold(task.path, task.about["description"])
+    if problem:
+        say(f"{problem} This fold is trained again.", verbose=verbose)
+    if fold is None:
+        return False
+    is_same = fold.about["data"] == task.about["data"] and np.array_equal(
+        fold.cluster, task.test
+    )
+    if not is_same:
+        say(
+            f"{task.path} is about other clusters than the survey has now. This fold is "
+            "trained again.",
+            verbose=verbose,
+        )
+    return is_same
+
+
+def _run_fold(task, X):
+    """Train and predict one fold, and write its file; return an error and warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        # A filter that turns warnings into errors is for the calling process.
+        warnings.simplefilter("default")
+        try:
+            _train_and_write(task, X)
+            error = ""
+        # One estimator that fails must not stop the others.
+        except Exception as exception:
+            place = traceback.extract_tb(exception.__traceback__)[-1]
+            error = (
+                f"{task.entry.name}, seed {task.seed}, fold {task.fold} failed: "
+                f"{type(exception).__name__}: {exception} ({place.filename}, line "
+                f"{place.lineno})"
+            )
+    return error, [warning.message for warning in caught]
+
+
+def _train_and_write(task, X):
+    train, test = rows_of(X, task.train), rows_of(X, task.test)
+    y, group = task.y[task.train], task.group
+    group = None if group is None else group[task.train]
+    fitted, fit = measured(
+        lambda: fit_fold(task.estimator, train, y, slice(None), group)
+    )
+    with_std = predicts_std(fitted)
+    options = {"return_std": True} if with_std else {}
+    predicted, predict = measured(lambda: fitted.predict(test, **options))
+    mean, std = predicted if with_std else (predicted, None)
+    mean = np.asarray(mean, float)
+    if mean.shape != task.test.shape or not np.isfinite(mean).all():
+        raise ValueError(
+            f"its predictions have the shape {mean.shape} and {np.isfinite(mean).sum()} "
+            f"finite numbers, but there are {len(task.test)} clusters."
+        )
+    columns = {
+        "cluster": task.test,
+        "log_mass": task.y[task.test],
+        "predicted": mean,
+        "std": std,
+        "redshift": task.redshift[task.test],
+        "group": None if task.group is None else task.group[task.test],
+    }
+    cost = {
+        "fit_seconds": fit.seconds,
+        "fit_cpu_seconds": fit.cpu_seconds,
+        "predict_cpu_seconds": predict.cpu_seconds,
+        "peak_mib": max(fit.peak_mib, predict.peak_mib),
+        "n_parameters": count_learned(fitted),
+        "n_train": len(task.train),
+    }
+    write_fold(task.path, columns, {**task.about, **cost, "made": _circumstances()})
+
+
+def _circumstances():
+    """Return the versions, the machine and the time, for the record."""
+    return {
+        "when": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in PACKAGES},
+        "machine": f"{_processor()}, {os.cpu_count()} cores",
+    }
+
+
+def _processor():
+    """Return the model of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2] for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine()).strip()

@@ -1,0 +1,216 @@
+"""The clusters of a contest: a survey in memory, and what each estimator sees of it."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from .. import datasets
+from ..datasets import make_mock_survey
+from ..io import read_sample
+from ..io.atomic import atomic_replace
+from ..maps import PhotonMapper
+from ..model_selection import spatial_folds
+from ..plausible_masses import checked_log_mass
+from ..progress import say
+from ..proxies import ProxyMeasurer
+from ..sample import ClusterSample, Ragged
+from .fingerprints import fingerprint_of
+from .toml_table import unknown_name
+
+MEASURED = ProxyMeasurer().proxies
+"""Columns that are measured if the table of the survey does not have them."""
+
+
+class Survey:
+    """Clusters with their true masses, and the inputs that estimators learn from.
+
+    Maps and proxies are made once, and serve all estimators.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+    log_mass : ndarray of shape (n_clusters,)
+        log10 M500c.
+    table : dict of str to ndarray of shape (n_clusters,)
+        Other columns, such as true properties of mock clusters.
+    maps : dict
+        Parameters of `PhotonMapper`, without its bands.
+    """
+
+    def __init__(self, sample, log_mass, table, maps):
+        self.sample, self.log_mass, self.table = sample, log_mass, table
+        self._maps, self._inputs = maps, {}
+
+    def folds(self, n_folds):
+        """Return the training and test rows of every fold."""
+        return spatial_folds(n_folds, self.sample, self.log_mass)
+
+    def input_of(self, entry):
+        """Return the X of an entry: a table of numbers, or a sample."""
+        key = entry.columns, entry.bands
+        if key not in self._inputs:
+            self._inputs[key] = self._made_for(entry)
+        return self._inputs[key]
+
+    def check_columns(self, entry):
+        """Refuse an entry whose columns this survey does not have."""
+        known = [*self.table, *(name for name in MEASURED if name not in self.table)]
+        for name in entry.columns or ():
+            if name not in known:
+                raise unknown_name(
+                    f"[estimators.{entry.name}] columns holds", name, known
+                )
+
+    def digest(self):
+        """Return a hash of all that was observed, and of the true masses."""
+        digest = hashlib.sha256()
+        for name, array in sorted(_arrays_of(self.sample).items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(self.log_mass).tobytes())
+        return digest.hexdigest()[:16]
+
+    def _made_for(self, entry):
+        if entry.columns:
+            columns = [self._column(name) for name in entry.columns]
+            return np.column_stack([*columns, self.sample.redshift])
+        if entry.bands:
+            return PhotonMapper(bands=entry.bands, **self._maps).transform(self.sample)
+        return self.sample
+
+    def _column(self, name):
+        """Return the natural logarithm of a column."""
+        if name not in self.table:
+            measurer = ProxyMeasurer(
+                proxies=(name,),
+                half_width=self._maps["half_width"],
+                cosmology=self._maps["cosmology"],
+            )
+            return measurer.fit_transform(self.sample)[:, 0]
+        values = np.asarray(self.table[name], float)
+        wrong = np.flatnonzero(~(values > 0))
+        if len(wrong):
+            raise ValueError(
+                f"The column {name!r} is not positive for {len(wrong)} of {len(values)} "
+                f"clusters (first: cluster {wrong[0]}, {values[wrong[0]]:g}), so that it "
+                "has no logarithm. Leave it or these clusters out."
+            )
+        return np.log(values)
+
+
+def load_survey(configuration, seed, *, verbose=1):
+    """Make or read the survey of one seed.
+
+    A mock survey is kept in a cache folder of the output, and made anew when its switches
+    or the code that makes it have changed.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    seed : int
+    verbose : int, default=1
+
+    Returns
+    -------
+    survey : Survey
+    """
+    survey = configuration.survey
+    if "table" in survey:
+        made = _read_table(configuration, verbose)
+    else:
+        path = _cache_path(configuration, seed)
+        made = _read_cache(path)
+        if made is None:
+            options = {"random_state": seed, "n_jobs": configuration.n_jobs}
+            bunch = make_mock_survey(**survey, **options, verbose=verbose)
+            catalog = {
+                name: np.asarray(column) for name, column in bunch.catalog.items()
+            }
+            made = Bunch(sample=bunch.sample, log_mass=bunch.log_mass, table=catalog)
+            _write_cache(path, made)
+    table = {
+        name: column
+        for name, column in made.table.items()
+        if name not in ("log_mass", survey.get("target"))
+        and np.asarray(column).dtype.kind in "iuf"
+    }
+    found = Survey(made.sample, made.log_mass, table, configuration.maps)
+    for entry in configuration.entries:
+        found.check_columns(entry)
+    return found
+
+
+def _read_table(configuration, verbose):
+    path = configuration.path.parent / configuration.survey["table"]
+    target = configuration.survey["target"]
+    sample, table = read_sample(
+        path, cosmology=configuration.maps["cosmology"], verbose=verbose
+    )
+    if target not in table:
+        raise unknown_name(f"[survey] target of {path} is", target, table)
+    log_mass = checked_log_mass(
+        table[target], by="skcluster benchmark", name=target, has_parameter=False
+    )
+    return Bunch(sample=sample, log_mass=log_mass, table=table)
+
+
+def _cache_path(configuration, seed):
+    sources = sorted(Path(datasets.__file__).parent.glob("*.py"))
+    made_by = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
+    key = {"survey": configuration.survey, "seed": seed, "made by": made_by}
+    return configuration.output / "cache" / f"survey-{fingerprint_of(key)[:16]}.npz"
+
+
+def _arrays_of(sample):
+    """Return all fields of a sample as arrays: one, or one per column of lists."""
+    arrays = {}
+    for name in sample.fields:
+        value = getattr(sample, name)
+        if isinstance(value, Ragged):
+            arrays[f"{name}/offsets"] = value.offsets
+            for column in value.columns:
+                arrays[f"{name}/{column}"] = value[column]
+        else:
+            arrays[name] = np.asarray(value)
+    return arrays
+
+
+def _write_cache(path, made):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Version control and backups need not hold what can be made again.
+    (path.parent / ".gitignore").write_text("*\n")
+    catalog = {f"catalog/{name}": column for name, column in made.table.items()}
+    sample = {
+        f"sample/{name}": array for name, array in _arrays_of(made.sample).items()
+    }
+    try:
+        with atomic_replace(path) as file:
+            np.savez(file, log_mass=made.log_mass, **catalog, **sample)
+    except OSError as error:
+        say(f"The survey is not kept for the next run: {error.strerror}")
+
+
+def _read_cache(path):
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    catalog, fields, lists = {}, {}, {}
+    for name, array in arrays.items():
+        kind, _, rest = name.partition("/")
+        field, _, column = rest.partition("/")
+        if kind == "catalog":
+            catalog[rest] = array
+        elif column:
+            lists.setdefault(field, {})[column] = array
+        elif kind == "sample":
+            fields[field] = array
+    for field, columns in lists.items():
+        offsets = columns.pop("offsets")
+        fields[field] = Ragged(columns, offsets)
+    sample = ClusterSample(fields.pop("redshift"), **fields)
+    return Bunch(sample=sample, log_mass=arrays["log_mass"], table=catalog)

@@ -1,0 +1,113 @@
+"""`FixedPowerLawRegressor`: masses by a power law whose exponents theory gives."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..cosmology import get_cosmology
+from ..parameters import Anything, Number, ReadBy, check_parameters
+
+
+class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
+    r"""Masses by a power law with given exponents and one fitted normalization.
+
+    .. math::
+
+        \log_{10} M = a + \sum_i \alpha_i \log_{10} S_i + \gamma \log_{10} E(z)
+
+    Self-similarity gives :math:`M \propto Y_X^{3/5} E(z)^{-2/5}` for
+    :math:`Y_X = M_\mathrm{gas} T_X` (Kravtsov et al. 2006).
+
+    Parameters
+    ----------
+    exponents : float or sequence of float, default=1.0
+        :math:`\alpha_i`, one per observable, or one for all.
+    evolution : float, default=0.0
+        :math:`\gamma`.
+    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+        Gives :math:`E(z)`.
+
+    Attributes
+    ----------
+    intercept_ : float
+        :math:`a`, the mean over the training clusters.
+    residual_std_ : float
+        Standard deviation of the training residuals, with n - 1 [dex].
+
+    References
+    ----------
+    Kravtsov, Vikhlinin & Nagai (2006), ApJ 650, 128.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster import FixedPowerLawRegressor
+    >>> X = np.array([[0.0, 0.1], [np.log(10), 0.1]])  # ln S and redshift
+    >>> FixedPowerLawRegressor(exponents=[0.5]).fit(X, [14.0, 14.5]).predict(X)
+    array([14. , 14.5])
+    """
+
+    _parameter_kinds = {
+        "exponents": Anything(),
+        "evolution": Number(),
+        "cosmology": ReadBy(get_cosmology),
+    }
+
+    def __init__(self, *, exponents=1.0, evolution=0.0, cosmology="WMAP7"):
+        self.exponents = exponents
+        self.evolution = evolution
+        self.cosmology = cosmology
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # Exponents are given, so they do not suit any data.
+        tags.regressor_tags.poor_score = True
+        return tags
+
+    def fit(self, X, y):
+        """Learn the normalization.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_clusters, n_observables + 1)
+            Natural logarithms of the observables; the last column is the redshift.
+        y : array-like of shape (n_clusters,)
+            log10 of the masses.
+        """
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            dtype=np.float64,
+            y_numeric=True,
+            ensure_min_samples=2,
+            ensure_min_features=2,
+        )
+        residual = y - self._shape(X)
+        self.intercept_ = float(residual.mean())
+        self.residual_std_ = float(residual.std(ddof=1))
+        return self
+
+    def predict(self, X, return_std=False):
+        """Return log10 of the masses and, with `return_std`, their error [dex]."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        log_mass = self.intercept_ + self._shape(X)
+        if not return_std:
+            return log_mass
+        return log_mass, np.full(len(X), self.residual_std_)
+
+    def _shape(self, X):
+        """Return log10 of the masses without the normalization."""
+        parameters = check_parameters(self)
+        exponents = np.asarray(parameters.exponents, float)
+        if exponents.shape not in ((), (X.shape[1] - 1,)):
+            raise ValueError(
+                "exponents must be one number per observable, but there are "
+                f"{exponents.size} for {X.shape[1] - 1} columns beside the redshift."
+            )
+        log_mass = np.sum(exponents * X[:, :-1], axis=1) / np.log(10)
+        if parameters.evolution:
+            growth = get_cosmology(parameters.cosmology).efunc(X[:, -1])
+            log_mass = log_mass + parameters.evolution * np.log10(growth)
+        return log_mass

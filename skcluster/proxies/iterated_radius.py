@@ -1,0 +1,159 @@
+"""`IteratedRadiusRegressor`: apertures in units of R500c without knowing R500c."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from ..cosmology import get_cosmology, r500c_of_mass
+from ..estimator_parts import predicts_std
+from ..parameters import Integer, Positive, ReadBy, WithMethods, check_parameters
+from ..plausible_masses import checked_log_mass
+from ..sample import require
+
+MASSES_WITH_RADIUS = (10.0, 16.5)
+"""Range of log10 M whose R500c is plausible at any redshift; beyond, the ends are taken."""
+
+
+class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+    r"""Regressor whose aperture R500c follows from the mass that it predicts.
+
+    Numbers measured inside R500c need the mass that they shall give. In training it is
+    known:
+
+    .. math::
+
+        R_{500c} = \left( \frac{3 M}{4 \pi \, 500 \, \rho_c(z)} \right)^{1/3}
+
+    in physical units. For new clusters the radius starts from the median mass of the
+    training clusters; then mass and radius follow from each other until the mass stays the
+    same. The sample's own ``r500c`` is never read.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Regressor of log10 M from a sample with ``r500c``, such as
+        ``make_pipeline(ProxyMeasurer(proxies=["n_phot_500c"]), EvrardProxyRegressor())``.
+    max_iterations : int, default=50
+        Largest number of times that a mass is predicted.
+    tolerance : float, default=1e-6
+        Change of log10 M below which a cluster has converged [dex].
+    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted estimator.
+    start_ : float
+        Median log10 mass of the training clusters.
+    error_scale_ : float
+        Root mean square residual of the training clusters, whose radii were iterated like
+        those of new ones, in units of the errors that the estimator predicts. It multiplies
+        the errors: a wrong radius makes a wrong mass worse. Without errors of the
+        estimator, it is the error itself [dex].
+
+    Notes
+    -----
+    With counts inside the radius, the mass that belongs to a radius grows with it. The
+    masses of a cluster then form a monotone series of finitely many values, which ends in
+    a mass that is exactly consistent with its own radius.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skcluster import EvrardProxyRegressor, IteratedRadiusRegressor, ProxyMeasurer
+    >>> from skcluster.datasets import make_mock_survey
+    >>> survey = make_mock_survey(30, random_state=0)
+    >>> counter = ProxyMeasurer(proxies=["n_phot_500c"])
+    >>> model = IteratedRadiusRegressor(make_pipeline(counter, EvrardProxyRegressor()))
+    >>> model.fit(survey.sample, survey.log_mass).predict(survey.sample).shape
+    (30,)
+    """
+
+    _parameter_kinds = {
+        "estimator": WithMethods("an estimator with fit and predict"),
+        "max_iterations": Integer(1),
+        "tolerance": Positive(),
+        "cosmology": ReadBy(get_cosmology),
+    }
+
+    def __init__(
+        self, estimator, *, max_iterations=50, tolerance=1e-6, cosmology="WMAP7"
+    ):
+        self.estimator = estimator
+        self.max_iterations = max_iterations
+        self.tolerance = tolerance
+        self.cosmology = cosmology
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+    def fit(self, X, y):
+        """Fit the estimator to what is measured inside the true R500c."""
+        parameters = check_parameters(self)
+        require(X, by=type(self).__name__)
+        y = checked_log_mass(y, by=type(self).__name__, has_parameter=False)
+        y = column_or_1d(y, warn=True)
+        radius = r500c_of_mass(10**y, X.redshift, parameters.cosmology)
+        self.estimator_ = clone(self.estimator).fit(X.assign(r500c=radius), y)
+        self.start_ = float(np.median(y))
+        log_mass, error = self._iterate(X, parameters)
+        self.error_scale_ = float(np.sqrt(np.mean(((log_mass - y) / error) ** 2)))
+        return self
+
+    def predict(self, X, return_std=False):
+        """Predict log10 M500c with radii that are consistent with it.
+
+        Parameters
+        ----------
+        X : ClusterSample
+        return_std : bool, default=False
+
+        Returns
+        -------
+        log_mass : ndarray of shape (n_clusters,)
+        std : ndarray of shape (n_clusters,), if `return_std`
+            [dex]
+        """
+        check_is_fitted(self)
+        require(X, by=type(self).__name__)
+        log_mass, error = self._iterate(X, check_parameters(self))
+        return (log_mass, self.error_scale_ * error) if return_std else log_mass
+
+    def _iterate(self, X, parameters):
+        """Return the converged masses, and their errors before scaling."""
+        log_mass = np.full(len(X), self.start_)
+        error = np.ones(len(X))
+        active = np.arange(len(X))
+        for _ in range(parameters.max_iterations):
+            before = log_mass[active]
+            mass = 10 ** np.clip(before, *MASSES_WITH_RADIUS)
+            radius = r500c_of_mass(mass, X.redshift[active], parameters.cosmology)
+            part = X[active].assign(r500c=radius)
+            log_mass[active], error[active] = _mass_and_error(self.estimator_, part)
+            change = np.abs(log_mass[active] - before)
+            active = active[change > parameters.tolerance]
+            if not len(active):
+                return log_mass, error
+        warnings.warn(
+            f"The masses of {len(active)} of {len(X)} clusters (first: cluster "
+            f"{active[0]}) still change after max_iterations="
+            f"{parameters.max_iterations}, so that they are not consistent with their "
+            "radii. Raise max_iterations or tolerance.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+        return log_mass, error
+
+
+def _mass_and_error(estimator, X):
+    """Return masses and errors; errors of 1 dex if the estimator predicts none."""
+    if predicts_std(estimator):
+        return estimator.predict(X, return_std=True)
+    return estimator.predict(X), np.ones(len(X))

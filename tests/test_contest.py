@@ -1,0 +1,512 @@
+"""Contests: equal contexts, nothing trained twice, tables that follow from files."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import cross_val_predict
+
+import skcluster.contest.surveys
+from skcluster import ProxyMeasurer, QuadrantGroupKFold
+from skcluster.contest import (
+    read_configuration,
+    read_predictions,
+    results_table,
+    run_contest,
+    write_results,
+)
+from skcluster.contest.fold_files import read_fold
+from skcluster.contest.results import summary_table
+from skcluster.datasets import make_mock_survey
+from skcluster.io import write_sample
+from skcluster.metrics import mass_scatter
+
+# It writes a line for each fit: its label, how many fits there were, and the clusters.
+OWN = """
+import os
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+
+LOG = Path(__file__).with_name("fits.log")
+
+
+class Recorder(RegressorMixin, BaseEstimator):
+    def __init__(self, label="a", fails_at=None, stops_at=None, random_state=None):
+        self.label, self.fails_at, self.stops_at = label, fails_at, stops_at
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        names = X.name if hasattr(X, "name") else np.round(y, 6)
+        n_before = LOG.read_text().count("\\n") if LOG.exists() else 0
+        if n_before == self.stops_at:
+            raise KeyboardInterrupt
+        with open(LOG, "a") as log:
+            log.write(f"{self.label} {self.random_state} {','.join(map(str, names))}\\n")
+        if n_before == self.fails_at:
+            raise ZeroDivisionError("by intention")
+        self.mean_ = y.mean()
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
+
+
+def make_recorder(**arguments):
+    return Recorder(**arguments)
+"""
+TWO_RECORDERS = """
+[estimators.one]
+factory = "own_recorder:make_recorder"
+arguments = {label = "one"}
+[estimators.two]
+factory = "own_recorder:make_recorder"
+arguments = {label = "two"}
+"""
+
+
+@pytest.fixture(scope="module")
+def survey():
+    return make_mock_survey(64, random_state=3)
+
+
+@pytest.fixture(scope="module")
+def table(survey, tmp_path_factory):
+    """Path of a table of the survey's clusters, which is read faster than it is made."""
+    folder = tmp_path_factory.mktemp("survey")
+    return write_sample(
+        folder, survey.sample, log_mass=survey.log_mass, T=survey.catalog["temperature"]
+    )
+
+
+@pytest.fixture
+def contest(tmp_path, table):
+    """A function that reads a contest over the table of clusters."""
+    sys.modules.pop("own_recorder", None)
+    (tmp_path / "own_recorder.py").write_text(OWN)
+
+    def contest(estimators, *, folds="max_folds = 2", survey=None, top=""):
+        survey = f'table = "{table}"' if survey is None else survey
+        path = tmp_path / "contest.toml"
+        text = f"{top}\n[survey]\n{survey}\n[folds]\n{folds}\n{estimators}"
+        path.write_text(textwrap.dedent(text))
+        return read_configuration(path)
+
+    yield contest
+    sys.modules.pop("own_recorder", None)
+
+
+def fits(configuration):
+    """Label, seed and clusters of each fit of a `Recorder`, in order."""
+    log = configuration.path.parent / "fits.log"
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [tuple(line.split(" ", 2)) for line in lines]
+
+
+def files(configuration):
+    return sorted(configuration.output.glob("predictions/*/*.npz"))
+
+
+class TestEqualContexts:
+    def test_all_estimators_are_trained_and_tested_on_the_same_folds(
+        self, contest, survey
+    ):
+        configuration = contest(
+            TWO_RECORDERS + '[estimators.n]\nbuiltin = "y_x"\ncolumns = ["T", "n_phot"]'
+        )
+        run_contest(configuration, verbose=0)
+        expected = list(QuadrantGroupKFold().split(survey.sample))[:2]
+        trained = {(label, names) for label, _, names in fits(configuration)}
+        assert trained == {
+            (label, ",".join(survey.sample.name[train]))
+            for label in ("one", "two")
+            for train, _ in expected
+        }
+        predictions = read_predictions(configuration)
+        assert len(predictions) == 6
+        for (_, _, i), fold in predictions.items():
+            assert_array_equal(fold.cluster, expected[i][1])
+            assert_allclose(fold.log_mass, survey.log_mass[expected[i][1]], atol=1e-6)
+
+    def test_masses_are_those_of_scikit_learns_cross_validation(self, contest, survey):
+        configuration = contest(
+            """
+            [estimators.line]
+            factory = "sklearn.linear_model:LinearRegression"
+            columns = ["n_phot", "T"]
+            """,
+            folds="",
+        )
+        run_contest(configuration, verbose=0)
+        n_phot = ProxyMeasurer(proxies=("n_phot",)).transform(survey.sample)
+        redshift = survey.sample.redshift
+        X = np.column_stack([n_phot, np.log(survey.catalog["temperature"]), redshift])
+        expected = cross_val_predict(
+            LinearRegression(),
+            X,
+            survey.log_mass,
+            cv=QuadrantGroupKFold(),
+            groups=survey.sample.position,
+        )
+        (row,) = results_table(configuration)
+        assert row["n_clusters"] == 64
+        assert_allclose(row["std_dex"], mass_scatter(survey.log_mass, expected), 1e-5)
+        robust = mass_scatter(survey.log_mass, expected, kind="robust", unit="percent")
+        assert_allclose(row["robust_percent"], robust, rtol=1e-5)
+
+    def test_maps_are_made_once_for_all_estimators_that_need_them(
+        self, contest, monkeypatch
+    ):
+        made = []
+        Mapper = skcluster.contest.surveys.PhotonMapper
+
+        class CountedMapper(Mapper):
+            def transform(self, X):
+                made.append(self.bands)
+                return super().transform(X)
+
+        monkeypatch.setattr(skcluster.contest.surveys, "PhotonMapper", CountedMapper)
+        two = TWO_RECORDERS.replace("factory", 'bands = "three"\nfactory')
+        run_contest(contest(two + "[maps]\nn_pixels = 8"), verbose=0)
+        assert len(made) == 1
+
+    def test_each_survey_has_its_seed_and_so_have_the_estimators(self, contest):
+        configuration = contest(
+            TWO_RECORDERS,
+            survey="n_clusters = 40\nseeds = [0, 5]",
+            folds="max_folds = 1",
+        )
+        run_contest(configuration, verbose=0)
+        assert [seed for _, seed, _ in fits(configuration)] == ["0", "0", "5", "5"]
+        table = results_table(configuration)
+        assert list(table["seed"]) == [0, 0, 5, 5]
+        for seed in (0, 5):
+            mock = make_mock_survey(40, random_state=seed)
+            (_, test), *_ = QuadrantGroupKFold().split(mock.sample)
+            fold = read_predictions(configuration)["one", seed, 0]
+            assert_array_equal(fold.cluster, test)
+            assert_allclose(fold.log_mass, mock.log_mass[test], atol=1e-6)
+
+    def test_two_processes_predict_what_one_does(self, contest):
+        line = """
+        [estimators.line]
+        factory = "sklearn.linear_model:Ridge"
+        columns = ["n_phot", "n_gal"]
+        """
+        configuration = contest(line)
+        one, two = (
+            configuration.replaced(n_jobs=n, output=configuration.output / str(n))
+            for n in (1, 2)
+        )
+        for each in (one, two):
+            run_contest(each, verbose=0)
+        one, two = map(read_predictions, (one, two))
+        assert one.keys() == two.keys() != set()
+        for key, fold in one.items():
+            assert_array_equal(fold.predicted, two[key].predicted)
+
+    def test_a_group_is_never_split_and_is_kept_in_the_files(
+        self, contest, survey, tmp_path
+    ):
+        group = np.arange(64) // 4
+        path = write_sample(
+            tmp_path / "grouped",
+            survey.sample.assign(group=group, position=None),
+            log_mass=survey.log_mass,
+        )
+        configuration = contest(
+            TWO_RECORDERS, survey=f'table = "{path}"', folds="n_folds = 4"
+        )
+        run_contest(configuration, verbose=0)
+        seen = []
+        for (name, _, _), fold in read_predictions(configuration).items():
+            assert_array_equal(fold.group, group[fold.cluster])
+            assert set(Counter(fold.group.tolist()).values()) == {4}
+            seen += fold.cluster.tolist() if name == "one" else []
+        assert sorted(seen) == [*range(64)]
+
+
+class TestResuming:
+    def test_nothing_is_trained_twice(self, contest):
+        configuration = contest(TWO_RECORDERS)
+        first = run_contest(configuration, verbose=0)
+        before = {path: path.read_bytes() for path in files(configuration)}
+        second = run_contest(configuration, verbose=0)
+        assert (first.n_trained, first.n_kept) == (4, 0)
+        assert (second.n_trained, second.n_kept, second.n_left) == (0, 4, 0)
+        assert len(fits(configuration)) == 4
+        assert {path: path.read_bytes() for path in files(configuration)} == before
+
+    def test_all_estimators_run_on_one_fold_before_the_next(self, contest):
+        configuration = contest(TWO_RECORDERS)
+        run_contest(configuration, verbose=0)
+        assert [label for label, *_ in fits(configuration)] == ["one", "two"] * 2
+
+    def test_a_changed_entry_is_trained_again_and_never_mixed(self, contest):
+        run_contest(contest(TWO_RECORDERS), verbose=0)
+        changed = contest(TWO_RECORDERS.replace('label = "two"', 'label = "new"'))
+        assert {name for name, *_ in read_predictions(changed)} == {"one"}
+        outcome = run_contest(changed, verbose=0)
+        assert (outcome.n_trained, outcome.n_kept) == (2, 2)
+        assert [label for label, *_ in fits(changed)][4:] == ["new", "new"]
+        assert len(read_predictions(changed)) == 4
+        again = contest(TWO_RECORDERS)
+        assert run_contest(again, verbose=0).n_kept == 4
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"survey": "n_clusters = 41"},
+            {"survey": "n_clusters = 40\nagn = false"},
+            {"folds": "n_folds = 2\nmax_folds = 1"},
+        ],
+    )
+    def test_another_survey_or_other_folds_are_another_contest(self, contest, change):
+        same = {"survey": "n_clusters = 40", "folds": "max_folds = 1"}
+        one = '[estimators.one]\nfactory = "own_recorder:make_recorder"'
+        assert run_contest(contest(one, **same), verbose=0).n_trained == 1
+        assert run_contest(contest(one, **same), verbose=0).n_trained == 0
+        assert run_contest(contest(one, **same | change), verbose=0).n_trained == 1
+
+    def test_more_folds_add_to_those_that_are_there(self, contest):
+        assert run_contest(contest(TWO_RECORDERS), verbose=0).n_trained == 4
+        more = run_contest(contest(TWO_RECORDERS, folds="max_folds = 3"), verbose=0)
+        assert (more.n_trained, more.n_kept) == (2, 4)
+
+    def test_an_edited_estimator_of_ones_own_is_trained_again(self, contest, tmp_path):
+        run_contest(contest(TWO_RECORDERS), verbose=0)
+        module = tmp_path / "own_recorder.py"
+        module.write_text(module.read_text().replace("y.mean()", "np.median(y)"))
+        code = (
+            "from skcluster.contest import read_configuration, run_contest\n"
+            f"path = {str(tmp_path / 'contest.toml')!r}\n"
+            "print(run_contest(read_configuration(path), verbose=0).n_trained)"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert found.stdout == "4\n"
+
+    def test_ctrl_c_loses_only_the_fold_that_is_trained(self, contest):
+        stops = TWO_RECORDERS.replace('"two"', '"two", stops_at = 3')
+        configuration = contest(stops)
+        with pytest.raises(KeyboardInterrupt):
+            run_contest(configuration, verbose=0)
+        assert len(files(configuration)) == 3
+        log = configuration.path.parent / "fits.log"
+        log.write_text(log.read_text() + "\n")  # past the fit that stops
+        outcome = run_contest(configuration, verbose=0)
+        assert (outcome.n_trained, outcome.n_kept) == (1, 3)
+
+    def test_no_fold_begins_after_the_time_is_up(self, contest):
+        outcome = run_contest(contest(TWO_RECORDERS), minutes=0, verbose=0)
+        assert (outcome.n_trained, outcome.n_left) == (0, 4)
+
+    def test_an_estimator_that_fails_does_not_stop_the_others(self, contest, capsys):
+        configuration = contest(TWO_RECORDERS.replace('"two"', '"two", fails_at = 1'))
+        outcome = run_contest(configuration)
+        assert outcome.n_trained == 3
+        (said,) = outcome.failures
+        assert "two, seed 0, fold 0 failed: ZeroDivisionError: by intention" in said
+        assert "own_recorder.py, line" in said
+        assert said in capsys.readouterr().err
+        table = results_table(configuration)
+        assert_array_equal(table["n_folds"], 1)
+        fold = read_predictions(configuration)["two", 0, 1]
+        assert_array_equal(table["n_clusters"], len(fold.cluster))
+
+    def test_a_damaged_file_is_said_and_trained_again(self, contest, capsys):
+        configuration = contest(TWO_RECORDERS)
+        run_contest(configuration, verbose=0)
+        damaged, cut, *_ = files(configuration)
+        damaged.write_bytes(b"nonsense")
+        cut.write_bytes(cut.read_bytes()[:-100])
+        outcome = run_contest(configuration)
+        said = capsys.readouterr().err
+        assert (outcome.n_trained, outcome.n_kept) == (2, 2)
+        assert said.count("cannot be used") == 2
+        assert damaged.name in said
+        assert cut.name in said
+        assert len(read_predictions(configuration)) == 4
+
+    def test_predictions_of_clusters_that_have_changed_are_made_again(
+        self, contest, survey, tmp_path, capsys
+    ):
+        folder = tmp_path / "changing"
+        write_sample(folder, survey.sample, log_mass=survey.log_mass)
+        configuration = contest(
+            TWO_RECORDERS, survey=f'table = "{folder}/clusters.ecsv"'
+        )
+        run_contest(configuration, verbose=0)
+        thinned = survey.sample.photons.select(survey.sample.photons["energy"] < 5)
+        sample = survey.sample.assign(photons=thinned)
+        write_sample(folder, sample, log_mass=survey.log_mass, overwrite=True)
+        outcome = run_contest(configuration)
+        assert (outcome.n_trained, outcome.n_kept) == (4, 0)
+        assert "about other clusters than the survey has now" in capsys.readouterr().err
+
+    def test_a_table_never_mixes_two_surveys(self, contest):
+        configuration = contest(TWO_RECORDERS)
+        run_contest(configuration, verbose=0)
+        path = files(configuration)[0]
+        with np.load(path) as stored:
+            arrays = {name: stored[name] for name in stored}
+        about = str(arrays["about"])
+        start = about.index('"data": "') + 9
+        arrays["about"] = np.array(f"{about[:start]}{'f' * 16}{about[start + 16 :]}")
+        np.savez(path, **arrays)
+        with pytest.raises(ValueError, match=r"about 2 different surveys.*Run"):
+            results_table(configuration)
+
+    def test_a_mock_survey_is_drawn_once(self, contest, monkeypatch):
+        one = '[estimators.one]\nfactory = "own_recorder:make_recorder"'
+        configuration = contest(one, survey="n_clusters = 40")
+        run_contest(configuration, verbose=0)
+        digest = {
+            fold.about["data"] for fold in read_predictions(configuration).values()
+        }
+        monkeypatch.setattr(skcluster.contest.surveys, "make_mock_survey", None)
+        kept = skcluster.contest.surveys.load_survey(configuration, 0)
+        assert {kept.digest()} == digest
+        mock = make_mock_survey(40, random_state=0)
+        assert_array_equal(kept.sample.photons["energy"], mock.sample.photons["energy"])
+        assert_array_equal(kept.sample.name, mock.sample.name)
+        assert_array_equal(kept.table["gas_mass"], mock.catalog["gas_mass"])
+        assert "log_mass" not in kept.table
+        assert not list(configuration.output.glob("cache/*.part"))
+        assert (configuration.output / "cache" / ".gitignore").read_text() == "*\n"
+
+    @pytest.mark.kill
+    def test_a_kill_at_any_time_loses_at_most_one_fold(self, contest, tmp_path):
+        sleepy = OWN.replace(
+            "        self.mean_ =",
+            "        import time\n        time.sleep(0.3)\n        self.mean_ =",
+        )
+        (tmp_path / "own_recorder.py").write_text(sleepy)
+        sys.modules.pop("own_recorder")
+        configuration = contest(TWO_RECORDERS, folds="max_folds = 4")
+        command = [sys.executable, "-m", "skcluster", "benchmark", configuration.path]
+        for wait in (4.0, 5.0, 6.0):
+            process = subprocess.Popen(
+                [*map(str, command)],
+                stderr=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+            time.sleep(wait)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            begun, kept = len(fits(configuration)), len(files(configuration))
+            for path in files(configuration):
+                with np.load(path) as stored:
+                    assert "predicted" in stored
+        run_contest(configuration, verbose=0)
+        assert len(files(configuration)) == 8
+        assert len(fits(configuration)) <= 8 + 3
+        assert begun - kept <= 3
+
+
+class TestResults:
+    def test_tables_rebuilt_from_the_files_equal_those_of_the_run(self, contest):
+        line = """
+        [estimators.line]
+        factory = "sklearn.linear_model:Ridge"
+        columns = ["n_phot", "n_gal"]
+        [estimators.y_x]
+        columns = ["T", "n_phot"]
+        """
+        configuration = contest(line, top='reference = "line"')
+        run_contest(configuration, verbose=0)
+        write_results(configuration)
+        names = ("results.csv", "summary.csv", "results.md")
+        before = {name: (configuration.output / name).read_bytes() for name in names}
+        for name in (*names, "scatter.png", "time_to_accuracy.png"):
+            (configuration.output / name).unlink()
+        again = read_configuration(configuration.path)
+        write_results(again)
+        after = {name: (configuration.output / name).read_bytes() for name in names}
+        assert after == before
+        assert (configuration.output / "scatter.png").stat().st_size > 1000
+        assert (configuration.output / "time_to_accuracy.png").stat().st_size > 1000
+
+    def test_only_folds_that_all_estimators_have_are_compared(self, contest):
+        configuration = contest(TWO_RECORDERS)
+        run_contest(configuration, verbose=0)
+        files(configuration)[-1].unlink()  # fold 1 of two
+        table = results_table(configuration)
+        n_test = len(read_predictions(configuration)["one", 0, 0].cluster)
+        assert_array_equal(table["n_folds"], 1)
+        assert_array_equal(table["n_clusters"], n_test)
+        write_results(configuration)
+        said = (configuration.output / "results.md").read_text()
+        assert "(seed 0: 0 of 8)" in said
+        assert (
+            "missing for at least one estimator: seed 0 (1, 2, 3, 4, 5, 6, 7)." in said
+        )
+
+    def test_an_estimator_without_predictions_is_named(self, contest):
+        run_contest(contest(TWO_RECORDERS), verbose=0)
+        late = '[estimators.late]\nfactory = "own_recorder:make_recorder"\n'
+        configuration = contest(TWO_RECORDERS + late)
+        write_results(configuration)
+        said = (configuration.output / "results.md").read_text()
+        assert "Without any prediction: late." in said
+
+    def test_a_contest_without_predictions_says_what_to_run(self, contest):
+        with pytest.raises(
+            ValueError, match=r"no predictions in .*without --tables-only"
+        ):
+            results_table(contest(TWO_RECORDERS))
+
+    def test_estimators_without_a_common_fold_are_not_compared(self, contest):
+        configuration = contest(TWO_RECORDERS)
+        run_contest(configuration, verbose=0)
+        one0, _, _, two1 = files(configuration)
+        one0.unlink()
+        two1.unlink()
+        with pytest.raises(ValueError, match="No fold has predictions of all"):
+            results_table(configuration)
+
+    def test_surveys_are_averaged_and_their_scatter_is_told(self, contest):
+        line = """
+        [estimators.line]
+        factory = "sklearn.linear_model:Ridge"
+        columns = ["n_phot", "n_gal"]
+        """
+        configuration = contest(
+            line, survey="n_clusters = 60\nseeds = [0, 1, 2]", folds="max_folds = 1"
+        )
+        run_contest(configuration, verbose=0)
+        table = results_table(configuration)
+        (row,) = summary_table(table)
+        by_seed = np.array(table["std_dex"])
+        assert row["n_seeds"] == 3
+        assert_allclose(row["std_dex"], by_seed.mean())
+        assert_allclose(row["std_dex_between_seeds"], by_seed.std(ddof=1))
+        errors = np.array(table["std_dex_error"])
+        assert_allclose(row["std_dex_error"], np.sqrt((errors**2).sum()) / 3)
+
+    def test_a_file_says_what_it_is_about(self, contest):
+        configuration = contest(TWO_RECORDERS)
+        run_contest(configuration, verbose=0)
+        fold = read_predictions(configuration)["one", 0, 1]
+        description = fold.about["description"]
+        assert description["estimator"]["class"] == "own_recorder.Recorder"
+        assert description["estimator"]["parameters"]["label"] == "one"
+        assert description["fold"] == 1
+        assert fold.about["n_folds"] == 8
+        assert fold.about["n_train"] == 64 - len(fold.cluster)
+        assert {"python", "skcluster", "torch"} <= {*fold.about["made"]["versions"]}
+        path = files(configuration)[0]
+        found, problem = read_fold(path, description)
+        assert found is None
+        assert "about another configuration" in problem
+        assert path.stat().st_size < 6000

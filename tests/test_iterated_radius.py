@@ -1,0 +1,122 @@
+"""Apertures that follow from the mass, against closed forms and without the truth."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+
+from skcluster import (
+    ClusterSample,
+    EvrardProxyRegressor,
+    IteratedRadiusRegressor,
+    ProxyMeasurer,
+)
+from skcluster.cosmology import comoving_distance, r500c_of_mass
+from skcluster.datasets import make_mock_survey
+
+COUNTER = ProxyMeasurer(proxies=("n_phot_500c",), with_redshift=True)
+N_PHOTONS, R_MAX = 20_000, 3.0
+
+
+class CountLaw(RegressorMixin, BaseEstimator):
+    """log10 M = 14 + log10(N / 1000) / 1.5, whatever it is fitted to."""
+
+    def fit(self, X, y):
+        self.is_fitted_ = True
+        return self
+
+    def predict(self, X):
+        return 14 + (X[:, 0] / np.log(10) - 3) / 1.5
+
+
+@pytest.fixture(scope="module")
+def survey():
+    return make_mock_survey(120, random_state=1)
+
+
+@pytest.fixture
+def spread():
+    """Clusters whose photons are spread evenly in radius: N(< R) = f N R / R_max."""
+    redshift = np.array([0.1, 0.2, 0.4])
+    degrees = np.degrees(R_MAX / comoving_distance(redshift))
+    tables = []
+    for share, size in zip((0.2, 0.5, 1.0), degrees, strict=True):
+        n = int(share * N_PHOTONS)
+        dec = size * (np.arange(n) + 0.5) / n
+        tables.append({"ra": np.zeros(n), "dec": dec, "energy": np.ones(n)})
+    return ClusterSample(redshift, center=np.zeros((3, 2)), photons=tables)
+
+
+def test_the_fixed_point_is_that_of_the_closed_form(spread):
+    model = IteratedRadiusRegressor(make_pipeline(COUNTER, CountLaw()))
+    found = model.fit(spread, [14.0, 14.3, 14.6]).predict(spread)
+    # M = 1e14 (f N R / (1000 R_max))^(2/3) with R = R_14 (M / 1e14)^(1/3):
+    # (M / 1e14)^(1 - 2/9) = (f N R_14 / (1000 R_max))^(2/3).
+    radius = r500c_of_mass([1e14] * 3, spread.redshift)
+    count = np.array([0.2, 0.5, 1.0]) * N_PHOTONS * radius / R_MAX / 1000
+    expected = 14 + np.log10(count) * (2 / 3) / (1 - 2 / 9)
+    assert_allclose(found, expected, atol=1e-3)  # one photon of about 1000
+
+
+def test_a_mass_is_consistent_with_its_own_radius(survey):
+    model = IteratedRadiusRegressor(
+        make_pipeline(COUNTER, EvrardProxyRegressor(redshift_column=-1))
+    ).fit(survey.sample, survey.log_mass)
+    found = model.predict(survey.sample)
+    radius = r500c_of_mass(10**found, survey.sample.redshift)
+    again = model.estimator_.predict(survey.sample.assign(r500c=radius))
+    assert_allclose(again, found, atol=1e-6)
+
+
+def test_the_true_radius_of_the_sample_is_never_read(survey):
+    model = IteratedRadiusRegressor(
+        make_pipeline(COUNTER, EvrardProxyRegressor(redshift_column=-1))
+    )
+    blind = survey.sample.drop("r500c")
+    wrong = survey.sample.assign(r500c=np.full(len(blind), 0.5))
+    one, other = (
+        model.fit(sample, survey.log_mass).predict(sample, return_std=True)
+        for sample in (blind, wrong)
+    )
+    assert_array_equal(one[0], other[0])
+    assert_array_equal(one[1], other[1])
+
+
+def test_the_fit_is_that_inside_the_true_radius(survey):
+    truth = r500c_of_mass(10**survey.log_mass, survey.sample.redshift)
+    pipeline = make_pipeline(COUNTER, EvrardProxyRegressor(redshift_column=-1))
+    model = IteratedRadiusRegressor(pipeline).fit(survey.sample, survey.log_mass)
+    pipeline.fit(survey.sample.assign(r500c=truth), survey.log_mass)
+    assert_array_equal(model.estimator_[-1].slope_, pipeline[-1].slope_)
+
+
+def test_a_wrong_radius_costs_what_errors_then_say(survey):
+    pipeline = make_pipeline(
+        COUNTER, EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)
+    )
+    iterated = IteratedRadiusRegressor(pipeline).fit(survey.sample, survey.log_mass)
+    predicted, std = iterated.predict(survey.sample, return_std=True)
+    radius = r500c_of_mass(10**survey.log_mass, survey.sample.redshift)
+    known = iterated.estimator_.predict(survey.sample.assign(r500c=radius))
+    residual = predicted - survey.log_mass
+    assert residual.std() > 1.03 * np.std(known - survey.log_mass)
+    assert_allclose(np.sqrt(np.mean((residual / std) ** 2)), 1)
+
+
+def test_without_errors_the_error_is_the_training_scatter(spread):
+    y = np.array([14.0, 14.3, 14.6])
+    model = IteratedRadiusRegressor(make_pipeline(COUNTER, CountLaw())).fit(spread, y)
+    predicted, std = model.predict(spread, return_std=True)
+    assert_allclose(std, np.sqrt(np.mean((predicted - y) ** 2)))
+
+
+def test_a_mass_that_does_not_settle_is_a_warning(spread):
+    model = IteratedRadiusRegressor(
+        make_pipeline(COUNTER, CountLaw()), max_iterations=1
+    )
+    with pytest.warns(
+        ConvergenceWarning, match=r"of 3 clusters .*Raise max_iterations"
+    ):
+        model.fit(spread, [14.0, 14.3, 14.6])
