@@ -241,7 +241,17 @@ each_step = pytest.mark.parametrize("estimator", STEPS, ids=name_of)
 each_estimator = pytest.mark.parametrize("estimator", STEPS + PIPELINES, ids=name_of)
 each_predictor = pytest.mark.parametrize(
     "estimator",
-    [EVRARD, CNN, CALIBRATED, JOINT, AUGMENTED, PHOTON_SET, ITERATED, SELF_SIMILAR, *PIPELINES],
+    [
+        EVRARD,
+        CNN,
+        CALIBRATED,
+        JOINT,
+        AUGMENTED,
+        PHOTON_SET,
+        ITERATED,
+        SELF_SIMILAR,
+        *PIPELINES,
+    ],
     ids=name_of,
 )
 
