@@ -48,7 +48,9 @@ def learn_population(maps, redshift, log_mass):
     )
     mass = inputs @ weights
     learned["mass_weights"] = weights / mass.std()
-    terms = _terms(mass / mass.std(), z)
+    mass = mass / mass.std()
+    learned["mass_range"] = np.array([mass.min(), mass.max()])
+    terms = _terms(mass, z)
     learned["term_covariance"] = np.linalg.pinv(terms.T @ terms)
     learned["trend"] = np.linalg.pinv(terms) @ u
     leverage = np.sum(terms @ learned["term_covariance"] * terms, axis=1)
@@ -99,7 +101,8 @@ def population_test(estimator, X):
 
     Notes
     -----
-    A change that makes maps look exactly like those of another mass cannot be seen.
+    Clusters beyond the masses of training, as the measures tell them, are compared with
+    those at the end of the range. A change that makes maps look exactly like those of another mass cannot be seen.
     ``experiments/population_test.py`` measures the power.
 
     Examples
@@ -137,7 +140,9 @@ def population_test(estimator, X):
             "population_test a ClusterSample, which has them."
         )
     u, z = _standardized(learned, measures, np.broadcast_to(redshift, n_tested))
-    terms = _terms(_mass_inputs(u, z) @ learned["mass_weights"], z)
+    # Beyond the training masses the trend is not known, and would explain anything.
+    mass = _mass_inputs(u, z) @ learned["mass_weights"]
+    terms = _terms(np.clip(mass, *learned["mass_range"]), z)
     residual = (u - terms @ learned["trend"]) @ learned["whitening"]
     # Clipped, lest single clusters decide: they have a score of their own.
     mean = np.clip(residual, -LARGEST_RESIDUAL, LARGEST_RESIDUAL).mean(axis=0)
