@@ -102,8 +102,8 @@ def population_test(estimator, X):
     Notes
     -----
     Clusters beyond the masses of training, as the measures tell them, are compared with
-    those at the end of the range. A change that makes maps look exactly like those of another mass cannot be seen.
-    ``experiments/population_test.py`` measures the power.
+    those at the end of the range. A change that makes maps look exactly like those of
+    another mass cannot be seen. ``experiments/population_test.py`` measures the power.
 
     Examples
     --------
