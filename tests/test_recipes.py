@@ -210,6 +210,29 @@ def test_an_unknown_recipe_is_an_error(data):
         quick(recipe="sgd").fit(*data)
 
 
+def test_what_is_recommended_shows_in_the_parameters_and_can_be_changed(data):
+    regressor = XrayCNNRegressor.recommended(max_epochs=2, random_state=0)
+    found = regressor.get_params()
+    expected = XrayCNNRegressor(
+        architecture="skcluster",
+        recipe="one_cycle",
+        loss="gaussian_nll",
+        lr=2e-3,
+        weight_decay=1e-2,
+        dropout=0.1,
+        max_epochs=2,
+        patience=None,
+        augment=True,
+        random_state=0,
+    )
+    assert found == expected.get_params()
+    assert_array_equal(
+        regressor.fit(*data).predict(data[0]), expected.fit(*data).predict(data[0])
+    )
+    with pytest.raises(TypeError, match="epochs"):
+        XrayCNNRegressor.recommended(epochs=2)
+
+
 def views(maps):
     """All rotations and flips, made by NumPy."""
     flips = [maps, maps[..., ::-1]]

@@ -224,6 +224,12 @@ class SaliencyExplainer(BaseEstimator):
 
 def _explain_inputs(regressor, inputs, parameters):
     """Return the signed saliency of maps that were read for the network."""
+    network = regressor.nets_[0].module_
+    if "maps" not in network.inputs:
+        raise TypeError(
+            f"SaliencyExplainer explains maps, but the network {type(network).__name__} "
+            f"takes only {', '.join(network.inputs)}."
+        )
     device = regressor.nets_[0].device
     if parameters.device is not None:
         device = resolve_device(parameters.device)

@@ -3,12 +3,38 @@
 import importlib
 import inspect
 
-ARCHITECTURES = {"ho2023": "Ho2023Network"}
+ARCHITECTURES = {
+    "ho2023": "Ho2023Network",
+    "ntampaka2019": "Ntampaka2019Network",
+    "yan2020": "Yan2020Network",
+    "krippendorf2024": "Krippendorf2024Network",
+    "krippendorf2024_wide": "Krippendorf2024WideNetwork",
+    "skcluster": "SkclusterNetwork",
+}
 """Classes of `skcluster.networks` that take maps."""
-JOINT_ARCHITECTURES = {"ho2023": "Ho2023JointNetwork"}
-"""Classes of `skcluster.networks` that take maps and cubes."""
+JOINT_ARCHITECTURES = {
+    "ho2023": "Ho2023JointNetwork",
+    "ho2019": "Ho2019Network",
+    "kodi_ramanah2021": "KodiRamanah2021Network",
+}
+"""Classes of `skcluster.networks` that take maps and cubes, or cubes alone."""
 SET_ARCHITECTURES = {"photon_set": "PhotonSetNetwork"}
 """Classes of `skcluster.networks` that take photons."""
+EIGHT_BANDS = (
+    (0.5, 0.75),
+    (0.75, 1.0),
+    (1.0, 1.25),
+    (1.25, 1.6),
+    (1.6, 2.0),
+    (2.0, 3.0),
+    (3.0, 4.5),
+    (4.5, 7.0),
+)
+"""Energies of the maps for the recommended network [keV]."""
+KRIPPENDORF2024_BANDS = tuple(
+    (round(0.25 + 0.205 * i, 3), round(0.455 + 0.205 * i, 3)) for i in range(10)
+)
+"""Ten equal energy bands from 0.25 to 2.3 keV, of Krippendorf et al. 2024."""
 
 
 def is_architecture(value):
@@ -50,6 +76,10 @@ def build_network(architecture, registered, offered, **arguments):
     try:
         inspect.signature(architecture).bind(**arguments)
     except TypeError as error:
+        if "n_scalars" in arguments and _binds_without_scalars(architecture, arguments):
+            raise ValueError(
+                f"The network {name} takes no scalars. Give scalars=()."
+            ) from error
         raise TypeError(
             f"The architecture {name} is called with the keywords {', '.join(arguments)}, "
             f"but does not take them ({error}). Add what it lacks to its signature."
@@ -57,6 +87,15 @@ def build_network(architecture, registered, offered, **arguments):
     network = architecture(**arguments)
     _check_contract(network, name, offered, arguments["n_outputs"])
     return network
+
+
+def _binds_without_scalars(architecture, arguments):
+    arguments = {name: each for name, each in arguments.items() if name != "n_scalars"}
+    try:
+        inspect.signature(architecture).bind(**arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def _registered_class(name):
@@ -75,6 +114,11 @@ def _check_contract(network, name, offered, n_outputs):
             f"The network {name} takes {', '.join(network.inputs)}, but this regressor "
             f"has only {', '.join(offered)}. JointCNNRegressor has maps and cubes, and "
             "PhotonSetRegressor has photons."
+        )
+    if "scalars" in offered and "scalars" not in network.inputs:
+        raise ValueError(
+            f"The network {name} does not look at the scalars of the regressor: its inputs "
+            f"are {', '.join(network.inputs)}. Add 'scalars', or give scalars=()."
         )
     if network.n_outputs != n_outputs:
         raise ValueError(

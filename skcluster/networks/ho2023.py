@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
-from .layers import dense_layers, start_like_keras
-from .mass_network import MassNetwork
+from .layers import dense_layers
+from .map_network import MapNetwork
 
 
-class Ho2023Network(MassNetwork):
+class Ho2023Network(MapNetwork):
     """Single- and multi-band network of Ho et al. 2023 (sections 4.1 and 5.1).
 
     Conv 24@5×5 – conv 10@3×3 – max-pool 4 – conv 24@5×5 – conv 10@3×3 – max-pool 2 –
@@ -21,6 +21,9 @@ class Ho2023Network(MassNetwork):
         ``(n_bands, n_pixels, n_pixels)``, with at least 8 pixels.
     dropout : float, default=0.0
         Probability of dropping a feature after each hidden dense layer.
+    n_scalars : int, default=0
+        Number of `scalars` of the regressor, which join the features before the dense
+        layers.
     n_outputs : {1, 2}, default=1
 
     Examples
@@ -32,36 +35,15 @@ class Ho2023Network(MassNetwork):
     torch.Size([2])
     """
 
-    def __init__(self, map_shape, dropout=0.0, n_outputs=1):
-        super().__init__(n_outputs)
+    def __init__(self, map_shape, dropout=0.0, n_scalars=0, n_outputs=1):
+        super().__init__(map_shape, n_scalars, n_outputs, smallest=8, n_channels=24)
         n_bands, height, width = map_shape
-        if min(height, width) < 8:
-            raise ValueError(
-                f"The network pools maps by 8, so they need at least 8 pixels per side, "
-                f"got {height} x {width}."
-            )
-        self.n_map_pixels = height * width
-        self.extractor = map_extractor(n_bands)
         n_features = 10 * (height // 8) * (width // 8)
-        self.head = dense_layers((n_features, 128, 128, 64), dropout)
-        self.output = nn.Linear(64, n_outputs)
-        self.apply(start_like_keras)
-
-    @property
-    def output_layer(self):
-        return self.output
-
-    @property
-    def bytes_per_cluster(self):
-        return 4 * 24 * self.n_map_pixels
-
-    def extract(self, maps):
-        maps = maps.contiguous(memory_format=torch.channels_last)
-        return self.extractor(maps)
-
-    def estimate(self, features):
-        # (n,), never (n, 1), which a loss would broadcast against (n,) masses.
-        return self.output(self.head(features)).squeeze(-1)
+        self.build(
+            map_extractor(n_bands),
+            dense_layers((n_features + n_scalars, 128, 128, 64), dropout),
+            nn.Linear(64, n_outputs),
+        )
 
 
 def map_extractor(n_bands):

@@ -28,6 +28,8 @@ class Ho2023JointNetwork(MassNetwork):
         Probability of dropping a feature after each hidden dense layer.
     with_indicator : bool, default=False
         Let the dense layers see whether a cluster has a cube.
+    n_scalars : int, default=0
+        Number of `scalars` of the regressor, which join the features.
     n_outputs : {1, 2}, default=1
 
     Examples
@@ -40,7 +42,13 @@ class Ho2023JointNetwork(MassNetwork):
     inputs = ("maps", "cubes", "has_cube")
 
     def __init__(
-        self, map_shape, n_bins, dropout=0.1, with_indicator=False, n_outputs=1
+        self,
+        map_shape,
+        n_bins,
+        dropout=0.1,
+        with_indicator=False,
+        n_scalars=0,
+        n_outputs=1,
     ):
         super().__init__(n_outputs)
         n_bands, height, width = map_shape
@@ -50,6 +58,8 @@ class Ho2023JointNetwork(MassNetwork):
                 "maps whose pixels are a multiple of the bins, so that both lie on one "
                 f"sky grid; got {n_bins} bins and maps of {height} x {width} pixels."
             )
+        if n_scalars:
+            self.inputs = (*self.inputs, "scalars")
         self.with_indicator = with_indicator
         self.n_bins = n_bins
         self.map_branch = map_extractor(n_bands)
@@ -58,7 +68,7 @@ class Ho2023JointNetwork(MassNetwork):
         self.cube_branch = cube_extractor()
         n_cells = 8 * (((n_bins - 4) // 2 - 2) // 4) ** 3
         self.cube_head = dense_layers((n_cells, 128), dropout)
-        n_features = 10 * (height // 8) ** 2 + 128 + with_indicator
+        n_features = 10 * (height // 8) ** 2 + 128 + with_indicator + n_scalars
         self.head = dense_layers((n_features, 128, 64), dropout)
         self.output = nn.Linear(64, n_outputs)
         self.apply(start_like_keras)
@@ -71,15 +81,16 @@ class Ho2023JointNetwork(MassNetwork):
     def bytes_per_cluster(self):
         return 4 * 24 * (self.n_bins - 4) ** 3
 
-    def extract(self, maps, cubes, has_cube=None):
+    def extract(self, maps, cubes, has_cube=None, scalars=None):
         maps = maps.contiguous(memory_format=torch.channels_last)
         of_cubes = self.cube_branch(self.on_the_sky(maps, cubes))
-        return self.map_branch(maps), of_cubes, has_cube
+        beside = [has_cube[:, None]] if self.with_indicator else []
+        if scalars is not None:
+            beside.append(scalars)
+        return self.map_branch(maps), of_cubes, *beside
 
-    def estimate(self, of_maps, of_cubes, has_cube=None):
-        features = [of_maps, self.cube_head(of_cubes)]
-        if self.with_indicator:
-            features.append(has_cube[:, None])
+    def estimate(self, of_maps, of_cubes, *beside):
+        features = [of_maps, self.cube_head(of_cubes), *beside]
         return self.output(self.head(torch.cat(features, 1))).squeeze(-1)
 
     def on_the_sky(self, maps, cubes):

@@ -30,6 +30,15 @@ def start_like_keras(layer):
 
     For ``network.apply(start_like_keras)``.
     """
-    if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.Linear):
+    if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
         nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(layer.bias)
+
+
+def check_cubes_alone(name, with_indicator):
+    """Refuse clusters without a cube, for a network that has no other input."""
+    if with_indicator:
+        raise ValueError(
+            f"{name} sees only the galaxies, so every cluster needs a cube. Give "
+            "allow_missing=False, or the architecture 'ho2023', which also sees the maps."
+        )

@@ -18,6 +18,7 @@ class MassNetwork(nn.Module):
     ``n_bins``          cells per side of the cubes (`JointCNNRegressor`)
     ``with_indicator``  whether clusters may lack a cube (`JointCNNRegressor`)
     ``n_columns``       numbers that describe a photon (`PhotonSetRegressor`)
+    ``n_scalars``       number of the regressor's `scalars`, if there are any
     ``dropout``         the regressor's `dropout`
     ``n_outputs``       1; or 2 for the mean and the logarithm of the variance
     =================== =================================================================
@@ -38,6 +39,7 @@ class MassNetwork(nn.Module):
         (y, x, v), and ``has_cube`` of shape (n,), which is 0 where a cube is missing.
         `PhotonSetRegressor` has ``photons``, which are `skcluster.networks.rows.Rows`, and
         ``redshift`` of shape (n,).
+        Both have ``scalars`` of shape (n, n_scalars), if `scalars` names any.
 
     Examples
     --------

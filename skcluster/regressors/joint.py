@@ -11,12 +11,13 @@ from ..plausible_masses import MASS_RANGE
 from ..sample import require
 from .losses import N_OUTPUTS
 from .map_inputs import MapInputs
-from .network_parameters import NETWORK_PARAMETERS, Architecture, checked_parameters
+from .network_parameters import MAP_PARAMETERS, Architecture, checked_parameters
 from .neural import NeuralMassRegressor
 from .phase_space_batches import JointBatches, JointInputs, cube_extent, cube_moments
+from .scalars import WithScalars
 
 
-class JointCNNRegressor(MapInputs, NeuralMassRegressor):
+class JointCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
     r"""Convolutional network from X-ray maps and galaxies to log10 M500c.
 
     The maps, pooled to the cubes' sky grid and repeated along v, meet the phase-space
@@ -27,9 +28,10 @@ class JointCNNRegressor(MapInputs, NeuralMassRegressor):
 
     Parameters
     ----------
-    architecture : {"ho2023"}, class or function, default="ho2023"
-        A registered name; or a network of your own, as a class derived from
-        `skcluster.networks.MassNetwork` or a function that returns one.
+    architecture : str, class or function, default="ho2023"
+        A registered name, out of `skcluster.networks.JOINT_ARCHITECTURES` ("ho2019" and
+        "kodi_ramanah2021" see only the cubes); or a network of your own, as a class
+        derived from `skcluster.networks.MassNetwork` or a function that returns one.
     loss : {"mse", "mae", "gaussian_nll"}, default="mse"
     dropout : float, default=0.1
         Probability of dropping a feature after each hidden dense layer.
@@ -56,6 +58,7 @@ class JointCNNRegressor(MapInputs, NeuralMassRegressor):
     n_dropout_draws : int, default=0
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
     recipe : {"ho2023", "one_cycle"}, default="ho2023"
+    scalars : list of str, default=()
     phase_space : PhaseSpaceKDE or None, default=None
         Makes cubes from the galaxies, batch by batch, for samples without cubes; None is
         ``PhaseSpaceKDE()``. Its half-width must be that of the `PhotonMapper`.
@@ -108,7 +111,7 @@ class JointCNNRegressor(MapInputs, NeuralMassRegressor):
 
     _parameter_kinds = {
         "architecture": Architecture(JOINT_ARCHITECTURES),
-        **NETWORK_PARAMETERS,
+        **MAP_PARAMETERS,
         "phase_space": WithMethods("a PhaseSpaceKDE", ("cubes_of", "has_kernel"))
         | None,
         "allow_missing": Boolean(),
@@ -139,6 +142,7 @@ class JointCNNRegressor(MapInputs, NeuralMassRegressor):
         n_dropout_draws=0,
         mass_range=MASS_RANGE,
         recipe="ho2023",
+        scalars=(),
         phase_space=None,
         allow_missing=False,
     ):
@@ -165,6 +169,7 @@ class JointCNNRegressor(MapInputs, NeuralMassRegressor):
             n_dropout_draws=n_dropout_draws,
             mass_range=mass_range,
             recipe=recipe,
+            scalars=scalars,
         )
         self.phase_space = phase_space
         self.allow_missing = allow_missing
@@ -194,10 +199,12 @@ class JointCNNRegressor(MapInputs, NeuralMassRegressor):
             galaxies=X.galaxies if X.cubes is None else None,
             phase_space=phase_space,
             extent=extent,
+            scalars=self._scalars_of(X),
         )
 
     def _learn_scaling(self, inputs):
         self._learn_map_scaling(inputs.maps)
+        self._learn_scalar_scaling(inputs)
         if inputs.n_bins is None:
             raise ValueError(
                 f"None of the {len(inputs)} training clusters has cubes or galaxies. "
@@ -239,15 +246,17 @@ class JointCNNRegressor(MapInputs, NeuralMassRegressor):
             )
 
     def _module(self):
+        offered, described = self._with_scalars("maps", "cubes", "has_cube")
         return build_network(
             self.architecture,
             JOINT_ARCHITECTURES,
-            ("maps", "cubes", "has_cube"),
+            offered,
             map_shape=self.map_shape_,
             n_bins=self.n_bins_,
             dropout=self.dropout,
             with_indicator=bool(self.allow_missing),
             n_outputs=N_OUTPUTS[self.loss],
+            **described,
         )
 
     def _batches(self, inputs, target=None, is_training=False):
@@ -256,6 +265,7 @@ class JointCNNRegressor(MapInputs, NeuralMassRegressor):
             target,
             mean=self.pixel_mean_,
             deviation=self.pixel_scale_,
+            scalars=self._standardized_scalars(inputs),
             n_bins=self.n_bins_,
             cube_mean=self.cube_mean_,
             cube_deviation=self.cube_scale_,
@@ -275,6 +285,8 @@ class JointCNNRegressor(MapInputs, NeuralMassRegressor):
             arrays.append(inputs.cubes)
         elif inputs.galaxies is not None:
             arrays += [inputs.galaxies.offsets, *inputs.galaxies.columns.values()]
+        if inputs.scalars is not None:
+            arrays.append(inputs.scalars)
         return arrays
 
 

@@ -15,13 +15,18 @@ class MapBatches(Dataset):
         Standardized masses; None stands for zeros.
     mean, deviation : float
         Moments of the training pixels, to standardize with.
+    scalars : ndarray of shape (n, n_scalars), default=None
+        Standardized numbers of the clusters beside the maps.
     """
 
-    def __init__(self, maps, target=None, *, mean=0.0, deviation=1.0):
+    def __init__(self, maps, target=None, *, mean=0.0, deviation=1.0, scalars=None):
         target = np.zeros(len(maps)) if target is None else target
         self.maps = maps
         self.target = torch.tensor(target, dtype=torch.float32)
         self.mean, self.deviation = mean, deviation
+        self.scalars = None
+        if scalars is not None:
+            self.scalars = torch.tensor(scalars, dtype=torch.float32)
 
     def __len__(self):
         return len(self.maps)
@@ -35,7 +40,10 @@ class MapBatches(Dataset):
         rows = np.asarray(rows)
         maps = torch.from_numpy(np.asarray(self.maps[rows], np.float32))
         maps.sub_(self.mean).div_(self.deviation)
-        return {"maps": maps}, self.target[torch.from_numpy(rows)]
+        batch, rows = {"maps": maps}, torch.from_numpy(rows)
+        if self.scalars is not None:
+            batch["scalars"] = self.scalars[rows]
+        return batch, self.target[rows]
 
 
 def already_batched(batch):

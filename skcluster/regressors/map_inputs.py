@@ -49,8 +49,13 @@ class MapInputs:
 
     def _described(self, inputs):
         """Return what outliers are found by: maps, or `skcluster.outliers.Measures`."""
-        return getattr(inputs, "maps", inputs)
+        return maps_of(inputs)
 
     def _counted(self, inputs):
         """Return counts whose ranges in training are remembered, by name."""
-        return {"map_sum": getattr(inputs, "maps", inputs).total()}
+        return {"map_sum": maps_of(inputs).total()}
+
+
+def maps_of(inputs):
+    """Return the maps of inputs, which may be nothing but maps."""
+    return getattr(inputs, "maps", inputs)

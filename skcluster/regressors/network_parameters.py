@@ -19,6 +19,7 @@ from ..parameters import (
 from ..plausible_masses import MASS_RANGE_KIND
 from .losses import LOSSES
 from .recipes import RECIPES
+from .scalars import ScalarNames
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -95,7 +96,6 @@ NETWORK_PARAMETERS = {
     "max_epochs": Integer(1),
     "patience": Integer(1) | None,
     "validation_fraction": Interval("(0, 1)") | None,
-    "augment": Boolean(),
     "n_members": Integer(1),
     "mass_range": MASS_RANGE_KIND,
     "device": Device(),
@@ -109,6 +109,12 @@ NETWORK_PARAMETERS = {
     "n_dropout_draws": Integer(0),
 }
 """Kinds of the parameters that all regressors with a network share."""
+MAP_PARAMETERS = {
+    **NETWORK_PARAMETERS,
+    "augment": Boolean(),
+    "scalars": ScalarNames(),
+}
+"""Kinds of the parameters of regressors that take maps, alone or among other inputs."""
 
 NOT_IN_FINGERPRINT = (
     "checkpoint_dir",

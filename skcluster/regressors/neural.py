@@ -68,6 +68,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         n_dropout_draws=0,
         mass_range=MASS_RANGE,
         recipe="ho2023",
+        scalars=(),
     ):
         self.architecture = architecture
         self.loss = loss
@@ -91,6 +92,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self.n_dropout_draws = n_dropout_draws
         self.mass_range = mass_range
         self.recipe = recipe
+        self.scalars = scalars
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

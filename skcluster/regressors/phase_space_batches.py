@@ -24,6 +24,8 @@ class JointInputs:
         Makes the cubes from galaxies.
     extent : tuple of (half_width, velocity_max), default=None
         Half-width [Mpc/h] and highest speed [km/s] of the cubes; None if not known.
+    scalars : ndarray of shape (n, n_scalars), default=None
+        Numbers of the clusters of the maps.
     rows : ndarray of int, default=None
         Clusters of `cubes` or `galaxies` that the maps belong to; None means all.
     """
@@ -36,10 +38,12 @@ class JointInputs:
         galaxies=None,
         phase_space=None,
         extent=None,
+        scalars=None,
         rows=None,
     ):
         self.maps, self.cubes, self.galaxies = maps, cubes, galaxies
         self.phase_space, self.extent = phase_space, extent
+        self.scalars = scalars
         self.rows = np.arange(len(maps)) if rows is None else rows
 
     def __len__(self):
@@ -53,6 +57,7 @@ class JointInputs:
             galaxies=self.galaxies,
             phase_space=self.phase_space,
             extent=self.extent,
+            scalars=None if self.scalars is None else self.scalars[rows],
             rows=self.rows[rows],
         )
 

@@ -96,9 +96,7 @@ class PhotonSetRegressor(NeuralMassRegressor):
     """
 
     _parameter_kinds = {
-        **{
-            name: kind for name, kind in NETWORK_PARAMETERS.items() if name != "augment"
-        },
+        **NETWORK_PARAMETERS,
         "architecture": Architecture(SET_ARCHITECTURES),
         "n_photons": Integer(1),
     }

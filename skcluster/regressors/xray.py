@@ -3,12 +3,26 @@
 from ..networks.architectures import ARCHITECTURES, build_network
 from .losses import N_OUTPUTS
 from .map_batches import MapBatches
-from .map_inputs import MapInputs
-from .network_parameters import NETWORK_PARAMETERS, Architecture
+from .map_inputs import MapInputs, maps_of
+from .network_parameters import MAP_PARAMETERS, Architecture
 from .neural import NeuralMassRegressor
+from .scalars import MapsAndScalars, WithScalars
+
+RECOMMENDED = {
+    "architecture": "skcluster",
+    "recipe": "one_cycle",
+    "loss": "gaussian_nll",
+    "lr": 2e-3,
+    "weight_decay": 1e-2,
+    "dropout": 0.1,
+    "max_epochs": 40,
+    "patience": None,
+    "augment": True,
+}
+"""Parameters of `XrayCNNRegressor.recommended`."""
 
 
-class XrayCNNRegressor(MapInputs, NeuralMassRegressor):
+class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
     r"""Convolutional network from X-ray maps to log10 M500c.
 
     Maps and masses are standardized with the moments of the training clusters. Adam
@@ -18,9 +32,10 @@ class XrayCNNRegressor(MapInputs, NeuralMassRegressor):
 
     Parameters
     ----------
-    architecture : {"ho2023"}, class or function, default="ho2023"
-        A registered name; or a network of your own, as a class derived from
-        `skcluster.networks.MassNetwork` or a function that returns one.
+    architecture : str, class or function, default="ho2023"
+        A registered name, out of `skcluster.networks.ARCHITECTURES`; or a network of your
+        own, as a class derived from `skcluster.networks.MassNetwork` or a function that
+        returns one.
     loss : {"mse", "mae", "gaussian_nll"}, default="mse"
         "gaussian_nll" lets the network also predict its error (Ho et al. 2021).
     dropout : float, default=0.0
@@ -83,6 +98,10 @@ class XrayCNNRegressor(MapInputs, NeuralMassRegressor):
         with "gaussian_nll", the squared error in the first 15 % of the epochs; and, with
         `augment`, predictions that are averaged over all rotations and flips. See
         `skcluster.regressors.recipes.Recipe`.
+    scalars : list of str, default=()
+        Numbers that the network takes beside the map, out of "redshift", "log_counts"
+        (log10 of the photons in the list, plus one) and "log_exposure". The sample must
+        have them, and they must vary.
 
     Attributes
     ----------
@@ -100,6 +119,8 @@ class XrayCNNRegressor(MapInputs, NeuralMassRegressor):
         if they are known. Maps of another one are refused.
     pixel_mean_, pixel_scale_ : float
         Moments of the training pixels.
+    scalar_moments_ : ndarray of shape (2, n_scalars)
+        Means and standard deviations of the training clusters' `scalars`, if there are any.
     target_mean_, target_scale_ : float
         Moments of the training log10 M.
     training_ranges_ : dict of str to tuple of 2 float
@@ -151,32 +172,77 @@ class XrayCNNRegressor(MapInputs, NeuralMassRegressor):
 
     _parameter_kinds = {
         "architecture": Architecture(ARCHITECTURES),
-        **NETWORK_PARAMETERS,
+        **MAP_PARAMETERS,
     }
 
+    @classmethod
+    def recommended(cls, **changes):
+        """Return a regressor with the network and the training that we recommend.
+
+        It is for maps in `skcluster.networks.EIGHT_BANDS`, that
+        `RedshiftNormalizer` and `LogScaler` have prepared. Where the CPU has bfloat16
+        arithmetic, ``precision="bfloat16"`` halves the time.
+
+        Parameters
+        ----------
+        **changes : object
+            Parameters that shall differ from the recommended ones, or that these leave at
+            their defaults, such as `random_state`.
+
+        Returns
+        -------
+        regressor : XrayCNNRegressor
+
+        Examples
+        --------
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from skcluster import LogScaler, PhotonMapper, RedshiftNormalizer
+        >>> from skcluster import XrayCNNRegressor
+        >>> from skcluster.networks import EIGHT_BANDS
+        >>> model = make_pipeline(
+        ...     PhotonMapper(bands=EIGHT_BANDS, n_pixels=64),
+        ...     RedshiftNormalizer(),
+        ...     LogScaler(),
+        ...     XrayCNNRegressor.recommended(random_state=0),
+        ... )
+        >>> model[-1].recipe, model[-1].max_epochs
+        ('one_cycle', 40)
+        """
+        return cls(**(RECOMMENDED | changes))
+
     def _read(self, X):
-        return self._read_maps(X)
+        maps, scalars = self._read_maps(X), self._scalars_of(X)
+        return maps if scalars is None else MapsAndScalars(maps, scalars)
 
-    def _learn_scaling(self, maps):
-        self._learn_map_scaling(maps)
+    def _learn_scaling(self, inputs):
+        self._learn_map_scaling(maps_of(inputs))
+        self._learn_scalar_scaling(inputs)
 
-    def _check_shape(self, maps):
-        self._check_map_shape(maps)
+    def _check_shape(self, inputs):
+        self._check_map_shape(maps_of(inputs))
 
     def _module(self):
+        offered, described = self._with_scalars("maps")
         return build_network(
             self.architecture,
             ARCHITECTURES,
-            ("maps",),
+            offered,
             map_shape=self.map_shape_,
             dropout=self.dropout,
             n_outputs=N_OUTPUTS[self.loss],
+            **described,
         )
 
-    def _batches(self, maps, target=None, is_training=False):
+    def _batches(self, inputs, target=None, is_training=False):
         return MapBatches(
-            maps, target, mean=self.pixel_mean_, deviation=self.pixel_scale_
+            maps_of(inputs),
+            target,
+            mean=self.pixel_mean_,
+            deviation=self.pixel_scale_,
+            scalars=self._standardized_scalars(inputs),
         )
 
-    def _arrays(self, maps):
-        return maps.rows.data, maps.rows.indices, maps.rows.indptr, maps.shape
+    def _arrays(self, inputs):
+        maps = maps_of(inputs)
+        arrays = [maps.rows.data, maps.rows.indices, maps.rows.indptr, maps.shape]
+        return [*arrays, inputs.scalars] if len(self.scalars) else arrays

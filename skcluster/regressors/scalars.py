@@ -1,0 +1,138 @@
+"""Scalars: numbers of each cluster that a network takes beside its maps."""
+
+import numpy as np
+
+from ..parameters import REFUSED, Kind
+from ..sample import require
+
+
+def _log_counts(sample):
+    return np.log10(sample.photons.lengths + 1)
+
+
+SCALARS = {
+    "redshift": ("redshift", lambda sample: sample.redshift),
+    "log_counts": ("photons", _log_counts),
+    "log_exposure": ("exposure", lambda sample: np.log10(sample.exposure)),
+}
+"""Field of a sample that each scalar needs, and the function that computes it."""
+
+
+class ScalarNames(Kind):
+    """Different names out of `SCALARS`, or none."""
+
+    says = f"a list of different names out of {list(SCALARS)}"
+
+    def read(self, value):
+        if isinstance(value, str) or not isinstance(value, list | tuple):
+            return REFUSED
+        is_known = all(isinstance(name, str) and name in SCALARS for name in value)
+        are_different = is_known and len(set(value)) == len(value)
+        return tuple(map(str, value)) if are_different else REFUSED
+
+    def hint(self, value):
+        is_name = isinstance(value, str) and value in SCALARS
+        return f"Give a list: [{value!r}]." if is_name else ""
+
+
+class MapsAndScalars:
+    """Maps and scalars of clusters, from which rows can be selected.
+
+    Parameters
+    ----------
+    maps : SparseMaps
+    scalars : ndarray of shape (n, n_scalars)
+    """
+
+    def __init__(self, maps, scalars):
+        self.maps, self.scalars = maps, scalars
+
+    def __len__(self):
+        return len(self.maps)
+
+    def __getitem__(self, rows):
+        return MapsAndScalars(self.maps[rows], self.scalars[rows])
+
+
+def read_scalars(X, names, *, by):
+    """Compute the scalars of a sample, or refuse a sample that lacks them.
+
+    Parameters
+    ----------
+    X : ClusterSample
+    names : sequence of str
+        Out of `SCALARS`.
+    by : str
+        Name of the estimator, for messages.
+
+    Returns
+    -------
+    scalars : ndarray of shape (n_clusters, n_names)
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample
+    >>> sample = ClusterSample([0.1, 0.2], exposure=[1e3, 1e4])
+    >>> read_scalars(sample, ["redshift", "log_exposure"], by="A network")
+    array([[0.1, 3. ],
+           [0.2, 4. ]])
+    """
+    by = f"{by} with scalars={list(names)}"
+    columns = []
+    for name in names:
+        field, compute = SCALARS[name]
+        columns.append(compute(require(X, field, by=by)))
+    return np.stack(columns, axis=1).astype(float)
+
+
+def scalar_moments(scalars, names):
+    """Means and standard deviations of training scalars; refuse those that do not vary.
+
+    Parameters
+    ----------
+    scalars : ndarray of shape (n_clusters, n_names)
+    names : sequence of str
+
+    Returns
+    -------
+    moments : ndarray of shape (2, n_names)
+    """
+    constant = [
+        name
+        for name, column in zip(names, scalars.T, strict=True)
+        if np.ptp(column) == 0
+    ]
+    if constant:
+        raise ValueError(
+            f"All {len(scalars)} training clusters have the same {constant[0]}, so a "
+            f"network cannot learn what it means. Leave {constant[0]!r} out of scalars."
+        )
+    return np.stack([scalars.mean(axis=0), scalars.std(axis=0)])
+
+
+class WithScalars:
+    """Mixin of regressors that can take scalars beside other inputs.
+
+    Their inputs have an attribute `scalars`, unless there are none.
+    """
+
+    def _scalars_of(self, X):
+        if not len(self.scalars):
+            return None
+        return read_scalars(X, self.scalars, by=type(self).__name__)
+
+    def _learn_scalar_scaling(self, inputs):
+        if len(self.scalars):
+            self.scalar_moments_ = scalar_moments(inputs.scalars, self.scalars)
+
+    def _standardized_scalars(self, inputs):
+        if not len(self.scalars):
+            return None
+        mean, deviation = self.scalar_moments_
+        return (inputs.scalars - mean) / deviation
+
+    def _with_scalars(self, *offered):
+        """Return the names of all inputs, and keywords that describe the scalars."""
+        if not len(self.scalars):
+            return offered, {}
+        return (*offered, "scalars"), {"n_scalars": len(self.scalars)}
