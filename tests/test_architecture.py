@@ -52,7 +52,7 @@ ABOVE = {
     "comparison": {"metrics", "model_selection"},
     "explain": {"maps", "metrics", "regressors"},
     "plotting": {"explain"},
-    "contest": {"datasets", "evrard", "plotting", "proxies"},
+    "contest": {"datasets", "evrard", "photon_features", "plotting", "proxies"},
 }
 
 

@@ -179,6 +179,31 @@ class TestEqualContexts:
         run_contest(contest(two + "[maps]\nn_pixels = 8"), verbose=0)
         assert len(made) == 1
 
+    def test_features_of_photons_are_made_once_and_maps_beside_them(
+        self, contest, monkeypatch
+    ):
+        made = []
+        Featurizer = skcluster.contest.surveys.PhotonFeaturizer
+
+        class CountedFeaturizer(Featurizer):
+            def transform(self, X):
+                made.append(self.half_width)
+                return super().transform(X)
+
+        monkeypatch.setattr(
+            skcluster.contest.surveys, "PhotonFeaturizer", CountedFeaturizer
+        )
+        two = TWO_RECORDERS.replace("factory", "photon_features = true\nfactory")
+        two = two.replace("photon", "bands = 'one'\nphoton", 1)
+        configuration = contest(two + "[maps]\nn_pixels = 8\nhalf_width = 1.5")
+        survey = skcluster.contest.surveys.load_survey(configuration, 0)
+        both, features = map(survey.input_of, configuration.entries)
+        assert made == [1.5]
+        assert "log_contrast_6" in both.photons
+        assert "log_contrast_6" in features.photons
+        assert both.maps.shape == (64, 1, 8, 8)
+        assert features.maps is None
+
     def test_each_survey_has_its_seed_and_so_have_the_estimators(self, contest):
         configuration = contest(
             TWO_RECORDERS,

@@ -46,7 +46,7 @@ def test_what_is_left_out_has_the_papers_size_and_octants(read, tmp_path):
 
 def test_everything_that_the_help_shows_is_understood(tmp_path):
     (tmp_path / "my_module.py").write_text(OWN)
-    start, end = EXAMPLE.index("output ="), EXAMPLE.index("An entry without")
+    start, end = EXAMPLE.index("output ="), EXAMPLE.index("An entry without any")
     path = tmp_path / "contest.toml"
     path.write_text(textwrap.dedent("  " + EXAMPLE[start:end]))
     found = read_configuration(path)
@@ -118,7 +118,10 @@ WRONG = [
     ("[survey]\n[estimators.xyz]", "Known are n_phot, .*give factory = "),
     ("[survey]\n[estimators]\nn_phot = 3", "estimators.n_phot. must be a table, got 3"),
     ("[survey]\n[estimators.covariance]", "needs columns, such as"),
-    (LEAST + "bands = 'one'\ncolumns = ['n_gal']", "has columns and bands"),
+    (
+        LEAST + "bands = 'one'\ncolumns = ['n_gal']",
+        "has columns and bands or photon_features",
+    ),
     (LEAST + "bands = 'thre'", "bands is 'thre'.*Did you mean 'three'"),
     (LEAST + "columns = 'n_gal'", "columns must be a list of names"),
     (LEAST + "arguments = {betta = 1}", "n_phot. .*unexpected keyword .*'betta'"),

@@ -38,9 +38,10 @@ CONFIG is a TOML file:
   factory = "my_module:make_estimator"
   arguments = { depth = 3 }
   bands = "three"                # its X is a sample with these maps; or
+                                 # photon_features = true: of each photon; or
                                  # columns = ["n_phot", "sigma_v"]: a table of ln S and z
 
-An entry without bands and columns gets the sample with its photons and galaxies. CONFIG
+An entry without any of these gets the sample with its photons and galaxies. CONFIG
 and the modules that it names run as code: use only those that you trust.
 
 """

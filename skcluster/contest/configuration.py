@@ -11,7 +11,7 @@ from pathlib import Path
 from ..datasets import make_mock_survey
 from ..estimator_parts import parts
 from ..maps import PhotonMapper
-from ..parameters import Integer, NJobs, Text, check_parameters
+from ..parameters import Boolean, Integer, NJobs, Text, check_parameters
 from ..printable import printable
 from .entries import BANDS, BUILT_IN, Entry
 from .toml_table import ListOfNames, ListOfSeeds, TomlTable, unknown_name
@@ -224,15 +224,16 @@ def _entry(name, table, bands):
     builtin = table.take("builtin", Text(), None if factory else name)
     columns = table.take("columns", ListOfNames())
     band_set = table.take("bands", Text())
+    features = table.take("photon_features", Boolean())
     arguments = table.table("arguments").rest()
     table.finish()
     where = f"[{table.name}]"
     if factory and builtin:
         raise ValueError(f"{where} has a factory and a builtin. Give one of them.")
-    if columns and band_set:
+    if columns and (band_set or features):
         raise ValueError(
-            f"{where} has columns and bands, but X is either a table of numbers or a "
-            "sample with maps. Leave out one of them."
+            f"{where} has columns and bands or photon_features, but X is either a table of "
+            "numbers or a sample. Leave out the one or the other."
         )
     if factory:
         make = _imported(factory, where)
@@ -241,6 +242,8 @@ def _entry(name, table, bands):
         make = known.make
         if columns is None and band_set is None:
             columns, band_set = known.columns, known.bands
+        if features is None and not columns:
+            features = known.photon_features
     if columns == ():
         raise ValueError(
             f'{where} needs columns, such as columns = ["n_phot", "n_gal"].'
@@ -248,7 +251,7 @@ def _entry(name, table, bands):
     if band_set is not None and band_set not in bands:
         raise unknown_name(f"{where} bands is", band_set, bands)
     _check_arguments(make, arguments, where)
-    return Entry(name, make, arguments, columns, bands.get(band_set))
+    return Entry(name, make, arguments, columns, bands.get(band_set), bool(features))
 
 
 def _built_in(name, where):

@@ -37,14 +37,17 @@ class BuiltIn:
     columns : tuple of str, default=None
         Its X are natural logarithms of these columns, with the redshift as the last one.
     bands : str, default=None
-        Its X is a sample with maps of these `BANDS`. Without columns and bands, it is the
-        sample as it was observed.
+        Its X is a sample with maps of these `BANDS`.
+    photon_features : bool, default=False
+        The photons of its sample have the columns of `PhotonFeaturizer`. Without columns,
+        bands and this, X is the sample as it was observed.
     """
 
     make: Callable
     says: str
     columns: tuple = None
     bands: str = None
+    photon_features: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Entry:
         As in `BuiltIn`.
     bands : tuple of (float, float), default=None
         Energy bands of the maps that it needs [keV].
+    photon_features : bool, default=False
+        Whether it needs photons with the columns of `PhotonFeaturizer`.
     """
 
     name: str
@@ -70,6 +75,7 @@ class Entry:
     arguments: dict = field(default_factory=dict)
     columns: tuple = None
     bands: tuple = None
+    photon_features: bool = False
 
     def build(self, shared, seed):
         """Return the unfitted estimator.
@@ -185,6 +191,28 @@ def ho2023_three_bands(**arguments):
     return map_network(**{"dropout": 0.1, "augment": True} | arguments)
 
 
+def photon_set(**arguments):
+    """`PhotonSetRegressor` on photons with features; keywords are its parameters."""
+    from ..regressors import PhotonSetRegressor
+
+    return PhotonSetRegressor(**arguments)
+
+
+def mixture(**arguments):
+    """Mean of a photon set and a network on maps, each with its own keywords."""
+    from sklearn.ensemble import VotingRegressor
+
+    parts = {"photon_set": photon_set, "map_network": map_network}
+    unknown = [name for name in arguments if name not in parts]
+    if unknown:
+        raise TypeError(
+            f"A mixture has no part {unknown[0]!r}; its parts are {', '.join(parts)}."
+        )
+    return VotingRegressor(
+        [(name, make(**arguments.get(name, {}))) for name, make in parts.items()]
+    )
+
+
 BUILT_IN = {
     "n_phot": BuiltIn(
         covariance_model, "photons within 2.3 Mpc/h, by a power law", ("n_phot",)
@@ -220,6 +248,17 @@ BUILT_IN = {
     ),
     "map_network": BuiltIn(
         map_network, "XrayCNNRegressor with any arguments", bands="three"
+    ),
+    "photon_set": BuiltIn(
+        photon_set,
+        "PhotonSetRegressor on the photons themselves",
+        photon_features=True,
+    ),
+    "mixture": BuiltIn(
+        mixture,
+        "mean of photon_set and map_network on eight bands",
+        bands="eight",
+        photon_features=True,
     ),
 }
 """Estimators that a configuration may name."""

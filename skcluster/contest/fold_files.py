@@ -47,10 +47,16 @@ def describe_fold(configuration, entry, seed, fold):
             "fold": fold,
             "columns": entry.columns,
             "bands": entry.bands,
-            "maps": configuration.maps if entry.bands or entry.columns else {},
+            "photon_features": entry.photon_features,
+            "maps": configuration.maps if _uses_maps(entry) else {},
             "estimator": entry.build(configuration.shared, seed),
         }
     )
+
+
+def _uses_maps(entry):
+    """Return whether X depends on the size or the cosmology of maps."""
+    return bool(entry.bands or entry.columns or entry.photon_features)
 
 
 def fold_path(configuration, entry, description):

@@ -1,5 +1,6 @@
 """The clusters of a contest: a survey in memory, and what each estimator sees of it."""
 
+import functools
 import hashlib
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..io import read_sample
 from ..io.atomic import atomic_replace
 from ..maps import PhotonMapper
 from ..model_selection import spatial_folds
+from ..photon_features import PhotonFeaturizer
 from ..plausible_masses import checked_log_mass
 from ..progress import say
 from ..proxies import ProxyMeasurer
@@ -27,7 +29,7 @@ MEASURED = ProxyMeasurer().proxies
 class Survey:
     """Clusters with their true masses, and the inputs that estimators learn from.
 
-    Maps and proxies are made once, and serve all estimators.
+    Maps, proxies and features of photons are made once, and serve all estimators.
 
     Parameters
     ----------
@@ -38,11 +40,13 @@ class Survey:
         Other columns, such as true properties of mock clusters.
     maps : dict
         Parameters of `PhotonMapper`, without its bands.
+    n_jobs : int, default=None
+        Number of threads that describe photons.
     """
 
-    def __init__(self, sample, log_mass, table, maps):
+    def __init__(self, sample, log_mass, table, maps, n_jobs=None):
         self.sample, self.log_mass, self.table = sample, log_mass, table
-        self._maps, self._inputs = maps, {}
+        self._maps, self._n_jobs, self._inputs = maps, n_jobs, {}
 
     def folds(self, n_folds):
         """Return the training and test rows of every fold."""
@@ -50,7 +54,7 @@ class Survey:
 
     def input_of(self, entry):
         """Return the X of an entry: a table of numbers, or a sample."""
-        key = entry.columns, entry.bands
+        key = entry.columns, entry.bands, entry.photon_features
         if key not in self._inputs:
             self._inputs[key] = self._made_for(entry)
         return self._inputs[key]
@@ -77,9 +81,16 @@ class Survey:
         if entry.columns:
             columns = [self._column(name) for name in entry.columns]
             return np.column_stack([*columns, self.sample.redshift])
+        sample = self._described if entry.photon_features else self.sample
         if entry.bands:
-            return PhotonMapper(bands=entry.bands, **self._maps).transform(self.sample)
-        return self.sample
+            return PhotonMapper(bands=entry.bands, **self._maps).transform(sample)
+        return sample
+
+    @functools.cached_property
+    def _described(self):
+        """The sample with features of its photons."""
+        shared = {name: self._maps[name] for name in ("half_width", "cosmology")}
+        return PhotonFeaturizer(**shared, n_jobs=self._n_jobs).transform(self.sample)
 
     def _column(self, name):
         """Return the natural logarithm of a column."""
@@ -137,7 +148,9 @@ def load_survey(configuration, seed, *, verbose=1):
         if name not in ("log_mass", survey.get("target"))
         and np.asarray(column).dtype.kind in "iuf"
     }
-    found = Survey(made.sample, made.log_mass, table, configuration.maps)
+    found = Survey(
+        made.sample, made.log_mass, table, configuration.maps, configuration.n_jobs
+    )
     for entry in configuration.entries:
         found.check_columns(entry)
     return found
