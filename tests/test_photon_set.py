@@ -6,13 +6,22 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf
 from sklearn.base import clone
+from sklearn.ensemble import StackingRegressor, VotingRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
+    CalibratedMassRegressor,
     ClusterSample,
+    LogScaler,
     PhotonFeaturizer,
+    PhotonMapper,
     PhotonSetRegressor,
+    QuadrantGroupKFold,
     Ragged,
+    RedshiftNormalizer,
+    XrayCNNRegressor,
     load_model,
     misspecification_score,
     population_test,
@@ -339,3 +348,42 @@ def test_the_architecture_can_be_ones_own():
     moved = sample.assign(redshift=sample.redshift)
     assert_array_equal(fitted.predict(moved), fitted.predict(sample))
     assert isinstance(fitted.net_.module_, Counter)
+
+
+class TestMixture:
+    """Networks on maps and on photons, averaged and stacked by scikit-learn."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def contestants(cls):
+        network = XrayCNNRegressor(max_epochs=1, random_state=0, n_threads=1)
+        maps = (PhotonMapper(n_pixels=8), RedshiftNormalizer(), LogScaler(), network)
+        photons = (PhotonFeaturizer(), regressor(max_epochs=1, n_photons=50))
+        return [("maps", make_pipeline(*maps)), ("photons", make_pipeline(*photons))]
+
+    def test_voting_predicts_the_mean(self, contestants, sample, log_mass):
+        both = VotingRegressor(contestants).fit(sample, log_mass)
+        each = [one.predict(sample) for one in both.estimators_]
+        assert_allclose(both.predict(sample), np.mean(each, axis=0), rtol=1e-12)
+
+    def test_stacking_uses_octants(self, contestants, sample, log_mass):
+        folds = QuadrantGroupKFold()
+        both = StackingRegressor(contestants, LinearRegression(), cv=folds)
+        found = both.fit(sample, log_mass).predict(sample)
+        unseen = [
+            cross_val_predict(one, sample, log_mass, cv=folds) for _, one in contestants
+        ]
+        final = LinearRegression().fit(np.transpose(unseen), log_mass)
+        each = np.transpose([one.predict(sample) for one in both.estimators_])
+        assert_allclose(found, final.predict(each), rtol=1e-10)
+
+    def test_its_calibrated_posteriors_survive_a_model_file(
+        self, contestants, sample, log_mass, tmp_path
+    ):
+        folds = KFold(2, shuffle=True, random_state=0)
+        both = CalibratedMassRegressor(VotingRegressor(contestants), cv=folds)
+        posterior = both.fit(sample, log_mass).predict_posterior(sample[:5])
+        save_model(both, tmp_path / "both.skops")
+        again = load_model(tmp_path / "both.skops").predict_posterior(sample[:5])
+        assert_array_equal(again.mean(), posterior.mean())
+        assert_array_equal(again.std(), posterior.std())
