@@ -29,17 +29,18 @@ __version__ = "0.1.0"
 # so that ``import skcluster`` does not wait for scikit-learn, astropy or torch. For
 # type checkers, __init__.pyi repeats this list: tests/test_public_names.py writes it.
 _NAMES_OF_MODULE = {
-    "sample": ("ClusterSample", "Ragged", "SparseMaps"),
+    "sample": ("ClusterSample", "Ragged", "SparseMaps", "SkyImage"),
     "io": (
         "read_photons",
         "read_exposure",
+        "read_image",
         "read_galaxies",
         "read_sample",
         "write_photons",
         "write_sample",
         "write_maps",
     ),
-    "sky": ("thin_photons",),
+    "sky": ("with_exposure_map", "remove_sources", "recenter", "thin_photons"),
     "maps": ("PhotonMapper", "RedshiftNormalizer", "LogScaler"),
     "photon_features": ("PhotonFeaturizer",),
     "phase_space": ("PhaseSpaceKDE",),

@@ -30,13 +30,18 @@ from . import training_ranges as training_ranges
 from .sample import ClusterSample as ClusterSample
 from .sample import Ragged as Ragged
 from .sample import SparseMaps as SparseMaps
+from .sample import SkyImage as SkyImage
 from .io import read_photons as read_photons
 from .io import read_exposure as read_exposure
+from .io import read_image as read_image
 from .io import read_galaxies as read_galaxies
 from .io import read_sample as read_sample
 from .io import write_photons as write_photons
 from .io import write_sample as write_sample
 from .io import write_maps as write_maps
+from .sky import with_exposure_map as with_exposure_map
+from .sky import remove_sources as remove_sources
+from .sky import recenter as recenter
 from .sky import thin_photons as thin_photons
 from .maps import PhotonMapper as PhotonMapper
 from .maps import RedshiftNormalizer as RedshiftNormalizer
@@ -90,13 +95,18 @@ __all__ = [
     "ClusterSample",
     "Ragged",
     "SparseMaps",
+    "SkyImage",
     "read_photons",
     "read_exposure",
+    "read_image",
     "read_galaxies",
     "read_sample",
     "write_photons",
     "write_sample",
     "write_maps",
+    "with_exposure_map",
+    "remove_sources",
+    "recenter",
     "thin_photons",
     "PhotonMapper",
     "RedshiftNormalizer",

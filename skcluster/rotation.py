@@ -11,6 +11,7 @@ from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .sample import ClusterSample, require
 
 MADE_OF_LISTS = ("maps", "cubes", "coverage")
+FIXED_ON_THE_SKY = ("exposure_map", "mask", "holes")
 
 
 def rotate(sample, angle, *, mirror=False):
@@ -54,6 +55,12 @@ def rotate(sample, angle, *, mirror=False):
     require(sample, by="rotate")
     if sample.photons is None and sample.galaxies is None:
         require(sample, "photons", by="rotate")
+    kept = [name for name in FIXED_ON_THE_SKY if name in sample.fields]
+    if kept:
+        raise ValueError(
+            f"A sample with {' and '.join(kept)} cannot be rotated: exposures and gaps "
+            f"would stay where they are. Drop them by sample.drop(*{kept})."
+        )
     angle = np.radians(_per_cluster("angle", angle, len(sample)))
     sign = np.where(_per_cluster("mirror", mirror, len(sample)), -1.0, 1.0)
     turned = {}

@@ -214,6 +214,9 @@ FUNCTIONS = {
         [],
         {"data_home": None, "download_if_missing": True},
     ),
+    skcluster.with_exposure_map: (["sample", "exposure_map"], {}),
+    skcluster.remove_sources: (["sample", "catalog"], {"radius": None}),
+    skcluster.read_image: (["path"], {}),
     skcluster.thin_photons: (
         ["sample"],
         {"exposure": None, "fraction": None, "random_state": None},

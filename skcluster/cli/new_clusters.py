@@ -55,6 +55,16 @@ def add_list_options(parser):
         metavar="KEYWORD",
         help="keyword of the lists' headers that holds the exposure [s], such as LIVETIME",
     )
+    lists.add_argument(
+        "--exposure-map",
+        action="append",
+        metavar="IMAGE",
+        help="FITS image of the exposure over the field [s]; of several, which need the "
+        "option again, each cluster gets the deepest at its center",
+    )
+    lists.add_argument(
+        "--mask", metavar="IMAGE", help="FITS image that is 0 where photons are removed"
+    )
     for name, what in (("ra", "right ascension"), ("dec", "declination")):
         lists.add_argument(
             f"--{name}-column",
@@ -196,7 +206,7 @@ def read_clusters(table, arguments, cosmology, *, on_unreadable=None):
     from ..io import read_sample
 
     try:
-        return read_sample(
+        sample, columns = read_sample(
             table,
             cosmology=cosmology,
             photon_options=list_options(arguments),
@@ -204,6 +214,7 @@ def read_clusters(table, arguments, cosmology, *, on_unreadable=None):
             on_unreadable=on_unreadable,
             verbose=1,
         )
+        return _with_field(sample, arguments), columns
     except ValueError as error:
         if _is_event_list(table):
             raise ValueError(
@@ -250,7 +261,7 @@ def _one_cluster(arguments, missing, cosmology):
         if exposure is not None:
             raise ValueError("Give either --exposure or --exposure-keyword.")
         exposure = read_exposure(path, keyword=keyword)
-    return ClusterSample(
+    sample = ClusterSample(
         [arguments.redshift],
         exposure=None if exposure is None else [exposure],
         photons=[photons],
@@ -258,6 +269,19 @@ def _one_cluster(arguments, missing, cosmology):
         center=[center],
         name=[path],
     )
+    return _with_field(sample, arguments)
+
+
+def _with_field(sample, arguments):
+    """Return the sample with its exposure map, and without masked photons."""
+    from .. import read_image, remove_sources, with_exposure_map
+
+    if arguments.exposure_map:
+        images = [read_image(path) for path in arguments.exposure_map]
+        sample = with_exposure_map(sample, images)
+    if arguments.mask:
+        sample = remove_sources(sample, read_image(arguments.mask))
+    return sample
 
 
 def _is_table_of_text(path):

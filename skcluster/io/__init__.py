@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .galaxies import read_galaxies as read_galaxies
+    from .images import read_image as read_image
     from .limits import unpack_limit as unpack_limit
     from .maps import write_maps as write_maps
     from .photons import read_exposure as read_exposure
@@ -22,6 +23,7 @@ _MODULE_OF_NAME = {
     "write_photons": "photons",
     "read_exposure": "photons",
     "read_galaxies": "galaxies",
+    "read_image": "images",
     "read_sample": "samples",
     "write_sample": "samples",
     "write_maps": "maps",

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .file_errors import error_names_file
 from .fits_writing import fits_table, header_of, storable
 from .photons import photon_table
 from .sample_lists import LISTS, read_exposures, read_list_of_each_row, read_lists
+from .table_writing import UNWRITABLE, check_strings
 from .tables import column_with_gaps, complete_column, listed, read_table
 
 COLUMNS = {name: field for field in FIELDS.values() for name in field.columns}
@@ -32,7 +34,6 @@ UNIT_ROWS = {
 """Columns of a table of clusters -> rows of the table of units."""
 
 TABLE_NAME = "clusters.ecsv"
-UNWRITABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def read_sample(
@@ -211,6 +212,7 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
     """
     directory = Path(directory)
     table = _catalog_of(sample)
+    _warn_of_the_field(sample)
     stems = file_stems(sample)
     fields = [field for field in LISTS if getattr(sample, field) is not None]
     for field in fields:
@@ -218,7 +220,8 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
     for name, column in columns.items():
         _add_column(table, name, column, len(sample))
     names = [*(path for field in fields for path in table[field]), TABLE_NAME]
-    _check_strings(table)
+    labels = [name for name, field in COLUMNS.items() if isinstance(field, Labels)]
+    check_strings(table, labels=labels)
     for name in reversed(names):
         check_is_free(directory / name, overwrite)
     with (
@@ -230,6 +233,17 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
             progress.update()
         table.write(partial / TABLE_NAME, format="ascii.ecsv")
     return directory / TABLE_NAME
+
+
+def _warn_of_the_field(sample):
+    lost = [name for name in ("exposure_map", "mask", "holes") if name in sample.fields]
+    if lost:
+        warnings.warn(
+            f"{' and '.join(lost)} are not written. Give them to the sample again after "
+            "read_sample, by with_exposure_map and remove_sources.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _catalog_of(sample):
@@ -263,34 +277,6 @@ def _add_column(table, name, column, n_clusters):
             f"The column {name!r} has {n_values} values for {n_clusters} clusters."
         )
     table[name] = storable(column, name)
-
-
-def _check_strings(table):
-    for name in table.colnames:
-        if table[name].dtype.kind != "U":
-            continue
-        if isinstance(COLUMNS.get(name), Labels):
-            _check_labels(name, table[name])
-        wrong = [
-            i for i, text in enumerate(table[name].flat) if UNWRITABLE.search(text)
-        ]
-        if wrong:
-            raise ValueError(
-                f"Column {name!r} has line breaks, tabs or the like in {len(wrong)} of "
-                f"{table[name].size} strings (first: number {wrong[0]}, "
-                f"{str(table[name].flat[wrong[0]])!r}). Remove them."
-            )
-
-
-def _check_labels(name, labels):
-    """Refuse labels that would be empty, or equal to others, when they are read."""
-    wrong = [i for i, label in enumerate(labels) if not label or label != label.strip()]
-    if wrong:
-        raise ValueError(
-            f"{name} has labels that are empty or have blanks around them, which tables "
-            f"do not keep, for {len(wrong)} of {len(labels)} clusters (first: cluster "
-            f"{wrong[0]}, {str(labels[wrong[0]])!r}). Rename them."
-        )
 
 
 def file_stems(sample):

@@ -1,6 +1,7 @@
 """Write tables of results in any format, atomically."""
 
 import io
+import re
 import tempfile
 import unicodedata
 import warnings
@@ -12,6 +13,7 @@ from astropy.io import fits
 from ..printable import printable
 from .atomic import atomic_replace
 
+UNWRITABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 FORMATS = {
     ".csv": "ascii.csv",
     ".ecsv": "ascii.ecsv",
@@ -108,3 +110,39 @@ def _parquet_content(table):
                 'pip install "skcluster[io]", or write the table as ECSV.'
             ) from error
         return path.read_bytes()
+
+
+def check_strings(table, *, labels):
+    """Refuse strings of a table that a file would not give back as they are.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+    labels : list of str
+        Columns of labels, which must stay distinct, too.
+    """
+    for name in table.colnames:
+        if table[name].dtype.kind != "U":
+            continue
+        if name in labels:
+            _check_labels(name, table[name])
+        wrong = [
+            i for i, text in enumerate(table[name].flat) if UNWRITABLE.search(text)
+        ]
+        if wrong:
+            raise ValueError(
+                f"Column {name!r} has line breaks, tabs or the like in {len(wrong)} of "
+                f"{table[name].size} strings (first: number {wrong[0]}, "
+                f"{str(table[name].flat[wrong[0]])!r}). Remove them."
+            )
+
+
+def _check_labels(name, labels):
+    """Refuse labels that would be empty, or equal to others, when they are read."""
+    wrong = [i for i, label in enumerate(labels) if not label or label != label.strip()]
+    if wrong:
+        raise ValueError(
+            f"{name} has labels that are empty or have blanks around them, which tables "
+            f"do not keep, for {len(wrong)} of {len(labels)} clusters (first: cluster "
+            f"{wrong[0]}, {str(labels[wrong[0]])!r}). Rename them."
+        )

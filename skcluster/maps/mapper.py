@@ -17,7 +17,12 @@ from ..parameters import EnergyBands, Integer, Quantity, ReadBy, check_parameter
 from ..sample import MapGeometry, SparseMaps, require
 from ..sample.lists import check_near_center
 from ..sample.transformer import SampleTransformer
-from .coverage import square_inside_circle
+from ..sky import has_field
+from .coverage import (
+    exposure_of_pixels,
+    square_inside_circle,
+    warn_of_coarse_images,
+)
 
 
 class PhotonMapper(SampleTransformer):
@@ -50,6 +55,11 @@ class PhotonMapper(SampleTransformer):
     Adds ``maps`` of shape (n, n_bands, n_pixels, n_pixels), ``map[y, x]`` with rows
     to the North and columns to the West; with a known ``field_radius`` also
     ``coverage``, the fraction of the square inside the field of view.
+
+    Where the sample has an exposure map, a mask or holes (see `with_exposure_map` and
+    `remove_sources`), counts are divided by the mean exposure of their pixel over that at
+    the center, and `coverage` is the fraction of the square that was observed. Pixels with
+    less than a tenth of the exposure at the center count as not observed, and are empty.
 
     References
     ----------
@@ -109,7 +119,9 @@ class PhotonMapper(SampleTransformer):
         )
         check_near_center(X, maps.total() == 0, by="PhotonMapper")
         coverage = None
-        if X.field_radius is not None:
+        if has_field(X):
+            maps, coverage = _corrected(maps, X, distance, parameters)
+        elif X.field_radius is not None:
             radius = distance * np.tan(np.radians(X.field_radius))
             coverage = square_inside_circle(parameters.half_width, radius)
         return X.assign(maps=maps, coverage=coverage)
@@ -124,6 +136,28 @@ class PhotonMapper(SampleTransformer):
                 f"are too many to be numbered, got {self.n_pixels!r}."
             )
         return parameters
+
+
+def _corrected(maps, X, distance, parameters):
+    """Return maps of counts in the exposure of the center, and coverages.
+
+    The exposures of one map after the other are made, so that memory does not grow.
+    """
+    warn_of_coarse_images(X, distance, parameters)
+    rows = maps.rows
+    factor, coverage = np.empty(rows.nnz, np.float32), np.empty(len(X))
+    for i, (start, stop) in enumerate(pairwise(rows.indptr.tolist())):
+        exposure, observed = exposure_of_pixels(X, i, distance[i], parameters)
+        pixel = rows.indices[start:stop] % parameters.n_pixels**2
+        with np.errstate(divide="ignore"):
+            of_pixel = np.where(exposure > 0, 1 / exposure, 0)
+        factor[start:stop] = of_pixel[pixel]
+        coverage[i] = observed.mean()
+    corrected = sparse.csr_array(
+        (rows.data * factor, rows.indices, rows.indptr), shape=rows.shape, copy=True
+    )
+    corrected.eliminate_zeros()
+    return SparseMaps(corrected, maps.shape[1:], maps.geometry), coverage
 
 
 def _count(photons, center, distance, parameters):

@@ -1,31 +1,29 @@
 """Scalar mass proxies measured from the photon and galaxy lists."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from ..cosmology import comoving_distance, get_cosmology, sky_to_plane
+from ..cosmology import get_cosmology
 from ..exposure import exposure_range, reference_exposure, relative_exposure
-from ..paper import (
-    HALF_WIDTH,
-    LOG_STELLAR_MASS_MIN,
-    MEMBER_RADIUS_MAX,
-    MEMBER_VELOCITY_MAX,
-    WIDE_BAND,
-)
+from ..paper import HALF_WIDTH, LOG_STELLAR_MASS_MIN, WIDE_BAND
 from ..parameters import (
     Boolean,
+    Choice,
+    Edges,
     EnergyBand,
-    Integer,
     Names,
-    Positive,
+    NonNegative,
     Quantity,
     ReadBy,
     check_parameters,
 )
-from ..sample import Ragged, require
-from ..sample.lists import check_near_center, massive_enough
-from ..sample.plain_arrays import LARGEST, as_numbers, find_column
-from ..training_ranges import warn_outside
+from ..sample import require
+from ..sample.lists import check_near_center
+from ..training_ranges import cluster_label, warn_outside
+from .galaxy_proxies import galaxy_proxies
+from .photon_counts import count_photons
 
 NEEDS = {
     "n_phot": ("photons", "center"),
@@ -69,6 +67,13 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         Lowest log10 of the stellar mass of a galaxy [Msun/h], the paper's cut. It applies
         where the galaxies have a column ``log_stellar_mass``; galaxies without a value
         (NaN) are left out. None counts galaxies of any mass.
+    background : {"annulus"}, float or None, default=None
+        Background to subtract from photon counts: the density of photons in an annulus
+        about each cluster; or a known rate in the `band` [counts / s / arcmin²], which
+        needs exposures. Both are scaled to the area and the exposure of the aperture, as
+        photons of the sky are. None subtracts nothing.
+    background_annulus : (float, float), default=(2.3, 3.0)
+        Inner and outer radius of the annulus [comoving Mpc/h].
 
     Attributes
     ----------
@@ -87,6 +92,15 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
     Notes
     -----
     Without exposures there is nothing to learn, and `transform` works without `fit`.
+
+    Where the sample has an exposure map, a mask or holes (see `with_exposure_map` and
+    `remove_sources`), or where a background is subtracted, photons are counted in 16 rings
+    of the aperture: each is divided by its mean exposure over that at the center, so that
+    the area that is lost in a ring counts like the rest of it. What lies outside of the
+    field of view is left out.
+
+    A cluster whose counts do not exceed the background has ln S = NaN, with a warning.
+    `count_photons` gives photons, background and the errors of both.
 
     If the sample comes from a simulation, ``n_phot_500c`` is counted inside the true
     R500c, which an observer does not know.
@@ -112,6 +126,8 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         "with_redshift": Boolean(),
         "band": EnergyBand(),
         "log_stellar_mass_min": Quantity("log_stellar_mass_min") | None,
+        "background": Choice(["annulus"]) | NonNegative() | None,
+        "background_annulus": Edges(),
     }
 
     def __init__(
@@ -124,6 +140,8 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         with_redshift=False,
         band=WIDE_BAND,
         log_stellar_mass_min=LOG_STELLAR_MASS_MIN,
+        background=None,
+        background_annulus=(HALF_WIDTH, 3.0),
     ):
         self.proxies = proxies
         self.half_width = half_width
@@ -132,6 +150,8 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         self.with_redshift = with_redshift
         self.band = band
         self.log_stellar_mass_min = log_stellar_mass_min
+        self.background = background
+        self.background_annulus = background_annulus
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -159,23 +179,46 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         if OF_PHOTONS & set(names):
             values |= self._photon_counts(X, parameters)
         if {"n_gal", "sigma_v"} & set(names):
-            values |= _galaxy_proxies(X.galaxies, parameters)
+            values |= galaxy_proxies(X.galaxies, parameters)
         columns = [_log(values[name], name) for name in names]
         if parameters.with_redshift:
             columns.append(X.redshift)
         return np.column_stack(columns)
 
+    def count_photons(self, X):
+        """Count the photons of the apertures, with background and errors.
+
+        Parameters
+        ----------
+        X : ClusterSample
+
+        Returns
+        -------
+        counts : dict of str to PhotonCounts
+            One for each photon proxy, in the exposure of each cluster: the attributes
+            ``photons``, ``background``, ``background_error``, ``observed``, ``net``,
+            ``error`` and ``log_error``, the Poisson error of ln S.
+        """
+        parameters = self._checked_parameters(X)
+        counts = count_photons(X, parameters)
+        return {name: counts[name] for name in parameters.proxies if name in counts}
+
     def _photon_counts(self, X, parameters):
-        """Return counts in the reference exposure, if exposures are known."""
+        """Return net counts in the reference exposure, if exposures are known."""
         relative = relative_exposure(X.exposure, self)
-        counts = _photon_counts(X, parameters)
-        is_empty = np.min([*counts.values()], axis=0) == 0
+        counts = count_photons(X, parameters)
+        is_empty = np.min([each.photons for each in counts.values()], axis=0) == 0
         check_near_center(X, is_empty, by="ProxyMeasurer")
+        net = {
+            name: _positive(counts[name], name, X.name)
+            for name in parameters.proxies
+            if name in counts
+        }
         if relative is None:
-            return counts
+            return net
         exposure = {"exposure": X.exposure}
         warn_outside(exposure, self.training_ranges_, by="ProxyMeasurer", names=X.name)
-        return {name: count / relative for name, count in counts.items()}
+        return {name: count / relative for name, count in net.items()}
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns."""
@@ -186,78 +229,9 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         parameters = check_parameters(self)
         needs = [field for name in parameters.proxies for field in NEEDS[name]]
         require(X, *dict.fromkeys(needs), by="ProxyMeasurer")
+        if OF_PHOTONS & set(parameters.proxies):
+            _check_background(X, parameters)
         return parameters
-
-
-def gapper_dispersion(velocity):
-    r"""Velocity dispersion from the gaps between sorted velocities.
-
-    .. math::
-
-        \sigma = \frac{\sqrt{\pi}}{n (n - 1)} \sum_{i=1}^{n-1} i (n - i) g_i
-
-    where :math:`g_i` is the gap between the i-th and (i+1)-th velocity.
-
-    Parameters
-    ----------
-    velocity : array-like of shape (n_galaxies,)
-        Line-of-sight velocities [km/s]. At least two.
-
-    Returns
-    -------
-    dispersion : float
-        Velocity dispersion [km/s].
-
-    References
-    ----------
-    Beers, Flynn & Gebhardt (1990), AJ 100, 32.
-
-    Examples
-    --------
-    >>> float(round(gapper_dispersion([-100.0, 100.0]), 3))
-    177.245
-    """
-    velocity = _checked_velocity(velocity)
-    galaxies = Ragged({"v": velocity}, [0, len(velocity)])
-    return float(_gapper_of_sorted(galaxies)[0])
-
-
-def clip_velocities(velocity, *, n_sigma=3.0, max_iterations=5):
-    """Clip velocities far from the median, repeatedly, and sort those that remain.
-
-    Parameters
-    ----------
-    velocity : array-like of shape (n_galaxies,)
-        Line-of-sight velocities [km/s].
-    n_sigma : float, default=3
-        Largest distance from the median that is kept, in standard deviations.
-    max_iterations : int, default=5
-        Largest number of rounds of clipping.
-
-    Returns
-    -------
-    clipped : ndarray of shape (n_kept,)
-        The remaining velocities, in increasing order.
-
-    Examples
-    --------
-    >>> clip_velocities([*range(-10, 11), 500.0]).max()
-    np.float64(10.0)
-    """
-    n_sigma = Positive().check("n_sigma", n_sigma)
-    max_iterations = Integer(0).check("max_iterations", max_iterations)
-    velocity = _checked_velocity(velocity)
-    galaxies = Ragged({"v": velocity}, [0, len(velocity)])
-    return _clip_sorted(galaxies, n_sigma, max_iterations)["v"]
-
-
-def _checked_velocity(velocity):
-    velocity = np.sort(as_numbers(velocity, "Velocities", "v").ravel())
-    if not (np.abs(velocity) < LARGEST).all():
-        raise ValueError(
-            f"Velocities must be finite, got NaN, infinity or more than {LARGEST:g} km/s."
-        )
-    return velocity
 
 
 def _exposure(X, parameters):
@@ -265,83 +239,38 @@ def _exposure(X, parameters):
     return X.exposure if OF_PHOTONS & set(parameters.proxies) else None
 
 
-def _photon_counts(X, parameters):
-    distance = comoving_distance(X.redshift, parameters.cosmology)
-    apertures = {"n_phot": np.full(len(X), parameters.half_width)}
-    if "n_phot_500c" in parameters.proxies:
-        apertures["n_phot_500c"] = parameters.radius_factor * X.r500c
-    low, high = parameters.band
-    counts = {name: [] for name in apertures}
-    for block in X.photons.blocks():
-        photons = X.photons[block]
-        in_band = (photons["energy"] >= low) & (photons["energy"] < high)
-        radius = _projected_radius(photons, X.center[block], distance[block])
-        for name, aperture in apertures.items():
-            inside = radius <= np.repeat(aperture[block], photons.lengths)
-            counts[name].append(photons.sum(inside & in_band))
-    return {name: np.concatenate(parts) for name, parts in counts.items()}
-
-
-def _projected_radius(photons, center, distance):
-    x, y = sky_to_plane(
-        photons["ra"], photons["dec"], *center.T, repeats=photons.lengths
-    )
-    return np.hypot(x, y) * np.repeat(distance, photons.lengths)
-
-
-def _galaxy_proxies(galaxies, parameters):
-    member = np.hypot(galaxies["x"], galaxies["y"]) <= MEMBER_RADIUS_MAX
-    member &= np.abs(galaxies["v"]) <= MEMBER_VELOCITY_MAX
-    least = parameters.log_stellar_mass_min
-    if least is not None and find_column([*galaxies.columns], "log_stellar_mass"):
-        member &= massive_enough(galaxies, least)
-    members = galaxies.select(member)
-    order = np.lexsort((members["v"], members.cluster))
-    members = Ragged({"v": members["v"][order].astype(float)}, members.offsets)
-    members = _clip_sorted(members)
-    values = {"n_gal": members.lengths}
-    if "sigma_v" in parameters.proxies:
-        values["sigma_v"] = _gapper_of_sorted(members)
-    return values
-
-
-def _clip_sorted(galaxies, n_sigma=3.0, max_iterations=5):
-    for _ in range(max_iterations):
-        v, n = galaxies["v"], galaxies.lengths
-        mean = galaxies.sum(v) / np.maximum(n, 1)
-        squares = galaxies.sum((v - np.repeat(mean, n)) ** 2)
-        deviation = np.sqrt(squares / np.maximum(n, 1))
-        distance = np.abs(v - np.repeat(_median_of_sorted(galaxies), n))
-        kept = distance <= np.repeat(n_sigma * deviation, n)
-        if kept.all():
-            break
-        galaxies = galaxies.select(kept)
-    return galaxies
-
-
-def _median_of_sorted(galaxies):
-    n, start = galaxies.lengths, galaxies.offsets[:-1]
-    v = np.append(galaxies["v"], np.nan)
-    below = np.where(n > 0, start + (n - 1) // 2, -1)
-    above = np.where(n > 0, start + n // 2, -1)
-    return (v[below] + v[above]) / 2
-
-
-def _gapper_of_sorted(galaxies):
-    n = galaxies.lengths
-    few = np.flatnonzero(n < 2)
-    if len(few):
+def _check_background(X, parameters):
+    annulus, background = parameters.background_annulus, parameters.background
+    if len(annulus) != 2 or not 0 <= annulus[0] < annulus[1] < np.inf:
         raise ValueError(
-            f"The gapper needs at least 2 velocities, got {n[few[0]]} (in {len(few)} of "
-            f"{len(n)} clusters, first: cluster {few[0]}). Drop these clusters, or "
-            "leave sigma_v out of proxies."
+            "background_annulus must be an inner and an outer radius in comoving Mpc/h, "
+            f"got {[*map(float, annulus)]}."
         )
-    v = galaxies["v"]
-    i = np.arange(1, len(v) + 1) - np.repeat(galaxies.offsets[:-1], n)
-    # The gap after a cluster's last galaxy leads to another cluster; its i (n - i) is 0.
-    gap = np.diff(v, append=0.0)
-    total = galaxies.sum(i * (np.repeat(n, n) - i) * gap)
-    return np.sqrt(np.pi) / (n * (n - 1)) * total
+    if background is not None and background != "annulus":
+        require(X, "exposure", by=f"ProxyMeasurer(background={background:g})")
+
+
+def _positive(counts, name, names):
+    """Return net counts, NaN where the background leaves nothing, with a warning."""
+    lost = np.flatnonzero(~(counts.net > 0) & (counts.photons > 0))
+    if len(lost) == 0:
+        return counts.net
+    first = lost[0]
+    unknown = np.isnan(counts.background[first])
+    what = (
+        "no background, because its annulus was not observed"
+        if unknown
+        else f"a background of {counts.background[first]:.4g} +- "
+        f"{counts.background_error[first]:.2g}"
+    )
+    warnings.warn(
+        f"{name} of {len(lost)} of {len(counts.net)} clusters does not exceed the "
+        f"background, so its logarithm is NaN (first: {cluster_label(first, names)}, "
+        f"{counts.photons[first]:.0f} photons and {what}). Leave these clusters out.",
+        UserWarning,
+        stacklevel=4,
+    )
+    return np.where(counts.net > 0, counts.net, np.nan)
 
 
 def _log(value, name):

@@ -5,8 +5,10 @@ galaxies) are `Ragged`: flat columns and offsets; maps are `SparseMaps`. Indexin
 returns a new, smaller sample; nothing is ever changed in place.
 """
 
-from .cluster_sample import FIELDS, ClusterSample, require
+from .cluster_sample import FIELDS, ClusterSample
 from .ragged import Ragged
+from .requirements import require
+from .sky_images import SkyImage, SkyImages
 from .sparse_maps import MapGeometry, SparseMaps, half_width_of
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "MapGeometry",
     "Ragged",
     "SampleTransformer",
+    "SkyImage",
+    "SkyImages",
     "SparseMaps",
     "half_width_of",
     "require",

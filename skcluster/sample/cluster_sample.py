@@ -5,6 +5,7 @@ from typing import Any
 
 from .fields import (
     Cubes,
+    Images,
     Labels,
     Lists,
     Maps,
@@ -16,7 +17,13 @@ from .fields import (
     optional,
     required,
 )
-from .lists import NEEDED, check_velocities, checked_galaxies, checked_photons
+from .lists import (
+    NEEDED,
+    check_velocities,
+    checked_galaxies,
+    checked_holes,
+    checked_photons,
+)
 from .plain_arrays import column_names, is_table, plain_column, read_only
 from .printed import as_html, as_text
 from .ragged import Ragged, row_indices
@@ -73,6 +80,13 @@ default=None
     map_exposure : array-like of shape (n_clusters,), default=None
         Exposure that the counts of the maps stand for [s]. None says that it is
         `exposure`; `RedshiftNormalizer` sets its reference exposure.
+    exposure_map : SkyImage or list of SkyImage or None, default=None
+        Exposure over the field; `with_exposure_map` sets it.
+    mask : SkyImage or list of SkyImage or None, default=None
+        Images that are 0 where photons were removed; `remove_sources` sets it.
+    holes : Ragged or list of tables, default=None
+        Circles ``ra``, ``dec``, ``radius`` [deg] in which photons were removed;
+        `remove_sources` sets it.
 
     Notes
     -----
@@ -163,6 +177,13 @@ default=None
     )
     map_exposure: Any = optional(
         Numbers("put RedshiftNormalizer before this step", rows=("exposure",))
+    )
+    exposure_map: Any = optional(
+        Images("give with_exposure_map(sample, read_image(path))")
+    )
+    mask: Any = optional(Images("give remove_sources(sample, read_image(path))"))
+    holes: Any = optional(
+        Lists("give remove_sources(sample, catalog, radius=...)", check=checked_holes)
     )
 
     def __post_init__(self):
@@ -255,8 +276,8 @@ default=None
     def concatenate(cls, samples):
         """Join samples, keeping the fields that all of them have.
 
-        Photons and galaxies are never dropped: where some samples lack them, all of
-        their clusters get empty lists.
+        Photons, galaxies, holes and images are never dropped: where some samples lack
+        them, all of their clusters get empty lists, or no image.
 
         Examples
         --------
@@ -272,12 +293,11 @@ default=None
         values = {}
         for name in dict.fromkeys(name for part in samples for name in part.fields):
             parts = [getattr(sample, name) for sample in samples]
-            if name in ("photons", "galaxies"):
-                columns = next(part for part in parts if part is not None).columns
-                parts = [
-                    Ragged.empty(columns, len(sample)) if part is None else part
-                    for part, sample in zip(parts, samples, strict=True)
-                ]
+            known = next(part for part in parts if part is not None)
+            parts = [
+                FIELDS[name].missing(known, len(sample)) if part is None else part
+                for part, sample in zip(parts, samples, strict=True)
+            ]
             if all(part is not None for part in parts):
                 values[name] = FIELDS[name].joined(name, parts)
         return cls._trusted(values)
@@ -365,25 +385,3 @@ ABOUT = {"cubes": "cube_extent", "maps": "map_exposure"}
 
 FIELDS = descriptions_of(ClusterSample)
 """Name of each field of a sample -> its description, a `fields.Field`."""
-
-
-def require(X, *names, by):
-    """Return the sample X, or refuse one that lacks a field that `by` needs."""
-    if not isinstance(X, ClusterSample):
-        fields = "".join(f", {name}=..." for name in names)
-        sample = f"ClusterSample(redshift{fields})"
-        raise TypeError(
-            f"{by} takes a ClusterSample, got {type(X).__name__}. Give {sample}."
-        )
-    if len(X) == 0:
-        raise ValueError(
-            f"Found a ClusterSample with 0 sample(s) while a minimum of 1 is required "
-            f"by {by}."
-        )
-    for name in names:
-        if getattr(X, name) is None:
-            raise ValueError(
-                f"{by} needs sample.{name}, which this sample of {len(X)} clusters "
-                f"lacks (it has {', '.join(X.fields)}): {FIELDS[name].how_to_get}."
-            )
-    return X

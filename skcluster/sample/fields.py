@@ -28,6 +28,7 @@ from .plain_arrays import (
     warn_of_lost_center,
 )
 from .ragged import Ragged
+from .sky_images import SkyImage, SkyImages
 from .sparse_maps import SparseMaps
 from .units import TABLE, check_plausible, looks_like
 
@@ -75,6 +76,13 @@ class Field:
     def joined(self, name, parts):
         """Join the values that several samples have for this field."""
         return joined(name, parts)
+
+    def missing(self, value, n_clusters):
+        """Return what joins clusters without the field to a `value`, or None if nothing.
+
+        A field that clusters may lack is kept by `concatenate`, any other is dropped.
+        """
+        return None
 
     def summary(self, value):
         """Describe the value in one line of text."""
@@ -247,6 +255,9 @@ class Lists(Field):
     def joined(self, name, parts):
         return Ragged.concatenate(parts)
 
+    def missing(self, value, n_clusters):
+        return Ragged.empty(value.columns, n_clusters)
+
     def summary(self, value):
         lengths = value.lengths if len(value) else np.zeros(1, int)
         low, middle, high = lengths.min(), np.median(lengths), lengths.max()
@@ -254,6 +265,35 @@ class Lists(Field):
         return (
             f"{names}: {low} / {middle:.0f} / {high} per cluster (min / median / max)"
         )
+
+
+@dataclass(frozen=True)
+class Images(Field):
+    """One image of the sky per cluster, or one for all."""
+
+    def checked(self, name, value, n_clusters):
+        if isinstance(value, SkyImages):
+            return value
+        each = [value] * n_clusters if isinstance(value, SkyImage) else value
+        known = isinstance(each, list | tuple) and all(
+            image is None or isinstance(image, SkyImage) for image in each
+        )
+        if not known:
+            raise TypeError(
+                f"{name} must be a SkyImage, or a list with a SkyImage or None per "
+                f"cluster, got {type(value).__name__}. Read it with read_image."
+            )
+        return SkyImages.of(each)
+
+    def joined(self, name, parts):
+        return SkyImages.of([part.image(i) for part in parts for i in range(len(part))])
+
+    def missing(self, value, n_clusters):
+        return SkyImages.of([None] * n_clusters)
+
+    def summary(self, value):
+        n_with = int((value.index >= 0).sum())
+        return f"{len(value.images)} image(s), for {n_with} of {len(value)} clusters"
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,13 @@ import numpy as np
 
 from .plain_arrays import LARGEST, as_numbers, find_column
 from .ragged import Ragged
-from .units import SPEED_OF_LIGHT, TABLE, looks_like
+from .units import SPEED_OF_LIGHT, TABLE, check_plausible, looks_like
 
-NEEDED = {"photons": ("ra", "dec", "energy"), "galaxies": ("x", "y", "v")}
+NEEDED = {
+    "photons": ("ra", "dec", "energy"),
+    "galaxies": ("x", "y", "v"),
+    "holes": ("ra", "dec", "radius"),
+}
 """Columns that every list of a kind must have."""
 
 GALAXY_SPEED = 10_000.0
@@ -44,6 +48,18 @@ def checked_galaxies(galaxies):
     for name in ("x", "y"):
         _check_offsets(galaxies, name)
     return galaxies
+
+
+def checked_holes(holes):
+    """Return holes as a Ragged with the columns ra, dec and radius [deg]."""
+    holes = _checked_list(holes, "holes")
+    if holes is None or holes.offsets[-1] == 0:
+        return holes
+    for name in ("ra", "dec"):
+        row = TABLE[name]
+        _check_range(holes, "holes", name, row.low, row.high)
+    check_plausible("source_radius", holes["radius"], "the radius of holes")
+    return holes
 
 
 def check_velocities(galaxies, redshift):

@@ -86,6 +86,7 @@ _R500C = (
 )
 _BOX = _scaled(1, 25e3, kpc_h=1e3, pc=1e6, m=3.0857e22, cm=3.0857e24)
 _FIELD = _scaled(0.02, 12, rad=np.pi / 180, arcmin=60, arcsec=3600)
+_SOURCE = (LookAlike("arcmin or arcsec", 1, 3600, "Give degrees."),)
 _WIDE_FIELD = "Leave out a field wider than that: it contains every map."
 _SMALL_ANGLES = (
     LookAlike("arcmin", 90, 500 * 60, "Divide them by 60."),
@@ -136,9 +137,8 @@ TABLE = {
     "r500c": Row("comoving length", _MPC_H, 0.01, 5, _R500C),
     "field_radius": Row("angle", "deg", 0.01, 12, _FIELD, _WIDE_FIELD),
     "coverage": Row("number", "", 0, 1 + 1e-6, _scaled(1e-2, 1, percent=100)),
-    "exposure": Row(
-        "time", "s", 30, 1e8, _scaled(300, 1e7, ks=1e-3), "Drop these clusters."
-    ),
+    "exposure": Row("time", "s", 30, 1e8, _scaled(300, 1e7, ks=1e-3), "Drop them."),
+    "source_radius": Row("angle", "deg", 1e-4, 1, _SOURCE),
     # Galaxies before they are placed about a cluster.
     "galaxy_redshift": Row(
         "number", "", -0.1, 30, _scaled(3e-3, 10, cz=SPEED_OF_LIGHT)

@@ -1,0 +1,196 @@
+"""Photons within apertures: less the background, for the area that was observed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..cosmology import comoving_distance, plane_to_sky, sky_to_plane
+from ..sky import has_field, relative_exposure_at
+
+N_RINGS = 16
+"""Rings of an aperture, in each of which the lost area is made up for."""
+
+SHARES = np.linspace(0, 1, N_RINGS + 1)
+"""Edges of these rings over the radius of the aperture."""
+
+POINTS = (4, 128)
+"""Radii and angles of the points at which the exposure of a ring is looked up."""
+
+LEAST_OBSERVED = 0.05
+"""Relative exposure below which a ring counts as not observed."""
+
+ARCMIN2 = (180 * 60 / np.pi) ** 2  # per steradian
+
+
+@dataclass(frozen=True)
+class PhotonCounts:
+    """Photons of each cluster within one aperture.
+
+    Attributes
+    ----------
+    photons : ndarray of shape (n_clusters,)
+        Photons in the aperture and band.
+    background : ndarray of shape (n_clusters,)
+        Background expected among them; 0 where none is subtracted, and NaN where it
+        cannot be measured.
+    background_error : ndarray of shape (n_clusters,)
+        Standard error of `background`.
+    observed : ndarray of shape (n_clusters,)
+        Mean exposure of the aperture over that at the center.
+    net : ndarray of shape (n_clusters,)
+        Photons less background that the complete aperture would show in the exposure at
+        the center, if the rings that were observed in part look alike all round. Rings
+        that were not observed at all are left out.
+    error : ndarray of shape (n_clusters,)
+        Standard error of `net`: Poisson noise of the photons and of the background.
+    """
+
+    photons: np.ndarray
+    background: np.ndarray
+    background_error: np.ndarray
+    observed: np.ndarray
+    net: np.ndarray
+    error: np.ndarray
+
+    @property
+    def log_error(self):
+        """Standard error of ln of the net counts; NaN where these are not positive."""
+        return np.divide(
+            self.error, self.net, where=self.net > 0, out=np.full(len(self.net), np.nan)
+        )
+
+
+def count_photons(X, parameters):
+    """Count the photons of a sample within the apertures of a `ProxyMeasurer`.
+
+    Parameters
+    ----------
+    X : ClusterSample
+    parameters : ProxyMeasurer
+        With plain values of the parameters.
+
+    Returns
+    -------
+    counts : dict of str to PhotonCounts
+        Of ``n_phot`` and, if it is asked for, ``n_phot_500c``.
+    """
+    distance = comoving_distance(X.redshift, parameters.cosmology)
+    apertures = {"n_phot": np.full(len(X), parameters.half_width)}
+    if "n_phot_500c" in parameters.proxies:
+        apertures["n_phot_500c"] = parameters.radius_factor * X.r500c
+    if parameters.background is None and not has_field(X):
+        found = _within(X, distance, apertures, parameters.band)
+        return {name: _plain(counts) for name, counts in found.items()}
+    density = _background_density(X, distance, parameters)
+    return {
+        name: _in_rings(X, distance, radius, parameters.band, *density)
+        for name, radius in apertures.items()
+    }
+
+
+def _plain(counts):
+    none = np.zeros(len(counts))
+    return PhotonCounts(counts, none, none, none + 1, counts, np.sqrt(counts))
+
+
+def _within(X, distance, apertures, band):
+    """Count the photons within radii [comoving Mpc/h], one radius per cluster."""
+    low, high = band
+    counts = {name: [] for name in apertures}
+    for block in X.photons.blocks():
+        photons = X.photons[block]
+        in_band = (photons["energy"] >= low) & (photons["energy"] < high)
+        radius = _projected_radius(photons, X.center[block], distance[block])
+        for name, aperture in apertures.items():
+            inside = radius <= np.repeat(aperture[block], photons.lengths)
+            counts[name].append(photons.sum(inside & in_band))
+    return {name: np.concatenate(parts) for name, parts in counts.items()}
+
+
+def _per_ring(X, distance, radius, band):
+    """Count the photons in each ring of apertures, of shape (n_clusters, N_RINGS)."""
+    low, high = band
+    counts = []
+    for block in X.photons.blocks():
+        photons = X.photons[block]
+        share = _projected_radius(photons, X.center[block], distance[block])
+        share /= np.repeat(radius[block], photons.lengths)
+        ring = np.searchsorted(SHARES[1:], share)
+        kept = (
+            (photons["energy"] >= low) & (photons["energy"] < high) & (ring < N_RINGS)
+        )
+        index = photons.cluster[kept] * N_RINGS + ring[kept]
+        found = np.bincount(index, minlength=len(photons) * N_RINGS)
+        counts.append(found.reshape(-1, N_RINGS))
+    return np.concatenate(counts).astype(float)
+
+
+def _projected_radius(photons, center, distance):
+    x, y = sky_to_plane(
+        photons["ra"], photons["dec"], *center.T, repeats=photons.lengths
+    )
+    return np.hypot(x, y) * np.repeat(distance, photons.lengths)
+
+
+def _in_rings(X, distance, radius, band, density, density_error):
+    """Return the `PhotonCounts` within a radius per cluster, ring by ring."""
+    photons = _per_ring(X, distance, radius, band)
+    area = np.pi * np.outer(radius / distance, SHARES[1:]) ** 2 * ARCMIN2
+    area = np.diff(area, axis=1, prepend=0)
+    exposure = _exposure_of_rings(X, distance, np.outer(radius, SHARES))
+    seen = exposure >= LEAST_OBSERVED
+    exposed = (area * exposure * seen).sum(axis=1)
+    per_ring = np.divide(photons, exposure, where=seen, out=np.zeros_like(photons))
+    variance = np.divide(photons, exposure**2, where=seen, out=np.zeros_like(photons))
+    area = (area * seen).sum(axis=1)
+    return PhotonCounts(
+        photons=photons.sum(axis=1),
+        background=density * exposed,
+        background_error=density_error * exposed,
+        observed=exposed / (np.pi * (radius / distance) ** 2 * ARCMIN2),
+        net=per_ring.sum(axis=1) - density * area,
+        error=np.sqrt(variance.sum(axis=1) + (density_error * area) ** 2),
+    )
+
+
+def _exposure_of_rings(X, distance, edges):
+    """Mean exposure of rings over that at the center, of shape (n_clusters, n_rings).
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_clusters, n_rings + 1)
+        [comoving Mpc/h]
+    """
+    n_clusters, n_rings = len(X), edges.shape[1] - 1
+    if not has_field(X) and X.field_radius is None:
+        return np.ones((n_clusters, n_rings))
+    n_radii, n_angles = POINTS
+    # Radii in the middle of parts of equal area.
+    part = (np.arange(n_radii) + 0.5) / n_radii
+    angle = 2 * np.pi * (np.arange(n_angles) + 0.5) / n_angles
+    exposure = np.empty((n_clusters, n_rings))
+    for i in range(n_clusters):
+        inner, outer = edges[i, :-1, None] ** 2, edges[i, 1:, None] ** 2
+        radius = np.sqrt(inner + (outer - inner) * part).ravel() / distance[i]
+        x, y = np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))
+        ra, dec = plane_to_sky(x.ravel(), y.ravel(), *X.center[i])
+        points = relative_exposure_at(X, i, ra, dec)
+        exposure[i] = points.reshape(n_rings, -1).mean(axis=1)
+    return exposure
+
+
+def _background_density(X, distance, parameters):
+    """Return background counts per arcmin² at the center's exposure, and their error."""
+    background = parameters.background
+    if background is None:
+        return np.zeros((2, len(X)))
+    if background != "annulus":
+        return np.array([background * X.exposure, np.zeros(len(X))])
+    edges = np.tile(parameters.background_annulus, (len(X), 1))
+    radii = {"inner": edges[:, 0], "outer": edges[:, 1]}
+    within = _within(X, distance, radii, parameters.band)
+    photons = within["outer"] - within["inner"]
+    area = np.pi * (edges[:, 1] ** 2 - edges[:, 0] ** 2) / distance**2 * ARCMIN2
+    exposure = _exposure_of_rings(X, distance, edges)[:, 0]
+    exposed = np.where(exposure >= LEAST_OBSERVED, area * exposure, np.nan)
+    return np.array([photons / exposed, np.sqrt(photons) / exposed])

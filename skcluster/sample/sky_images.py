@@ -1,0 +1,166 @@
+"""Images of the sky with coordinates, such as exposure maps and masks of sources."""
+
+import numpy as np
+
+from .plain_arrays import as_numbers, read_only
+from .ragged import row_indices
+
+
+class SkyImage:
+    """One image with celestial coordinates: an exposure map, a mask or counts.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_rows, n_columns)
+        Pixels as in a FITS image, the first row at the bottom.
+    wcs : astropy.wcs.WCS
+        Coordinates of its pixels, in any projection and frame.
+    name : str, default=""
+        What messages call it, such as the path of its file.
+
+    Attributes
+    ----------
+    values : ndarray of float32
+        Read-only.
+    shape : tuple of 2 int
+    pixel_size : float
+        Geometric mean of the sides of a pixel [deg].
+
+    Examples
+    --------
+    >>> from astropy.wcs import WCS
+    >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 10.0,
+    ...            "CRVAL2": 0.0, "CRPIX1": 2, "CRPIX2": 2, "CDELT1": -0.1, "CDELT2": 0.1})
+    >>> image = SkyImage([[0, 0, 0], [5, 7, 0], [0, 9, 0]], wcs)
+    >>> image.at([10.0, 10.0, 10.1, 80.0], [0.0, 0.1, 0.0, 0.0])
+    array([ 7.,  9.,  5., nan], dtype=float32)
+    """
+
+    def __init__(self, values, wcs, name=""):
+        values = as_numbers(values, "The image", "")
+        if values.ndim != 2:
+            raise ValueError(
+                f"An image of the sky must be 2-d, got shape {values.shape}."
+            )
+        self.name = name
+        if wcs is None or not wcs.has_celestial:
+            raise ValueError(
+                f"{self} has no celestial coordinates: the WCS keywords of its header "
+                "(CTYPE1, CRVAL1, CRPIX1, CDELT1 …) name no RA and Dec. Give an image "
+                "with them."
+            )
+        self.wcs = wcs.celestial
+        self._frame = _frame_of(self.wcs)
+        self.values = read_only(values.astype(np.float32))
+
+    def __str__(self):
+        return f"The image {self.name}" if self.name else "The image"
+
+    @property
+    def shape(self):
+        return self.values.shape
+
+    @property
+    def nbytes(self):
+        return self.values.nbytes
+
+    @property
+    def pixel_size(self):
+        from astropy.wcs.utils import proj_plane_pixel_area
+
+        return float(np.sqrt(proj_plane_pixel_area(self.wcs)))
+
+    def at(self, ra, dec):
+        """Return the values of the pixels that hold sky positions; NaN outside.
+
+        Parameters
+        ----------
+        ra, dec : array-like of shape (n_points,)
+            ICRS [deg].
+
+        Returns
+        -------
+        values : ndarray of shape (n_points,)
+        """
+        column, row = self._pixels(np.asarray(ra, float), np.asarray(dec, float))
+        n_rows, n_columns = self.shape
+        with np.errstate(invalid="ignore"):
+            column, row = np.floor(column + 0.5), np.floor(row + 0.5)
+            inside = (column >= 0) & (column < n_columns) & (row >= 0) & (row < n_rows)
+        found = np.full(inside.shape, np.nan, np.float32)
+        found[inside] = self.values[row[inside].astype(int), column[inside].astype(int)]
+        return found
+
+    def _pixels(self, ra, dec):
+        """Return columns and rows of sky positions, from 0 at the center of the first."""
+        if self._frame is not None:
+            from astropy.coordinates import SkyCoord
+
+            sky = SkyCoord(ra, dec, unit="deg").transform_to(self._frame).spherical
+            ra, dec = sky.lon.degree, sky.lat.degree
+        world = [ra, dec] if self.wcs.wcs.lng == 0 else [dec, ra]
+        if self.wcs.has_distortion:
+            return self.wcs.all_world2pix(*world, 0, quiet=True)
+        return self.wcs.wcs_world2pix(*world, 0)
+
+
+def _frame_of(wcs):
+    """Return the frame of an image's coordinates; None for ICRS and FK5 of 2000."""
+    from astropy.wcs.utils import wcs_to_celestial_frame
+
+    frame = wcs_to_celestial_frame(wcs)
+    is_j2000 = frame.name == "fk5" and abs(frame.equinox.jyear - 2000) < 1e-6
+    return None if frame.name == "icrs" or is_j2000 else frame
+
+
+class SkyImages:
+    """One image of the sky per cluster, or None; clusters may share an image.
+
+    Parameters
+    ----------
+    images : sequence of SkyImage
+    index : array-like of shape (n_clusters,)
+        Which image each cluster has, by its number in `images`; -1 for none.
+
+    Examples
+    --------
+    >>> SkyImages.of([None, None]).shape
+    (2,)
+    """
+
+    def __init__(self, images, index):
+        self.images, self.index = tuple(images), read_only(np.asarray(index, int))
+
+    @classmethod
+    def of(cls, each):
+        """Return the images of a list that has one SkyImage or None per cluster."""
+        numbers = {}
+        images = [image for image in each if image is not None]
+        for image in images:
+            numbers.setdefault(id(image), len(numbers))
+        index = [-1 if image is None else numbers[id(image)] for image in each]
+        return cls({id(image): image for image in images}.values(), index)
+
+    @property
+    def shape(self):
+        return (len(self),)
+
+    @property
+    def nbytes(self):
+        return self.index.nbytes + sum(image.nbytes for image in self.images)
+
+    def __len__(self):
+        return len(self.index)
+
+    def __getitem__(self, key):
+        # A selection carries only the images that its clusters have.
+        index = self.index[row_indices(key, len(self))]
+        used, position = np.unique(index[index >= 0], return_inverse=True)
+        renumbered = np.full(len(index), -1)
+        renumbered[index >= 0] = position
+        return SkyImages([self.images[number] for number in used], renumbered)
+
+    def image(self, i):
+        """Return the image of cluster i, or None."""
+        number = self.index[i]
+        return None if number < 0 else self.images[number]

@@ -1,0 +1,162 @@
+"""Which part of the sky a cluster was observed in, and for how long."""
+
+import numpy as np
+
+from ..cosmology import sky_to_plane
+from ..sample import SkyImage, SkyImages, require
+from ..sample.units import check_plausible
+
+
+def with_exposure_map(sample, exposure_map):
+    """Give the clusters of a sample their exposure map, and their exposures from it.
+
+    Counts are then corrected for the exposure within the field, and what lies outside of
+    the map or in its gaps counts as not observed: see `PhotonMapper` and `ProxyMeasurer`.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        Sample with centers.
+    exposure_map : SkyImage or list of SkyImage
+        Exposures [s], from `read_image`; of several, each cluster gets that with the
+        longest exposure at its center. Sky photons follow vignetted maps. One map serves
+        all energies.
+
+    Returns
+    -------
+    exposed : ClusterSample
+        With `exposure_map` and, unless the sample has its own, `exposure`: the values of
+        the maps at the centers. Own exposures stay, and the map then gives only the shape:
+        exposures relative to that at the center.
+
+    Raises
+    ------
+    ValueError
+        A center lies outside of all maps or where they have no exposure, or the map does
+        not hold seconds.
+
+    Examples
+    --------
+    >>> from astropy.wcs import WCS
+    >>> from skcluster import ClusterSample, SkyImage, with_exposure_map
+    >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 10.0,
+    ...            "CRVAL2": 0.0, "CRPIX1": 2, "CRPIX2": 2, "CDELT1": -0.1, "CDELT2": 0.1})
+    >>> exposure_map = SkyImage([[0, 800, 0], [900, 1500, 900], [0, 800, 0]], wcs)
+    >>> sample = ClusterSample([0.2], center=[[10.0, 0.0]])
+    >>> with_exposure_map(sample, exposure_map).exposure
+    array([1500.])
+    """
+    require(sample, "center", by="with_exposure_map")
+    images = [exposure_map] if isinstance(exposure_map, SkyImage) else [*exposure_map]
+    values = np.array([image.at(*sample.center.T) for image in images], float)
+    outside = np.isnan(values).all(axis=0)
+    values = np.nan_to_num(values)
+    deepest = values.argmax(axis=0)
+    exposure = values.max(axis=0)
+    wrong = np.flatnonzero(exposure <= 0)
+    if len(wrong):
+        first = wrong[0]
+        where = "outside of the map" if outside[first] else "where it has no exposure"
+        raise ValueError(
+            f"The centers of {len(wrong)} of {len(sample)} clusters lie outside of "
+            f"{_named(images)} or where it has no exposure (first: cluster {first}, at RA "
+            f"{sample.center[first, 0]:.4f}, Dec {sample.center[first, 1]:.4f}, {where}, "
+            f"which is about {_center_of(images[0])}). Give the map of their field, or "
+            "leave these clusters out."
+        )
+    if sample.exposure is None:
+        subject = f"exposure in {_named(images)}"
+        check_plausible("exposure", exposure, subject, rows="cluster")
+    else:
+        exposure = sample.exposure
+    return sample.drop("maps", "coverage").assign(
+        exposure_map=SkyImages(images, deepest), exposure=exposure
+    )
+
+
+def has_field(sample):
+    """Return whether a sample knows more of its field than a circle."""
+    about = sample.exposure_map, sample.mask, sample.holes
+    return any(each is not None for each in about)
+
+
+def relative_exposure_at(sample, i, ra, dec):
+    """Exposure at sky positions about one cluster, over the exposure at its center.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        With centers.
+    i : int
+        Number of the cluster.
+    ra, dec : ndarray of shape (n_points,)
+        [deg]
+
+    Returns
+    -------
+    relative : ndarray of shape (n_points,)
+        0 where nothing was observed: outside of the exposure map (or, without one, of
+        the field of view), in masked pixels and in holes.
+    """
+    center = sample.center[i]
+    image = None if sample.exposure_map is None else sample.exposure_map.image(i)
+    if image is not None:
+        relative = np.nan_to_num(image.at(ra, dec)).astype(float).clip(0)
+        relative /= _at_center(image, center, i)
+    elif sample.field_radius is not None:
+        x, y = sky_to_plane(ra, dec, *center)
+        radius = np.tan(np.radians(sample.field_radius[i]))
+        relative = (np.hypot(x, y) <= radius).astype(float)
+    else:
+        relative = np.ones(len(ra))
+    relative[is_removed(sample, i, ra, dec)] = 0
+    return relative
+
+
+def is_removed(sample, i, ra, dec):
+    """Return whether sky positions about one cluster are masked or lie in a hole."""
+    removed = np.zeros(len(ra), bool)
+    mask = None if sample.mask is None else sample.mask.image(i)
+    if mask is not None:
+        # Outside of the image (NaN) the mask says nothing.
+        removed |= mask.at(ra, dec) == 0
+    if sample.holes is not None:
+        holes = sample.holes.table(i)
+        for at, radius in zip(
+            np.column_stack([holes["ra"], holes["dec"]]), holes["radius"], strict=True
+        ):
+            removed |= separation(ra, dec, *at) <= radius
+    return removed
+
+
+def separation(ra, dec, other_ra, other_dec):
+    """Angle between sky positions [deg], to full precision also where it is small."""
+    dec, other_dec = np.radians(dec), np.radians(other_dec)
+    sin_dec = np.sin((dec - other_dec) / 2)
+    sin_ra = np.sin(np.radians(ra - other_ra) / 2)
+    haversine = sin_dec**2 + np.cos(dec) * np.cos(other_dec) * sin_ra**2
+    return np.degrees(2 * np.arcsin(np.sqrt(haversine.clip(0, 1))))
+
+
+def _at_center(image, center, i):
+    value = float(image.at(center[:1], center[1:])[0])
+    if not value > 0:
+        raise ValueError(
+            f"{image} has no exposure at the center of cluster {i} (RA {center[0]:.4f}, "
+            f"Dec {center[1]:.4f}). Give the map of its field by with_exposure_map."
+        )
+    return value
+
+
+def _named(images):
+    return (
+        f"the {len(images)} exposure maps"
+        if len(images) > 1
+        else (f"the exposure map {images[0].name}".rstrip())
+    )
+
+
+def _center_of(image):
+    rows, columns = image.shape
+    sky = image.wcs.pixel_to_world((columns - 1) / 2, (rows - 1) / 2).icrs
+    return f"RA {sky.ra.deg:.4f}, Dec {sky.dec.deg:.4f}"

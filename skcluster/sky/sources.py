@@ -1,0 +1,153 @@
+"""Remove sources, and remember the holes that they leave."""
+
+import warnings
+
+import numpy as np
+
+from ..sample import Ragged, SkyImage, SkyImages, require
+from ..sample.lists import checked_holes
+from ..sample.plain_arrays import (
+    column_names,
+    find_column,
+    find_sky_columns,
+    one_per_cluster,
+    plain_column,
+)
+from ..sample.units import check_plausible
+from .field import is_removed, separation
+
+
+def remove_sources(sample, catalog, *, radius=None):
+    """Remove the photons of point sources, and remember where.
+
+    `PhotonMapper` and `ProxyMeasurer` then correct for the area that is lost.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        Sample with photons and centers.
+    catalog : table or SkyImage
+        Catalog of sources with the columns ``ra`` and ``dec`` [deg] (as catalogs spell
+        them), in any kind of table; or a mask from `read_image`, which is 0 where photons
+        are to be removed. A mask says nothing about what lies outside of it.
+    radius : float, array-like of shape (n_sources,) or str, default=None
+        Radius of the circle that is removed about each source of a catalog [deg], or the
+        column that holds it. 30 arcsec are ``30 / 3600``.
+
+    Returns
+    -------
+    cleaned : ClusterSample
+        Sample with fewer photons and with `mask` or `holes`. Maps and coverage, which
+        show the old photons, are dropped.
+
+    Raises
+    ------
+    ValueError
+        No photon would be left: a mask may be inverted.
+
+    Warns
+    -----
+    UserWarning
+        The center of a cluster is removed: catalogs may list the cluster itself.
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample, remove_sources
+    >>> photons = {"ra": [10.0, 10.1, 10.101], "dec": [0.0] * 3, "energy": [1.0] * 3}
+    >>> sample = ClusterSample([0.2], center=[[10.0, 0.0]], photons=[photons])
+    >>> sources = {"RAJ2000": [10.1, 80.0], "DEJ2000": [0.0, 0.0]}
+    >>> cleaned = remove_sources(sample, sources, radius=30 / 3600)
+    >>> cleaned.photons["ra"], cleaned.holes.lengths
+    (array([10.]), array([1]))
+    """
+    require(sample, "photons", "center", by="remove_sources")
+    n_clusters = len(sample)
+    if isinstance(catalog, SkyImage):
+        if radius is not None:
+            raise TypeError("A mask has no radius: leave it out.")
+        if sample.mask is not None:
+            raise ValueError(
+                "The sample has a mask already. Multiply the two, and give their product."
+            )
+        mask = SkyImages([catalog], np.zeros(n_clusters, int))
+        marked = sample.assign(mask=mask)
+    else:
+        marked = sample.assign(holes=_holes(sample, *_circles(catalog, radius)))
+    photons = sample.photons
+    removed = [
+        is_removed(marked, i, photons[i]["ra"], photons[i]["dec"])
+        for i in range(n_clusters)
+    ]
+    kept = photons.select(~np.concatenate(removed))
+    _check_what_is_left(marked, photons, kept)
+    return marked.drop("maps", "coverage").assign(photons=kept)
+
+
+def _circles(catalog, radius):
+    """Return RA, Dec and radius of the sources [deg]."""
+    names = column_names(catalog)
+    found = find_sky_columns(names)
+    if found is None:
+        raise ValueError(
+            f"The catalog of sources lacks the columns ra and dec; it has {names}."
+        )
+    ra, dec = (
+        plain_column(catalog[column], column, row).astype(float)
+        for column, row in zip(found, ("ra", "dec"), strict=True)
+    )
+    if radius is None:
+        raise TypeError("remove_sources needs the radius of a catalog's sources [deg].")
+    if isinstance(radius, str):
+        column = find_column(names, radius)
+        if column is None:
+            raise ValueError(f"The catalog has no column {radius!r}; it has {names}.")
+        radius = plain_column(catalog[column], column, "source_radius")
+    else:
+        single = np.ndim(radius) == 0
+        radius = one_per_cluster("source_radius", radius, len(ra))
+        if single and len(ra):
+            check_plausible("source_radius", radius[0], "radius")
+    check_plausible("source_radius", radius, "radius", rows="source")
+    return ra, dec, radius.astype(float)
+
+
+def _holes(sample, ra, dec, radius):
+    """Return the holes of each cluster: sources that touch the field of its photons."""
+    tables = []
+    for i, center in enumerate(sample.center):
+        photons = sample.photons[i]
+        reach = separation(photons["ra"], photons["dec"], *center).max(initial=0)
+        near = separation(ra, dec, *center) <= reach + radius
+        tables.append({"ra": ra[near], "dec": dec[near], "radius": radius[near]})
+    holes = checked_holes(Ragged.from_tables(tables))
+    if sample.holes is None:
+        return holes
+    both = [
+        {name: np.append(old[name], new[name]) for name in ("ra", "dec", "radius")}
+        for old, new in zip(sample.holes, holes, strict=True)
+    ]
+    return Ragged.from_tables(both)
+
+
+def _check_what_is_left(sample, before, after):
+    """Refuse what leaves no cluster, and warn of clusters whose center is removed."""
+    center = sample.center
+    lost = np.array(
+        [is_removed(sample, i, *center[i : i + 1].T)[0] for i in range(len(center))]
+    )
+    n_before, n_after = before.offsets[-1], after.offsets[-1]
+    if n_before and (n_after == 0 or (lost.all() and 2 * n_after < n_before)):
+        raise ValueError(
+            f"{n_before - n_after} of {n_before} photons would be removed, those of the "
+            "clusters' centers among them. Is the mask inverted? It must be 1 where photons"
+            " are kept and 0 where they are removed. Or does the catalog list the clusters "
+            "themselves, or is its radius too large?"
+        )
+    if lost.any():
+        warnings.warn(
+            f"The centers of {lost.sum()} of {len(lost)} clusters are removed (first: "
+            f"cluster {np.argmax(lost)}). Leave the clusters themselves out of the mask or "
+            "catalog of sources.",
+            UserWarning,
+            stacklevel=3,
+        )
