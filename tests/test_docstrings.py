@@ -151,5 +151,6 @@ def test_this_test_sees_what_is_learned():
     assert learned == {
         "slope_",
         "intercept_",
+        "exposure_",
         "training_ranges_",
     }

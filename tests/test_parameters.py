@@ -129,6 +129,7 @@ SENSE = {
     "MorphologyMeasurer.band": {"None"},
     "MorphologyMeasurer.half_width": {"None"},
     "MorphologyMeasurer.quantities": {"None"},
+    "ProxyMeasurer.background": {"None"},
 }
 
 
