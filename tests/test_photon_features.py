@@ -11,6 +11,7 @@ from skcluster import ClusterSample, PhotonFeaturizer, Ragged
 from skcluster.cosmology import comoving_distance, plane_to_sky, sky_to_plane
 from skcluster.datasets import make_mock_survey
 from skcluster.photon_features import PHOTON_FEATURES, neighbors
+from skcluster.photon_features.positions import Positions
 
 REDSHIFT, CENTER = 0.2, (150.0, 2.0)
 DISTANCE = float(comoving_distance([REDSHIFT])[0])
@@ -248,6 +249,28 @@ def test_photons_outside_of_band_and_aperture_are_removed():
     assert_array_equal(photons["ra"], sample.photons["ra"][[0, 1, 4]])
     assert list(photons.columns) == ["ra", "dec", "energy", "origin", *ALL]
     assert len(sample.photons["energy"]) == 7
+
+
+def test_the_aperture_is_half_open():
+    sample = sample_of(([-1.0], [0.0], [1.0]), ([1.0], [0.0], [1.0]))
+    photons = sample.photons
+    x, _ = sky_to_plane(photons["ra"], photons["dec"], *CENTER)
+    low, high = map(float, np.abs(x * DISTANCE))
+    at_low = PhotonFeaturizer(half_width=low).transform(sample[0])
+    at_high = PhotonFeaturizer(half_width=high).transform(sample[1])
+    assert [at_low.photons.lengths[0], at_high.photons.lengths[0]] == [1, 0]
+
+
+def test_sums_of_energies_do_not_depend_on_the_order():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 2, (2, 300)).astype(float)
+    log_energy = rng.normal(0, 10.0 ** rng.integers(-8, 8, 300))
+    order = rng.permutation(300)
+    one = Positions.of(x, y, log_energy)
+    other = Positions.of(x[order], y[order], log_energy[order])
+    assert_array_equal(one.n_photons, np.bincount((2 * x + y).astype(int)))
+    assert_array_equal(other.log_energy_sum, one.log_energy_sum)
+    assert_array_equal(other.of_photon, one.of_photon[order])
 
 
 @pytest.fixture(scope="module")
