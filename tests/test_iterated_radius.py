@@ -15,6 +15,7 @@ from skcluster import (
 )
 from skcluster.cosmology import comoving_distance, r500c_of_mass
 from skcluster.datasets import make_mock_survey
+from skcluster.estimator_parts import predicts_std
 
 COUNTER = ProxyMeasurer(proxies=("n_phot_500c",), with_redshift=True)
 N_PHOTONS, R_MAX = 20_000, 3.0
@@ -97,6 +98,7 @@ def test_a_wrong_radius_costs_what_errors_then_say(survey):
         COUNTER, EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)
     )
     iterated = IteratedRadiusRegressor(pipeline).fit(survey.sample, survey.log_mass)
+    assert predicts_std(iterated)
     predicted, std = iterated.predict(survey.sample, return_std=True)
     radius = r500c_of_mass(10**survey.log_mass, survey.sample.redshift)
     known = iterated.estimator_.predict(survey.sample.assign(r500c=radius))
@@ -105,11 +107,13 @@ def test_a_wrong_radius_costs_what_errors_then_say(survey):
     assert_allclose(np.sqrt(np.mean((residual / std) ** 2)), 1)
 
 
-def test_without_errors_the_error_is_the_training_scatter(spread):
-    y = np.array([14.0, 14.3, 14.6])
-    model = IteratedRadiusRegressor(make_pipeline(COUNTER, CountLaw())).fit(spread, y)
-    predicted, std = model.predict(spread, return_std=True)
-    assert_allclose(std, np.sqrt(np.mean((predicted - y) ** 2)))
+def test_an_estimator_without_errors_gets_none(spread):
+    model = IteratedRadiusRegressor(make_pipeline(COUNTER, CountLaw()))
+    model.fit(spread, [14.0, 14.3, 14.6])
+    assert np.isnan(model.error_scale_)
+    assert not predicts_std(model)
+    with pytest.raises(TypeError, match="return_std"):
+        model.predict(spread, return_std=True)
 
 
 def test_a_mass_that_does_not_settle_is_a_warning(spread):

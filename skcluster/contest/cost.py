@@ -1,5 +1,7 @@
 """What training costs: time, peak memory, and numbers that are learned."""
 
+import contextlib
+import ctypes
 import gc
 import time
 from pathlib import Path
@@ -40,6 +42,7 @@ def measured(function):
     True
     """
     gc.collect()
+    _return_free_memory()
     before = _memory("VmRSS") if _reset_peak() else np.nan
     seconds, cpu_seconds = time.perf_counter(), time.process_time()
     result = function()
@@ -92,6 +95,12 @@ def _half_of_symmetric(matrices):
         return 0
     n_rows = np.shape(matrices)[-1]
     return np.size(matrices) // n_rows * (n_rows + 1) // 2
+
+
+def _return_free_memory():
+    """Let malloc return what is free to the system, as far as it is glibc's."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _reset_peak():

@@ -3,21 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..networks.architectures import EIGHT_BANDS, KRIPPENDORF2024_BANDS
 from ..paper import THREE_BANDS, WIDE_BAND
 
 BANDS = {
     "one": (WIDE_BAND,),
     "three": THREE_BANDS,
-    "eight": (
-        (0.5, 0.75),
-        (0.75, 1.0),
-        (1.0, 1.25),
-        (1.25, 1.6),
-        (1.6, 2.0),
-        (2.0, 3.0),
-        (3.0, 4.5),
-        (4.5, 7.0),
-    ),
+    "eight": EIGHT_BANDS,
+    "krippendorf2024": KRIPPENDORF2024_BANDS,
 }
 """Sets of energy bands that a configuration may name [keV]; it may add others."""
 
@@ -191,6 +184,68 @@ def ho2023_three_bands(**arguments):
     return map_network(**{"dropout": 0.1, "augment": True} | arguments)
 
 
+def ntampaka2019(**arguments):
+    """Layers of Ntampaka et al. 2019; their training is not known, so the paper's."""
+    defaults = {"architecture": "ntampaka2019", "dropout": 0.1, "augment": True}
+    return map_network(**defaults | arguments)
+
+
+def yan2020(**arguments):
+    """Layers of Yan et al. 2020, trained as the paper's network."""
+    defaults = {"architecture": "yan2020", "dropout": 0.1, "augment": True}
+    return map_network(**defaults | arguments)
+
+
+def krippendorf2024(**arguments):
+    """Layers, input and likelihood of Krippendorf et al. 2024, trained as the paper's."""
+    defaults = {
+        "architecture": "krippendorf2024",
+        "loss": "gaussian_nll",
+        "scalars": ["redshift"],
+        "augment": True,
+    }
+    return map_network(**defaults | arguments)
+
+
+def recommended(**arguments):
+    """`XrayCNNRegressor.recommended` on scaled maps; keywords change its parameters."""
+    from sklearn.pipeline import make_pipeline
+
+    from ..maps import LogScaler, RedshiftNormalizer
+    from ..regressors import XrayCNNRegressor
+
+    return make_pipeline(
+        RedshiftNormalizer(), LogScaler(), XrayCNNRegressor.recommended(**arguments)
+    )
+
+
+def forest_on_morphology(*, r500c="true"):
+    """Random forest with the settings of Green et al. 2019 on counts and morphology.
+
+    Parameters
+    ----------
+    r500c : "true", "iterate" or float, default="true"
+        Aperture: the sample's R500c; one that follows from the mass; or one for all
+        clusters [comoving Mpc/h].
+    """
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.pipeline import make_pipeline, make_union
+
+    from ..proxies import IteratedRadiusRegressor, MorphologyMeasurer, ProxyMeasurer
+
+    is_fixed = not isinstance(r500c, str)
+    aperture = {"half_width": r500c} if is_fixed else {}
+    name = "n_phot" if is_fixed else "n_phot_500c"
+    counts = ProxyMeasurer(proxies=(name,), with_redshift=True, **aperture)
+    morphology = MorphologyMeasurer(r500c=r500c if is_fixed else "true")
+    forest = RandomForestRegressor(1200, max_depth=30, max_features=0.75)
+    pipeline = make_pipeline(make_union(morphology, counts), forest)
+    if r500c != "iterate":
+        return pipeline
+    # Masses of a forest are steps, between which some clusters go back and forth.
+    return IteratedRadiusRegressor(pipeline, max_iterations=10)
+
+
 def photon_set(**arguments):
     """`PhotonSetRegressor` on photons with features; keywords are its parameters."""
     from ..regressors import PhotonSetRegressor
@@ -202,7 +257,7 @@ def mixture(**arguments):
     """Mean of a photon set and a network on maps, each with its own keywords."""
     from sklearn.ensemble import VotingRegressor
 
-    parts = {"photon_set": photon_set, "map_network": map_network}
+    parts = {"photon_set": photon_set, "map_network": recommended}
     unknown = [name for name in arguments if name not in parts]
     if unknown:
         raise TypeError(
@@ -249,6 +304,25 @@ BUILT_IN = {
     "map_network": BuiltIn(
         map_network, "XrayCNNRegressor with any arguments", bands="three"
     ),
+    "ntampaka2019": BuiltIn(
+        ntampaka2019,
+        "network of Ntampaka et al. 2019, trained as the paper's",
+        bands="one",
+    ),
+    "yan2020": BuiltIn(
+        yan2020, "network of Yan et al. 2020, trained as the paper's", bands="one"
+    ),
+    "krippendorf2024": BuiltIn(
+        krippendorf2024,
+        "network of Krippendorf et al. 2024, trained as the paper's",
+        bands="krippendorf2024",
+    ),
+    "forest_on_morphology": BuiltIn(
+        forest_on_morphology, "random forest of Green et al. 2019", bands="one"
+    ),
+    "recommended": BuiltIn(
+        recommended, "XrayCNNRegressor.recommended on eight bands", bands="eight"
+    ),
     "photon_set": BuiltIn(
         photon_set,
         "PhotonSetRegressor on the photons themselves",
@@ -256,7 +330,7 @@ BUILT_IN = {
     ),
     "mixture": BuiltIn(
         mixture,
-        "mean of photon_set and map_network on eight bands",
+        "mean of photon_set and recommended",
         bands="eight",
         photon_features=True,
     ),

@@ -52,8 +52,8 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
     error_scale_ : float
         Root mean square residual of the training clusters, whose radii were iterated like
         those of new ones, in units of the errors that the estimator predicts. It multiplies
-        the errors: a wrong radius makes a wrong mass worse. Without errors of the
-        estimator, it is the error itself [dex].
+        the errors: a wrong radius makes a wrong mass worse. NaN if the estimator predicts
+        no errors.
 
     Notes
     -----
@@ -103,40 +103,46 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         radius = r500c_of_mass(10**y, X.redshift, parameters.cosmology)
         self.estimator_ = clone(self.estimator).fit(X.assign(r500c=radius), y)
         self.start_ = float(np.median(y))
-        log_mass, error = self._iterate(X, parameters)
+        params = {"return_std": True} if predicts_std(self.estimator_) else {}
+        log_mass, error = self._iterate(X, parameters, **params)
         self.error_scale_ = float(np.sqrt(np.mean(((log_mass - y) / error) ** 2)))
         return self
 
-    def predict(self, X, return_std=False):
+    def predict(self, X, **params):
         """Predict log10 M500c with radii that are consistent with it.
 
         Parameters
         ----------
         X : ClusterSample
-        return_std : bool, default=False
+        **params : object
+            Parameters of the estimator's ``predict``: ``return_std=True``, if it has that.
 
         Returns
         -------
         log_mass : ndarray of shape (n_clusters,)
-        std : ndarray of shape (n_clusters,), if `return_std`
+        std : ndarray of shape (n_clusters,), if ``return_std=True``
             [dex]
         """
         check_is_fitted(self)
         require(X, by=type(self).__name__)
-        log_mass, error = self._iterate(X, check_parameters(self))
-        return (log_mass, self.error_scale_ * error) if return_std else log_mass
+        log_mass, error = self._iterate(X, check_parameters(self), **params)
+        with_std = params.get("return_std", False)
+        return (log_mass, self.error_scale_ * error) if with_std else log_mass
 
-    def _iterate(self, X, parameters):
-        """Return the converged masses, and their errors before scaling."""
+    def _iterate(self, X, parameters, **params):
+        """Return the converged masses, and their errors before scaling, if any."""
         log_mass = np.full(len(X), self.start_)
-        error = np.ones(len(X))
+        error = np.full(len(X), np.nan)
         active = np.arange(len(X))
         for _ in range(parameters.max_iterations):
             before = log_mass[active]
             mass = 10 ** np.clip(before, *MASSES_WITH_RADIUS)
             radius = r500c_of_mass(mass, X.redshift[active], parameters.cosmology)
             part = X[active].assign(r500c=radius)
-            log_mass[active], error[active] = _mass_and_error(self.estimator_, part)
+            predicted = self.estimator_.predict(part, **params)
+            if params.get("return_std", False):
+                predicted, error[active] = predicted
+            log_mass[active] = predicted
             change = np.abs(log_mass[active] - before)
             active = active[change > parameters.tolerance]
             if not len(active):
@@ -150,10 +156,3 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
             stacklevel=3,
         )
         return log_mass, error
-
-
-def _mass_and_error(estimator, X):
-    """Return masses and errors; errors of 1 dex if the estimator predicts none."""
-    if predicts_std(estimator):
-        return estimator.predict(X, return_std=True)
-    return estimator.predict(X), np.ones(len(X))
