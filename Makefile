@@ -41,6 +41,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_joint.py
 	$(BIN)/python benchmarks/bench_joint.py --memory 20000
 	$(BIN)/python benchmarks/bench_saliency.py
+	$(BIN)/python benchmarks/bench_morphology.py
 
 experiments: $(INSTALLED)
 	$(BIN)/python experiments/magneticum_scatter.py --skip-missing

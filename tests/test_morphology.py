@@ -459,6 +459,15 @@ class TestMeasurer:
         with pytest.raises(ValueError, match="or a smaller aperture"):
             MorphologyMeasurer(half_width=1.5, aperture=2).transform(sample[:1])
 
+    @pytest.mark.parametrize("name", ["concentration_radius", "core_radius"])
+    def test_a_core_beyond_the_aperture_is_refused(self, name):
+        sample = ClusterSample([0.1], r500c=[1.0], maps=np.ones((1, 1, 16, 16)))
+        measurer = MorphologyMeasurer(half_width=1.5, aperture=0.5, **{name: 0.6})
+        with pytest.raises(
+            ValueError, match=f"{name} must be at most the aperture, 0.5"
+        ):
+            measurer.fit(sample)
+
     def test_it_ends_in_a_forest(self, sample, log_mass):
         forest = make_pipeline(
             PhotonMapper(n_pixels=32),

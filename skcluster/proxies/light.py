@@ -95,13 +95,21 @@ class Light:
         return real + 1j * np.bincount(self.cluster, values.imag, len(self))
 
     def counts(self, radius):
-        """Counts of each cluster within a circle."""
-        return self.total(self.share(radius) * self.count)
+        """Counts of each cluster within a circle in the aperture."""
+        return self.near.total(self.near.share(radius) * self.near.count)
 
     @cached_property
     def within(self):
         """The light in the pixels whose centers lie in the aperture, the rest removed."""
-        kept = self.distance.ravel()[self.rows.indices] < self.reach[self.cluster]
+        return self._closer_than(self.reach)
+
+    @cached_property
+    def near(self):
+        """The light in the pixels of which any share lies in the aperture."""
+        return self._closer_than(self.reach + 0.5)
+
+    def _closer_than(self, distance):
+        kept = self.distance.ravel()[self.rows.indices] < distance[self.cluster]
         ends = np.concatenate([[0], np.cumsum(kept)])[self.rows.indptr]
         rows = (self.rows.data[kept], self.rows.indices[kept], ends)
         rows = sparse.csr_array(rows, shape=self.rows.shape)
@@ -128,6 +136,7 @@ def centroid_shift(light):
 
     Apertures without counts have no centroid and are left out.
     """
+    light = light.near
     radii = light.aperture * np.arange(1, N_CENTROIDS + 1) / N_CENTROIDS
     weights = [light.share(radius) * light.count for radius in radii]
     counts = np.stack([light.total(weight) for weight in weights], axis=1)
@@ -152,6 +161,7 @@ def power_ratio(light, m, debias):
     :math:`\sum n` to the one below. `debias` subtracts them, which leaves the pairs of
     different photons.
     """
+    light = light.near
     share = light.share(light.aperture)
     place = (light.place / light.aperture) ** m
     power = np.abs(light.total(share * light.count * place)) ** 2
@@ -299,6 +309,7 @@ def ellipticity(light):
         \frac{b^2}{a^2} = \frac{s - |d|}{s + |d|}, \qquad
         s = \sum n |z - c|^2, \quad d = \sum n (z - c)^2
     """
+    light = light.near
     weight = light.share(light.aperture) * light.count
     centroid = light.total(weight * light.place) / light.total(weight)
     place = light.place - centroid[light.cluster]

@@ -86,9 +86,9 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
     aperture : float, default=1.0
         R, in units of R500c. The map must contain it.
     concentration_radius : float, default=0.1
-        :math:`r_c`, in units of R500c.
+        :math:`r_c`, in units of R500c; at most `aperture`.
     core_radius : float, default=0.15
-        :math:`r_0`, in units of R500c.
+        :math:`r_0`, in units of R500c; at most `aperture`.
     smoothing : float, default=0.25
         Side of the square of the smoothness, in units of R500c. It is rounded to an odd
         number of pixels, at least 3.
@@ -252,6 +252,13 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
     def _checked_parameters(self):
         parameters = check_parameters(self)
         parameters.quantities = parameters.quantities or tuple(MEASURES)
+        for name in ("concentration_radius", "core_radius"):
+            radius = getattr(parameters, name)
+            if radius > parameters.aperture:
+                raise ValueError(
+                    f"{name} must be at most the aperture, {parameters.aperture:g} R500c, "
+                    f"got {radius:g}."
+                )
         return parameters
 
     def _checked(self, X):
