@@ -113,10 +113,14 @@ def published_features(path):
 
 
 def counts_per_pixel(table):
-    """Counts per pixel within R500c, from the binomial error of the concentration."""
+    """Counts per pixel within R500c, from the binomial error of the concentration.
+
+    NaN where no count lies in the center, so that the error is 0.
+    """
     concentration = np.asarray(table["concentration"])
     error = np.asarray(table["concentration_err"])
-    counts = concentration * (1 - concentration) / np.maximum(error, 1e-6) ** 2
+    error = np.where((error > 0) & (concentration > 0), error, np.nan)
+    counts = concentration * (1 - concentration) / error**2
     return counts / (np.pi * radius_in_pixels(table) ** 2)
 
 
@@ -249,7 +253,7 @@ def published(path, n_trees):
     print("Their forest on their split")
     agrees = repeat_published(table, features, log_mass)
     counts = counts_per_pixel(table)
-    known = counts < np.percentile(counts, 99.9)
+    known = np.isfinite(counts)
     table, features, log_mass = table[known], features[known], log_mass[known]
     log_counts = np.log10(counts[known])
     print("\nSpearman correlation with the counts per pixel")
@@ -344,7 +348,7 @@ def print_percentiles(values, counts, weights, path):
             theirs = 1 - theirs if name == "ellipticity" else theirs
             theirs = np.percentile(theirs[np.isfinite(theirs)], [16, 50, 84])
         elif table is not None and name == "counts per pixel":
-            theirs = np.percentile(counts_per_pixel(table), [16, 50, 84])
+            theirs = np.nanpercentile(counts_per_pixel(table), [16, 50, 84])
         cells = "".join(
             f"{' ' * 2 + ', '.join(f'{v:.3g}' for v in row):>32}"
             for row in (ours, theirs)
@@ -411,7 +415,7 @@ def main():
         default=800.0,
         help="seconds; as bright as theirs: 800",
     )
-    parser.add_argument("--trees", type=int, default=300, help="of forests in octants")
+    parser.add_argument("--trees", type=int, default=100, help="of forests in octants")
     parser.add_argument(
         "--data-home",
         default=os.environ.get("SKCLUSTER_DATA", "."),

@@ -127,6 +127,14 @@ class TestClosedForms:
         counts[32, 31:34] = 10, 9, 10
         assert_allclose(measured(counts)["m20"], np.log10(20 / 308))
 
+    def test_m20_takes_pixels_until_the_fainter_ones_hold_less_than_80_per_cent(self):
+        counts = np.zeros((65, 65))
+        counts[32, 28:37:2] = 41, 39, 40, 40, 40  # 159 of 200 are below the 41
+        place = np.arange(-4, 5, 2) - (39 * -2 + 40 * (0 + 2 + 4) + 41 * -4) / 200
+        moment = counts[32, 28:37:2] * place**2
+        found = measured(counts)["m20"]
+        assert_allclose(found, np.log10(moment[0] / moment.sum()))
+
     @pytest.mark.parametrize("angle", [0.0, 0.3, 1.2])
     @pytest.mark.parametrize("ratio", [0.5, 0.8, 0.95])
     def test_ellipticity_of_a_gaussian_is_that_of_its_axes(self, ratio, angle):
