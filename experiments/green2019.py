@@ -329,31 +329,31 @@ def log_excised_luminosity(sample, luminosity):
     return np.log10(excised * efunc ** (-7 / 3))
 
 
-def print_percentiles(values, counts, weights, path):
+def print_percentiles(columns, weights, path):
     """Print percentiles of our measures, weighted to their masses, beside theirs."""
-    table = Table.read(path) if path.exists() else None
-    print(f"{'16, 50, 84 %':22}{'mock':>32}{'Green et al.':>32}")
-    columns = dict(
-        zip(MorphologyMeasurer().get_feature_names_out(), values.T, strict=True)
+    theirs = {}
+    if path.exists():
+        table = Table.read(path)
+        theirs = {name: np.asarray(table[column]) for name, column in SAME.items()}
+        theirs["ellipticity"] = 1 - theirs["ellipticity"]
+        theirs["counts_per_pixel"] = counts_per_pixel(table)
+    print(
+        f"{'16, 50, 84 %':22}{'mock':>30}{'corrected for noise':>30}{'published':>30}"
     )
-    columns = {"counts per pixel": counts, **columns}
-    for name, column in columns.items():
-        known = np.isfinite(column)
-        ours = np.quantile(
-            column[known], SHARES, weights=weights[known], method="inverted_cdf"
-        )
-        theirs = [np.nan] * 3
-        if table is not None and name in SAME:
-            theirs = np.asarray(table[SAME[name]], float)
-            theirs = 1 - theirs if name == "ellipticity" else theirs
-            theirs = np.percentile(theirs[np.isfinite(theirs)], [16, 50, 84])
-        elif table is not None and name == "counts per pixel":
-            theirs = np.nanpercentile(counts_per_pixel(table), [16, 50, 84])
-        cells = "".join(
-            f"{' ' * 2 + ', '.join(f'{v:.3g}' for v in row):>32}"
-            for row in (ours, theirs)
-        )
-        print(f"{name:22}{cells}")
+    for name, (raw, clean) in columns.items():
+        cells = [percentiles(raw, weights), percentiles(clean, weights)]
+        cells.append(percentiles(theirs[name]) if name in theirs else "")
+        print(f"{name:22}" + "".join(f"  {cell:>28}" for cell in cells))
+
+
+def percentiles(column, weights=None):
+    """16th, 50th and 84th percentile of the values that are known, in words."""
+    known = np.isfinite(column)
+    weights = np.ones(len(column)) if weights is None else weights
+    values = np.quantile(
+        column[known], SHARES, weights=weights[known], method="inverted_cdf"
+    )
+    return ", ".join(f"{value:.3g}" for value in values)
 
 
 def as_their_masses(log_mass, path):
@@ -371,14 +371,21 @@ def mock_survey(seed, n_clusters, exposure, n_trees, path):
     """Print percentiles and gains of one mock survey."""
     sample, log_luminosity, log_mass = mock(seed, n_clusters, exposure)
     print(f"\nMock, seed {seed}, {exposure:g} s: {len(sample)} clusters at z = 0.1-0.3")
-    raw = measured(sample, MorphologyMeasurer(), MOCK_BAND)
+    raw, clean, fixed = (
+        measured(sample, measurer, MOCK_BAND)
+        for measurer in (
+            MorphologyMeasurer(),
+            MorphologyMeasurer(debias=True),
+            MorphologyMeasurer(r500c=FIXED_RADIUS),
+        )
+    )
     names = MorphologyMeasurer().get_feature_names_out().tolist()
     counts = MorphologyMeasurer(quantities=["core_excised_counts"], core_radius=0.01)
     radius = sample.r500c / comoving_distance(sample.redshift) / PIXEL
     density = measured(sample, counts, MOCK_BAND)[:, 0] / (np.pi * radius**2)
-    print_percentiles(raw, density, as_their_masses(log_mass, path), path)
-    fixed = measured(sample, MorphologyMeasurer(r500c=FIXED_RADIUS), MOCK_BAND)
-    clean = measured(sample, MorphologyMeasurer(debias=True), MOCK_BAND)
+    columns = {"counts_per_pixel": (density, density)}
+    columns |= dict(zip(names, zip(raw.T, clean.T, strict=True), strict=True))
+    print_percentiles(columns, as_their_masses(log_mass, path), path)
     asymmetry, smoothness = (
         1 + names.index(name) for name in ("asymmetry", "smoothness")
     )
