@@ -12,7 +12,13 @@ from scipy.stats import binom
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.pipeline import make_pipeline
 
-from skcluster import ClusterSample, MorphologyMeasurer, PhotonMapper, SparseMaps
+from skcluster import (
+    ClusterSample,
+    IteratedRadiusRegressor,
+    MorphologyMeasurer,
+    PhotonMapper,
+    SparseMaps,
+)
 from skcluster.proxies import morphology
 from skcluster.proxies.light import binomial_deviation
 
@@ -476,15 +482,28 @@ class TestMeasurer:
         ):
             measurer.fit(sample)
 
-    def test_it_ends_in_a_forest(self, sample, log_mass):
+    def test_the_redshift_is_the_last_column_on_request(self, sample):
+        mapped = PhotonMapper(n_pixels=32).transform(sample)
+        plain, longer = MorphologyMeasurer(), MorphologyMeasurer(with_redshift=True)
+        expected = np.column_stack([plain.transform(mapped), mapped.redshift])
+        assert_array_equal(longer.transform(mapped), expected)
+        assert_array_equal(longer.errors(mapped, 2, random_state=0)[:, -1], 0)
+        table = longer.set_output(transform="pandas").fit_transform(mapped)
+        assert table.columns.tolist() == [*ALL, "redshift"]
+
+    def test_it_ends_in_a_forest_whose_aperture_may_follow_from_the_mass(
+        self, sample, log_mass
+    ):
+        mapped = PhotonMapper(n_pixels=32).transform(sample)
         forest = make_pipeline(
-            PhotonMapper(n_pixels=32),
-            MorphologyMeasurer(),
+            MorphologyMeasurer(with_redshift=True),
             RandomForestRegressor(20, random_state=0),
         )
-        forest.fit(sample[:40], log_mass[:40])
-        residual = forest.predict(sample[40:]) - log_mass[40:]
-        assert residual.std() < 0.6 * log_mass[40:].std()
+        iterated = IteratedRadiusRegressor(forest, tolerance=0.02)
+        for model, X in ((forest, mapped), (iterated, mapped.assign(r500c=None))):
+            model.fit(X[:40], log_mass[:40])
+            residual = model.predict(X[40:]) - log_mass[40:]
+            assert residual.std() < 0.6 * log_mass[40:].std()
 
 
 class TestOtherPackages:

@@ -66,14 +66,14 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
     ``core_excised_counts`` :math:`\sum_{r_0 \le r < R} n`
     ======================= =======================================================
 
-    Ended by a random forest, this is the estimator of Green et al. (2019), with these
-    differences and free choices, since the code that made their measures is not public.
-    The center is that of the map (theirs is not published); power ratios lack the
-    logarithm of R in P0; the number of apertures, the square of the smoothness and the
-    rule that the pixels of M20 include all that are as bright as the faintest of them
-    (as in statmorph) are ours. That asymmetry and smoothness take absolute differences,
-    with no term for the sky, follows from their published values. Their forest is given
-    the true luminosity: `core_excised_counts` is what an observer has.
+    In a pipeline that ends in a random forest this is an estimator like that of Green et
+    al. (2019). The code of their measures is not public. That asymmetry and smoothness are
+    sums of absolute differences, without a term for the sky, follows from their published
+    values. These choices are ours: the center is that of the map; power ratios lack the
+    logarithm of R in P0; the centroid shift has ten apertures; the square of the
+    smoothness; M20 takes all pixels that are as bright as the faintest of the brightest,
+    as statmorph does. Their forest is given the true luminosity; `core_excised_counts` is
+    what an observer has.
 
     Parameters
     ----------
@@ -102,6 +102,8 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
     half_width : float or None, default=None
         Half the side of the maps [comoving Mpc/h]; None takes that of the `PhotonMapper`
         that made them.
+    with_redshift : bool, default=False
+        Append the redshift as a last column, without which counts say little of masses.
 
     Warns
     -----
@@ -148,6 +150,7 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
         "debias": Boolean(),
         "band": Integer(0) | None,
         "half_width": Quantity("half_width") | None,
+        "with_redshift": Boolean(),
     }
 
     def __init__(
@@ -162,6 +165,7 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
         debias=False,
         band=None,
         half_width=None,
+        with_redshift=False,
     ):
         self.quantities = quantities
         self.r500c = r500c
@@ -172,6 +176,7 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
         self.debias = debias
         self.band = band
         self.half_width = half_width
+        self.with_redshift = with_redshift
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -189,7 +194,7 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
-        """Return the quantities, ndarray of shape (n_clusters, n_quantities)."""
+        """Return the quantities, ndarray of shape (n_clusters, n_columns)."""
         parameters, rows, r500c = self._checked(X)
         values = _measured(rows, r500c, parameters)
         is_unknown = np.isnan(values)
@@ -209,7 +214,7 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=2,
             )
-        return values
+        return self._with_redshift(values, X.redshift)
 
     def errors(self, X, n_resamples=30, random_state=None):
         """Estimate what photon noise does to the quantities, by drawing the counts anew.
@@ -230,8 +235,9 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        errors : ndarray of shape (n_clusters, n_quantities)
-            Standard deviation over the draws in which the quantity is not NaN.
+        errors : ndarray of shape (n_clusters, n_columns)
+            Standard deviation over the draws in which the quantity is not NaN; 0 for the
+            redshift.
         """
         n_resamples = Integer(2).check("n_resamples", n_resamples)
         rng = check_random_state(RandomState().check("random_state", random_state))
@@ -243,11 +249,17 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
             draws.append(_measured(drawn, r500c, parameters))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Degrees of freedom", RuntimeWarning)
-            return np.nanstd(draws, axis=0, ddof=1)
+            errors = np.nanstd(draws, axis=0, ddof=1)
+        return self._with_redshift(errors, np.zeros(len(X)))
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns."""
-        return np.asarray(self._checked_parameters().quantities, dtype=object)
+        parameters = self._checked_parameters()
+        last = ["redshift"] if parameters.with_redshift else []
+        return np.asarray([*parameters.quantities, *last], dtype=object)
+
+    def _with_redshift(self, values, redshift):
+        return np.column_stack([values, redshift]) if self.with_redshift else values
 
     def _checked_parameters(self):
         parameters = check_parameters(self)
