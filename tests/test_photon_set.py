@@ -181,9 +181,13 @@ def forward_by_hand(fitted, sample, i):
         h = np.log1p(np.exp(h)) if layer == 4 else h * (1 + erf(h / np.sqrt(2))) / 2
     s = h.sum(0) / fitted.count_scale_
     h = np.append(np.log10(s + 1e-3), z)
+    mean, variance = (weights[f"normalization.running_{k}"] for k in ("mean", "var"))
+    h = (h - mean) / np.sqrt(variance + 1e-5)
+    h = h * weights["normalization.weight"] + weights["normalization.bias"]
     for layer in (0, 3, 6):
         kernel, bias = (weights[f"head.{layer}.{k}"] for k in ("weight", "bias"))
-        h = np.maximum(kernel @ h + bias, 0)
+        h = kernel @ h + bias
+        h = h * (1 + erf(h / np.sqrt(2))) / 2
     out = weights["output.weight"] @ h + weights["output.bias"]
     return out[0] * fitted.target_scale_ + fitted.target_mean_ - fitted.offset_[0, 0]
 
@@ -320,6 +324,16 @@ class TestPhotonSetRegressor:
             ValueError, match="None of the 12 training clusters has photo"
         ):
             regressor().fit(described([0] * 12), np.linspace(13, 14, 12))
+
+    def test_the_last_batch_may_be_a_single_cluster(self):
+        sample, log_mass = clusters(21)
+        fitted = regressor(batch_size=20, validation_fraction=None)
+        assert np.isfinite(fitted.fit(sample, log_mass).predict(sample)).all()
+
+    def test_batches_are_not_split_because_they_are_normalized(self):
+        sample, log_mass = clusters(60)
+        fitted = regressor(max_epochs=1, batch_size=50).fit(sample, log_mass)
+        assert fitted.net_.part_size == 50
 
     def test_columns_of_the_user_change_nothing(self, trained):
         fitted, sample, _ = trained

@@ -5,14 +5,15 @@ from itertools import pairwise
 from torch import nn
 
 
-def dense_layers(widths, dropout):
-    """Build dense layers of the given widths, each followed by a ReLU and dropout.
+def dense_layers(widths, dropout, activation=nn.ReLU):
+    """Build dense layers of the given widths, each with an activation and dropout.
 
     Parameters
     ----------
     widths : sequence of int
         Number of input features, then the width of each layer.
     dropout : float
+    activation : class, default=torch.nn.ReLU
 
     Examples
     --------
@@ -21,7 +22,10 @@ def dense_layers(widths, dropout):
     """
     layers = []
     for n_in, n_out in pairwise(widths):
-        layers += [nn.Linear(n_in, n_out), nn.ReLU(inplace=True), nn.Dropout(dropout)]
+        layers += [nn.Linear(n_in, n_out), activation(), nn.Dropout(dropout)]
+    for layer in layers:
+        if isinstance(layer, nn.ReLU):  # which needs only its output
+            layer.inplace = True
     return nn.Sequential(*layers)
 
 

@@ -39,6 +39,9 @@ class MassNetwork(nn.Module):
         (y, x, v), and ``has_cube`` of shape (n,), which is 0 where a cube is missing.
         `PhotonSetRegressor` has ``photons``, which are `skcluster.networks.rows.Rows`, and
         ``redshift`` of shape (n,).
+    trains_in_parts : bool
+        Whether the gradient of a batch is the sum over parts of it, a class attribute;
+        default True. False for layers that look at the complete batch.
         Both have ``scalars`` of shape (n, n_scalars), if `scalars` names any.
 
     Examples
@@ -62,6 +65,7 @@ class MassNetwork(nn.Module):
     """
 
     inputs = ("maps",)
+    trains_in_parts = True
 
     def __init__(self, n_outputs):
         super().__init__()

@@ -212,7 +212,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 
     def _build_net(self, seed, device, valid=None, callbacks=(), **options):
         parameters, network = checked_parameters(self), self._module()
-        is_cpu = torch.device(device).type == "cpu"
+        in_parts = torch.device(device).type == "cpu" and network.trains_in_parts
         return build_net(
             network,
             recipe=parameters.recipe,
@@ -228,7 +228,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             callbacks=callbacks,
             augment=self.augment,
             precision=parameters.precision,
-            part_size=part_size(network) if is_cpu else parameters.batch_size,
+            part_size=part_size(network) if in_parts else parameters.batch_size,
             verbose=parameters.verbose,
             **options,
         )
