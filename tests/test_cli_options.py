@@ -617,3 +617,13 @@ def test_predict_does_not_load_torchs_compiler(model, survey):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_scalars_reach_the_network_that_needs_them(survey, tmp_path, capsys):
+    path = tmp_path / "scalars.skops"
+    command = ["train", survey, "-o", path, *TINY, "--architecture=krippendorf2024"]
+    assert "in the terminal, --scalars redshift." in refused(capsys, *command)
+    assert outcome(capsys, *command, "--scalars", "redshift")[0] == 0
+    assert load_model(path)[-1].scalars == ["redshift"]
+    wrong = refused(capsys, *command, "--scalars", "mass")
+    assert "scalars must be a list of different names out of" in wrong

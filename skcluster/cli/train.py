@@ -62,6 +62,14 @@ def _add_network_options(parser):
         help="the network (default: ho2023)",
     )
     network.add_argument(
+        "--scalars",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="numbers that the network takes beside the maps: redshift, log_counts or "
+        "log_exposure",
+    )
+    network.add_argument(
         "--epochs", type=int, default=200, help="largest number (default: 200)"
     )
     network.add_argument(
@@ -228,6 +236,7 @@ def _regressor(arguments, target):
 
     parameters = {
         "architecture": arguments.architecture,
+        "scalars": arguments.scalars,
         "loss": arguments.loss,
         "n_dropout_draws": arguments.dropout_draws,
         "max_epochs": arguments.epochs,

@@ -51,7 +51,8 @@ class Krippendorf2024Network(MapNetwork):
         if n_scalars < 1:
             raise ValueError(
                 "The network of Krippendorf et al. takes the redshift beside the map. "
-                "Give the regressor scalars=['redshift'], and a ClusterSample."
+                "Give the regressor scalars=['redshift'], and a ClusterSample; in the "
+                "terminal, --scalars redshift."
             )
         super().__init__(
             map_shape, n_scalars, n_outputs, smallest=4, n_channels=self.n_filters
