@@ -187,6 +187,36 @@ class TestTrend:
         assert_allclose(np.diff(mean), np.diff(far[:, 0]), rtol=1e-9)
         assert_allclose(std[0], std[1], rtol=1e-9)
 
+    @pytest.mark.parametrize("steepness", [0.0, 1.5])
+    def test_posteriors_end_where_training_masses_do(self, steepness):
+        """A covariance model has a prior without ends; its trend has learned of them."""
+
+        def draw(n, seed, slope):
+            rng = np.random.default_rng(seed)
+            log_mass = rng.uniform(13.5, 15, 30 * n)
+            weight = 10 ** (-slope * (log_mass - 14))
+            log_mass = rng.choice(log_mass, n, p=weight / weight.sum())
+            return np.log(10) * (log_mass + rng.normal(0, 0.15, n))[:, None], log_mass
+
+        X, log_mass = draw(3000, 0, 0.0)
+        new, new_mass = draw(8000, 2, steepness)
+        distance = {}
+        for by in ("trend", None):
+            model = CalibratedMassRegressor(EvrardProxyRegressor(), by=by)
+            posterior = model.fit(X, log_mass).predict_posterior(new)
+            posterior = reweight_prior(posterior, steepness)
+            near = posterior.mean() < 13.7
+            pit = posterior.cdf(new_mass)[near]
+            distance[by] = stats.kstest(pit, stats.uniform.cdf).statistic
+            if by == "trend":
+                assert (
+                    abs(coverage(posterior[near], new_mass[near], 0.68) - 0.68) < 0.05
+                )
+                assert_allclose(posterior.cdf(log_mass.min()), 0, atol=2e-6)
+                assert_allclose(posterior.cdf(log_mass.max()), 1, atol=2e-6)
+        assert distance["trend"] < 0.06
+        assert distance[None] > 0.15
+
     def test_redshifts_must_be_there_as_in_fit(self):
         model = self.fitted(n=200)
         model.estimator_ = FrozenEstimator(Boaster().fit(None, None))

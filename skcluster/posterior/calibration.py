@@ -13,7 +13,7 @@ from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from ..sample import ClusterSample
 from .mass_posterior import MassPosterior
 from .predictors import PosteriorMixin, predict_posterior
-from .priors import log_prior, mass_density
+from .priors import TrainingPrior, log_prior, mass_density
 from .score_trends import follow_trend, learn_trend
 from .smoothing import scott_bandwidth, smoothed_counts
 
@@ -78,7 +78,8 @@ class CalibratedMassRegressor(
         of the scores.
     mass_density_ : ndarray of shape (2, 256)
         Smoothed distribution of the training masses (see `posterior.mass_density`): the
-        prior of the posteriors, unless the estimator has a prior of its own.
+        prior of the posteriors, unless the estimator has a prior of its own and there is no
+        trend.
 
     Notes
     -----
@@ -86,7 +87,9 @@ class CalibratedMassRegressor(
     smoothed so that there is a density. Intervals then have the right coverage on average
     over clusters like those of training, and in each bin of `by`, but not for every kind of
     cluster by itself. With ``by="trend"`` they have it approximately at each predicted mass
-    and redshift, as far as the trend describes how the scores vary.
+    and redshift, as far as the trend describes how the scores vary. The trend of any
+    estimator leads to the mean mass of training clusters of that prediction; so posteriors
+    contain the distribution of training masses as their prior, and end where it does.
 
     References
     ----------
@@ -230,6 +233,8 @@ class CalibratedMassRegressor(
         return self._has_trend or (each and predicts_std(self.estimator_))
 
     def _log_prior(self):
+        if self._has_trend:  # Means that follow it are those of the training masses.
+            return TrainingPrior(self.mass_density_)
         own = None
         if not any(map(changes_target, walk(self.estimator_))):
             own = getattr(last_step(self.estimator_), "_log_prior", None)

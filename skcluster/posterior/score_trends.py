@@ -21,8 +21,10 @@ def learn_trend(scores, inputs):
         t \sim N(b, w^2), \qquad b = t_0 + w_0 \sum_k \beta_k P_k, \qquad
         \ln w = \ln w_0 + \sum_k \gamma_k P_k
 
-    with the mean :math:`t_0` and the standard deviation :math:`w_0` of all scores, and the
-    products :math:`P_k` of up to two of the standardized inputs. The coefficients have the
+    with the mean :math:`t_0` and the standard deviation :math:`w_0` of all scores. The
+    :math:`P_k` are products of up to two of the standardized inputs, and their cubes: where
+    training masses end, masses are predicted too high at one end and too low at the other.
+    The coefficients have the
     highest likelihood, with a Gaussian prior on all but those of :math:`P_0 = 1`.
 
     Parameters
@@ -102,12 +104,12 @@ def follow_trend(trend, inputs):
 
 
 def _terms(trend, inputs):
-    """All products of up to two standardized inputs, of shape (n, n_terms)."""
+    """Products of up to two standardized inputs, and their cubes: (n, n_terms)."""
     (middle, scale), limits = trend["moments"], trend["limits"]
     x = (np.clip(inputs, *limits) - middle) / scale
-    x = np.column_stack([np.ones(len(x)), x])
-    first, second = np.triu_indices(x.shape[1])
-    return x[:, first] * x[:, second]
+    one_and_x = np.column_stack([np.ones(len(x)), x])
+    first, second = np.triu_indices(one_and_x.shape[1])
+    return np.column_stack([one_and_x[:, first] * one_and_x[:, second], x**3])
 
 
 def _inverses(terms, width, penalty):
