@@ -327,6 +327,40 @@ class TestSharpEdges:
         assert LOW + 0.05 < posterior.mean()[0] < HIGH - 0.05
         assert 0.04 < posterior.std()[0] < 0.2
 
+    @pytest.mark.parametrize("end", [LOW, HIGH])
+    def test_mixtures_of_unequal_widths_stay_at_their_end(self, end):
+        """Their tails fall as the widest component does, not as a Gaussian of all."""
+        rng = np.random.default_rng(0)
+        inward = np.sign(14.25 - end)
+        mean = (
+            end
+            + inward * rng.uniform(-0.05, 0.2, (60, 1))
+            + rng.normal(0, 0.05, (60, 9))
+        )
+        std = rng.uniform(0.04, 0.12, (60, 9))
+        self.assert_mean_is_near(MassPosterior.from_gaussians, mean, std, end)
+
+    @pytest.mark.parametrize("end", [LOW, HIGH])
+    def test_heavy_tails_stay_at_their_end(self, end):
+        edges = np.linspace(-8, 8, 513)
+        probability = np.diff(stats.t.cdf(edges, 3))
+        mean = end + np.sign(14.25 - end) * np.linspace(-0.05, 0.2, 20)[:, None]
+
+        def posteriors(mean, std, log_prior):
+            cells = np.broadcast_to(probability, (20, 512))
+            return MassPosterior.from_cells(mean + std * edges, cells, log_prior)
+
+        self.assert_mean_is_near(posteriors, mean, np.full((20, 1), 0.06), end)
+
+    def assert_mean_is_near(self, posteriors, mean, std, end):
+        prior = TrainingPrior(mass_density(np.linspace(LOW, HIGH, 20_000)))
+        uncut = posteriors(mean, std, log_prior=None)
+        cut = posteriors(mean, std, log_prior=prior)
+        nearest = 0.7 * uncut.std()
+        wanted = np.clip(uncut.mean(), LOW + nearest, HIGH - nearest)
+        assert_allclose(cut.mean(), wanted, atol=0.003)
+        assert (cut.std() < 1.05 * uncut.std()).all()
+
     def test_a_mixture_of_members_keeps_its_mean(self):
         prior = TrainingPrior(mass_density(np.linspace(LOW, HIGH, 20_000)))
         mean = [[13.65, 13.7, 13.8]]

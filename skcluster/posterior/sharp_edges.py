@@ -12,8 +12,12 @@ Closer means are a network's own error. If the standard deviation is that of the
 end: 0.7 splits the error between the mean and the standard deviation. If it is that of the
 likelihood, a mean is closer than 0.4 only if that peak lies 1.7 beyond the end.
 """
-MOST_STRETCH = 0.45
-"""Largest coefficient of x**2: the Gaussian is three times as wide as its rest inside."""
+MOST_STRETCH, TAIL = 0.9, 2.0
+"""Largest coefficient of x**2, as a share of that by which the tails fall beyond x = 2.
+
+A Gaussian falls by 1/2: it gets at most three times as wide as its rest inside. A mixture
+falls as its widest component does, and would rise again with a larger coefficient.
+"""
 MOST_STEPS, LARGEST_STEP = 100, np.array([1.0, 0.2])
 
 
@@ -117,19 +121,29 @@ def _edges_inside(edges, support):
 
 def _tilted(x, share, match_std):
     """Shares with a mean of 0 and, as far as it is possible, a variance of 1."""
-    coefficient = np.zeros((len(x), 2))
+    coefficient, most = np.zeros((len(x), 2)), _most_stretch(x, share)
     going = np.arange(len(x))
     for _ in range(MOST_STEPS):
         tilted = _multiplied(x[going], share[going], coefficient[going])
-        step = _newton_step(x[going], tilted, coefficient[going], match_std)
+        is_stretched = coefficient[going, 1] >= most[going]
+        step = _newton_step(x[going], tilted, is_stretched, match_std)
         moved = coefficient[going] + np.clip(step, -LARGEST_STEP, LARGEST_STEP)
-        moved[:, 1] = np.minimum(moved[:, 1], MOST_STRETCH)
+        moved[:, 1] = np.minimum(moved[:, 1], most[going])
         change = np.abs(moved - coefficient[going]).max(axis=1)
         coefficient[going] = moved
         going = going[change > 1e-9]
         if len(going) == 0:
             break
     return _multiplied(x, share, coefficient)
+
+
+def _most_stretch(x, share):
+    with np.errstate(divide="ignore"):
+        fall = np.log(share.max(axis=1, keepdims=True)) - np.log(share)
+    falls_by = np.where(
+        np.abs(x) > TAIL, fall / np.maximum(np.abs(x), TAIL) ** 2, np.inf
+    )
+    return MOST_STRETCH * np.minimum(falls_by.min(axis=1), 0.5)
 
 
 def _multiplied(x, share, coefficient):
@@ -140,7 +154,7 @@ def _multiplied(x, share, coefficient):
     return weight / weight.sum(axis=1, keepdims=True)
 
 
-def _newton_step(x, share, coefficient, match_std):
+def _newton_step(x, share, is_stretched, match_std):
     """Step towards the minimum of the convex function whose gradient is the misfit."""
     first, second, third, fourth = (
         np.sum(share * x**power, axis=1) for power in (1, 2, 3, 4)
@@ -158,5 +172,5 @@ def _newton_step(x, share, coefficient, match_std):
         ],
         axis=1,
     )
-    is_stretched = (coefficient[:, 1] >= MOST_STRETCH) & (both[:, 1] >= 0)
+    is_stretched = is_stretched & (both[:, 1] >= 0)
     return np.where(is_stretched[:, None], alone, both)
