@@ -3,6 +3,7 @@
     python benchmarks/bench_training.py
     python benchmarks/bench_training.py --keras-python KERAS_ENVIRONMENT/bin/python
     python benchmarks/bench_training.py --accuracy       # float32 against bfloat16
+    python benchmarks/bench_training.py --profile        # where a step's time goes
 
 The network is that for one band of 128 x 128 pixels, batches of 50, two threads. The
 contestants take turns, and the ratios are those of the medians of images per second, each
@@ -20,8 +21,10 @@ Keras       Model.fit on dense NHWC maps (the paper's framework), run by the int
 A profile of the plain loop (torch.profiler) showed its time in the memory traffic of the
 24-channel activations at full resolution, 78 MB per batch, much of it page faults as every
 step hands them back to the system. Parts of a batch keep them smaller, and keep_memory
-lets malloc use them again. What is left is the second convolution: its ten channels fill
-vector registers of sixteen, which it keeps busy.
+lets malloc use them again. What is left are convolutions, as --profile shows. On a CPU with
+AVX-512, torch and Keras compute them by the same kernels of oneDNN (ONEDNN_VERBOSE=1 lists
+them), so that neither can be much faster than the other in float32; the bar there only says
+that ours is not much slower.
 """
 
 import argparse
@@ -36,9 +39,14 @@ from torch import nn
 
 from skcluster import PhotonMapper, XrayCNNRegressor
 from skcluster.datasets import make_mock_survey
+from skcluster.networks.ho2023 import Ho2023Network
+from skcluster.regressors.kept_memory import kept_memory
+from skcluster.regressors.mass_net import CLUSTERS_PER_PART
 from skcluster.regressors.torch_session import has_bfloat16
 
 BATCH = 50
+SAME_KERNELS = 0.9
+"""Bar of float32 against Keras on a CPU with AVX-512, where both compute the same way."""
 
 KERAS = """
 import json, os, sys, time
@@ -154,7 +162,9 @@ def compare(n_maps, n_turns, keras_python):
             print(f"turn {turn + 1}, images/s: {rounded}", flush=True)
     median = {name: np.median(values) for name, values in speeds.items()}
     failed = 0
-    for other, float32, bfloat16 in (("torch", 1, 1), ("Keras", 1.15, 1.6)):
+    has_avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    keras_bars = (SAME_KERNELS if has_avx512 else 1.15), 1.6
+    for other, (float32, bfloat16) in (("torch", (1, 1)), ("Keras", keras_bars)):
         for name, least in (("ours", float32), ("ours, bf16", bfloat16)):
             if {name, other} <= median.keys():
                 ratio = median[name] / median[other]
@@ -166,6 +176,87 @@ def compare(n_maps, n_turns, keras_python):
             "python -m venv KERAS; KERAS/bin/pip install tensorflow-cpu"
         )
     return int(failed > 0)
+
+
+def least_cpu_ms(task, n_turns):
+    """Least CPU time of a task [ms], after one that is not counted."""
+    task()
+    times = []
+    for _ in range(n_turns):
+        started = time.process_time()
+        task()
+        times.append(1e3 * (time.process_time() - started))
+    return min(times)
+
+
+def profile(n_turns):
+    """Print the CPU time of each layer of a step, on one thread."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    network = Ho2023Network((1, 128, 128))
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3, weight_decay=2e-4)
+    maps, target = torch.randn(BATCH, 1, 128, 128), torch.randn(BATCH)
+    n_parts = BATCH // CLUSTERS_PER_PART
+    square = torch.randn(1024, 1024)
+
+    def step():
+        optimizer.zero_grad()
+        parts = maps.split(CLUSTERS_PER_PART), target.split(CLUSTERS_PER_PART)
+        for part, part_target in zip(*parts, strict=True):
+            nn.functional.mse_loss(network(part), part_target).backward()
+        optimizer.step()
+
+    with kept_memory():
+        peak = 2 * 1024**3 / least_cpu_ms(lambda: square @ square, 5 * n_turns) / 1e6
+        total = rest = least_cpu_ms(step, n_turns)
+        print(f"matrix product of 1024 x 1024 numbers: {peak:.0f} GFLOP/s")
+        print(f"a step of {BATCH} maps: {total:.0f} ms, in ms (and GFLOP/s):")
+        x = maps[:CLUSTERS_PER_PART].contiguous(memory_format=torch.channels_last)
+        for layer in network.extractor:
+            times, flop, x = layer_times(layer, x, n_turns)
+            rest -= n_parts * sum(times)
+            speeds = [f"{flop / ms / 1e6:6.0f}" if flop else 6 * " " for ms in times]
+            each = [
+                f"{n_parts * ms:8.1f} {speed}"
+                for ms, speed in zip(times, speeds, strict=True)
+            ]
+            share = n_parts * sum(times) / total
+            print(f"{layer_name(layer):22s}{''.join(each):48s}{share:7.1%}")
+    print(f"{'dense layers, Adam':22s}{rest:8.1f}{'':40s}{rest / total:7.1%}")
+    return 0
+
+
+def layer_times(layer, x, n_turns):
+    """Return the times of a layer's passes [ms], their operations, and its output.
+
+    The passes are forward, and backward to what came in (but not to the maps) and to the
+    weights.
+    """
+    is_first = x.shape[1] == 1
+    x = x.detach().requires_grad_(not is_first)
+    # A gradient cannot be asked for with respect to what was changed in place.
+    y = nn.functional.relu(x) if isinstance(layer, nn.ReLU) else layer(x)
+    gradient = torch.ones_like(y)
+
+    def back(*inputs):
+        torch.autograd.grad(y, inputs, gradient, retain_graph=True)
+
+    with torch.no_grad():
+        times = [least_cpu_ms(lambda: layer(x), n_turns)]
+    if not is_first:
+        times.append(least_cpu_ms(lambda: back(x), n_turns))
+    if not isinstance(layer, nn.Conv2d):
+        return times, 0, y
+    times.append(least_cpu_ms(lambda: back(*layer.parameters()), n_turns))
+    return times, 2 * y.numel() * layer.weight[0].numel(), y
+
+
+def layer_name(layer):
+    """Name of a layer in the table of `profile`."""
+    if isinstance(layer, nn.Conv2d):
+        k = layer.kernel_size[0]
+        return f"{layer.in_channels} -> {layer.out_channels} @ {k} x {k}"
+    return type(layer).__name__
 
 
 def accuracy(n_clusters):
@@ -201,9 +292,12 @@ def main():
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--keras-python", help="an interpreter that can import keras")
     parser.add_argument("--accuracy", action="store_true")
+    parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     if arguments.accuracy:
         return accuracy(800)
+    if arguments.profile:
+        return profile(arguments.turns)
     return compare(arguments.maps, arguments.turns, arguments.keras_python)
 
 
