@@ -462,6 +462,42 @@ class TestResults:
         assert (configuration.output / "scatter.png").stat().st_size > 1000
         assert (configuration.output / "time_to_accuracy.png").stat().st_size > 1000
 
+    def test_a_mean_of_estimators_costs_what_they_cost_together(self, contest):
+        lines = """
+        [estimators.one]
+        factory = "sklearn.linear_model:Ridge"
+        columns = ["n_phot"]
+        [estimators.two]
+        factory = "sklearn.linear_model:Ridge"
+        columns = ["n_gal"]
+        [estimators.both]
+        mean_of = ["one", "two"]
+        """
+        configuration = contest(lines, folds="n_folds = 3")
+        assert run_contest(configuration, verbose=0).n_trained == 6
+        predictions = read_predictions(configuration)
+        for i in range(3):
+            one, two, both = (
+                predictions[name, 0, i] for name in ("one", "two", "both")
+            )
+            assert_allclose(both.predicted, (one.predicted + two.predicted) / 2)
+            assert_array_equal(both.log_mass, one.log_mass)
+            assert both.std is None
+        rows = results_table(configuration)
+        for name in ("fit_cpu_seconds", "predict_ms"):
+            one, two, both = rows[name]
+            assert_allclose(both, one + two)
+        assert list(rows["n_parameters"]) == [3, 3, 6]
+
+    def test_a_mean_waits_for_all_of_its_parts(self, contest):
+        both = TWO_RECORDERS + "[estimators.both]\nmean_of = ['one', 'two']"
+        configuration = contest(both)
+        run_contest(configuration, verbose=0)
+        files(configuration)[0].unlink()
+        predictions = read_predictions(configuration)
+        assert ("both", 0, 1) in predictions
+        assert ("both", 0, 0) not in predictions
+
     def test_only_folds_that_all_estimators_have_are_compared(self, contest):
         configuration = contest(TWO_RECORDERS)
         run_contest(configuration, verbose=0)

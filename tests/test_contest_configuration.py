@@ -63,6 +63,8 @@ def test_everything_that_the_help_shows_is_understood(tmp_path):
     mine = by_name["mine"]
     assert mine.build(found.shared, 7).alpha == 3
     assert mine.bands == THREE_BANDS
+    assert by_name["both"].mean_of == ("n_phot", "rings")
+    assert "both" not in [entry.name for entry in found.trained]
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -153,6 +155,12 @@ WRONG = [
         "[survey]\n[estimators.a]\nfactory = 'own_estimators:Ridge'\nbuiltin = 'rings'",
         "has a factory and a builtin",
     ),
+    (
+        LEAST + "[estimators.both]\nmean_of = ['n_phot', 'n_fot']",
+        "Did you mean 'n_phot'",
+    ),
+    (LEAST + "[estimators.both]\nmean_of = ['both']", "mean_of holds 'both', which is"),
+    (LEAST + "[estimators.both]\nmean_of = ['n_phot']\nbands = 'one'", "key 'bands'"),
     ("[survey", "is not a TOML file"),
 ]
 

@@ -40,6 +40,8 @@ CONFIG is a TOML file:
   bands = "three"                # its X is a sample with these maps; or
                                  # photon_features = true: of each photon; or
                                  # columns = ["n_phot", "sigma_v"]: a table of ln S and z
+  [estimators.both]              # the mean of others, for which nothing is trained
+  mean_of = ["n_phot", "rings"]
 
 An entry without any of these gets the sample with its photons and galaxies. CONFIG
 and the modules that it names run as code: use only those that you trust.

@@ -62,6 +62,11 @@ class Configuration:
     n_jobs: int = None
     reference: str = None
 
+    @property
+    def trained(self):
+        """Entries that are trained: all but means of others."""
+        return tuple(entry for entry in self.entries if not entry.mean_of)
+
     def replaced(self, **values):
         """Return a copy with other values for some of its fields."""
         return replace(self, **values)
@@ -220,12 +225,17 @@ def _entries(tables, bands, folder):
 
 def _entry(name, table, bands):
     """Read one estimator."""
+    if "mean_of" in table:
+        mean_of = table.take("mean_of", ListOfNames())
+        table.finish()
+        return Entry(name, None, mean_of=mean_of)
     factory = table.take("factory", Text())
     builtin = table.take("builtin", Text(), None if factory else name)
     columns = table.take("columns", ListOfNames())
     band_set = table.take("bands", Text())
     features = table.take("photon_features", Boolean())
     arguments = table.table("arguments").rest()
+    table.known.append("mean_of")
     table.finish()
     where = f"[{table.name}]"
     if factory and builtin:
@@ -287,7 +297,14 @@ def _imported(factory, where):
 
 def _check_estimators(configuration):
     """Build every estimator once, so that no wrong parameter waits for its turn."""
+    trained = [entry.name for entry in configuration.trained]
     for entry in configuration.entries:
+        for name in entry.mean_of:
+            if name not in trained:
+                raise unknown_name(
+                    f"[estimators.{entry.name}] mean_of holds", name, trained
+                )
+    for entry in configuration.trained:
         try:
             estimator = entry.build(configuration.shared, 0)
             for part, _ in parts(estimator):

@@ -61,6 +61,9 @@ class Entry:
         Energy bands of the maps that it needs [keV].
     photon_features : bool, default=False
         Whether it needs photons with the columns of `PhotonFeaturizer`.
+    mean_of : tuple of str, default=()
+        Names of other entries. Its prediction is the mean of theirs, so that nothing is
+        trained for it; it predicts no errors. `make` is then None.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Entry:
     columns: tuple = None
     bands: tuple = None
     photon_features: bool = False
+    mean_of: tuple = ()
 
     def build(self, shared, seed):
         """Return the unfitted estimator.
@@ -253,21 +257,6 @@ def photon_set(**arguments):
     return PhotonSetRegressor(**arguments)
 
 
-def mixture(**arguments):
-    """Mean of a photon set and a network on maps, each with its own keywords."""
-    from sklearn.ensemble import VotingRegressor
-
-    parts = {"photon_set": photon_set, "map_network": recommended}
-    unknown = [name for name in arguments if name not in parts]
-    if unknown:
-        raise TypeError(
-            f"A mixture has no part {unknown[0]!r}; its parts are {', '.join(parts)}."
-        )
-    return VotingRegressor(
-        [(name, make(**arguments.get(name, {}))) for name, make in parts.items()]
-    )
-
-
 BUILT_IN = {
     "n_phot": BuiltIn(
         covariance_model, "photons within 2.3 Mpc/h, by a power law", ("n_phot",)
@@ -326,12 +315,6 @@ BUILT_IN = {
     "photon_set": BuiltIn(
         photon_set,
         "PhotonSetRegressor on the photons themselves",
-        photon_features=True,
-    ),
-    "mixture": BuiltIn(
-        mixture,
-        "mean of photon_set and recommended",
-        bands="eight",
         photon_features=True,
     ),
 }

@@ -33,11 +33,13 @@ def read_predictions(configuration, *, verbose=1):
     predictions = {}
     with importable(configuration.path.parent):
         for seed in configuration.seeds:
-            for entry in configuration.entries:
+            for entry in configuration.trained:
                 for fold in _folds_of(configuration, entry, seed, verbose):
                     key = entry.name, seed, fold.about["description"]["fold"]
                     predictions[key] = fold
     _check_one_survey(predictions)
+    for entry in configuration.entries:
+        predictions |= _means(entry, predictions)
     return predictions
 
 
@@ -170,6 +172,29 @@ def _folds_of(configuration, entry, seed, verbose):
             say(problem, verbose=verbose)
         if found is not None:
             yield found
+
+
+def _means(entry, predictions):
+    """Return the folds of an entry that is the mean of others, where all of them are."""
+    means = {}
+    for name, seed, i in predictions:
+        keys = [(other, seed, i) for other in entry.mean_of]
+        if name in entry.mean_of and all(key in predictions for key in keys):
+            means[entry.name, seed, i] = _mean([predictions[key] for key in keys])
+    return means
+
+
+def _mean(folds):
+    """Average the predictions of several estimators for one fold, and add their costs."""
+    mean = Bunch(**folds[0])
+    mean.predicted = np.mean([fold.predicted for fold in folds], axis=0)
+    mean.std = None
+    added = ("fit_cpu_seconds", "fit_seconds", "predict_cpu_seconds", "n_parameters")
+    mean.about = folds[0].about | {
+        name: sum(fold.about[name] for fold in folds) for name in added
+    }
+    mean.about["peak_mib"] = max(fold.about["peak_mib"] for fold in folds)
+    return mean
 
 
 def _joined(folds):

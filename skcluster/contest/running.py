@@ -61,8 +61,9 @@ def run_contest(configuration, *, minutes=None, verbose=1):
     Returns
     -------
     outcome : Bunch
-        ``n_trained``, ``n_kept`` (folds that were finished before) and ``n_left``;
-        ``failures``, a list of sentences about folds that raised an error.
+        ``n_trained``, ``n_kept`` (folds that were finished before) and ``n_left`` (at
+        least, where time was up before a survey was made); ``failures``, a list of
+        sentences about folds that raised an error.
 
     Examples
     --------
@@ -85,7 +86,12 @@ def run_contest(configuration, *, minutes=None, verbose=1):
     outcome = Bunch(n_trained=0, n_kept=0, n_left=0, failures=[])
     with importable(configuration.path.parent):
         for seed in configuration.seeds:
-            _run_survey(configuration, seed, ends, outcome, verbose)
+            if time.monotonic() > ends:
+                # How many folds the survey has is not known without it.
+                n_folds = configuration.max_folds or configuration.n_folds or 1
+                outcome.n_left += n_folds * len(configuration.trained)
+            else:
+                _run_survey(configuration, seed, ends, outcome, verbose)
     return outcome
 
 
@@ -131,7 +137,7 @@ def _tasks(configuration, survey, seed):
         group = np.unique(group, return_inverse=True)[1]
     tasks = []
     for i, (train, test) in enumerate(folds[: configuration.max_folds]):
-        for entry in configuration.entries:
+        for entry in configuration.trained:
             description = describe_fold(configuration, entry, seed, i)
             about = {
                 "estimator": entry.name,

@@ -151,7 +151,7 @@ def load_survey(configuration, seed, *, verbose=1):
     found = Survey(
         made.sample, made.log_mass, table, configuration.maps, configuration.n_jobs
     )
-    for entry in configuration.entries:
+    for entry in configuration.trained:
         found.check_columns(entry)
     return found
 
