@@ -14,11 +14,14 @@ from scipy.stats import norm, t
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
+    ClusterSample,
     LogScaler,
+    MorphologyMeasurer,
     PhotonMapper,
     RedshiftNormalizer,
     datasets,
 )
+from skcluster.cosmology import comoving_distance
 from skcluster.posterior import MassPosterior
 
 FOLDER = Path(__file__).parents[1] / "experiments"
@@ -219,3 +222,71 @@ class TestJointGain:
         assert "met        finding: gain of joint over three bands" in (
             capsys.readouterr().out
         )
+
+
+class TestGreen2019:
+    @pytest.fixture
+    def green(self, monkeypatch):
+        yield from experiment("green2019", monkeypatch)
+
+    def test_pixels_have_the_published_size_at_every_redshift(self, green):
+        offset = 5 * 9.65 / 3600  # five pixels to the North
+        photons = {"ra": [10.0, 10.0], "dec": [1e-4, 1e-4 + offset], "energy": [1, 1]}
+        redshift = [0.3, 0.1, 0.3]
+        sample = ClusterSample(
+            redshift, r500c=[0.9] * 3, center=[[10.0, 0.0]] * 3, photons=[photons] * 3
+        )
+        seen = []
+        for rows, mapped in green.arcsecond_maps(sample):
+            seen += rows.tolist()
+            for image in np.asarray(mapped.maps)[:, 0]:
+                (low, high), (left, right) = np.nonzero(image)
+                assert (high - low, right - left) == (5, 0)
+        assert seen == [1, 0, 2]
+
+    def test_a_table_of_measures_is_that_of_the_photons(self, green):
+        rng = np.random.default_rng(0)
+        offset = rng.normal(0, 0.02, (2, 5000, 2))
+        photons = [
+            {"ra": 10 + x, "dec": y, "energy": np.ones(5000)}
+            for x, y in offset.swapaxes(1, 2)
+        ]
+        sample = ClusterSample(
+            [0.2, 0.1], r500c=[0.5, 0.4], center=[[10.0, 0.0]] * 2, photons=photons
+        )
+        measurer = MorphologyMeasurer(
+            quantities=["core_excised_counts"], core_radius=0.4
+        )
+        found = green.measured(sample, measurer)[:, 0]
+        radius = (
+            np.radians(np.hypot(*offset.T)).T
+            * comoving_distance(sample.redshift)[:, None]
+        )
+        radius /= sample.r500c[:, None]
+        expected = ((radius >= 0.4) & (radius < 1)).sum(axis=1)
+        assert_allclose(found, expected, rtol=0.01)
+
+    def test_masses_are_flattened_and_halos_stay_in_one_set(self, green):
+        log_mass = np.random.default_rng(0).uniform(13.5, 13.8, 1500)
+        rows = green.flattened(log_mass, 0)
+        assert_allclose(np.histogram(log_mass[rows], [13.5, 13.6, 13.7, 13.8])[0], 226)
+        uid = np.repeat(np.arange(1000), 2)
+        test = green.is_test(uid).reshape(-1, 2)
+        assert (test[:, 0] == test[:, 1]).all()
+        assert 0.16 < test.mean() < 0.24
+
+    def test_a_residual_knows_nothing_of_what_is_given(self, green):
+        given = np.linspace(-1, 1, 50)[:, None]
+        columns = np.column_stack([3 + given**2, np.sin(9 * given)])
+        left = green.residual_at(columns, given)
+        assert_allclose(left[:, 0], 0, atol=1e-12)
+        assert_allclose(left.T @ np.column_stack([given, given**2]), 0, atol=1e-9)
+
+    def test_percentiles_are_weighted_and_do_not_count_what_is_unknown(self, green):
+        column = np.array([1.0, 2.0, np.nan, 3.0])
+        assert green.percentiles(column) == "1, 2, 3"
+        assert green.percentiles(column, np.array([1.0, 0.0, 5.0, 99.0])) == "3, 3, 3"
+
+    def test_without_the_file_it_says_so(self, green, tmp_path, capsys):
+        assert green.published(tmp_path / "none.csv", 1) == 0
+        assert "SKIPPED the published features: there is no" in capsys.readouterr().out
