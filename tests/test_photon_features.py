@@ -16,7 +16,6 @@ from skcluster.photon_features.positions import Positions
 REDSHIFT, CENTER = 0.2, (150.0, 2.0)
 DISTANCE = float(comoving_distance([REDSHIFT])[0])
 PIXEL = np.radians(9.6 / 3600) * DISTANCE
-SPREAD = PIXEL / np.sqrt(np.pi)
 ALL = tuple(PHOTON_FEATURES)
 
 
@@ -54,7 +53,7 @@ def clumpy(n_photons, seed=0):
     return pixelized(x), pixelized(y), energy
 
 
-def kth_neighbors(distance, k):
+def kth_neighbors(distance, k, pixel):
     """Area over π that holds k neighbors, and the share of each in them: slow but plain.
 
     Photons at one distance, but for rounding, share their places.
@@ -66,11 +65,13 @@ def kth_neighbors(distance, k):
         if at_end or distance[order[i]] > distance[order[start]] * (1 + 1e-7) + 1e-12:
             shells.append(order[start:i])
             start = i
-    shares, n_nearer, inner = np.zeros(len(distance)), 0, SPREAD**2
+    shares, n_nearer, inner = np.zeros(len(distance)), 0, pixel**2 / np.pi
     if distance.min() < 1e-12:
         inner = 0.0
     for shell in shells:
-        outer = distance[shell[0]] ** 2 + SPREAD**2
+        outer = distance[shell[0]] ** 2 + pixel**2 / 2
+        if distance[shell[0]] < 1e-12:
+            outer = pixel**2 / np.pi
         if n_nearer + len(shell) >= k:
             shares[shell] = share = (k - n_nearer) / len(shell)
             return inner + share * (outer - inner), shares
@@ -95,9 +96,15 @@ def brute_force(x, y, energy, w=2.3):
     for i in range(n):
         others = np.arange(n) != i
         distance = np.hypot(x - x[i], y - y[i])[others]
+        reach = np.sort(distance)[min(24, n - 1) - 1] + 1e-9
+        places = np.round(
+            np.column_stack([x, y])[np.hypot(x - x[i], y - y[i]) <= reach], 9
+        )
+        is_shared = len(np.unique(places, axis=0)) < len(places)
+        pixel = PIXEL if is_shared else PIXEL / 100
         for k, out in log_density.items():
             k = min(k, n - 1)
-            a, shares = kth_neighbors(distance, k)
+            a, shares = kth_neighbors(distance, k, pixel)
             out[i] = np.log10(np.exp(digamma(k)) / (np.pi * a))
             if k == min(6, n - 1) and out is log_density[6]:
                 near_energy[i] = (shares @ log_energy[others]) / k
@@ -136,8 +143,8 @@ def test_every_column_is_that_of_brute_force(n_photons, on_pixels):
 
 def test_two_photons_are_each_others_neighbor():
     photons = described(([0.0, 0.3], [0.0, 0.4], [1.0, 5.0]))
-    density = np.exp(digamma(1)) / (np.pi * (0.5**2 + SPREAD**2))
-    assert_allclose(photons["log_density_6"], np.log10(density), rtol=1e-6)
+    density = np.exp(digamma(1)) / (np.pi * 0.5**2)
+    assert_allclose(photons["log_density_6"], np.log10(density), atol=1e-5)
     assert_allclose(photons["neighbor_log_energy"], np.log10([5.0, 1.0]), atol=1e-6)
     assert_allclose(photons["log_radius"], np.log10([0.01, 0.51]), rtol=1e-5)
     assert_allclose(photons["log_energy"], np.log10([1.0, 5.0]), atol=1e-7)
@@ -160,19 +167,34 @@ def test_one_photon_per_pixel_has_the_density_of_the_lattice():
     x, y = (axis.ravel() for axis in np.mgrid[-20:21, -20:21] * PIXEL)
     photons = described((x, y, np.ones(len(x))))
     inner = np.hypot(x, y) < 10 * PIXEL
-    expected = np.exp(digamma(6)) / (np.pi * (1.5 + 1 / np.pi) * PIXEL**2)
+    expected = np.exp(digamma(6)) / (np.pi * 1.5 * PIXEL**2)
     assert_allclose(photons["log_density_6"][inner], np.log10(expected), rtol=1e-5)
 
 
 def test_log_contrast_of_a_uniform_field_averages_to_zero():
     x, y = np.random.default_rng(0).uniform(-2.3, 2.3, (2, 40_000))
-    photons = described((x, y, np.ones(len(x))), pixel=1e-6)
+    photons = described((x, y, np.ones(len(x))))
     inner = np.hypot(x, y) < 2
     for k in (6, 24):
         contrast = photons[f"log_contrast_{k}"][inner]
         spread = np.sqrt(polygamma(1, k)) / np.log(10)
         assert_allclose(contrast.std(), spread, rtol=0.03)
         assert abs(contrast.mean()) < 0.004
+
+
+@pytest.mark.parametrize("per_pixel", [0.1, 1, 3, 10, 30])
+def test_pixels_do_not_bias_densities(per_pixel):
+    side = min(2.0, 150 * PIXEL / np.sqrt(per_pixel))
+    n_photons = int(per_pixel * (2 * side / PIXEL) ** 2)
+    x, y = np.random.default_rng(0).uniform(-side, side, (2, n_photons))
+    inner = np.maximum(np.abs(x), np.abs(y)) < side - 10 * PIXEL
+    true = np.log10(per_pixel / PIXEL**2)
+    fine = described((x, y, np.ones(n_photons)))
+    coarse = described((pixelized(x), pixelized(y), np.ones(n_photons)))
+    assert abs(fine["log_density_6"][inner].mean() - true) < 0.02
+    assert abs(coarse["log_density_6"][inner].mean() - true) < 0.06
+    wider = coarse["log_contrast_24"] - fine["log_contrast_24"]
+    assert abs(wider[inner].mean()) < 0.06
 
 
 def test_a_point_source_stands_out_at_its_radius():

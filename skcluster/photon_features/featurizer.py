@@ -40,11 +40,11 @@ class PhotonFeaturizer(SampleTransformer):
 
         .. math::
 
-            \rho_k = \frac{e^{\psi(k)}}{\pi (d_k^2 + s^2)}
+            \rho_k = \frac{e^{\psi(k)}}{\pi (d_k^2 + p^2 / 2)}
 
         is the surface density from the distance :math:`d_k` of the k-th nearest neighbor,
-        :math:`\psi` the digamma function and :math:`\pi s^2` the area of a pixel; and
-        :math:`\bar\rho(r)` is the azimuthal mean, from counts in 17 rings
+        with :math:`\psi` the digamma function and p the side of a pixel (0 where no photons
+        share pixels), and :math:`\bar\rho(r)` the azimuthal mean, from counts in 17 rings
     ``log_density_6``
         :math:`\log_{10} \rho_6`, in photons per (Mpc/h)²
     ``neighbor_log_energy``
@@ -64,8 +64,8 @@ class PhotonFeaturizer(SampleTransformer):
     half_width : float, default=2.3
         Half the side of the aperture, w [comoving Mpc/h].
     pixel : float, default=9.6
-        Side of the camera's pixels [arcsec], which limits the density of photons that were
-        put at one position. The default is that of eROSITA.
+        Side of the camera's pixels [arcsec], over which photons at one position are spread.
+        The default is that of eROSITA.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         Turns angles into comoving lengths.
     n_jobs : int, default=None
@@ -77,9 +77,9 @@ class PhotonFeaturizer(SampleTransformer):
     on the photons of its cluster, and not on their order.
 
     Neighbors at equal distances share their places in the order of neighbors, and photons
-    at one position are taken to fill a disc of the pixel's area
-    (:mod:`skcluster.photon_features.neighbors`). A photon with fewer than k neighbors has
-    the density of those that there are; one without any has the density of one photon per
+    at one position are taken to fill the pixel: see the module
+    ``skcluster.photon_features.neighbors``. A photon with fewer than k neighbors has the
+    density of those that there are; one without any has the density of one photon per
     aperture, a contrast of 0, and its own energy in place of its neighbors'. Neighbors
     beyond the aperture are not known, so that densities at its border are too low.
 
@@ -172,7 +172,7 @@ def _describe(photons, center, distance, parameters, names):
                 y[kept],
                 energy[kept],
                 half_width=parameters.half_width,
-                spread=parameters.pixel * ARCSEC * distance[i] / np.sqrt(np.pi),
+                pixel=parameters.pixel * ARCSEC * distance[i],
             )
             columns.append(field.columns(names))
     return is_kept, np.concatenate(columns, axis=1)

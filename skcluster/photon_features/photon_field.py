@@ -23,14 +23,14 @@ class PhotonField:
         [keV]
     half_width : float
         Half the side of the aperture [comoving Mpc/h].
-    spread : float
-        Radius of a disc of the area of a pixel [comoving Mpc/h].
+    pixel : float
+        Side of the camera's pixels [comoving Mpc/h].
     """
 
-    def __init__(self, x, y, energy, *, half_width, spread):
+    def __init__(self, x, y, energy, *, half_width, pixel):
         self.log_energies = np.log10(energy.astype(float))
         self.positions = Positions.of(x, y, self.log_energies)
-        self.half_width, self.spread = half_width, spread
+        self.half_width, self.pixel = half_width, pixel
 
     def __len__(self):
         return len(self.log_energies)
@@ -79,7 +79,7 @@ class PhotonField:
         if len(self) == 1:
             log_density = -np.log10(4 * self.half_width**2)
             return Neighborhood.of_one_photon(self.positions, log_density)
-        return Neighborhood.of(self.positions, self.spread)
+        return Neighborhood.of(self.positions, self.pixel)
 
     @cached_property
     def _log_mean_density(self):
