@@ -335,6 +335,39 @@ class TestPhotonSetRegressor:
         fitted = regressor(max_epochs=1, batch_size=50).fit(sample, log_mass)
         assert fitted.net_.part_size == 50
 
+    def test_counts_and_densities_are_those_in_the_reference_exposure(self):
+        """Twice the exposure: twice the photons, of twice the density; the same mass."""
+        sample, log_mass = clusters(60)
+        density = np.random.default_rng(5).normal(size=sample.photons.offsets[-1])
+        photons = sample.photons.assign(log_density_6=density)
+        once = sample.assign(photons=photons, exposure=np.full(60, 2000.0))
+        fitted = regressor().fit(once, log_mass)
+        assert fitted.exposure_ == 2000.0
+        columns = {
+            name: np.concatenate(
+                [np.tile(photons.table(i)[name], 2) for i in range(20)]
+            )
+            for name in photons.columns
+        }
+        columns["log_density_6"] += np.log10(2)
+        twice = Ragged(columns, 2 * photons[:20].offsets)
+        longer = once[:20].assign(photons=twice, exposure=np.full(20, 4000.0))
+        assert_allclose(fitted.predict(longer), fitted.predict(once[:20]), atol=1e-6)
+        ignored = longer.assign(exposure=np.full(20, 2000.0))
+        assert (np.abs(fitted.predict(ignored) - fitted.predict(longer)) > 1e-3).all()
+
+    def test_exposures_are_known_in_training_and_prediction_or_in_neither(
+        self, trained
+    ):
+        fitted, sample, log_mass = trained
+        exposed = sample.assign(exposure=np.full(len(sample), 2000.0))
+        with pytest.raises(
+            ValueError, match="was not fitted to clusters with exposures"
+        ):
+            fitted.predict(exposed)
+        with pytest.raises(ValueError, match="was fitted to clusters with exposures"):
+            regressor(max_epochs=1).fit(exposed, log_mass).predict(sample)
+
     def test_columns_of_the_user_change_nothing(self, trained):
         fitted, sample, _ = trained
         time = np.random.default_rng(0).random(sample.photons.offsets[-1])

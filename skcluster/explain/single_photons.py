@@ -71,7 +71,7 @@ def photon_contributions(estimator, X):
                     network,
                     torch.from_numpy(values).double(),
                     torch.from_numpy(redshift).double(),
-                    1 / regressor.count_scale_,
+                    1 / (regressor.count_scale_ * sets[[i]].relative_exposure[0]),
                 )
     found *= regressor.target_scale_ / len(regressor.nets_)
     return X.assign(photons=X.photons.assign(**{COLUMN: found}))

@@ -7,6 +7,8 @@ from torch.utils.data import Dataset
 from ..networks.rows import BLOCK, Rows
 
 N_QUARTERS = 4
+DENSITIES = ("log_density_6",)
+"""Columns that rise with the exposure like its logarithm."""
 
 
 class PhotonSets:
@@ -21,6 +23,8 @@ class PhotonSets:
     columns : sequence of str
         Columns that describe a photon.
     redshift : ndarray of shape (n_all,)
+    exposure : ndarray of shape (n_all,), default=None
+        In units of the reference exposure; None if exposures are not known.
     clusters : ndarray of int, default=None
         The selected clusters; -1 stands for one without photons. None selects all.
 
@@ -33,16 +37,16 @@ class PhotonSets:
     array([1])
     """
 
-    def __init__(self, photons, columns, redshift, clusters=None):
+    def __init__(self, photons, columns, redshift, exposure=None, clusters=None):
         self.photons, self.columns, self.redshift = photons, tuple(columns), redshift
+        self.exposure = exposure
         self.clusters = np.arange(len(photons)) if clusters is None else clusters
 
     def __len__(self):
         return len(self.clusters)
 
     def __getitem__(self, rows):
-        clusters = self.clusters[np.arange(len(self))[rows]]
-        return PhotonSets(self.photons, self.columns, self.redshift, clusters)
+        return self._selected(self.clusters[np.arange(len(self))[rows]])
 
     @property
     def lengths(self):
@@ -52,8 +56,35 @@ class PhotonSets:
     def filled_up(self, n_clusters):
         """Add clusters without photons until there are `n_clusters`."""
         added = np.full(n_clusters - len(self), -1)
-        clusters = np.concatenate([self.clusters, added])
-        return PhotonSets(self.photons, self.columns, self.redshift, clusters)
+        return self._selected(np.concatenate([self.clusters, added]))
+
+    def _selected(self, clusters):
+        return PhotonSets(
+            self.photons, self.columns, self.redshift, self.exposure, clusters
+        )
+
+    @property
+    def relative_exposure(self):
+        """Exposure of each cluster in units of the reference; 1 if it is not known."""
+        if self.exposure is None:
+            return np.ones(len(self))
+        return self.exposure[self.clusters]
+
+    def column(self, name, rows, n_rows):
+        """Return a column as it would be in the reference exposure.
+
+        Parameters
+        ----------
+        name : str
+        rows : slice or ndarray of int
+            Row numbers, one cluster after the other.
+        n_rows : ndarray of int of shape (n_clusters,)
+            How many of them belong to each cluster.
+        """
+        values = self.photons[name][rows]
+        if self.exposure is None or name not in DENSITIES:
+            return values
+        return values - np.repeat(np.log10(self.relative_exposure), n_rows)
 
     def rows(self):
         """Row numbers of each cluster's photons, as a list of arrays."""
@@ -69,7 +100,9 @@ class PhotonSets:
         found = np.array(
             [
                 (column.mean(dtype=float), column.std(dtype=float))
-                for column in (self.photons[name][rows] for name in self.columns)
+                for column in (
+                    self.column(name, rows, self.lengths) for name in self.columns
+                )
             ]
         ).T
         found[1] = np.where(found[1] > 0, found[1], 1.0)
@@ -80,7 +113,10 @@ class PhotonSets:
         rows = self._all_rows()
         share = np.arange(1, N_QUARTERS) / N_QUARTERS
         return np.array(
-            [np.quantile(self.photons[c][rows], share) for c in self.columns]
+            [
+                np.quantile(self.column(name, rows, self.lengths), share)
+                for name in self.columns
+            ]
         )
 
     def measures(self, quartiles):
@@ -99,11 +135,12 @@ class PhotonSets:
         cluster = np.repeat(np.arange(len(self)), self.lengths)
         n_photons, shares = self.lengths + 1, []
         for name, edges in zip(self.columns, quartiles, strict=True):
-            quarter = np.searchsorted(edges, self.photons[name][rows])
+            quarter = np.searchsorted(edges, self.column(name, rows, self.lengths))
             cell = cluster * N_QUARTERS + quarter
             counts = np.bincount(cell, minlength=len(self) * N_QUARTERS)
             shares.append(counts.reshape(len(self), -1) / n_photons[:, None])
-        return np.column_stack([*map(np.sqrt, shares), np.log10(n_photons)])
+        rate = n_photons / self.relative_exposure
+        return np.column_stack([*map(np.sqrt, shares), np.log10(rate)])
 
     def _all_rows(self):
         is_everything = np.array_equal(self.clusters, np.arange(len(self.photons)))
@@ -179,11 +216,12 @@ class PhotonBatches(Dataset):
         mean, deviation = self.redshift_moments
         redshift = (sets.redshift[sets.clusters] - mean) / deviation
         rows = np.concatenate(drawn)
+        n_rows = np.array([len(each) for each in drawn])
         photons = np.empty((len(rows), len(sets.columns) + 1), np.float32)
         columns = zip(sets.columns, *self.moments, strict=True)
         for i, (name, mean, deviation) in enumerate(columns):
-            photons[:, i] = (sets.photons[name][rows] - mean) / deviation
-        photons[:, -1] = np.repeat(redshift, [len(each) for each in drawn])
+            photons[:, i] = (sets.column(name, rows, n_rows) - mean) / deviation
+        photons[:, -1] = np.repeat(redshift, n_rows)
         return photons, redshift.astype(np.float32)
 
     def _rows_of(self, sets):
@@ -202,6 +240,7 @@ class PhotonBatches(Dataset):
         weight = np.zeros(len(values), np.float32)
         values[place] = photons
         each = sets.lengths / np.maximum(n_drawn, 1) / self.count_scale
+        each = each / sets.relative_exposure
         weight[place] = each[cluster]
         return Rows(*map(torch.from_numpy, (values, weight, n_blocks))), redshift
 

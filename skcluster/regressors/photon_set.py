@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..exposure import reference_exposure, relative_exposure
 from ..networks.architectures import SET_ARCHITECTURES, build_network
 from ..outliers import Measures
 from ..parameters import Integer
@@ -72,6 +73,9 @@ class PhotonSetRegressor(NeuralMassRegressor):
         Their quartiles; how many photons lie between them is what `outlier_detector_` and
         `population_` compare.
     redshift_moments_ : tuple of 2 float
+    exposure_ : float or None
+        Median exposure of the training clusters [s], if it is known: counts and densities
+        are those in this exposure.
     count_scale_ : float
         Median number of photons of the training clusters.
     training_ranges_ : dict of str to tuple of 2 float
@@ -172,7 +176,13 @@ class PhotonSetRegressor(NeuralMassRegressor):
                     f"{len(wrong)} of {len(photons[name])} photons have a {name} that is "
                     "NaN or infinite. Describe them with PhotonFeaturizer."
                 )
-        return PhotonSets(photons, columns, X.redshift)
+        return PhotonSets(photons, columns, X.redshift, self._relative(X.exposure))
+
+    def _relative(self, exposure):
+        """Exposures over the reference, which `fit` takes from the training clusters."""
+        if not self.__sklearn_is_fitted__():
+            self.exposure_ = reference_exposure(exposure)
+        return relative_exposure(exposure, self)
 
     def _check_columns(self, columns):
         missing = [name for name in self.columns_ if name not in columns]
@@ -195,7 +205,8 @@ class PhotonSetRegressor(NeuralMassRegressor):
         self.column_quartiles_ = inputs.quartiles()
         z = inputs.redshift
         self.redshift_moments_ = (float(z.mean()), float(z.std()) or 1.0)
-        self.count_scale_ = float(max(np.median(inputs.lengths), 1))
+        counts = inputs.lengths / inputs.relative_exposure
+        self.count_scale_ = float(max(np.median(counts), 1))
 
     def _check_shape(self, inputs):
         pass  # `_read` has checked the columns.
@@ -223,7 +234,7 @@ class PhotonSetRegressor(NeuralMassRegressor):
     def _arrays(self, inputs):
         photons = inputs.photons
         columns = (photons[name] for name in inputs.columns)
-        return [photons.offsets, inputs.redshift, *columns]
+        return [photons.offsets, inputs.redshift, inputs.relative_exposure, *columns]
 
     def _filled_up(self, inputs, n_clusters):
         return inputs.filled_up(n_clusters)
@@ -236,4 +247,7 @@ class PhotonSetRegressor(NeuralMassRegressor):
         return Measures(inputs.measures(self.column_quartiles_))
 
     def _counted(self, inputs):
-        return {"photons": inputs.lengths}
+        counted = {"photons": inputs.lengths / inputs.relative_exposure}
+        if inputs.exposure is not None:
+            counted["exposure"] = inputs.exposure * self.exposure_
+        return counted
