@@ -21,6 +21,7 @@ from sklearn.utils import indexable
 from .estimator_parts import is_pipeline
 from .paper import BOX_SIZE
 from .parameters import Integer, Quantity, check_parameters
+from .printable import all_of
 from .sample import ClusterSample
 from .sample.plain_arrays import as_labels
 from .sample.units import check_plausible
@@ -88,9 +89,9 @@ class QuadrantGroupKFold(BaseCrossValidator):
         octants = np.unique(labels)
         if len(octants) < 2:
             raise ValueError(
-                f"All {len(labels)} clusters lie in one part of the box, so there is "
-                f"nothing to train on. Check box_size={self.box_size} [Mpc/h] and "
-                f"n_splits_per_axis={self.n_splits_per_axis}."
+                f"{all_of(len(labels), 'cluster lies', 'clusters lie')} in one part of the "
+                f"box, so there is nothing to train on. Check box_size={self.box_size} "
+                f"[Mpc/h] and n_splits_per_axis={self.n_splits_per_axis}."
             )
         for octant in octants:
             yield labels == octant
@@ -289,8 +290,8 @@ def _chosen_splitter(n_folds, position, group):
         n_groups = len(np.unique(group))
         if n_groups < 2:
             raise ValueError(
-                f"All {len(group)} clusters are of one group, so there is nothing to "
-                "train on."
+                f"{all_of(len(group), 'cluster is', 'clusters are')} of one group, so "
+                "there is nothing to train on."
             )
         return GroupKFold(min(N_FOLDS, n_groups) if n_folds is None else n_folds), group
     if n_folds is None:

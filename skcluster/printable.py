@@ -1,4 +1,4 @@
-"""Names from files and tables, made safe for terminals, logs and error messages.
+"""Names and numbers as messages spell them, safe for terminals and logs.
 
 A file name, a FITS keyword or a cell of a table may hold escape sequences that a
 terminal executes, line breaks that forge a line of a log, or marks that reverse the
@@ -38,3 +38,33 @@ def printable(name):
     return "".join(
         letter if letter.isprintable() else repr(letter)[1:-1] for letter in name
     )
+
+
+def counted(n, one, many=None):
+    """Spell a number of things, such as "1 cluster".
+
+    Parameters
+    ----------
+    n : int
+    one : str
+        The thing in the singular.
+    many : str, default=None
+        The plural; by default `one` with an s.
+
+    Examples
+    --------
+    >>> counted(1, "epoch"), counted(2000, "photon"), counted(0, "galaxy", "galaxies")
+    ('1 epoch', '2,000 photons', '0 galaxies')
+    """
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def all_of(n, one, many):
+    """Begin a sentence about all of n things, each of the two ways with its verb.
+
+    Examples
+    --------
+    >>> all_of(5, "mass is", "masses are"), all_of(1, "mass is", "masses are")
+    ('All 5 masses are', 'The only mass is')
+    """
+    return f"The only {one}" if n == 1 else f"All {n:,} {many}"

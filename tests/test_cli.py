@@ -143,7 +143,7 @@ def test_train_says_how_good_the_model_is_and_prints_its_path(survey, tmp_path, 
     assert (code, out) == (0, f"{path}\n")
     assert path.is_file()
     assert "epoch 1 / 1  loss: train" in err
-    assert "Trained on 16 clusters for 1 epochs; " in err
+    assert "Trained on 16 clusters for 1 epoch; " in err
     assert "held-out ones scatter by " in err
 
 

@@ -248,7 +248,7 @@ def test_one_octant_leaves_nothing_to_train_on(sample):
     message = r"All 60 clusters lie in one part .*box_size=1000.0 \[Mpc/h\]"
     with pytest.raises(ValueError, match=message):
         split(sample, box_size=1000.0)
-    with pytest.raises(ValueError, match="All 1 clusters lie in one part"):
+    with pytest.raises(ValueError, match="The only cluster lies in one part"):
         split(sample[0])
 
 

@@ -121,7 +121,7 @@ def test_axes_say_what_they_show():
 
 def test_masses_and_posteriors_of_other_numbers_are_an_error():
     posterior = MassPosterior.from_gaussians([14.0, 14.5], [0.1, 0.1])
-    with pytest.raises(ValueError, match="y_true has 1 clusters, but posterior has 2"):
+    with pytest.raises(ValueError, match="y_true has 1 cluster, but posterior has 2"):
         CoverageDisplay.from_predictions([14.0], posterior)
     with pytest.raises(ValueError, match="y_true has 3 clusters, but mean has 2"):
         CoverageDisplay.from_predictions([14.0] * 3, ([14.0, 14.5], 0.1))

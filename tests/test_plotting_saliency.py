@@ -278,7 +278,7 @@ def test_attention_is_a_median_with_its_percentiles_and_error():
     assert_allclose(heights(bar), [-3.25, -2.75])
     assert_allclose(mine.lines[0].get_xydata(), [[1, -3]])
     ticks = [text.get_text() for text in display.ax_.get_xticklabels()]
-    assert ticks == ["ICM\n101 clusters", "mine\n1 clusters", "AGN\n0 clusters"]
+    assert ticks == ["ICM\n101 clusters", "mine\n1 cluster", "AGN\n0 clusters"]
     assert display.ax_.texts[0].get_text() == "$-3.00_{-0.68}^{+0.68}$"
 
 

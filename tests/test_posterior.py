@@ -107,7 +107,7 @@ class TestCells:
 
     def test_it_says_how_many_cells_it_has(self):
         coarse = MassPosterior(np.linspace(13, 15, 41)[None], np.ones((1, 40)))
-        assert repr(coarse) == "<MassPosterior of 1 clusters, 40 cells of mass each>"
+        assert repr(coarse) == "<MassPosterior of 1 cluster, 40 cells of mass each>"
 
     def test_no_cluster_is_no_error(self):
         posterior = MassPosterior.from_gaussians(np.zeros((0, 3)), np.zeros((0, 3)))
@@ -208,7 +208,7 @@ class TestPriors:
         assert_allclose(density[inner], kernel(middle[inner]), rtol=0.01)
 
     def test_equal_masses_have_no_density(self):
-        with pytest.raises(ValueError, match="All 3 masses are equal"):
+        with pytest.raises(ValueError, match="All 3 masses are log10 M = "):
             mass_density([14.0, 14.0, 14.0])
 
     def test_a_tables_prior_is_held_beyond_its_ends(self):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skcluster.printable import printable
+from skcluster.printable import all_of, counted, printable
 
 
 @given(st.text() | st.binary() | st.characters(categories=["C", "Z"]))
@@ -34,3 +34,17 @@ def test_what_can_be_shown_is_left_alone(name):
 )
 def test_names_are_spelled_out(name, spelled):
     assert printable(name) == spelled
+
+
+@pytest.mark.parametrize(
+    ("n", "galaxies", "clusters"),
+    [
+        (0, "0 galaxies", "All 0 clusters lie"),
+        (1, "1 galaxy", "The only cluster lies"),
+        (2, "2 galaxies", "All 2 clusters lie"),
+        (12_345, "12,345 galaxies", "All 12,345 clusters lie"),
+    ],
+)
+def test_one_thing_is_not_many(n, galaxies, clusters):
+    assert counted(n, "galaxy", "galaxies") == galaxies
+    assert all_of(n, "cluster lies", "clusters lie") == clusters

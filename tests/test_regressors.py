@@ -547,7 +547,7 @@ def test_wrong_data_is_named(data, fitted):
     holes = np.where(np.arange(48) == 3, np.nan, log_mass)
     with pytest.raises(ValueError, match=r"1 of 48 masses are NaN.*first: cluster 3"):
         quick().fit(maps, holes)
-    with pytest.raises(ValueError, match=r"All 48 masses are equal \(log10 M = 14\)"):
+    with pytest.raises(ValueError, match="All 48 masses are log10 M = 14, so"):
         quick().fit(maps, np.full(48, 14.0))
     with pytest.raises(ValueError, match="X holds 48 clusters, but y holds 47 masses"):
         quick().fit(maps, log_mass[:-1])

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ..printable import counted
 from ..progress import say
 from .output import print_table, require_matplotlib
 
@@ -108,8 +109,8 @@ def benchmark(arguments):
             raise
         n_missing = outcome.n_left + len(outcome.failures)
         say(
-            f"{outcome.n_trained} folds trained, {outcome.n_kept} kept from before, "
-            f"{n_missing} missing."
+            f"{counted(outcome.n_trained, 'fold')} trained, {outcome.n_kept} kept from "
+            f"before, {n_missing} missing."
         )
         if n_missing:
             say("The same command goes on with what is missing.")

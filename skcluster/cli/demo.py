@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..paper import THREE_BANDS, WIDE_BAND
+from ..printable import counted
 from ..progress import Progress, say
 from .output import print_table, require_matplotlib, save_figure
 
@@ -69,8 +70,8 @@ def demo(arguments):
         arguments.clusters, random_state=arguments.seed, verbose=1
     )
     say(
-        f"Mock survey: {len(survey.sample)} clusters, "
-        f"{survey.sample.photons.offsets[-1]:,} photons, "
+        f"Mock survey: {counted(len(survey.sample), 'cluster')}, "
+        f"{counted(survey.sample.photons.offsets[-1], 'photon')}, "
         f"{time.perf_counter() - started:.1f} s."
     )
     checkpoints = arguments.checkpoints or folder / "demo-checkpoints"

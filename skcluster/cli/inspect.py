@@ -2,6 +2,7 @@
 
 import json
 
+from ..printable import counted
 from .output import emit
 
 
@@ -102,7 +103,10 @@ def _ranges(ranges):
 
 def _folds(folds):
     labels = folds.values() if isinstance(folds, dict) else folds
-    return [f"{len(folds)} clusters in {len({*map(text_of, labels)})} folds"]
+    return [
+        f"{counted(len(folds), 'cluster')} in "
+        f"{counted(len({*map(text_of, labels)}), 'fold')}"
+    ]
 
 
 READABLE = {

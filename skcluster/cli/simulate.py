@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..printable import counted
 from ..progress import say
 from .output import emit_path, print_record
 
@@ -63,7 +64,7 @@ def simulate(arguments):
         log_mass=survey.log_mass,
     )
     n_clusters, n_photons = len(survey.sample), survey.sample.photons.offsets[-1]
-    say(f"Wrote {n_clusters} mock clusters, {n_photons} photons.")
+    say(f"Wrote {counted(n_clusters, 'mock cluster')}, {counted(n_photons, 'photon')}.")
     if arguments.json:
         print_record(
             {"table": str(path), "n_clusters": n_clusters, "n_photons": n_photons}

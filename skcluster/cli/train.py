@@ -4,6 +4,7 @@ import numpy as np
 
 from ..networks import ARCHITECTURES, JOINT_ARCHITECTURES
 from ..paper import HALF_WIDTH
+from ..printable import counted
 from ..progress import say
 from .new_clusters import add_list_options, check_galaxies, read_clusters
 from .output import emit_path, print_record
@@ -218,8 +219,8 @@ def _training_summary(regressor, n_clusters):
 def _as_sentence(summary):
     """Describe a training summary in a sentence for the user."""
     start = (
-        f"Trained on {summary['n_clusters']} clusters for {summary['n_epochs']} "
-        "epochs; "
+        f"Trained on {counted(summary['n_clusters'], 'cluster')} for "
+        f"{counted(summary['n_epochs'], 'epoch')}; "
     )
     if not summary["n_held_out"]:
         return f"{start}too few to hold any out, so masses get no error."

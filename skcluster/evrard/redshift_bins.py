@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from ..parameters import Edges, Integer
+from ..printable import counted
 
 BINS = Integer(1) | Edges() | None
 """Kind of the parameter `redshift_bins`."""
@@ -37,9 +38,10 @@ def bin_edges(redshift, bins, n_needed):
     distinct = np.unique(redshift)
     if bins is None and len(distinct) * n_needed > len(redshift):
         raise ValueError(
-            f"{len(redshift)} clusters have {len(distinct)} distinct redshifts, but a "
-            f"bin needs at least {n_needed} clusters. Give a number of bins, such as "
-            "redshift_bins=5, or their edges."
+            f"{counted(len(redshift), 'cluster has', 'clusters have')} "
+            f"{counted(len(distinct), 'distinct redshift')}, but a bin needs at least "
+            f"{n_needed} clusters. Give a number of bins, such as redshift_bins=5, or "
+            "their edges."
         )
     if isinstance(bins, np.ndarray):
         return _given_edges(redshift, bins)
@@ -87,9 +89,9 @@ def check_masses(log_mass, n_needed):
     """Refuse clusters that are too few for a bin, or have only one mass."""
     if len(log_mass) < n_needed:
         raise ValueError(
-            f"{len(log_mass)} clusters are too few for {n_needed - 2} observables, whose "
-            f"covariance needs at least {n_needed}. Give more clusters, or fewer "
-            "observables."
+            f"{counted(len(log_mass), 'cluster is', 'clusters are')} too few for "
+            f"{counted(n_needed - 2, 'observable')}, whose covariance needs at least "
+            f"{n_needed}. Give more clusters, or fewer observables."
         )
     if np.ptp(log_mass) < MASS_SPREAD:
         raise ValueError(

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..parameters import Integer, Number, Quantity, Text, check_parameters
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from ..posterior import PosteriorMixin, log_prior, mass_density
+from ..printable import all_of
 from ..training_ranges import range_of, warn_outside
 from .evolution import EVOLUTION, fit_evolving_laws, laws_at
 from .power_laws import (
@@ -257,7 +258,8 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         _, variance = invert_power_laws(self.slope_, self.covariance_)
         if np.isinf(variance).any():
             raise ValueError(
-                f"All {self.slope_.shape[1]} observables are constant in "
+                f"{all_of(self.slope_.shape[1], 'observable is', 'observables are')} "
+                "constant in "
                 f"{np.isinf(variance).sum()} of {len(variance)} redshift bins, so they "
                 "say nothing about the mass. Give others, or wider redshift_bins."
             )

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..printable import counted
+
 
 def checked_columns(**columns):
     """Return columns as arrays of finite numbers, one per cluster, of the same length.
@@ -31,7 +33,9 @@ def checked_columns(**columns):
     (first, n), *others = [(name, len(column)) for name, column in columns.items()]
     for name, n_other in others:
         if n_other != n:
-            raise ValueError(f"{first} has {n} clusters, but {name} has {n_other}.")
+            raise ValueError(
+                f"{first} has {counted(n, 'cluster')}, but {name} has {n_other}."
+            )
     return list(columns.values())
 
 

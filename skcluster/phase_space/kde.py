@@ -17,6 +17,7 @@ from ..parameters import (
     RandomState,
     check_parameters,
 )
+from ..printable import counted
 from ..sample import require
 from ..sample.lists import massive_enough
 from ..sample.plain_arrays import find_column
@@ -226,9 +227,9 @@ class PhaseSpaceKDE(SampleTransformer):
         few = np.setdiff1d(np.arange(len(n_members)), able)
         raise ValueError(
             f"{len(few)} of {len(n_members)} clusters have no kernel (first: cluster "
-            f"{few[0]}, with {n_members[few[0]]} galaxies after the cuts): it takes "
-            f"{GALAXIES_MIN} galaxies that do not lie in a plane. Drop these clusters, or "
-            "give on_few='zeros', which leaves their cubes empty."
+            f"{few[0]}, with {counted(n_members[few[0]], 'galaxy', 'galaxies')} after the "
+            f"cuts): it takes {GALAXIES_MIN} galaxies that do not lie in a plane. Drop "
+            "these clusters, or give on_few='zeros', which leaves their cubes empty."
         )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..metrics import gaussian_pit, interval_coverage, pit_histogram
 from ..posterior import predict_posterior
+from ..printable import counted
 from .style import PAGE_WIDTH, color_after
 
 LEVELS = np.arange(1, 100) / 100
@@ -85,7 +86,8 @@ class CoverageDisplay:
             pit = posterior.cdf(y_true)
         else:
             raise ValueError(
-                f"y_true has {len(y_true)} clusters, but posterior has {len(posterior)}."
+                f"y_true has {counted(len(y_true), 'cluster')}, but posterior has "
+                f"{len(posterior)}."
             )
         return cls(pit, groups=groups, name=name).plot(ax, **line_kwargs)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..printable import counted
 from .sky import band_names
 from .source_panels import SOURCE_COLORS, SOURCE_LABELS
 from .style import COLUMN_WIDTH, axes_or_new, color_after
@@ -87,7 +88,7 @@ class AttentionDisplay:
             attention = np.asarray(attention, float)
             log_attention = np.log10(attention[attention > 0])
             label = SOURCE_LABELS.get(name, name)
-            labels.append(f"{label}\n{len(log_attention)} clusters")
+            labels.append(f"{label}\n{counted(len(log_attention), 'cluster')}")
             if len(log_attention):
                 color = SOURCE_COLORS.get(name, color_after(i))
                 self._draw(i, name, log_attention, color, violin_kwargs)

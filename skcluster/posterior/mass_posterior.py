@@ -5,6 +5,7 @@ from scipy.special import ndtr
 from sklearn.utils import check_random_state
 
 from ..plausible_masses import MASS_RANGE, checked_log_mass
+from ..printable import counted
 from ..sample.plain_arrays import as_numbers
 from .priors import check_table_covers, log_prior
 from .sharp_edges import cut_at_support
@@ -134,7 +135,10 @@ class MassPosterior:
 
     def __repr__(self):
         n_cells = self.probability.shape[1]
-        return f"<MassPosterior of {len(self)} clusters, {n_cells} cells of mass each>"
+        return (
+            f"<MassPosterior of {counted(len(self), 'cluster')}, "
+            f"{n_cells} cells of mass each>"
+        )
 
     @property
     def middle(self):

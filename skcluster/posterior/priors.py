@@ -5,6 +5,7 @@ from numbers import Real
 import numpy as np
 
 from ..plausible_masses import MASS_RANGE
+from ..printable import all_of
 from ..sample.plain_arrays import as_numbers
 from ..sample.units import looks_like
 from .smoothing import scott_bandwidth, smoothed_counts
@@ -44,8 +45,8 @@ def mass_density(log_mass):
     low, high = log_mass[0], log_mass[-1]
     if not low < high:
         raise ValueError(
-            f"All {len(log_mass)} masses are equal (log10 M = {low:.4g}): they have no "
-            "density. Give clusters of different masses."
+            f"{all_of(len(log_mass), 'mass is', 'masses are')} log10 M = {low:.4g}, which "
+            "has no density. Give clusters of different masses."
         )
     width = log_mass.std() * scott_bandwidth(len(log_mass))
     edges = np.linspace(low, high, N_TABLE + 1)

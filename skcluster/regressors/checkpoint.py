@@ -16,7 +16,7 @@ import torch
 from skorch.callbacks import Callback
 
 from ..io.atomic import remove_leftovers, replace_file, try_to_write
-from ..printable import printable
+from ..printable import counted, printable
 from ..progress import say
 from .training_history import plain_history
 
@@ -64,7 +64,9 @@ class Checkpoint(Callback):
         self.is_finished = header.get("finished", False)
         if self.is_finished:
             self._restore_weights(net)
-            self._say(f"is finished: {self.n_kept} epochs, from {self._shown}")
+            self._say(
+                f"is finished: {counted(self.n_kept, 'epoch')}, from {self._shown}"
+            )
             return self.n_kept
         self._try_out(net)
         if self.n_kept:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..networks.architectures import source_of
 from ..plausible_masses import MASS_RANGE, checked_log_mass
 from ..posterior import PosteriorMixin, TrainingPrior, mass_density
+from ..printable import all_of, counted
 from .checkpoint import Checkpoint, checkpoint_path
 from .failed_fits import warn_of_failed_fits
 from .held_out_errors import held_out_errors, judged_member, variance_scale
@@ -351,7 +352,10 @@ def checked_target(y, n_clusters, regressor):
     by, mass_range = type(regressor).__name__, regressor.mass_range
     y = column_or_1d(checked_log_mass(y, by=by, mass_range=mass_range), warn=True)
     if len(y) != n_clusters:
-        raise ValueError(f"X holds {n_clusters} clusters, but y holds {len(y)} masses.")
+        raise ValueError(
+            f"X holds {counted(n_clusters, 'cluster')}, but y holds "
+            f"{counted(len(y), 'mass', 'masses')}."
+        )
     if not np.isfinite(y).all():
         wrong = np.flatnonzero(~np.isfinite(y))
         raise ValueError(
@@ -360,7 +364,7 @@ def checked_target(y, n_clusters, regressor):
         )
     if y.std() == 0:
         raise ValueError(
-            f"All {len(y)} masses are equal (log10 M = {y[0]:.4g}), so there is "
+            f"{all_of(len(y), 'mass is', 'masses are')} log10 M = {y[0]:.4g}, so there is "
             "nothing to learn. Give clusters of different masses."
         )
     return y

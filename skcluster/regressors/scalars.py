@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..parameters import REFUSED, Kind
+from ..printable import all_of
 from ..sample import require
 
 
@@ -104,8 +105,9 @@ def scalar_moments(scalars, names):
     ]
     if constant:
         raise ValueError(
-            f"All {len(scalars)} training clusters have the same {constant[0]}, so a "
-            f"network cannot learn what it means. Leave {constant[0]!r} out of scalars."
+            f"{all_of(len(scalars), 'training cluster has', 'training clusters have')} "
+            f"the same {constant[0]}, so a network cannot learn what it means. Leave "
+            f"{constant[0]!r} out of scalars."
         )
     return np.stack([scalars.mean(axis=0), scalars.std(axis=0)])
 

@@ -3,6 +3,7 @@
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+from ..printable import counted
 from .fields import (
     Cubes,
     Images,
@@ -197,7 +198,7 @@ default=None
                 n_clusters = len(value)
             elif len(value) != n_clusters:
                 raise ValueError(
-                    f"{name} holds {len(value)} clusters, but redshift holds "
+                    f"{name} holds {counted(len(value), 'cluster')}, but redshift holds "
                     f"{n_clusters}: give both for the same clusters, in the same order."
                 )
             object.__setattr__(self, name, read_only(value))
@@ -348,7 +349,8 @@ default=None
         new = type(self)(redshift, **values)
         if len(new) != len(self):
             raise ValueError(
-                f"redshift holds {len(new)} clusters, but the sample holds {len(self)}."
+                f"redshift holds {counted(len(new), 'cluster')}, but the sample holds "
+                f"{len(self)}."
             )
         kept = {name: getattr(self, name) for name in self.fields if name not in values}
         added = {name: getattr(new, name) for name in ("redshift", *values)}
@@ -373,8 +375,7 @@ default=None
         return as_html(self._size(), self._summary())
 
     def _size(self):
-        plural = "" if len(self) == 1 else "s"
-        return f"{len(self)} cluster{plural}, {self.nbytes / 2**20:.1f} MiB"
+        return f"{counted(len(self), 'cluster')}, {self.nbytes / 2**20:.1f} MiB"
 
     def _summary(self):
         return {name: FIELDS[name].summary(getattr(self, name)) for name in self.fields}

@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
+from ..printable import all_of, counted
 from .plain_arrays import (
     LIST_COLUMNS,
     column_names,
@@ -33,7 +34,9 @@ def row_indices(key, n_rows):
         key = key[0]
     if isinstance(key, Integral):
         if not -n_rows <= key < n_rows:
-            raise IndexError(f"Index {key} is out of range for {n_rows} clusters.")
+            raise IndexError(
+                f"Index {key} is out of range for {counted(n_rows, 'cluster')}."
+            )
         key = int(key) % n_rows  # the index's own integer type may be too narrow
         return slice(key, key + 1)
     if isinstance(key, slice):
@@ -47,7 +50,8 @@ def row_indices(key, n_rows):
     if key.dtype == bool:
         if key.shape != (n_rows,):
             raise IndexError(
-                f"A boolean index of shape {key.shape} does not fit {n_rows} clusters."
+                f"A boolean index of shape {key.shape} does not fit "
+                f"{counted(n_rows, 'cluster')}."
             )
         return np.flatnonzero(key)
     if key.size == 0:
@@ -57,7 +61,7 @@ def row_indices(key, n_rows):
             f"Clusters are selected by integers, slices or booleans, got {key!r}."
         )
     if key.min() < -n_rows or key.max() >= n_rows:
-        raise IndexError(f"An index is out of range for {n_rows} clusters.")
+        raise IndexError(f"An index is out of range for {counted(n_rows, 'cluster')}.")
     # In a narrow integer type, key + n_rows would overflow.
     key = key.astype(np.intp)
     return np.where(key < 0, key + n_rows, key)
@@ -187,7 +191,9 @@ class Ragged:
             raise ValueError("No table was given: a sample needs at least 1 cluster.")
         given = [i for i, table in enumerate(tables) if table is not None]
         if not given:
-            raise ValueError(f"All {len(tables)} tables are None: leave them out.")
+            raise ValueError(
+                f"{all_of(len(tables), 'table is', 'tables are')} None: leave them out."
+            )
         names = _one_value_columns(tables[given[0]], needed)
         with_unit = needed or LIST_COLUMNS
         parts = {
