@@ -6,21 +6,44 @@ its own, so that nothing is trained twice, whatever interrupts it. `results_tabl
 table from these files alone. The command is ``skcluster benchmark``.
 """
 
-from .configuration import Configuration, read_configuration
-from .entries import BUILT_IN, Entry
-from .reports import markdown_table, write_results
-from .results import read_predictions, results_table, summary_table
-from .running import run_contest
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "BUILT_IN",
-    "Configuration",
-    "Entry",
-    "markdown_table",
-    "read_configuration",
-    "read_predictions",
-    "results_table",
-    "run_contest",
-    "summary_table",
-    "write_results",
-]
+if TYPE_CHECKING:
+    from .configuration import Configuration as Configuration
+    from .configuration import read_configuration as read_configuration
+    from .entries import BUILT_IN as BUILT_IN
+    from .entries import Entry as Entry
+    from .reports import markdown_table as markdown_table
+    from .reports import write_results as write_results
+    from .results import read_predictions as read_predictions
+    from .results import results_table as results_table
+    from .results import summary_table as summary_table
+    from .running import run_contest as run_contest
+
+_MODULE_OF_NAME = {
+    "BUILT_IN": "entries",
+    "Configuration": "configuration",
+    "Entry": "entries",
+    "markdown_table": "reports",
+    "read_configuration": "configuration",
+    "read_predictions": "results",
+    "results_table": "results",
+    "run_contest": "running",
+    "summary_table": "results",
+    "write_results": "reports",
+}
+
+__all__ = [*_MODULE_OF_NAME]
+
+
+def __getattr__(name):
+    # The help of the command lists the built-in estimators, and waits for nothing else.
+    if name not in _MODULE_OF_NAME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_MODULE_OF_NAME[name]}", __name__)
+    return getattr(module, name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
