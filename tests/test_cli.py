@@ -147,6 +147,32 @@ def test_train_says_how_good_the_model_is_and_prints_its_path(survey, tmp_path, 
     assert "held-out ones scatter by " in err
 
 
+def test_train_and_predict_with_the_network_on_photons(survey, tmp_path, capsys):
+    path = tmp_path / "model.skops"
+    command = ["train", survey, "-o", path, "--photon-set", "--epochs=1"]
+    assert outcome(capsys, *command)[0] == 0
+    model = load_model(path)
+    assert [type(step).__name__ for step in model] == [
+        "PhotonFeaturizer",
+        "PhotonSetRegressor",
+    ]
+    assert (model[-1].loss, model[-1].dropout) == ("gaussian_nll", 0.1)
+    code, out, _ = outcome(capsys, "predict", path, survey, "--json")
+    masses = [row["log_mass"] for row in json.loads(out)]
+    assert code == 0
+    assert_allclose(masses, model.predict(read_sample(survey)[0]), atol=1e-6)
+    line = refused(capsys, "explain", path, survey, "-o", tmp_path / "explained")
+    assert "skcluster.photon_contributions says what each photon adds" in line
+
+
+def test_the_network_on_photons_takes_no_options_of_maps(survey, tmp_path, capsys):
+    command = ["train", survey, "-o", tmp_path / "model.skops", "--photon-set"]
+    line = refused(capsys, *command, "--pixels=16", "--augment")
+    assert "--pixels, --augment cannot go with --photon-set" in line
+    line = refused(capsys, *command, "--bins=16")
+    assert "--bins are the cells of the galaxies' cubes" in line
+
+
 def test_train_on_clusters_too_few_to_hold_any_out(survey, tmp_path, capsys):
     few = tmp_path / "few.ecsv"
     table = Table.read(survey)[:5]
@@ -339,7 +365,7 @@ def test_a_model_without_a_mapper_is_refused(survey, tmp_path, capsys):
     save_model(EvrardProxyRegressor(), path)
     line = refused(capsys, "predict", path, survey)
     assert "holds a EvrardProxyRegressor" in line
-    assert "photon lists need PhotonMapper first" in line
+    assert "photon lists need PhotonMapper or PhotonFeaturizer first" in line
 
 
 def test_a_table_of_no_known_format_is_refused_before_the_work(survey, model, capsys):

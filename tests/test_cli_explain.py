@@ -342,7 +342,7 @@ def test_what_cannot_be_explained_is_refused_before_the_work(
     assert "needs a derivative" in refused(capsys, model, "nowhere.ecsv", *options)
     save_model(EvrardProxyRegressor(), tmp_path / "proxies.skops")
     line = refused(capsys, tmp_path / "proxies.skops", few, "-o", folder)
-    assert "photon lists need PhotonMapper first" in line
+    assert "photon lists need PhotonMapper or PhotonFeaturizer first" in line
     line = refused(capsys, model, few, "-o", folder, "--redshift=0.2")
     assert "needs --redshift, --ra and --dec" in line
     about = ["--redshift=0.2", "--ra=1", "--dec=2"]

@@ -202,9 +202,15 @@ def _taken_apart(rest, path):
     from ..explain.explained_network import split_network
 
     try:
-        return split_network(rest)
+        steps, network = split_network(rest)
     except TypeError as error:
         raise ValueError(f"The model in {path} cannot be explained. {error}") from error
+    if not hasattr(network, "map_shape_"):
+        raise ValueError(
+            f"The model in {path} sees photons, not maps, so it has no saliency. In Python, "
+            "skcluster.photon_contributions says what each photon adds to the mass."
+        )
+    return steps, network
 
 
 def _clusters_and_stems(arguments, cosmology):

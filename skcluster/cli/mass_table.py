@@ -21,9 +21,9 @@ def mass_table(steps, mapped, *, unread=False, quantiles=(), beta=None):
     Parameters
     ----------
     steps : Pipeline
-        Steps that follow the PhotonMapper.
+        Steps that follow the PhotonMapper or the PhotonFeaturizer.
     mapped : ClusterSample
-        Clusters with the PhotonMapper's maps; those without a photon get NaN.
+        Clusters as that step returns them; those without a photon get NaN.
     unread : bool or ndarray of bool of shape (n_clusters,), default=False
         Clusters with a list that cannot be read, which get NaN, too.
     quantiles : sequence of float, default=()
@@ -33,7 +33,8 @@ def mass_table(steps, mapped, *, unread=False, quantiles=(), beta=None):
     """
     from astropy.table import Table
 
-    total = mapped.maps.total()
+    maps, photons = mapped.maps, mapped.photons
+    total = photons.lengths if maps is None else maps.total()
     seen = (total > 0) & ~np.asarray(unread)
     found = _measured(steps, mapped[seen], quantiles, beta) if seen.any() else {}
     names = np.arange(len(mapped)).astype(str) if mapped.name is None else mapped.name

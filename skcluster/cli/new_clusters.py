@@ -109,7 +109,7 @@ def energy_unit(text):
 
 
 def load_photon_model(path):
-    """Load a stored model, and refuse one whose first step is not a PhotonMapper."""
+    """Load a stored model, and refuse one whose first step takes no photons."""
     with _imported_objects_stay():
         from ..persistence import load_model
 
@@ -134,10 +134,10 @@ def _imported_objects_stay():
 
 
 def mapper_and_rest(model):
-    """Split a model into its PhotonMapper and the steps that predict from its maps.
+    """Split a model into its first step and the steps that predict from its output.
 
-    If the mapper is nested deeper, as in a calibrated pipeline, the second part is the
-    model itself, which maps the photons again.
+    The first step is a PhotonMapper or a PhotonFeaturizer. If it is nested deeper, as in a
+    calibrated pipeline, the second part is the model itself, which begins anew.
     """
     from ..estimator_parts import steps_before
 
@@ -338,14 +338,14 @@ def check_galaxies_are_used(model, arguments):
 
 
 def _check_takes_photons(model, path):
-    from .. import PhotonMapper
+    from .. import PhotonFeaturizer, PhotonMapper
     from ..estimator_parts import last_step, steps_before
 
     first = [*steps_before(model), last_step(model)][0]
-    if not isinstance(first, PhotonMapper):
+    if not isinstance(first, PhotonMapper | PhotonFeaturizer):
         raise ValueError(
             f"{path} holds a {type(model).__name__} that starts with "
-            f"{type(first).__name__}, but photon lists need PhotonMapper first. "
-            "Give a model of `skcluster train`."
+            f"{type(first).__name__}, but photon lists need PhotonMapper or "
+            "PhotonFeaturizer first. Give a model of `skcluster train`."
         )
     return model

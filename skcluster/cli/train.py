@@ -23,7 +23,8 @@ def add_train(commands):
         "XrayCNNRegressor on a table with one row per cluster: redshift, ra, dec [deg], "
         "photons (path of the list) and the true log_mass. With --joint it ends in "
         "JointCNNRegressor, and the table also has a column galaxies: paths of lists "
-        "with ra, dec, z or x, y, v.",
+        "with ra, dec, z or x, y, v. With --photon-set it is PhotonFeaturizer - "
+        "PhotonSetRegressor, which needs neither bands nor pixels.",
     )
     parser.add_argument("table", help="CSV, ECSV, FITS, Parquet or VOTable")
     parser.add_argument(
@@ -31,13 +32,15 @@ def add_train(commands):
     )
     add_target_options(parser)
     parser.add_argument(
-        "--bands",
-        default="0.5-10",
-        help='energy bands in keV, for instance "0.5-1.2,1.2-2,2-7" (default: 0.5-10)',
+        "--photon-set",
+        action="store_true",
+        help="learn from the photons themselves instead of maps",
     )
     parser.add_argument(
-        "--pixels", type=int, default=128, help="pixels per side (default: 128)"
+        "--bands",
+        help='energy bands in keV, for instance "0.5-1.2,1.2-2,2-7" (default: 0.5-10)',
     )
+    parser.add_argument("--pixels", type=int, help="pixels per side (default: 128)")
     parser.add_argument(
         "--half-width",
         type=float,
@@ -58,7 +61,6 @@ def _add_network_options(parser):
     network = parser.add_argument_group("the network and its training")
     network.add_argument(
         "--architecture",
-        default="ho2023",
         choices=sorted({*ARCHITECTURES, *JOINT_ARCHITECTURES}),
         help="the network (default: ho2023)",
     )
@@ -71,10 +73,14 @@ def _add_network_options(parser):
         "log_exposure",
     )
     network.add_argument(
-        "--epochs", type=int, default=200, help="largest number (default: 200)"
+        "--epochs",
+        type=int,
+        help="largest number (default: 200, with --photon-set 40)",
     )
     network.add_argument(
-        "--dropout", type=float, help="its rate (default: 0, with --joint 0.1)"
+        "--dropout",
+        type=float,
+        help="its rate (default: 0, with --joint or --photon-set 0.1)",
     )
     network.add_argument(
         "--augment", action="store_true", help="rotate and flip the maps in training"
@@ -97,9 +103,9 @@ def _add_network_options(parser):
 def _add_options_of_errors(group):
     group.add_argument(
         "--loss",
-        default="mse",
         choices=("mse", "mae", "gaussian_nll"),
-        help="gaussian_nll also learns the errors of the masses (default: mse)",
+        help="gaussian_nll also learns the errors of the masses (default: mse, with "
+        "--photon-set gaussian_nll)",
     )
     group.add_argument(
         "--members", type=int, default=1, help="networks to average (default: 1)"
@@ -174,26 +180,38 @@ def train(arguments):
 def _pipeline(arguments):
     from sklearn.pipeline import make_pipeline
 
-    from .. import (
-        CalibratedMassRegressor,
-        LogScaler,
-        PhotonMapper,
-        RedshiftNormalizer,
-    )
+    from .. import CalibratedMassRegressor
 
-    mapper = PhotonMapper(
-        bands=_bands(arguments.bands),
-        n_pixels=arguments.pixels,
-        half_width=arguments.half_width,
-        cosmology=arguments.cosmology,
-    )
     target = {}
     if arguments.target_unit is not None and not arguments.target_unit.is_checked:
         target["mass_range"] = None
-    steps = RedshiftNormalizer(), LogScaler(), _regressor(arguments, target)
+    first, *steps = _steps(arguments, target)
     if arguments.calibrate:
-        steps = (CalibratedMassRegressor(make_pipeline(*steps), **target),)
-    return make_pipeline(mapper, *steps)
+        steps = [CalibratedMassRegressor(make_pipeline(*steps), **target)]
+    return make_pipeline(first, *steps)
+
+
+def _steps(arguments, target):
+    """Return the steps of the pipeline, of which the first learns nothing."""
+    from .. import (
+        LogScaler,
+        PhotonFeaturizer,
+        PhotonMapper,
+        PhotonSetRegressor,
+        RedshiftNormalizer,
+    )
+
+    sky = {"half_width": arguments.half_width, "cosmology": arguments.cosmology}
+    if arguments.photon_set:
+        _refuse_options_of_maps(arguments)
+        _refuse_options_of_joint(arguments)
+        return PhotonFeaturizer(**sky), PhotonSetRegressor(
+            **_training(arguments, target)
+        )
+    bands = _bands("0.5-10" if arguments.bands is None else arguments.bands)
+    n_pixels = 128 if arguments.pixels is None else arguments.pixels
+    mapper = PhotonMapper(bands=bands, n_pixels=n_pixels, **sky)
+    return mapper, RedshiftNormalizer(), LogScaler(), _regressor(arguments, target)
 
 
 def _training_summary(regressor, n_clusters):
@@ -236,21 +254,12 @@ def _regressor(arguments, target):
     from .. import JointCNNRegressor, PhaseSpaceKDE, XrayCNNRegressor
 
     parameters = {
-        "architecture": arguments.architecture,
         "scalars": arguments.scalars,
-        "loss": arguments.loss,
-        "n_dropout_draws": arguments.dropout_draws,
-        "max_epochs": arguments.epochs,
-        "n_members": arguments.members,
         "augment": arguments.augment,
-        "checkpoint_dir": arguments.checkpoints,
-        "random_state": arguments.seed,
-        "device": arguments.device,
-        "verbose": 1,
-        **target,
+        **_training(arguments, target),
     }
-    if arguments.dropout is not None:
-        parameters["dropout"] = arguments.dropout
+    if arguments.architecture is not None:
+        parameters["architecture"] = arguments.architecture
     if not arguments.joint:
         _refuse_options_of_joint(arguments)
         return XrayCNNRegressor(**parameters)
@@ -260,6 +269,33 @@ def _regressor(arguments, target):
         allow_missing=arguments.allow_missing,
         **parameters,
     )
+
+
+def _training(arguments, target):
+    """Return the parameters that all networks share, without those that were not given."""
+    parameters = {
+        "loss": arguments.loss,
+        "dropout": arguments.dropout,
+        "max_epochs": arguments.epochs,
+        "n_dropout_draws": arguments.dropout_draws,
+        "n_members": arguments.members,
+        "checkpoint_dir": arguments.checkpoints,
+        "random_state": arguments.seed,
+        "device": arguments.device,
+        "verbose": 1,
+    }
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return {**given, **target}
+
+
+def _refuse_options_of_maps(arguments):
+    options = ("bands", "pixels", "architecture", "scalars", "augment", "joint")
+    given = [f"--{name}" for name in options if getattr(arguments, name)]
+    if given:
+        raise ValueError(
+            f"{', '.join(given)} cannot go with --photon-set, whose network sees no maps "
+            "and no galaxies. Leave out one or the other."
+        )
 
 
 def _refuse_options_of_joint(arguments):
