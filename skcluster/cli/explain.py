@@ -207,8 +207,9 @@ def _taken_apart(rest, path):
         raise ValueError(f"The model in {path} cannot be explained. {error}") from error
     if not hasattr(network, "map_shape_"):
         raise ValueError(
-            f"The model in {path} sees photons, not maps, so it has no saliency. "
-            "In Python, skcluster.photon_contributions says what each photon adds to the mass."
+            f"The model in {path} sees photons, not maps, so it has no saliency. In "
+            "Python, skcluster.photon_contributions says what each photon adds to the "
+            "mass."
         )
     return steps, network
 
