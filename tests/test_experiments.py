@@ -21,6 +21,7 @@ from skcluster import (
     RedshiftNormalizer,
     datasets,
 )
+from skcluster.contest import read_configuration
 from skcluster.cosmology import comoving_distance
 from skcluster.posterior import MassPosterior
 
@@ -290,3 +291,52 @@ class TestGreen2019:
     def test_without_the_file_it_says_so(self, green, tmp_path, capsys):
         assert green.published(tmp_path / "none.csv", 1) == 0
         assert "SKIPPED the published features: there is no" in capsys.readouterr().out
+
+
+class TestContests:
+    def table(self):
+        rows = [
+            {"estimator": name, "seed": seed, "std_dex": std, "robust_dex": robust}
+            for name, seed, std, robust in [
+                ("rival", 0, 0.10, 0.08),
+                ("rival", 1, 0.20, 0.10),
+                ("better", 0, 0.08, 0.06),
+                ("better", 1, 0.15, 0.09),
+            ]
+        ]
+        return Table(rows=rows)
+
+    def test_the_gain_that_counts_is_the_least_of_all_surveys(self, monkeypatch):
+        (module,) = experiment("equal_contexts", monkeypatch)
+        gains = module.least_gains(self.table(), "rival")
+        assert list(gains) == ["better"]
+        # 20 and 25 % in the standard deviation, 25 and 10 % in the robust one.
+        assert_allclose(gains["better"], (0.20, 0.10))
+
+    def test_the_configurations_are_understood_and_name_their_rivals(self, monkeypatch):
+        pytest.importorskip("torch")
+        (module,) = experiment("equal_contexts", monkeypatch)
+        contest = read_configuration(module.CONFIGURATION)
+        assert {*module.RIVALS} <= {entry.name for entry in contest.entries}
+        assert contest.survey["n_clusters"] == 3285
+        (scalars,) = experiment("scalar_systems", monkeypatch)
+        read_configuration(scalars.CONFIGURATION)
+
+    def test_subsets_are_averaged_over_surveys_and_ranked_by_new_clusters(
+        self, monkeypatch
+    ):
+        (module,) = experiment("scalar_systems", monkeypatch)
+        found = module.averaged(
+            Table(
+                {
+                    "proxies_of": ["measured"] * 4 + ["ideal"],
+                    "proxies": ["a", "a", "a, b", "a, b", "c"],
+                    "scatter_percent": [30.0, 32.0, 20.0, 20.0, 9.0],
+                    "cv_error_percent": [31.0, 33.0, 21.0, 25.0, 9.5],
+                }
+            )
+        )
+        assert list(found["proxies"]) == ["c", "a, b", "a"]
+        assert_allclose(found["cv_error_percent"], [9.5, 23.0, 32.0])
+        assert_allclose(found["between_surveys"][1:], [np.sqrt(8), np.sqrt(2)], 1e-3)
+        assert np.isnan(found["between_surveys"][0])

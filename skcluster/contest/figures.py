@@ -80,9 +80,11 @@ def time_figure(summary):
         color=color,
         lw=1,
     )
+    middle = np.sqrt(seconds.min() * seconds.max())
     for x, y, name in zip(seconds, scatter, summary["estimator"], strict=True):
+        side = {"xytext": (-4, 4), "ha": "right"} if x > middle else {"xytext": (4, 4)}
         ax.annotate(
-            name, (x, y), (4, 4), textcoords="offset points", fontsize="x-small"
+            name, (x, y), textcoords="offset points", fontsize="x-small", **side
         )
     best = fastest_and_best(seconds, scatter)
     ax.plot(seconds[best], scatter[best], color="0.6", lw=1, zorder=0)
