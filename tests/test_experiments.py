@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from astropy.table import Table
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf
 from scipy.stats import norm, t
 from sklearn.pipeline import make_pipeline
@@ -23,6 +23,7 @@ from skcluster import (
 )
 from skcluster.contest import read_configuration
 from skcluster.cosmology import comoving_distance
+from skcluster.datasets import fetch_magneticum
 from skcluster.posterior import MassPosterior
 
 FOLDER = Path(__file__).parents[1] / "experiments"
@@ -340,3 +341,40 @@ class TestContests:
         assert_allclose(found["cv_error_percent"], [9.5, 23.0, 32.0])
         assert_allclose(found["between_surveys"][1:], [np.sqrt(8), np.sqrt(2)], 1e-3)
         assert np.isnan(found["between_surveys"][0])
+
+
+class TestMagneticumFolds:
+    @pytest.fixture
+    def folds(self, monkeypatch):
+        yield from experiment("magneticum_folds", monkeypatch)
+
+    def test_outputs_of_a_halo_are_linked_wherever_the_box_ends(self, folds):
+        rng = np.random.default_rng(0)
+        n_halos, n_outputs = 200, 5
+        place = rng.uniform(0, 352, (n_halos, 3))
+        place[:20, 0] = rng.uniform(-0.3, 0.3, 20)  # across the border
+        halo = np.tile(np.arange(n_halos), n_outputs)
+        output = np.repeat(np.arange(n_outputs), n_halos)
+        drift = rng.normal(0, 0.15, (n_outputs, n_halos, 3)).cumsum(axis=0)
+        position = (place + drift).reshape(-1, 3) % 352
+        log_mass = rng.uniform(13.5, 15, n_halos)[halo] - 0.05 * output
+        kept = rng.random(len(halo)) < 0.7  # halos are not in every output
+        found = folds.linked_halos(position[kept], log_mass[kept], 0.1 * output[kept])
+        pairs = np.unique(np.column_stack([found, halo[kept]]), axis=0)
+        assert len(pairs) == len(np.unique(halo[kept])) == found.max() + 1
+
+    def test_halos_of_one_output_or_of_other_masses_are_not_linked(self, folds):
+        position = np.array([[10.0, 0, 0], [10.5, 0, 0], [10.0, 0.5, 0]])
+        redshift = np.array([0.1, 0.1, 0.2])
+        assert_array_equal(
+            folds.linked_halos(position, np.array([14, 14, 15]), redshift), [0, 1, 2]
+        )
+
+    def test_the_public_list_has_as_many_halos_as_were_counted_elsewhere(
+        self, folds, data_folder
+    ):
+        clusters = fetch_magneticum(data_home=data_folder, download_if_missing=False)
+        parts = clusters.position, clusters.target, clusters.redshift
+        n_halos = folds.linked_halos(*parts).max() + 1
+        # 1296, 1282 and 1277 by another program, within 1, 1.5 and 2.5 Mpc/h.
+        assert 1277 <= n_halos <= 1296
