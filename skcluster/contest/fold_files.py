@@ -24,8 +24,11 @@ COLUMNS = {
 """Columns of a file and their types; ``std`` and ``group`` may be absent."""
 
 
-def describe_fold(configuration, entry, seed, fold):
-    """Describe all that sets the predictions of one fold, as far as the file says it.
+def describe_entry(configuration, entry, seed, fold):
+    """Describe one fold of an entry by what the configuration says of it.
+
+    Tables take the predictions of such an entry, whatever parameters its estimator has
+    besides: a table stays when a new parameter joins them.
 
     Parameters
     ----------
@@ -38,20 +41,47 @@ def describe_fold(configuration, entry, seed, fold):
     -------
     description : dict
     """
-    return described(
-        {
-            "format": FORMAT,
-            "survey": configuration.survey,
-            "seed": seed,
-            "n_folds": configuration.n_folds,
-            "fold": fold,
-            "columns": entry.columns,
-            "bands": entry.bands,
-            "photon_features": entry.photon_features,
-            "maps": configuration.maps if _uses_maps(entry) else {},
-            "estimator": entry.build(configuration.shared, seed),
-        }
-    )
+    estimator = {
+        "make": described(entry.make)["name"],
+        "arguments": entry.arguments,
+        "shared": configuration.shared,
+    }
+    return _described(configuration, entry, seed, fold, described(estimator))
+
+
+def describe_fold(configuration, entry, seed, fold):
+    """Describe all that sets the predictions of one fold: also every parameter.
+
+    An estimator is trained again if this has changed.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    entry : Entry
+    seed : int
+    fold : int
+
+    Returns
+    -------
+    description : dict
+    """
+    estimator = described(entry.build(configuration.shared, seed))
+    return _described(configuration, entry, seed, fold, estimator)
+
+
+def _described(configuration, entry, seed, fold, estimator):
+    return {
+        "format": FORMAT,
+        "survey": described(configuration.survey),
+        "seed": seed,
+        "n_folds": configuration.n_folds,
+        "fold": fold,
+        "columns": described(entry.columns),
+        "bands": described(entry.bands),
+        "photon_features": entry.photon_features,
+        "maps": described(configuration.maps) if _uses_maps(entry) else {},
+        "estimator": estimator,
+    }
 
 
 def _uses_maps(entry):
@@ -60,19 +90,23 @@ def _uses_maps(entry):
 
 
 def fold_path(configuration, entry, description):
-    """Return the path of the file that a description belongs to.
+    """Return the path of the file that a description of `describe_fold` belongs to.
 
     Parameters
     ----------
     configuration : Configuration
     entry : Entry
     description : dict
-        As `describe_fold` returns it.
     """
-    name = re.sub(r"[^a-z0-9]+", "-", entry.name.lower()).strip("-") or "estimator"
     seed, fold = description["seed"], description["fold"]
     file = f"seed{seed}-fold{fold}-{fingerprint_of(description)[:16]}.npz"
-    return configuration.output / "predictions" / name / file
+    return folder_of(configuration, entry) / file
+
+
+def folder_of(configuration, entry):
+    """Return the folder of all predictions of an entry."""
+    name = re.sub(r"[^a-z0-9]+", "-", entry.name.lower()).strip("-") or "estimator"
+    return configuration.output / "predictions" / name
 
 
 def write_fold(path, columns, about):
@@ -98,14 +132,12 @@ def write_fold(path, columns, about):
     replace_file(path, content.getvalue())
 
 
-def read_fold(path, description):
+def read_fold(path):
     """Read the predictions of a fold.
 
     Parameters
     ----------
     path : Path
-    description : dict
-        What the file must be about.
 
     Returns
     -------
@@ -117,7 +149,7 @@ def read_fold(path, description):
     Examples
     --------
     >>> from pathlib import Path
-    >>> read_fold(Path("nowhere.npz"), {})
+    >>> read_fold(Path("nowhere.npz"))
     (None, '')
     """
     try:
@@ -125,8 +157,8 @@ def read_fold(path, description):
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored}
             about = json.loads(str(arrays.pop("about")))
-            if about["description"] != description:
-                raise ValueError("it is about another configuration")
+            if not {"entry", "description", "data"} <= {*about}:
+                raise ValueError("it does not say what it is about")
             lengths = {len(array) for array in arrays.values()}
             if len(lengths) != 1 or not {"cluster", "predicted"} <= {*arrays}:
                 raise ValueError("columns are missing")

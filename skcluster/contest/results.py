@@ -1,7 +1,5 @@
 """Tables of a contest, made from the files with predictions, without training."""
 
-import re
-
 import numpy as np
 from astropy.table import Table
 from sklearn.utils import Bunch
@@ -10,7 +8,7 @@ from ..printable import printable
 from ..progress import say
 from .accuracy import gain_over, summarize
 from .configuration import importable
-from .fold_files import COLUMNS, describe_fold, fold_path, read_fold
+from .fold_files import COLUMNS, describe_entry, folder_of, read_fold
 
 COSTS = ("fit_cpu_seconds", "fit_seconds", "predict_ms", "peak_mib", "n_parameters")
 
@@ -156,22 +154,24 @@ def summary_table(table):
 
 
 def _folds_of(configuration, entry, seed, verbose):
-    """Yield the folds of one estimator that have a file that can be used."""
-    description = describe_fold(configuration, entry, seed, 0)
-    folder = fold_path(configuration, entry, description).parent
-    names = (
-        re.match(rf"seed{seed}-fold(\d+)-", path.name) for path in folder.glob("*")
-    )
-    for i in sorted({int(name[1]) for name in names if name}):
-        if configuration.max_folds is not None and i >= configuration.max_folds:
-            return
-        description = {**description, "fold": i}
-        path = fold_path(configuration, entry, description)
-        found, problem = read_fold(path, description)
-        if problem:
+    """Return the folds of one estimator, all of its latest version."""
+    found = []
+    for path in sorted(folder_of(configuration, entry).glob(f"seed{seed}-fold*.npz")):
+        fold, problem = read_fold(path)
+        if fold is None:
             say(problem, verbose=verbose)
-        if found is not None:
-            yield found
+            continue
+        i = fold.about["description"]["fold"]
+        is_wanted = configuration.max_folds is None or i < configuration.max_folds
+        if is_wanted and fold.about["entry"] == describe_entry(
+            configuration, entry, seed, i
+        ):
+            found.append(fold)
+    if not found:
+        return []
+    latest = max(found, key=lambda fold: fold.about["made"]["when"]).about
+    version = latest["description"]["estimator"]
+    return [fold for fold in found if fold.about["description"]["estimator"] == version]
 
 
 def _means(entry, predictions):

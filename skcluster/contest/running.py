@@ -20,7 +20,13 @@ from ..progress import Progress, say
 from .configuration import importable
 from .cost import count_learned, measured
 from .entries import Entry
-from .fold_files import describe_fold, fold_path, read_fold, write_fold
+from .fold_files import (
+    describe_entry,
+    describe_fold,
+    fold_path,
+    read_fold,
+    write_fold,
+)
 from .surveys import load_survey
 
 PACKAGES = ("skcluster", "numpy", "scikit-learn", "torch")
@@ -141,6 +147,7 @@ def _tasks(configuration, survey, seed):
             description = describe_fold(configuration, entry, seed, i)
             about = {
                 "estimator": entry.name,
+                "entry": describe_entry(configuration, entry, seed, i),
                 "description": description,
                 "data": digest,
                 "n_folds": len(folds),
@@ -165,13 +172,13 @@ def _tasks(configuration, survey, seed):
 
 def _is_kept(task, verbose):
     """Return whether a file holds the predictions of exactly this task."""
-    fold, problem = read_fold(task.path, task.about["description"])
+    fold, problem = read_fold(task.path)
     if problem:
         say(f"{problem} This fold is trained again.", verbose=verbose)
     if fold is None:
         return False
-    is_same = fold.about["data"] == task.about["data"] and np.array_equal(
-        fold.cluster, task.test
+    is_same = np.array_equal(fold.cluster, task.test) and all(
+        fold.about[name] == task.about[name] for name in ("data", "description")
     )
     if not is_same:
         say(
@@ -240,7 +247,7 @@ def _train_and_write(task, X):
 def _circumstances():
     """Return the versions, the machine and the time, for the record."""
     return {
-        "when": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},
         "machine": f"{_processor()}, {os.cpu_count()} cores",
