@@ -122,10 +122,12 @@ def is_removed(sample, i, ra, dec):
         removed |= mask.at(ra, dec) == 0
     if sample.holes is not None:
         holes = sample.holes.table(i)
-        for at, radius in zip(
-            np.column_stack([holes["ra"], holes["dec"]]), holes["radius"], strict=True
+        for at_ra, at_dec, radius in zip(
+            holes["ra"], holes["dec"], holes["radius"], strict=True
         ):
-            removed |= separation(ra, dec, *at) <= radius
+            near = np.flatnonzero(np.abs(dec - at_dec) <= radius)
+            inside = separation(ra[near], dec[near], at_ra, at_dec) <= radius
+            removed[near[inside]] = True
     return removed
 
 
