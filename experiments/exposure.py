@@ -1,13 +1,14 @@
 """Do masses stay the same when the same clusters are observed for longer or shorter?
 
     python experiments/exposure.py             # ten minutes: three seeds, 1500 clusters
-    python experiments/exposure.py --network   # one more estimator: half an hour per seed
+    python experiments/exposure.py --models network "network, t"
 
 For each seed, models are trained on clusters of 2 ks, and on clusters whose exposures are
 spread evenly in the logarithm from 0.2 to 6 ks (thinned from 6 ks). Other clusters,
 observed for 6 ks, are then thinned to 0.1, 0.3 and 1 times 2 ks. Prints for each exposure
 the mean change of log10 M against 2 ks of the same clusters, its error over clusters, and
 the scatter of log10 M about the truth; and the control, in which the exposure is ignored.
+Models with ", t" take the exposure of each cluster as one more number.
 
 Exits with 1 unless the changes of the covariance model are below 0.01 dex or 3 sigma at 0.3
 and 3 times the exposure of training, and those of the control are beyond 3 sigma.
@@ -38,6 +39,7 @@ from skcluster.metrics import mass_scatter
 
 TYPICAL, DEEP = 2000.0, 6000.0
 SHARES = (0.1, 0.3, 1.0, 3.0)
+MODELS = ("N_phot", "N_phot,500c", "rings", "rings, t")
 SMALL = 0.01
 """Change of log10 M that is called none [dex]."""
 
@@ -50,12 +52,12 @@ def covariance(*proxies):
     )
 
 
-def rings():
+def rings(**parameters):
     """Ridge regression on counts in rings, as in the documentation of RingProfiler."""
     return make_pipeline(
         PhotonMapper(n_pixels=64),
         RedshiftNormalizer(),
-        RingProfiler(),
+        RingProfiler(**parameters),
         StandardScaler(),
         PolynomialFeatures(2),
         StandardScaler(),
@@ -63,24 +65,28 @@ def rings():
     )
 
 
-def network(seed):
+def network(seed, **parameters):
     """The paper's network, for half as many pixels."""
     return make_pipeline(
         PhotonMapper(n_pixels=64),
         RedshiftNormalizer(),
         LogScaler(),
-        XrayCNNRegressor(max_epochs=20, random_state=seed),
+        XrayCNNRegressor(max_epochs=20, random_state=seed, **parameters),
     )
 
 
-def models(seed, with_network):
-    """Name -> unfitted model."""
+def models(seed, training, only):
+    """Name -> unfitted model. Different exposures show what a model learns from them."""
     found = {
         "N_phot": covariance("n_phot"),
         "N_phot,500c": covariance("n_phot_500c"),
         "rings": rings(),
+        "network": network(seed),
     }
-    return found | ({"network": network(seed)} if with_network else {})
+    if training == "spread":
+        found["rings, t"] = rings(with_exposure=True)
+        found["network, t"] = network(seed, scalars=["log_exposure"])
+    return {name: model for name, model in found.items() if name in only}
 
 
 def survey(n_clusters, seed):
@@ -103,7 +109,7 @@ def trained(seed, arguments):
     )
     for name, exposure in (("2 ks", TYPICAL), ("spread", TYPICAL * np.exp(spread))):
         sample = observed(training.sample, exposure, seed)
-        for model_name, model in models(seed, arguments.network).items():
+        for model_name, model in models(seed, name, arguments.models).items():
             yield name, model_name, model.fit(sample, training.log_mass)
 
 
@@ -151,7 +157,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--clusters", type=int, default=1500)
     parser.add_argument("--test-clusters", type=int, default=500)
-    parser.add_argument("--network", action="store_true")
+    parser.add_argument("--models", nargs="+", default=MODELS)
     arguments = parser.parse_args()
     warnings.simplefilter(
         "ignore", UserWarning
@@ -164,9 +170,29 @@ def main():
         first = seed == arguments.seeds[0]
         lines = tables[-1].pformat(max_width=-1, max_lines=-1, show_name=first)
         print(*lines, sep="\n", flush=True)
-    fails = not _as_promised(vstack(tables))
+    table = vstack(tables)
+    print(*_means(table).pformat(max_width=-1, max_lines=-1), sep="\n")
+    fails = not _as_promised(table)
     print("NOT what is promised." if fails else "As promised.")
     return int(fails)
+
+
+def _means(table):
+    """Mean over the seeds, and its error from their scatter."""
+    rows = []
+    for group in table.group_by(["model", "training", "exposure"]).groups:
+        n = len(group)
+        between = np.std(group["change"], ddof=1) / np.sqrt(n) if n > 1 else 0.0
+        rows.append(
+            {
+                **{name: group[name][0] for name in ("model", "training", "exposure")},
+                "change": f"{np.mean(group['change']):+.4f}",
+                "error": f"{max(between, group['error'].mean() / np.sqrt(n)):.4f}",
+                "scatter": f"{np.mean(group['scatter']):.3f}",
+                "ignored": f"{np.mean(group['ignored']):+.3f}",
+            }
+        )
+    return Table(rows=rows)
 
 
 def _as_promised(table):

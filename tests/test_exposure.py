@@ -166,6 +166,22 @@ def test_rings_do_not_correct_again_what_the_normalizer_has_corrected(mapped):
     assert_array_equal(profiler.fit_transform(normalized), expected)
 
 
+def test_rings_can_say_the_exposure_of_their_cluster(mapped):
+    exposure = np.linspace(1000, 3000, len(mapped))
+    normalized = RedshiftNormalizer().fit_transform(mapped.assign(exposure=exposure))
+    profiler = RingProfiler(edges=(0, 0.5, 1.2, 2.3))
+    without = clone(profiler).fit_transform(normalized)
+    found = profiler.set_params(with_exposure=True).fit_transform(normalized)
+    assert_allclose(found[:, -2], np.log10(exposure / 2000))
+    assert_array_equal(np.delete(found, -2, axis=1), without)
+    assert profiler.get_feature_names_out().tolist()[-2:] == [
+        "log_exposure",
+        "redshift",
+    ]
+    with pytest.raises(ValueError, match=r"with_exposure=True\) needs sample.exposure"):
+        profiler.fit(mapped.drop("exposure"))
+
+
 def test_the_exposure_of_maps_goes_with_them(mapped):
     normalized = RedshiftNormalizer().fit_transform(mapped)
     assert LogScaler().transform(normalized).map_exposure is not None

@@ -100,6 +100,7 @@ SENSE = {
             "per_photon",
             "signed",
             "verbose",
+            "with_exposure",
             "with_redshift",
         )
     },

@@ -11,7 +11,7 @@ from ..exposure import (
     reference_exposure,
     relative_exposure,
 )
-from ..parameters import Edges, Integer, Positive, Quantity, check_parameters
+from ..parameters import Boolean, Edges, Integer, Positive, Quantity, check_parameters
 from ..sample import half_width_of, require
 from ..training_ranges import warn_outside
 
@@ -51,6 +51,10 @@ class RingProfiler(TransformerMixin, BaseEstimator):
     half_width : float or None, default=None
         Half the side of the maps [comoving Mpc/h]; None takes that of the `PhotonMapper`
         that made them.
+    with_exposure : bool, default=False
+        Whether to append log10 of each cluster's exposure over the reference exposure, in
+        front of the redshift. Noise shifts the logarithms of small counts; a model that was
+        trained on different exposures can learn by how much.
 
     Attributes
     ----------
@@ -101,6 +105,7 @@ class RingProfiler(TransformerMixin, BaseEstimator):
         "n_sectors": Integer(1),
         "softening": Positive(),
         "half_width": Quantity("half_width") | None,
+        "with_exposure": Boolean(),
     }
 
     def __init__(
@@ -110,11 +115,13 @@ class RingProfiler(TransformerMixin, BaseEstimator):
         n_sectors=8,
         softening=10.0,
         half_width=None,
+        with_exposure=False,
     ):
         self.edges = edges
         self.n_sectors = n_sectors
         self.softening = softening
         self.half_width = half_width
+        self.with_exposure = with_exposure
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -160,7 +167,10 @@ class RingProfiler(TransformerMixin, BaseEstimator):
                 f"of {n} clusters hold negative counts below minus the softening "
                 f"({parameters.softening:g}), which have no logarithm. Give a larger one."
             )
-        return np.column_stack([np.log10(parameters.softening + profiles), X.redshift])
+        columns = [np.log10(parameters.softening + profiles)]
+        if parameters.with_exposure:
+            columns.append(np.log10(X.exposure / self.exposure_))
+        return np.column_stack([*columns, X.redshift])
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns."""
@@ -173,7 +183,8 @@ class RingProfiler(TransformerMixin, BaseEstimator):
             for kind in ("", "_median")
         ]
         names = np.array(names, dtype=object)[self._is_measured(parameters)]
-        return np.array([*names, "redshift"], dtype=object)
+        more = ["log_exposure"] if parameters.with_exposure else []
+        return np.array([*names, *more, "redshift"], dtype=object)
 
     def _is_measured(self, parameters):
         """Mask of the sums and medians that become columns, by ring and band."""
@@ -185,6 +196,8 @@ class RingProfiler(TransformerMixin, BaseEstimator):
         """Return the parameters, the maps, and the sector that holds each pixel."""
         parameters = check_parameters(self)
         maps = require(X, "maps", by="RingProfiler").maps
+        if parameters.with_exposure:
+            require(X, "exposure", by="RingProfiler(with_exposure=True)")
         half_width = half_width_of(maps, parameters.half_width, by="RingProfiler")
         sectors = sectors_of_pixels(
             maps.shape[-1], half_width, parameters.edges, parameters.n_sectors
