@@ -105,6 +105,8 @@ def test_a_pixel_is_found_where_astropy_puts_it(kind, more):
     image = SkyImage(values, wcs)
     rows, columns = np.divmod(np.arange(35), 5)
     shift = np.random.default_rng(0).uniform(-0.45, 0.45, (2, 35))
+    middle = wcs.pixel_to_world(2, 3).icrs
+    assert_allclose(image.center, [middle.ra.deg, middle.dec.deg], atol=1e-5)
     sky = wcs.pixel_to_world(columns + shift[0], rows + shift[1]).icrs
     assert_array_equal(image.at(sky.ra.deg, sky.dec.deg), values.ravel())
     assert_allclose(image.pixel_size, 0.01)
@@ -151,6 +153,20 @@ def test_a_file_without_image_or_coordinates_is_named(tmp_path):
         read_image(path)
     with pytest.raises(FileNotFoundError, match="There is no file"):
         read_image(tmp_path / "c.fits")
+
+
+def test_an_image_of_counts_becomes_photons():
+    image = SkyImage([[0, 2], [1, 0]], wcs_of(shape=(2, 2)))
+    photons = image.to_photons(0.8)
+    assert_array_equal(photons["energy"], [0.8] * 3)
+    again = image.at(photons["ra"], photons["dec"])
+    assert_array_equal(again, [2, 2, 1])
+    for wrong in (-1, 0.5, np.nan):
+        broken = SkyImage([[0, 2], [1, wrong]], wcs_of(shape=(2, 2)))
+        with pytest.raises(
+            ValueError, match="1 of 4 pixels are negative, NaN or not an in"
+        ):
+            broken.to_photons(1.0)
 
 
 # Images in a sample.
@@ -590,6 +606,19 @@ def test_efeds_mask_keeps_the_published_photons(efeds):
     inverted = SkyImage(1 - mask.values, mask.wcs)
     with pytest.raises(ValueError, match=r"mask inverted\?"):
         remove_sources(sample, inverted)
+
+
+def test_efeds_image_holds_the_photons_of_its_event_list(efeds, data_folder):
+    sample, *_ = efeds
+    image = read_image(data_folder / "efeds" / "img_0600_1100.fits.gz")
+    found = image.to_photons(0.85)
+    photons = sample.photons
+    of_band = (photons["energy"] > 0.6) & (photons["energy"] < 1.1)
+    order = [np.lexsort((each["ra"], each["dec"])) for each in (found, photons[0])]
+    inside = order[1][of_band[order[1]]]
+    for name in ("ra", "dec"):
+        expected = photons[name][inside]
+        assert_allclose(found[name][order[0]], expected, rtol=0, atol=1e-7)
 
 
 def test_efeds_background_leaves_the_published_counts(efeds):

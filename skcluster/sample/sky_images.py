@@ -25,6 +25,8 @@ class SkyImage:
     shape : tuple of 2 int
     pixel_size : float
         Geometric mean of the sides of a pixel [deg].
+    center : tuple of 2 float
+        RA and Dec of the middle of the image [deg].
 
     Examples
     --------
@@ -90,6 +92,61 @@ class SkyImage:
         found = np.full(inside.shape, np.nan, np.float32)
         found[inside] = self.values[row[inside].astype(int), column[inside].astype(int)]
         return found
+
+    def to_photons(self, energy):
+        """Return the counts of the image as a photon list, at the centers of its pixels.
+
+        Images of several bands become one list by `numpy.concatenate`, column by column.
+
+        Parameters
+        ----------
+        energy : float
+            Energy that all photons are given, such as the middle of the band [keV].
+
+        Returns
+        -------
+        photons : dict of ndarray
+            Columns ``ra``, ``dec`` [deg] and ``energy`` [keV], a row per count.
+        """
+        counts = self.values
+        if not (counts >= 0).all() or (counts != np.floor(counts)).any():
+            raise ValueError(
+                f"{self} does not hold counts: {self._not_counts()}. Give a count image, "
+                "not one that is divided by its exposure."
+            )
+        row, column = np.nonzero(counts)
+        times = counts[row, column].astype(int)
+        ra, dec = self._sky(column, row)
+        return {
+            "ra": np.repeat(ra, times),
+            "dec": np.repeat(dec, times),
+            "energy": np.full(times.sum(), float(energy)),
+        }
+
+    def _not_counts(self):
+        wrong = ~(self.values >= 0) | (self.values != np.floor(self.values))
+        return (
+            f"{wrong.sum()} of {wrong.size} pixels are negative, NaN or not an integer "
+            f"(first: {self.values[wrong][0]:.4g})"
+        )
+
+    @property
+    def center(self):
+        """RA and Dec of the middle of the image [deg]."""
+        rows, columns = self.shape
+        ra, dec = self._sky(np.array([(columns - 1) / 2]), np.array([(rows - 1) / 2]))
+        return float(ra[0]), float(dec[0])
+
+    def _sky(self, column, row):
+        """Return RA and Dec of pixels, from 0 at the center of the first [deg]."""
+        world = self.wcs.all_pix2world(column, row, 0)
+        longitude, latitude = world if self.wcs.wcs.lng == 0 else world[::-1]
+        if self._frame is None:
+            return longitude, latitude
+        from astropy.coordinates import SkyCoord
+
+        sky = SkyCoord(longitude, latitude, unit="deg", frame=self._frame).icrs
+        return sky.ra.degree, sky.dec.degree
 
     def _pixels(self, ra, dec):
         """Return columns and rows of sky positions, from 0 at the center of the first."""

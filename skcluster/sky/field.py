@@ -55,13 +55,13 @@ def with_exposure_map(sample, exposure_map):
     exposure = values.max(axis=0)
     wrong = np.flatnonzero(exposure <= 0)
     if len(wrong):
-        first = wrong[0]
+        first, (ra, dec) = wrong[0], images[0].center
         where = "outside of the map" if outside[first] else "where it has no exposure"
         raise ValueError(
             f"The centers of {len(wrong)} of {len(sample)} clusters lie outside of "
             f"{_named(images)} or where it has no exposure (first: cluster {first}, at RA "
             f"{sample.center[first, 0]:.4f}, Dec {sample.center[first, 1]:.4f}, {where}, "
-            f"which is about {_center_of(images[0])}). Give the map of their field, or "
+            f"which is about RA {ra:.4f}, Dec {dec:.4f}). Give the map of their field, or "
             "leave these clusters out."
         )
     if sample.exposure is None:
@@ -156,9 +156,3 @@ def _named(images):
         if len(images) > 1
         else (f"the exposure map {images[0].name}".rstrip())
     )
-
-
-def _center_of(image):
-    rows, columns = image.shape
-    sky = image.wcs.pixel_to_world((columns - 1) / 2, (rows - 1) / 2).icrs
-    return f"RA {sky.ra.deg:.4f}, Dec {sky.dec.deg:.4f}"
