@@ -520,6 +520,17 @@ def test_a_hole_in_the_annulus_lowers_no_background():
     assert holed.background_error[0] > 1.03 * full.background_error[0]
 
 
+def test_a_hole_in_the_aperture_takes_no_background_away():
+    x, y = flat(40_000)
+    ra, dec = plane_to_sky(0.6 / DISTANCE, 0.2 / DISTANCE, *CENTER)
+    radius = np.degrees(0.3 / DISTANCE)
+    holed = remove_sources(sample_of(x, y), {"ra": [ra], "dec": [dec]}, radius=radius)
+    found = net(holed, background="annulus", background_annulus=(1.1, 2.4))
+    # A flat sky has no net counts; the hole is worth 9 % of the aperture, 450 photons.
+    assert abs(found.net[0]) < 4 * found.error[0] < 400
+    assert_allclose(found.background, found.photons, atol=4 * found.error[0])
+
+
 def test_a_known_rate_is_scaled_to_area_and_exposure():
     sample = cluster_on_background(300, 50, 2, exposure=[1500.0])
     arcmin2 = np.pi * (np.degrees(1 / DISTANCE) * 60) ** 2
