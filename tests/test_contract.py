@@ -216,6 +216,7 @@ FUNCTIONS = {
     ),
     skcluster.with_exposure_map: (["sample", "exposure_map"], {}),
     skcluster.remove_sources: (["sample", "catalog"], {"radius": None}),
+    skcluster.recenter: (["sample"], {"method": "peak"}),
     skcluster.read_image: (["path"], {}),
     skcluster.thin_photons: (
         ["sample"],
