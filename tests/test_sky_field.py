@@ -566,6 +566,19 @@ def test_a_cluster_below_the_background_is_flagged_and_the_others_are_measured()
     assert counts.log_error[0] < 0.1
 
 
+def test_a_cluster_without_any_photon_is_flagged_if_a_background_is_subtracted():
+    empty = sample_of([], [])
+    sample = ClusterSample.concatenate([cluster_on_background(300, 20, 3), empty])
+    measurer = ProxyMeasurer(proxies=["n_phot_500c"], background="annulus")
+    with pytest.warns(
+        UserWarning, match=r"cluster 1, 0 photons and a background of 0 "
+    ):
+        logs = measurer.fit_transform(sample)
+    assert_array_equal(np.isnan(logs[:, 0]), [False, True])
+    with pytest.raises(ValueError, match="n_phot_500c is 0 for 1 of 2 clusters"):
+        ProxyMeasurer(proxies=["n_phot_500c"]).fit_transform(sample)
+
+
 def test_an_annulus_that_was_not_observed_is_flagged():
     sample = sample_of(*flat(2000, 1.0), field_radius=np.degrees(1.2 / DISTANCE))
     measurer = ProxyMeasurer(proxies=["n_phot_500c"], background="annulus")

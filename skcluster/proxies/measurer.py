@@ -99,7 +99,8 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
     the area that is lost in a ring counts like the rest of it. What lies outside of the
     field of view is left out.
 
-    A cluster whose counts do not exceed the background has ln S = NaN, with a warning.
+    A cluster that does not exceed its background has ln S = NaN, with a warning that names
+    it; without a background to subtract, a cluster without photons is an error.
     `count_photons` gives photons, background and the errors of both.
 
     If the sample comes from a simulation, ``n_phot_500c`` is counted inside the true
@@ -210,7 +211,9 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
         is_empty = np.min([each.photons for each in counts.values()], axis=0) == 0
         check_near_center(X, is_empty, by="ProxyMeasurer")
         net = {
-            name: _positive(counts[name], name, X.name)
+            name: counts[name].net
+            if parameters.background is None
+            else _positive(counts[name], name, X.name)
             for name in parameters.proxies
             if name in counts
         }
@@ -252,7 +255,7 @@ def _check_background(X, parameters):
 
 def _positive(counts, name, names):
     """Return net counts, NaN where the background leaves nothing, with a warning."""
-    lost = np.flatnonzero(~(counts.net > 0) & (counts.photons > 0))
+    lost = np.flatnonzero(~(counts.net > 0))
     if len(lost) == 0:
         return counts.net
     first = lost[0]

@@ -151,8 +151,6 @@ def _at_center(image, center, i):
 
 
 def _named(images):
-    return (
-        f"the {len(images)} exposure maps"
-        if len(images) > 1
-        else (f"the exposure map {images[0].name}".rstrip())
-    )
+    if len(images) > 1:
+        return f"the {len(images)} exposure maps"
+    return f"the exposure map {images[0].name}".rstrip()
