@@ -290,7 +290,7 @@ class TestGreen2019:
         assert green.percentiles(column, np.array([1.0, 0.0, 5.0, 99.0])) == "3, 3, 3"
 
     def test_without_the_file_it_says_so(self, green, tmp_path, capsys):
-        assert green.published(tmp_path / "none.csv", 1) == 0
+        assert green.published(tmp_path / "none.csv", 1, [0]) == 0
         assert "SKIPPED the published features: there is no" in capsys.readouterr().out
 
 
