@@ -101,14 +101,14 @@ def _neighbors_at(points, tree, positions, pixel):
     distance, index = tree.query(points, k=N_POSITIONS)
     # Where there are fewer positions, the index is one beyond the last.
     n_photons = np.append(positions.n_photons, 0)[index]
+    is_shared = n_photons > 1
     n_photons[:, 0] -= 1  # the nearest position is the photon's own
     within = np.cumsum(n_photons, axis=1)
     n_others = len(positions.of_photon) - 1
     wide = _Shell.of(min(N_WIDE, n_others), distance, within)
     near = _Shell.of(min(N_NEAR, n_others), distance, within)
     log_energy = np.append(positions.log_energy_sum, 0.0)[index]
-    n_photons[:, 0] += 1
-    is_shared = (n_photons > 1) & (np.arange(N_POSITIONS) <= wide.last[:, None])
+    is_shared &= np.arange(N_POSITIONS) <= wide.last[:, None]
     pixel = np.where(is_shared.any(axis=1), pixel, WITHOUT_PIXELS * pixel)
     return (
         near.log_density(distance, pixel),
