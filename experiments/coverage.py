@@ -277,7 +277,9 @@ def main():
     table = vstack(tables)
     mean = over_seeds(table)
     for name, each in (("by-seed", table), ("mean", mean)):
-        each.round(4)
+        for column in each.itercols():
+            if column.dtype.kind == "f":
+                column.info.format = ".2g" if "p_value" in column.name else ".3f"
         each.write(arguments.output / f"coverage-{name}.csv", overwrite=True)
     in_percent(mean).pprint_all()
     broken = list(broken_promises(table, mean))

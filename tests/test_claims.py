@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from numpy.testing import assert_allclose
 from scipy.stats import norm, t
 
@@ -178,14 +179,45 @@ class TestStatedNumbersFollowFromEachOther:
             in text
         )
 
-    def test_errors_of_coverage_are_binomial(self):
+    def test_coverages_are_those_of_the_committed_results(self):
+        results = Table.read(ROOT / "experiments/results/coverage-mean.csv")
         text = section("docs/uncertainty.rst", "What was measured")
-        table = text[: text.index(".. image")]
-        stated = np.array(re.findall(r"([\d.]+) ± ([\d.]+)", table), float)
-        assert len(stated) == 32
-        level = np.tile([0.5, 0.68, 0.9, 0.95], 8)
-        expected = 100 * np.sqrt(level * (1 - level) / 1200)
-        assert_allclose(stated[:, 1], expected, atol=0.051)
+        row = r"\* - ([\w ]+), (raw|calibrated|by trend)\n((?: +- .+\n)+)"
+        rows = re.findall(row, text)
+        shown = {
+            7: (["all"], ["50", "68", "90", "95"]),
+            6: (["predicted mass", "redshift"], ["68"]),
+            4: (["above least mass"], ["68"]),
+        }
+        assert len(rows) == 21
+        for estimator, posterior, cells in rows:
+            pairs = np.array(re.findall(r"([\d.]+) ± ([\d.]+)", cells), float)
+            quantities, levels = shown[cells.count("\n")]
+            of_row = results[
+                (results["estimator"] == estimator)
+                & (results["posterior"] == posterior)
+            ]
+            expected = [
+                (one[f"coverage_{level}"], one[f"error_{level}"])
+                for quantity in quantities
+                for one in of_row[of_row["quantity"] == quantity]
+                for level in levels
+            ]
+            assert_allclose(pairs, expected, atol=0.051)
+
+    def test_coverages_of_seeds_give_their_mean(self, monkeypatch):
+        pytest.importorskip("torch")
+        script = load("experiments/coverage.py", monkeypatch)
+        folder = ROOT / "experiments" / "results"
+        by_seed, mean = (
+            Table.read(folder / f"coverage-{name}.csv") for name in ("by-seed", "mean")
+        )
+        assert np.unique(by_seed["seed"]).tolist() == [0, 1, 2]
+        found = script["over_seeds"](by_seed)
+        for name in found.colnames:
+            if name.startswith(("coverage", "error")):
+                assert_allclose(found[name], mean[name], atol=0.002)
+        assert list(script["broken_promises"](by_seed, mean)) == []
 
     def test_ratios_of_scatters_are_those_of_the_joint_table(self):
         text = section("docs/joint.rst", "Do galaxies help?")
