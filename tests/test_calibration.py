@@ -18,7 +18,9 @@ from skcluster import (
     ProxyMeasurer,
     RotationAugmentedRegressor,
     cross_val_posterior,
+    load_model,
     reweight_prior,
+    save_model,
 )
 from skcluster.posterior import mass_density
 
@@ -223,6 +225,14 @@ class TestTrend:
         table, *_ = trending(10, 0)
         with pytest.raises(ValueError, match=r"clusters with redshifts .* a ndarray"):
             model.predict(table)
+
+    def test_a_stored_model_has_its_trend(self, tmp_path):
+        table, _, log_mass, *_ = trending(300, 0, redshift=False)
+        model = CalibratedMassRegressor(LinearRegression(), by="trend")
+        save_model(model.fit(table, log_mass), tmp_path / "model")
+        loaded = load_model(tmp_path / "model")
+        expected = model.predict(table[:9], return_std=True)
+        assert_array_equal(loaded.predict(table[:9], return_std=True), expected)
 
     def test_few_clusters(self):
         table, _, log_mass, *_ = trending(99, 0, redshift=False)
