@@ -214,6 +214,7 @@ class TestStatedNumbersFollowFromEachOther:
         )
         assert np.unique(by_seed["seed"]).tolist() == [0, 1, 2]
         found = script["over_seeds"](by_seed)
+        assert len(found) == len(mean) == 99
         for name in found.colnames:
             if name.startswith(("coverage", "error")):
                 assert_allclose(found[name], mean[name], atol=0.002)

@@ -10,7 +10,7 @@ import pytest
 from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf
-from scipy.stats import norm, t
+from scipy.stats import ks_2samp, norm, t
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
@@ -89,7 +89,7 @@ class TestCoverage:
         tables = []
         for std in (0.1 * np.sqrt(z / 0.3), 0.1):
             posterior = MassPosterior.from_gaussians(mean, np.broadcast_to(std, 6000))
-            tables.append(coverage.measured(posterior, survey, 13.5))
+            tables.append(coverage.measured(posterior, survey, 13.5, 10**9))
             for name, value in (
                 ("estimator", "n"),
                 ("posterior", "by trend"),
@@ -115,6 +115,14 @@ class TestCoverage:
         assert promises[0] == []
         assert any("third 1 of redshift" in each for each in promises[1])
 
+    @pytest.mark.parametrize("shift", [0.0, 0.08, 0.15])
+    def test_learned_distributions_are_compared_as_two_samples(self, coverage, shift):
+        rng = np.random.default_rng(3)
+        learned_from, tested = rng.normal(size=1200), rng.normal(shift, size=2400)
+        pit = np.searchsorted(np.sort(learned_from), tested) / 1200
+        expected = ks_2samp(learned_from, tested, method="asymp").pvalue
+        assert_allclose(coverage.p_two_samples(pit, 2), expected, rtol=0.15)
+
     def test_the_error_of_the_mean_is_the_scatter_between_seeds(self, coverage):
         parts = []
         for seed, value in enumerate([60.0, 68.0, 76.0]):
@@ -124,6 +132,7 @@ class TestCoverage:
                 "bin": 0,
                 "n": 400,
                 "mean_error": 1.0,
+                "p_two_samples": 0.5,
                 "pit_p_value": 0.5,
             }
             row |= dict.fromkeys(names, 1.0)
