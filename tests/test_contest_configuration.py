@@ -161,6 +161,10 @@ WRONG = [
     ),
     (LEAST + "[estimators.both]\nmean_of = ['both']", "mean_of holds 'both', which is"),
     (LEAST + "[estimators.both]\nmean_of = ['n_phot']\nbands = 'one'", "key 'bands'"),
+    (
+        "[survey]\n[estimators.ho2023_one_band]\n[parameters]\nprecison = 'bfloat16'",
+        "No estimator has the parameter .*'precison'.* Did you mean 'precision'",
+    ),
     ("[survey", "is not a TOML file"),
 ]
 

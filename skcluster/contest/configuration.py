@@ -304,14 +304,25 @@ def _check_estimators(configuration):
                 raise unknown_name(
                     f"[estimators.{entry.name}] mean_of holds", name, trained
                 )
+    parameters = set()
     for entry in configuration.trained:
         try:
             estimator = entry.build(configuration.shared, 0)
+            parameters |= {
+                name.rpartition("__")[2] for name in estimator.get_params(deep=True)
+            }
             for part, _ in parts(estimator):
                 if hasattr(part, "_parameter_kinds"):
                     check_parameters(part)
         except (TypeError, ValueError) as error:
             raise type(error)(f"[estimators.{entry.name}] {error}") from error
+    for name in configuration.shared:
+        if name not in parameters:
+            raise unknown_name(
+                "No estimator has the parameter of [parameters]",
+                name,
+                sorted(parameters),
+            )
 
 
 def _check_arguments(make, arguments, where):
