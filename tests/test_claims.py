@@ -14,6 +14,8 @@ from astropy.table import Table
 from numpy.testing import assert_allclose
 from scipy.stats import norm, t
 
+from skcluster.metrics import mass_scatter
+
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SKCLUSTER_DATA", ROOT.parent / "shared" / "data"))
 SOURCES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.rst"))]
@@ -273,3 +275,51 @@ class TestStatedNumbersFollowFromEachOther:
             for number in re.findall(r"\b(\d{1,2},\d{3}|\d{3})\b", text)[:4]
         )
         assert sum(parts) == total
+
+
+class TestPredictionsAreKept:
+    @pytest.fixture
+    def contest(self):
+        pytest.importorskip("torch")
+        from skcluster.contest import read_configuration
+
+        return read_configuration(ROOT / "experiments" / "equal_contexts.toml")
+
+    def test_scatters_in_equal_contexts_are_those_of_the_files(self, contest):
+        from skcluster.contest.results import common_folds, read_predictions
+
+        predictions = read_predictions(contest)
+        folds = common_folds(contest, predictions)
+        text = section("docs/equal_contexts.rst", "On the mock survey")
+        number = r'"([\d.]+) ± [\d.]+"'
+        rows = re.findall(rf'^   "(.+?)", {number}, {number}', text, flags=re.M)
+        assert {name for name, *_ in rows} == {name for name, _, _ in predictions}
+        for name, *stated in rows:
+            parts = [predictions[name, *fold] for fold in folds]
+            true, predicted = (
+                np.concatenate([part[column] for part in parts]).astype(float)
+                for column in ("log_mass", "predicted")
+            )
+            for kind, value in zip(("std", "robust"), stated, strict=True):
+                found = mass_scatter(true, predicted, kind=kind, unit="percent")
+                assert_allclose(found, float(value), atol=0.051)
+        assert sum(len(part.cluster) for part in parts) == int(
+            re.search(r"(\d+) clusters are tested", text)[1]
+        )
+
+    def test_scalar_proxies_are_as_the_kept_table_says(self):
+        folder = ROOT / "experiments" / "results" / "scalar_systems"
+        text = section("docs/equal_contexts.rst", "Scalar proxies")
+        for table, column in (
+            ("summary.csv", "std_percent"),
+            ("subsets.csv", "cv_error_percent"),
+        ):
+            kept = Table.read(folder / table)
+            values = dict(zip(kept[kept.colnames[0]], kept[column], strict=True))
+            if table == "subsets.csv":
+                values = dict(zip(kept["proxies"], kept[column], strict=True))
+            rows = re.findall(r'^   "(.+?)", ([\d.]+)', text, flags=re.M)
+            stated = [(name, value) for name, value in rows if name in values]
+            assert len(stated) > 4
+            for name, value in stated:
+                assert_allclose(float(value), values[name], atol=0.051)
