@@ -28,7 +28,7 @@ from .sample.units import check_plausible
 
 __all__ = ["QuadrantGroupKFold", "keep_together", "octants", "spatial_folds"]
 
-BOX, SPLITS = Quantity("box_size"), Integer(1)
+BOX, SPLITS = Quantity("box_size"), Integer(1, 1000)
 """Kinds of the parameters of `QuadrantGroupKFold`."""
 
 N_FOLDS = 5

@@ -139,7 +139,7 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
 
     _parameter_kinds = {
         "estimator": WithMethods("an estimator with fit and predict"),
-        "n_rotations": Integer(0),
+        "n_rotations": Integer(0, 10_000),
         "random_state": RandomState(),
         "mass_range": MASS_RANGE_KIND,
     }

@@ -404,8 +404,11 @@ def test_description_tells_the_parameters_and_what_not_to_do(small):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_clusters": 0}, r"n_clusters must be a positive int, got 0\."),
-        ({"n_clusters": 2.5}, r"n_clusters must be a positive int, got 2\.5\."),
+        ({"n_clusters": 0}, r"n_clusters must be an int from 1 to 100000000, got 0\."),
+        (
+            {"n_clusters": 2.5},
+            r"n_clusters must be an int from 1 to 100000000, got 2\.5\.",
+        ),
         ({"background": -1}, r"background must be in \[0, 1000\], got -1"),
         ({"background": "1"}, r"background must be in \[0, 1000\], got '1'"),
         ({"psf_hew": np.nan}, "psf_hew must be 0 or a number from .* arcsec, got nan"),

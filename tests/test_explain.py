@@ -437,10 +437,10 @@ def test_maps_that_do_not_fit_are_an_error(pipeline, sample):
     ("params", "words"),
     [
         ({"method": "magic"}, r"method must be one of \['gradient', .*got 'magic'"),
-        ({"n_samples": 0}, "n_samples must be a positive int, got 0"),
-        ({"n_samples": None}, "n_samples must be a positive int, got None"),
+        ({"n_samples": 0}, "n_samples must be an int from 1 to 10000, got 0"),
+        ({"n_samples": None}, "n_samples must be an int from 1 to 10000, got None"),
         ({"batch_size": 2.5}, r"batch_size must be a positive int or None, got 2\.5"),
-        ({"n_threads": -1}, "n_threads must be a positive int or None, got -1"),
+        ({"n_threads": -1}, "n_threads must be an int from 1 to 1024 or None, got -1"),
         ({"noise": -0.1}, r"noise must be a non-negative number, got -0\.1"),
         ({"noise": "much"}, "noise must be a non-negative number, got 'much'"),
     ],

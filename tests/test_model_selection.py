@@ -278,7 +278,10 @@ def test_positions_are_finite_and_have_three_coordinates(sample, groups, message
             {"box_size": 352e3},
             r"got 352000\.0\. It looks like kpc/h\. Divide it by 1000",
         ),
-        ({"n_splits_per_axis": 0}, "n_splits_per_axis must be a positive int, got 0"),
+        (
+            {"n_splits_per_axis": 0},
+            "n_splits_per_axis must be an int from 1 to 1000, got 0",
+        ),
         ({"n_splits_per_axis": 2.5}, "n_splits_per_axis must be .*, got 2.5"),
     ],
 )

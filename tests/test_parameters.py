@@ -8,12 +8,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.pipeline import make_pipeline
 
 import skcluster
+from skcluster import (
+    EvrardProxyRegressor,
+    PhaseSpaceKDE,
+    QuadrantGroupKFold,
+    RotationAugmentedRegressor,
+    SaliencyExplainer,
+    XrayCNNRegressor,
+)
 from skcluster.datasets import make_mock_survey
 from skcluster.parameters import (
     Anything,
@@ -383,3 +391,29 @@ def test_the_first_wrong_parameter_is_refused_and_the_estimator_unchanged():
     mapper = skcluster.PhotonMapper(n_pixels=np.uint8(3))
     assert type(check_parameters(mapper).n_pixels) is int
     assert type(mapper.n_pixels) is np.uint8
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name"),
+    [
+        (XrayCNNRegressor(), "n_threads"),
+        (XrayCNNRegressor(), "n_members"),
+        (XrayCNNRegressor(dropout=0.1), "n_dropout_draws"),
+        (RotationAugmentedRegressor(EvrardProxyRegressor()), "n_rotations"),
+        (PhaseSpaceKDE(), "n_bins"),
+        (SaliencyExplainer(XrayCNNRegressor(), method="smoothgrad"), "n_samples"),
+        (SaliencyExplainer(XrayCNNRegressor()), "n_threads"),
+    ],
+)
+@pytest.mark.parametrize("value", [10**9, 10**30])
+def test_absurd_numbers_are_refused_by_name(estimator, name, value):
+    with pytest.raises(ValueError, match=rf"{name} must be an int from .* got {value}"):
+        check_parameters(clone(estimator).set_params(**{name: value}))
+
+
+@pytest.mark.parametrize("value", [10**9, 10**30])
+def test_absurd_surveys_are_refused_at_once(value):
+    with pytest.raises(ValueError, match=f"n_clusters must be .*, got {value}"):
+        make_mock_survey(value)
+    with pytest.raises(ValueError, match=f"n_splits_per_axis must be .*, got {value}"):
+        QuadrantGroupKFold(n_splits_per_axis=value).get_n_splits()

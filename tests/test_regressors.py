@@ -455,7 +455,7 @@ def test_callbacks_are_not_touched(data):
         ("precision", "half", "precision must be one of"),
         ("batch_size", 0, "batch_size must be a positive int, got 0"),
         ("max_epochs", 2.5, "max_epochs must be a positive int, got 2.5"),
-        ("n_members", 0, "n_members must be a positive int, got 0"),
+        ("n_members", 0, "n_members must be an int from 1 to 1000, got 0"),
         ("patience", 0, "patience must be a positive int or None, got 0"),
         ("lr", 0, "lr must be a positive number, got 0"),
         ("weight_decay", -1, "weight_decay must be a non-negative number, got -1"),
@@ -494,8 +494,12 @@ def test_callbacks_are_not_touched(data):
             "x",
             "verbose must be a non-negative int or True or False, got 'x'",
         ),
-        ("n_threads", 0, "n_threads must be a positive int or None, got 0"),
-        ("n_dropout_draws", 1.0, "n_dropout_draws must be a non-negative int, got 1.0"),
+        ("n_threads", 0, "n_threads must be an int from 1 to 1024 or None, got 0"),
+        (
+            "n_dropout_draws",
+            1.0,
+            "n_dropout_draws must be an int from 0 to 10000, got 1.0",
+        ),
     ],
 )
 def test_wrong_parameters_are_named(data, name, value, message):

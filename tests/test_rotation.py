@@ -187,7 +187,7 @@ def test_angles_that_make_no_sense_are_refused(survey, arguments, message):
 
 def test_a_senseless_number_of_copies_is_refused(survey):
     augmented = RotationAugmentedRegressor(Recorder(), n_rotations=1.5)
-    with pytest.raises(ValueError, match="n_rotations must be a non-negative int"):
+    with pytest.raises(ValueError, match="n_rotations must be an int from 0"):
         augmented.fit(survey.sample, survey.log_mass)
 
 

@@ -183,7 +183,7 @@ class TestDropout:
         maps, log_mass = counts_and_masses(20)
         with pytest.raises(ValueError, match="n_dropout_draws=5 needs dropout > 0"):
             network(n_dropout_draws=5).fit(maps, log_mass)
-        with pytest.raises(ValueError, match="must be a non-negative int, got -1"):
+        with pytest.raises(ValueError, match="must be an int from 0 to 10000, got -1"):
             network(n_dropout_draws=-1).fit(maps, log_mass)
 
 

@@ -141,7 +141,7 @@ def make_mock_survey(
     >>> calm.catalog["n_agn"].sum(), (calm.log_mass == survey.log_mass).all()
     (np.int64(0), np.True_)
     """
-    n_clusters = Integer(1).check("n_clusters", n_clusters)
+    n_clusters = Integer(1, 10**8).check("n_clusters", n_clusters)
     n_jobs = NJobs().check("n_jobs", n_jobs)
     telescope = _telescope(psf_hew=psf_hew, pixelize=pixelize, dither=dither)
     switches = {

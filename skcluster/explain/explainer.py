@@ -20,6 +20,7 @@ from ..parameters import (
 )
 from ..progress import Progress
 from ..regressors.kept_memory import kept_memory
+from ..regressors.network_parameters import N_THREADS
 from ..regressors.symmetries import N_SYMMETRIES
 from ..regressors.torch_session import resolve_device, torch_session
 from .attribution import (
@@ -146,12 +147,12 @@ class SaliencyExplainer(BaseEstimator):
         "method": Choice(METHODS),
         "signed": Boolean(),
         "per_photon": Boolean(),
-        "n_samples": Integer(1),
+        "n_samples": Integer(1, 10_000),
         "noise": NonNegative(),
         "batch_size": Integer(1) | None,
         "device": Anything(),
         "random_state": RandomState(),
-        "n_threads": Integer(1) | None,
+        "n_threads": N_THREADS,
         "verbose": Integer(0) | Boolean(),
     }
 

@@ -86,6 +86,9 @@ class Callbacks(Kind):
         return value if are_callbacks else REFUSED
 
 
+N_THREADS = Integer(1, 1024) | None
+"""Kind of the parameter `n_threads`. For many more, OpenMP ends the process."""
+
 NETWORK_PARAMETERS = {
     "recipe": Choice(RECIPES),
     "loss": Choice(LOSSES),
@@ -96,17 +99,17 @@ NETWORK_PARAMETERS = {
     "max_epochs": Integer(1),
     "patience": Integer(1) | None,
     "validation_fraction": Interval("(0, 1)") | None,
-    "n_members": Integer(1),
+    "n_members": Integer(1, 1000),
     "mass_range": MASS_RANGE_KIND,
     "device": Device(),
     "checkpoint_dir": PathLike() | None,
-    "n_threads": Integer(1) | None,
+    "n_threads": N_THREADS,
     "callbacks": Callbacks() | None,
     "random_state": RandomState(),
     "verbose": Integer(0) | Boolean(),
     "precision": Choice(PRECISIONS),
     "keep_memory": Boolean(),
-    "n_dropout_draws": Integer(0),
+    "n_dropout_draws": Integer(0, 10_000),
 }
 """Kinds of the parameters that all regressors with a network share."""
 MAP_PARAMETERS = {
