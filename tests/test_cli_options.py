@@ -4,6 +4,7 @@ import argparse
 import gc
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -20,6 +21,7 @@ import skcluster.cli.predict as predict_module
 import skcluster.cli.train as train_module
 from skcluster import load_model
 from skcluster.cli import main
+from skcluster.cli.option_names import with_options
 from skcluster.cli.output import one_line, print_table
 from skcluster.cli.output_files import check_output
 from skcluster.cli.target import log_masses, target_unit
@@ -495,6 +497,50 @@ def test_an_unforeseen_error_is_one_line_that_says_how_to_see_more(
     )
     with pytest.raises(KeyError, match="surprise"):
         main(["predict", str(model), str(survey), "--traceback"])
+
+
+class TestErrorsNameOptions:
+    """What the library says about its parameters is said of the options."""
+
+    @pytest.mark.parametrize(
+        ("columns", "message"),
+        [
+            (
+                ["RA", "DEC", "PI"],
+                "Give --energy-unit: keV per channel, a pair .*'MeV' or name another "
+                "column with --energy.",
+            ),
+            (
+                ["RA", "DEC", "E"],
+                "Name them with --ra-column, --dec-column and --energy. It has: ",
+            ),
+        ],
+    )
+    def test_of_event_lists(self, model, tmp_path, capsys, columns, message):
+        photon = zip(columns, ([100.0], [10.0], [80.0]), strict=True)
+        Table(dict(photon)).write(tmp_path / "a.fits")
+        place = "--redshift=0.2", "--ra=100", "--dec=10"
+        line = refused(capsys, "predict", model, tmp_path / "a.fits", *place)
+        assert re.search(message, line)
+
+    @pytest.mark.parametrize(
+        ("option", "message"),
+        [
+            ("--pixels=0", "--pixels must be a positive int, got 0"),
+            ("--epochs=0", "--epochs must be a positive int, got 0"),
+            ("--members=0", "--members must be an int from 1 to 1000, got 0"),
+            ("--seed=-1", r"--seed must be a seed \(an int from 0"),
+            ("--half-width=2300", "--half-width must be a number from 0.01 to 100"),
+        ],
+    )
+    def test_of_training(self, survey, tmp_path, capsys, option, message):
+        command = "train", survey, "-o", tmp_path / "m.skops", "--device=cpu", option
+        assert re.match(f"skcluster: {message}", refused(capsys, *command))
+
+    def test_a_command_without_the_option_keeps_the_parameter(self):
+        message = "max_epochs must be an int; see /data/n_clusters.fits"
+        arguments = argparse.Namespace(clusters=1)
+        assert with_options(message, arguments) == message
 
 
 class TestUnreadableLists:

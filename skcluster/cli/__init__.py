@@ -16,6 +16,7 @@ from .benchmark import add_benchmark
 from .demo import add_demo
 from .explain import add_explain
 from .inspect import add_inspect
+from .option_names import with_options
 from .output import ReaderGone, WarningsOnce, emit, one_line
 from .predict import add_predict
 from .simulate import add_simulate
@@ -73,7 +74,7 @@ def _run(arguments):
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         if arguments.traceback:
             raise
-        say(f"skcluster: {one_line(error)}")
+        say(f"skcluster: {with_options(one_line(error), arguments)}")
     except (TypeError, LookupError, ArithmeticError, MemoryError) as error:
         if arguments.traceback:
             raise

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..progress import say
+from .option_names import with_options
 from .output import one_line
 
 ABOUT = "redshift", "ra", "dec"
@@ -185,7 +186,8 @@ def new_clusters(arguments, cosmology):
         samples.append(sample)
         unread.append(np.isin(np.arange(len(sample)), [*errors]))
         for error in [*errors.values()][:NAMED]:
-            say(f"skcluster: warning: {path}: {one_line(error)}")
+            line = with_options(one_line(error), arguments)
+            say(f"skcluster: warning: {path}: {line}")
     sample = ClusterSample.concatenate(samples) if len(samples) > 1 else samples[0]
     return sample, np.concatenate(unread)
 

@@ -1,0 +1,55 @@
+"""Errors of the library in the words of the command: its options, not our parameters."""
+
+import re
+
+OPTIONS = {
+    "energy_unit": "energy_unit",
+    "exposure_keyword": "exposure_keyword",
+    "half_width": "half_width",
+    "allow_missing": "allow_missing",
+    "n_pixels": "pixels",
+    "n_bins": "bins",
+    "max_epochs": "epochs",
+    "n_members": "members",
+    "n_dropout_draws": "dropout_draws",
+    "n_clusters": "clusters",
+    "n_jobs": "jobs",
+    "random_state": "seed",
+}
+"""Parameters whose names are no English words -> their options, as argparse stores them."""
+
+OF_LISTS = {
+    "Name them with ra, dec and energy": (
+        "Name them with --ra-column, --dec-column and --energy"
+    ),
+    "or a function; or name another column with energy": (
+        "or name another column with --energy"
+    ),
+    "Choose one with hdu": "Give a file with only one of them",
+}
+"""What readers of lists say about other parameters -> how the command says it."""
+
+
+def with_options(message, arguments):
+    """Return a message that names options in place of the parameters that they set.
+
+    Parameters
+    ----------
+    message : str
+    arguments : Namespace
+        Parsed arguments of the command, which tell the options that it has.
+
+    Examples
+    --------
+    >>> from argparse import Namespace
+    >>> with_options("n_pixels must be a positive int, got 0.", Namespace(pixels=0))
+    '--pixels must be a positive int, got 0.'
+    """
+    for parameter, option in OPTIONS.items():
+        if hasattr(arguments, option):
+            spelled = f"--{option.replace('_', '-')}"
+            message = re.sub(rf"(?<![\w/.-]){parameter}(?![\w/.])", spelled, message)
+    if hasattr(arguments, "energy_unit"):
+        for ours, theirs in OF_LISTS.items():
+            message = message.replace(ours, theirs)
+    return message
