@@ -48,6 +48,9 @@ def main(options):
         return code
     table = results_table(read_configuration(CONFIGURATION))
     for rival in RIVALS:
+        if rival not in table["estimator"]:
+            print(f"\n{rival} has no predictions yet.")
+            continue
         print(f"\nSmallest gain over {rival} in any survey, std / robust:")
         for name, gains in least_gains(table, rival).items():
             shown = " / ".join(f"{100 * gain:+.1f} %" for gain in gains)

@@ -332,7 +332,7 @@ class TestResuming:
         joins = joins.replace("self.label,", "self.depth = depth\n        self.label,")
         sys.modules.pop("own_recorder")
         module.write_text(joins)
-        os.utime(module, (2e9, 2e9))  # Python compiles by the time in whole seconds
+        os.utime(module, (2e9, 2e9))  # Python compares the times of source and cache
         configuration = contest(one)
         kept = results_table(configuration)
         assert list(kept["std_dex"]) == list(before["std_dex"])
