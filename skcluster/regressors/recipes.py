@@ -27,15 +27,15 @@ class Recipe:
         momentum changes the opposite way, from 0.95 to 0.85 and back. Otherwise the
         learning rate is constant.
     gradient_norm_max : float or None, default=None
-        Norm to which a larger gradient of a batch is shortened. Without it, short
-        schedules at a high rate collapse for some seeds.
+        Norm to which a larger gradient of a batch is shortened. In trials without it,
+        some short fits at a high rate collapsed.
     averaging : float or None, default=None
         Factor by which the weights of a step count less in each further step, in the
         average that validates and predicts; see `AveragedWeights`.
     squared_error_share : float, default=0.0
         Fraction of the epochs in which ``loss="gaussian_nll"`` trains only the mean, on
-        the squared error. The likelihood of an untrained mean is easily raised by large
-        errors, and training can stay there.
+        the squared error: the likelihood of an untrained mean is raised soonest by a
+        large variance, in which the mean is hardly trained.
     symmetric : bool, default=False
         With ``augment=True``, also predict the mean over the eight rotations and flips,
         for networks whose inputs lie on the sky; see `SymmetricNetwork`.
