@@ -9,6 +9,7 @@ from .cosmology import plane_to_sky, sky_to_plane
 from .parameters import Integer, RandomState, WithMethods, check_parameters
 from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .sample import ClusterSample, require
+from .sample.transformer import TakesSample
 
 MADE_OF_LISTS = ("maps", "cubes", "coverage")
 FIXED_ON_THE_SKY = ("exposure_map", "mask", "holes")
@@ -96,7 +97,9 @@ def _turn(x, y, angle, sign):
     return sign * x * cos - y * sin, sign * x * sin + y * cos
 
 
-class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class RotationAugmentedRegressor(
+    TakesSample, MetaEstimatorMixin, RegressorMixin, BaseEstimator
+):
     """Train a pipeline on the sample and on copies of it, rotated by random angles.
 
     In every copy each cluster has its own angle, and half of the clusters are mirrored,
@@ -151,12 +154,6 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         self.n_rotations = n_rotations
         self.random_state = random_state
         self.mass_range = mass_range
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        return tags
 
     def fit(self, X, y):
         """Train on the sample and its rotated copies."""

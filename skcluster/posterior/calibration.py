@@ -11,6 +11,7 @@ from ..model_selection import fit_fold, rows_of, spatial_folds, with_groups
 from ..parameters import Anything, Choice, Integer, NJobs, WithMethods, check_parameters
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from ..sample import ClusterSample
+from ..sample.transformer import TakesSample
 from .mass_posterior import MassPosterior
 from .predictors import PosteriorMixin, predict_posterior
 from .priors import TrainingPrior, log_prior, mass_density
@@ -22,7 +23,7 @@ N_CELLS = 512
 
 
 class CalibratedMassRegressor(
-    PosteriorMixin, MetaEstimatorMixin, RegressorMixin, BaseEstimator
+    TakesSample, PosteriorMixin, MetaEstimatorMixin, RegressorMixin, BaseEstimator
 ):
     r"""Regressor with posteriors whose width and shape are learned from held-out clusters.
 
@@ -137,12 +138,6 @@ class CalibratedMassRegressor(
         self.n_bins = n_bins
         self.n_jobs = n_jobs
         self.mass_range = mass_range
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        return tags
 
     def fit(self, X, y, groups=None):
         """Learn the scores on held-out folds, then the masses on all clusters.

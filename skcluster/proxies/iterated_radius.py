@@ -13,12 +13,15 @@ from ..estimator_parts import predicts_std
 from ..parameters import Integer, Positive, ReadBy, WithMethods, check_parameters
 from ..plausible_masses import checked_log_mass
 from ..sample import require
+from ..sample.transformer import TakesSample
 
 MASSES_WITH_RADIUS = (10.0, 16.5)
 """Range of log10 M whose R500c is plausible at any redshift; beyond, the ends are taken."""
 
 
-class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class IteratedRadiusRegressor(
+    TakesSample, MetaEstimatorMixin, RegressorMixin, BaseEstimator
+):
     r"""Regressor whose aperture R500c follows from the mass that it predicts.
 
     Numbers measured inside R500c need the mass that they shall give. In training it is
@@ -87,12 +90,6 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         self.max_iterations = max_iterations
         self.tolerance = tolerance
         self.cosmology = cosmology
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        return tags
 
     def fit(self, X, y):
         """Fit the estimator to what is measured inside the true R500c."""

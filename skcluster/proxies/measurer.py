@@ -21,6 +21,7 @@ from ..parameters import (
 )
 from ..sample import require
 from ..sample.lists import check_near_center
+from ..sample.transformer import TakesSample
 from ..training_ranges import cluster_label, warn_outside
 from .galaxy_proxies import galaxy_proxies
 from .photon_counts import count_photons
@@ -35,7 +36,7 @@ OF_PHOTONS = {"n_phot", "n_phot_500c"}
 """Proxies that are proportional to the exposure."""
 
 
-class ProxyMeasurer(TransformerMixin, BaseEstimator):
+class ProxyMeasurer(TakesSample, TransformerMixin, BaseEstimator):
     """Measure ln S of scalar mass proxies (paper Table 2).
 
     =============== =============================================================
@@ -156,8 +157,6 @@ class ProxyMeasurer(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
         tags.requires_fit = False
         return tags
 

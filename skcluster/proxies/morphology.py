@@ -18,6 +18,7 @@ from ..parameters import (
     check_parameters,
 )
 from ..sample import half_width_of, require
+from ..sample.transformer import TakesSample
 from . import light as measure
 
 PIXELS_PER_BLOCK = 1_000_000
@@ -43,7 +44,7 @@ MEASURES = {
 }
 
 
-class MorphologyMeasurer(TransformerMixin, BaseEstimator):
+class MorphologyMeasurer(TakesSample, TransformerMixin, BaseEstimator):
     r"""Measure how concentrated, disturbed and clumpy clusters are, on maps of counts.
 
     With :math:`n` the count of a pixel, :math:`z = x + iy` its place about the center of
@@ -180,8 +181,6 @@ class MorphologyMeasurer(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
         tags.requires_fit = False
         return tags
 

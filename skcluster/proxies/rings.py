@@ -13,13 +13,14 @@ from ..exposure import (
 )
 from ..parameters import Boolean, Edges, Integer, Positive, Quantity, check_parameters
 from ..sample import half_width_of, require
+from ..sample.transformer import TakesSample
 from ..training_ranges import warn_outside
 
 SECTORS_FROM = 0.3
 """Outer radius beyond which a ring has sectors of several pixels [comoving Mpc/h]."""
 
 
-class RingProfiler(TransformerMixin, BaseEstimator):
+class RingProfiler(TakesSample, TransformerMixin, BaseEstimator):
     r"""Measure log10 counts in rings and the medians of their sectors, band by band.
 
     .. math::
@@ -122,12 +123,6 @@ class RingProfiler(TransformerMixin, BaseEstimator):
         self.softening = softening
         self.half_width = half_width
         self.with_exposure = with_exposure
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        return tags
 
     def fit(self, X, y=None):
         """Store the number of bands, for the names of the columns, and the exposure."""

@@ -1,9 +1,19 @@
-"""Base class of the steps that take a sample and return one."""
+"""Base classes of the estimators that take a sample, and of the steps that return one."""
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
 
-class SampleTransformer(TransformerMixin, BaseEstimator):
+class TakesSample:
+    """Mixin of estimators whose X is a sample, which scikit-learn's checks do not know."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+
+class SampleTransformer(TakesSample, TransformerMixin, BaseEstimator):
     """Base class of steps that take a sample and return a new one.
 
     Your own step defines `fit`, which learns or only checks, and `transform`, which
@@ -30,8 +40,6 @@ class SampleTransformer(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
         tags.requires_fit = self.learns
         return tags
 
