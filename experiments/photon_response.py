@@ -35,7 +35,7 @@ PIXELS = {
 
 
 def measured(seed, arguments):
-    """Counts of the chosen pixels, their saliency per photon, and the true change."""
+    """What `responses` finds for clusters of a survey, by a pipeline trained on it."""
     survey = make_mock_survey(arguments.clusters, random_state=seed, galaxies=False)
     network = XrayCNNRegressor(
         max_epochs=arguments.epochs,
@@ -46,7 +46,11 @@ def measured(seed, arguments):
     )
     steps = PhotonMapper(n_pixels=32), RedshiftNormalizer(), LogScaler()
     pipeline = make_pipeline(*steps, network).fit(survey.sample, survey.log_mass)
-    sample = survey.sample[: arguments.shown]
+    return responses(pipeline, survey.sample[: arguments.shown])
+
+
+def responses(pipeline, sample):
+    """Counts of many pixels of clusters, their saliency per photon, and the true change."""
     explainer = SaliencyExplainer(pipeline, per_photon=True, signed=True)
     found = []
     for i, saliency in enumerate(explainer.explain(sample)):

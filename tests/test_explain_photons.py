@@ -1,5 +1,8 @@
 """Saliency per photon, and of a photon count, against photons that are really added."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -62,16 +65,8 @@ def pipeline(survey):
 @pytest.fixture(scope="module")
 def responses(survey, pipeline):
     """Counts, saliency per photon and the true response of many pixels of clusters."""
-    sample = survey.sample[:9]
-    explainer = SaliencyExplainer(pipeline, per_photon=True, signed=True)
-    found = []
-    for i, saliency in enumerate(explainer.explain(sample)):
-        counts = np.asarray(pipeline[0].transform(sample[[i]]).maps)[0]
-        filled, empty = np.argwhere(counts > 0), np.argwhere(counts == 0)
-        pixels = np.concatenate([filled[::3], empty[::20]])
-        true = photon_response(pipeline, sample[[i]], pixels)
-        found.append([counts[*pixels.T], saliency[*pixels.T], true])
-    return np.concatenate(found, axis=1)
+    path = Path(__file__).parents[1] / "experiments" / "photon_response.py"
+    return runpy.run_path(str(path))["responses"](pipeline, survey.sample[:9])
 
 
 def slope(true, told):
