@@ -76,6 +76,11 @@ def radial_saliency(saliency, r500c, *, half_width=None, bins=None, band=None):
         part = saliency[rows].mean(1, float) if band is None else saliency[rows, band]
         pixels = part.reshape(len(part), -1)[:, order]
         profiles[rows] = _annulus_means(pixels, radius[order], edges, r500c[rows])
+    return profiles_of_sample(edges, profiles)
+
+
+def profiles_of_sample(edges, profiles):
+    """Bundle the profiles of clusters, of shape (n_clusters, n_bins), with their median."""
     low, median, high = percentiles(profiles)
     return Bunch(
         edges=edges,

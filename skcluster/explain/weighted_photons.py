@@ -7,8 +7,8 @@ from ..paper import ORIGINS
 from ..parameters import Edges
 from ..photon_features.photon_field import SOFTENING
 from ..sample import require
-from .cluster_statistics import percentiles, ratio, seed_of, summary
-from .radial_profile import checked_r500c
+from .cluster_statistics import ratio, seed_of, summary
+from .radial_profile import checked_r500c, profiles_of_sample
 
 COLUMN = "contribution"
 
@@ -135,16 +135,7 @@ def radial_contributions(sample, *, bins=None, origin=None):
     n = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
     total = np.bincount(cell, weight[inside], minlength=np.prod(shape)).reshape(shape)
     profiles = np.divide(total, n, out=np.full(shape, np.nan), where=n > 0)
-    low, median, high = percentiles(profiles)
-    return Bunch(
-        edges=edges,
-        radius=(edges[1:] + edges[:-1]) / 2,
-        median=median,
-        low=low,
-        high=high,
-        n_clusters=np.isfinite(profiles).sum(axis=0),
-        profiles=profiles,
-    )
+    return profiles_of_sample(edges, profiles)
 
 
 def _with_contributions(sample, by):
