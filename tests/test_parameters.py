@@ -73,6 +73,7 @@ def test_every_parameter_of_the_constructor_is_declared(name):
 
 NEEDS_ESTIMATOR = {
     "CalibratedMassRegressor",
+    "IteratedRadiusRegressor",
     "RotationAugmentedRegressor",
     "SaliencyExplainer",
 }
@@ -133,6 +134,8 @@ SENSE = {
     "SaliencyExplainer.estimator": set(NONSENSE),
     "SaliencyExplainer.device": set(NONSENSE),
     "SaliencyExplainer.batch_size": {"None"},
+    "FixedPowerLawRegressor.exponents": {"a negative number"},
+    "FixedPowerLawRegressor.evolution": {"a negative number"},
     "PhotonFeaturizer.features": {"None"},
     "RingProfiler.half_width": {"None"},
     "MorphologyMeasurer.band": {"None"},
@@ -174,8 +177,10 @@ def test_nonsense_is_refused_by_name_when_an_estimator_is_used(
     X, y = clusters.sample, clusters.log_mass
     if name in ("RedshiftNormalizer", "XrayCNNRegressor", "JointCNNRegressor"):
         X = skcluster.PhotonMapper(n_pixels=8).transform(X)
-    if name == "EvrardProxyRegressor":
+    if name in ("EvrardProxyRegressor", "FixedPowerLawRegressor"):
         X = np.ones((4, 2))
+    if name == "PhotonSetRegressor":
+        X = skcluster.PhotonFeaturizer().transform(X)
     subject = "[Cc]osmology" if parameter == "cosmology" else parameter
     # One sentence: which parameter, what it must be, what it is.
     message = (

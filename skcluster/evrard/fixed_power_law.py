@@ -5,7 +5,23 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..cosmology import get_cosmology
-from ..parameters import Anything, Number, ReadBy, check_parameters
+from ..parameters import REFUSED, Kind, Number, ReadBy, check_parameters
+
+
+class Exponents(Kind):
+    """A finite number, or a sequence of them."""
+
+    says = "a number, or one number per observable"
+
+    def read(self, value):
+        try:
+            exponents = np.asarray(value)
+        except ValueError:
+            return REFUSED
+        is_right = exponents.dtype.kind in "iuf" and exponents.ndim < 2
+        if not (is_right and np.isfinite(exponents).all()):
+            return REFUSED
+        return exponents.astype(float)
 
 
 class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
@@ -48,7 +64,7 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
     """
 
     _parameter_kinds = {
-        "exponents": Anything(),
+        "exponents": Exponents(),
         "evolution": Number(),
         "cosmology": ReadBy(get_cosmology),
     }
@@ -100,11 +116,11 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
     def _shape(self, X):
         """Return log10 of the masses without the normalization."""
         parameters = check_parameters(self)
-        exponents = np.asarray(parameters.exponents, float)
+        exponents = parameters.exponents
         if exponents.shape not in ((), (X.shape[1] - 1,)):
             raise ValueError(
-                "exponents must be one number per observable, but there are "
-                f"{exponents.size} for {X.shape[1] - 1} columns beside the redshift."
+                f"exponents must be one number per observable ({X.shape[1] - 1} beside the "
+                f"redshift), got {exponents.size}."
             )
         log_mass = np.sum(exponents * X[:, :-1], axis=1) / np.log(10)
         if parameters.evolution:

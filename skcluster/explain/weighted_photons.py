@@ -118,6 +118,15 @@ def radial_contributions(sample, *, bins=None, origin=None):
         ``median``, ``low``, ``high`` (16th and 84th percentile over clusters),
         ``n_clusters`` (n_bins,); and ``profiles`` (n_clusters, n_bins), NaN where an
         annulus holds no photon.
+
+    Examples
+    --------
+    >>> from skcluster import ClusterSample, radial_contributions
+    >>> photons = {"ra": [10.0] * 2, "dec": [0.0] * 2, "energy": [1.0] * 2,
+    ...            "log_radius": [-0.9, -0.2], "contribution": [0.01, 0.03]}
+    >>> sample = ClusterSample([0.2], photons=[photons], r500c=[0.5])
+    >>> radial_contributions(sample, bins=[0, 1, 2]).profiles
+    array([[0.5, 1.5]])
     """
     photons = _with_contributions(sample, by="radial_contributions")
     require(sample, "r500c", by="radial_contributions")

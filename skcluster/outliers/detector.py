@@ -71,9 +71,9 @@ class MapOutlierDetector(OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : ClusterSample with maps, SparseMaps, Measures, or array of shape \
-(n, n_bands, n_pixels, n_pixels)
-            Clusters in the form in which the network receives them.
+        X : ClusterSample with maps, SparseMaps, Measures or array-like
+            Clusters in the form in which the network receives them; an array has the shape
+            (n, n_bands, n_pixels, n_pixels).
         y : ignored
         """
         found = measures(X)

@@ -28,8 +28,8 @@ class PhotonSetRegressor(NeuralMassRegressor):
     Training draws up to `n_photons` photons of each cluster anew in each epoch, with
     weights that make up for those not drawn. Prediction uses all photons, some of them at
     a time, and depends neither on their order nor on the other clusters of X. A cluster
-    may have no photons. Parameters without a description are those of `XrayCNNRegressor`,
-    and so are the attributes that `fit` learns besides those listed below.
+    may have no photons. Parameters and attributes without a description are those of
+    `XrayCNNRegressor`.
 
     Parameters
     ----------
@@ -81,6 +81,21 @@ class PhotonSetRegressor(NeuralMassRegressor):
     training_ranges_ : dict of str to tuple of 2 float
         Lowest and highest ``log_mass``, ``redshift`` and number of ``photons`` of the
         training clusters.
+    outlier_detector_ : MapOutlierDetector
+        Detector of photons unlike those of training.
+    population_ : dict
+    net_ : skorch net
+        The first member; its torch module is ``net_.module_``.
+    nets_ : list of skorch nets
+    n_iter_ : int
+    history_ : list of dict
+    target_mean_, target_scale_ : float
+    mass_density_ : ndarray of shape (2, 256)
+    dropout_seed_ : int
+    offset_ : ndarray of shape (n_members, 2)
+    held_out_residual_ : ndarray
+    held_out_moments_ : dict of str to dict of str to float
+    residual_std_ : float
 
     References
     ----------
