@@ -450,7 +450,11 @@ def test_callbacks_are_not_touched(data):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("architecture", "vgg", r"architecture must be one of \['ho2023', .*\], got 'vgg'"),
+        (
+            "architecture",
+            "vgg",
+            r"architecture must be one of \['ho2023', .*\], got 'vgg'",
+        ),
         ("loss", "hinge", "loss must be one of .*'gaussian_nll'], got 'hinge'"),
         ("precision", "half", "precision must be one of"),
         ("batch_size", 0, "batch_size must be a positive int, got 0"),
