@@ -42,6 +42,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_joint.py --memory 20000
 	$(BIN)/python benchmarks/bench_saliency.py
 	$(BIN)/python benchmarks/bench_morphology.py
+	$(BIN)/python benchmarks/bench_photon_features.py
 	$(BIN)/python benchmarks/bench_startup.py
 
 experiments: $(INSTALLED)

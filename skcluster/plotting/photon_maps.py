@@ -11,8 +11,9 @@ from .sky import (
     draw_pixels,
     label_sky,
     map_colors,
+    new_sky_panels,
 )
-from .style import PAGE_WIDTH, check_not_empty, given_axes
+from .style import check_not_empty, given_axes
 
 
 class PhotonMapDisplay:
@@ -104,7 +105,7 @@ class PhotonMapDisplay:
         check_not_empty(self.maps, by="PhotonMapDisplay")
         n_columns = Integer(1).check("n_columns", n_columns)
         if ax is None:
-            self.axes_ = self._new_axes(n_columns)
+            self.axes_ = new_sky_panels(len(self.maps), n_columns)
         else:
             self.axes_ = given_axes(ax, len(self.maps), by="PhotonMapDisplay")
         axes = self.axes_.ravel()
@@ -123,18 +124,3 @@ class PhotonMapDisplay:
         label_sky(axes, is_new=ax is None)
         color_bar(self.figure_, self.images_[0], axes, "photons per pixel")
         return self
-
-    def _new_axes(self, n_columns):
-        import matplotlib.pyplot as plt
-
-        n_rows = -(-len(self.maps) // n_columns)
-        _, axes = plt.subplots(
-            n_rows,
-            n_columns,
-            figsize=((PAGE_WIDTH - 0.9) / 3 * n_columns + 0.9, 2.2 * n_rows + 0.3),
-            sharex=True,
-            sharey=True,
-            squeeze=False,
-            layout="compressed",
-        )
-        return axes

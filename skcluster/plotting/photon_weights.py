@@ -7,8 +7,8 @@ from ..explain import photon_weights
 from ..paper import HALF_WIDTH
 from ..parameters import Integer
 from ..sample import require
-from .sky import cluster_titles, draw_circle, label_sky
-from .style import PAGE_WIDTH, check_not_empty, given_axes
+from .sky import cluster_titles, draw_circle, label_sky, new_sky_panels
+from .style import check_not_empty, given_axes
 
 LARGEST_WEIGHT = 2.5
 """Weight at the end of the scale of colors; 1 is that of an average photon."""
@@ -121,7 +121,7 @@ class PhotonWeightDisplay:
         check_not_empty(self.photons, by="PhotonWeightDisplay")
         n_columns = Integer(1).check("n_columns", n_columns)
         if ax is None:
-            self.axes_ = self._new_axes(n_columns)
+            self.axes_ = new_sky_panels(len(self.photons), n_columns)
         else:
             self.axes_ = given_axes(ax, len(self.photons), by="PhotonWeightDisplay")
         axes = self.axes_.ravel()
@@ -145,19 +145,3 @@ class PhotonWeightDisplay:
             self.figure_, self.points_[0], axes, "weight of a photon", extend="max"
         )
         return self
-
-    def _new_axes(self, n_columns):
-        import matplotlib.pyplot as plt
-
-        n_columns = min(n_columns, len(self.photons))
-        n_rows = -(-len(self.photons) // n_columns)
-        _, axes = plt.subplots(
-            n_rows,
-            n_columns,
-            figsize=((PAGE_WIDTH - 0.9) / 3 * n_columns + 1.2, 2.2 * n_rows + 0.4),
-            sharex=True,
-            sharey=True,
-            squeeze=False,
-            layout="compressed",
-        )
-        return axes

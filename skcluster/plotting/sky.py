@@ -4,6 +4,7 @@ import numpy as np
 
 from ..sample import half_width_of
 from ..sample.units import check_plausible
+from .style import PAGE_WIDTH
 
 WEST = "West [comoving Mpc/h]"
 NORTH = "North [comoving Mpc/h]"
@@ -67,6 +68,23 @@ def _outlined(color, width):
 
     other = "k" if sum(to_rgb(color)) > 1.5 else "w"
     return [withStroke(linewidth=width, foreground=other, alpha=0.5)]
+
+
+def new_sky_panels(n_panels, n_columns):
+    """Make a figure with axes for as many maps, in rows and columns."""
+    import matplotlib.pyplot as plt
+
+    n_rows = -(-n_panels // n_columns)
+    _, axes = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=((PAGE_WIDTH - 0.9) / 3 * n_columns + 0.9, 2.2 * n_rows + 0.3),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="compressed",
+    )
+    return axes
 
 
 def label_sky(axes, *, is_new):
