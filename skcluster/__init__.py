@@ -5,6 +5,7 @@ A `ClusterSample` carries the photons through these steps, which turn them into 
     photon lists - PhotonMapper - RedshiftNormalizer - LogScaler - XrayCNNRegressor
           |                            galaxies - PhaseSpaceKDE - JointCNNRegressor
           |                                                    `- SaliencyExplainer
+          |------- PhotonFeaturizer - PhotonSetRegressor
           `------- ProxyMeasurer - EvrardProxyRegressor
 
 Every step is a scikit-learn transformer or regressor that takes the sample as X, so
