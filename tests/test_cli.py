@@ -165,6 +165,29 @@ def test_train_and_predict_with_the_network_on_photons(survey, tmp_path, capsys)
     assert "skcluster.photon_contributions says what each photon adds" in line
 
 
+def test_train_the_recommended_network(survey, tmp_path, capsys):
+    path = tmp_path / "model.skops"
+    command = [
+        "train",
+        survey,
+        "-o",
+        path,
+        "--recommended",
+        "--epochs=1",
+        "--pixels=16",
+    ]
+    code, _, err = outcome(capsys, *command)
+    assert code == 0
+    assert "They chose the epoch" not in err
+    mapper, *_, network = load_model(path)
+    assert len(mapper.bands) == 8
+    assert (network.architecture, network.recipe) == ("skcluster", "one_cycle")
+    assert (network.max_epochs, network.augment) == (1, True)
+    assert (network.loss, network.patience) == ("gaussian_nll", None)
+    line = refused(capsys, *command, "--joint", "--architecture=ho2023")
+    assert "--architecture, --joint cannot go with --recommended" in line
+
+
 def test_the_network_on_photons_takes_no_options_of_maps(survey, tmp_path, capsys):
     command = ["train", survey, "-o", tmp_path / "model.skops", "--photon-set"]
     line = refused(capsys, *command, "--pixels=16", "--augment")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..networks import ARCHITECTURES, JOINT_ARCHITECTURES
+from ..networks import ARCHITECTURES, EIGHT_BANDS, JOINT_ARCHITECTURES
 from ..paper import HALF_WIDTH
 from ..printable import counted
 from ..progress import say
@@ -37,10 +37,21 @@ def add_train(commands):
         help="learn from the photons themselves instead of maps",
     )
     parser.add_argument(
-        "--bands",
-        help='energy bands in keV, for instance "0.5-1.2,1.2-2,2-7" (default: 0.5-10)',
+        "--recommended",
+        action="store_true",
+        help="the network on maps and the training that we recommend, see "
+        "XrayCNNRegressor.recommended",
     )
-    parser.add_argument("--pixels", type=int, help="pixels per side (default: 128)")
+    parser.add_argument(
+        "--bands",
+        help='energy bands in keV, for instance "0.5-1.2,1.2-2,2-7" (default: 0.5-10, '
+        "with --recommended eight bands)",
+    )
+    parser.add_argument(
+        "--pixels",
+        type=int,
+        help="pixels per side (default: 128, with --recommended 64)",
+    )
     parser.add_argument(
         "--half-width",
         type=float,
@@ -169,7 +180,7 @@ def train(arguments):
     pipeline.fit(sample, y)
     save_model(pipeline, arguments.output)
     summary = _training_summary(last_step(pipeline), len(sample))
-    say(_as_sentence(summary))
+    say(_as_sentence(summary, last_step(pipeline).patience is not None))
     if arguments.json:
         print_record({"model": str(arguments.output), **summary})
     else:
@@ -208,8 +219,17 @@ def _steps(arguments, target):
         return PhotonFeaturizer(**sky), PhotonSetRegressor(
             **_training(arguments, target)
         )
-    bands = _bands("0.5-10" if arguments.bands is None else arguments.bands)
-    n_pixels = 128 if arguments.pixels is None else arguments.pixels
+    bands, n_pixels = ("0.5-10", 128)
+    if arguments.recommended:
+        _refuse(
+            arguments,
+            "--recommended, which is a network on maps",
+            ("architecture", "joint"),
+        )
+        bands, n_pixels = EIGHT_BANDS, 64
+    bands = bands if arguments.bands is None else arguments.bands
+    bands = _bands(bands) if isinstance(bands, str) else bands
+    n_pixels = n_pixels if arguments.pixels is None else arguments.pixels
     mapper = PhotonMapper(bands=bands, n_pixels=n_pixels, **sky)
     return mapper, RedshiftNormalizer(), LogScaler(), _regressor(arguments, target)
 
@@ -234,7 +254,7 @@ def _training_summary(regressor, n_clusters):
     }
 
 
-def _as_sentence(summary):
+def _as_sentence(summary, chose_the_epoch):
     """Describe a training summary in a sentence for the user."""
     start = (
         f"Trained on {counted(summary['n_clusters'], 'cluster')} for "
@@ -245,8 +265,12 @@ def _as_sentence(summary):
     return (
         f"{start}{summary['n_held_out']} held-out ones scatter by "
         f"{summary['held_out_std_dex']:.4f} dex (robust: "
-        f"{summary['held_out_robust_dex']:.4f}). They chose the epoch, so new clusters "
-        "will scatter more."
+        f"{summary['held_out_robust_dex']:.4f})."
+        + (
+            " They chose the epoch, so new clusters will scatter more."
+            if chose_the_epoch
+            else ""
+        )
     )
 
 
@@ -260,6 +284,10 @@ def _regressor(arguments, target):
     }
     if arguments.architecture is not None:
         parameters["architecture"] = arguments.architecture
+    if arguments.recommended:
+        _refuse_options_of_joint(arguments)
+        parameters["augment"] = True
+        return XrayCNNRegressor.recommended(**parameters)
     if not arguments.joint:
         _refuse_options_of_joint(arguments)
         return XrayCNNRegressor(**parameters)
@@ -290,11 +318,15 @@ def _training(arguments, target):
 
 def _refuse_options_of_maps(arguments):
     options = ("bands", "pixels", "architecture", "scalars", "augment", "joint")
+    why = "--photon-set, whose network sees no maps and no galaxies"
+    _refuse(arguments, why, (*options, "recommended"))
+
+
+def _refuse(arguments, beside, options):
     given = [f"--{name}" for name in options if getattr(arguments, name)]
     if given:
         raise ValueError(
-            f"{', '.join(given)} cannot go with --photon-set, whose network sees no maps "
-            "and no galaxies. Leave out one or the other."
+            f"{', '.join(given)} cannot go with {beside}. Leave out one or the other."
         )
 
 
