@@ -180,8 +180,8 @@ class Rows:
     def __deepcopy__(self, memo):
         return self  # The explainer's copies of the network count here, too.
 
-    def __call__(self, module, inputs):
-        self.most = max(self.most, len(inputs[0]))
+    def __call__(self, module, inputs, named_inputs):
+        self.most = max(self.most, *map(len, [*inputs, *named_inputs.values()]), 0)
 
 
 @each_method
@@ -189,7 +189,7 @@ def test_no_more_maps_than_a_batch_are_in_the_network_at_a_time(method):
     maps = np.random.default_rng(0).random((23, 1, 16, 16)).astype(np.float32)
     regressor = WeighingRegressor(np.ones((1, 16, 16))).fit(maps)
     rows = Rows()
-    regressor.net_.module_.register_forward_pre_hook(rows)
+    regressor.net_.module_.register_forward_pre_hook(rows, with_kwargs=True)
     explain(regressor, maps, method=method, n_samples=20, batch_size=5, n_threads=1)
     assert rows.most == 5
 

@@ -32,6 +32,6 @@ def test_y_x_of_the_mock_with_self_similar_exponents():
 def test_exponents_must_fit_the_columns():
     model = FixedPowerLawRegressor(exponents=[1.0, 2.0])
     with pytest.raises(
-        ValueError, match="there are 2 for 1 columns beside the redshift"
+        ValueError, match=r"one number per observable \(1 beside the redshift\), got 2"
     ):
         model.fit([[0.0, 0.1], [1.0, 0.2]], [14, 15])

@@ -38,9 +38,9 @@ def test_a_network_trains_on_the_many_clusters_of_a_lopsided_box():
     shown = []
 
     class Shown(XrayCNNRegressor):
-        def _batches(self, inputs, target=None):
+        def _batches(self, inputs, target=None, **mode):
             shown.append(len(inputs))
-            return super()._batches(inputs, target)
+            return super()._batches(inputs, target, **mode)
 
     sample = ClusterSample(
         np.full(40, 0.2),
