@@ -224,12 +224,18 @@ class TestFigures:
 
     def test_time_goes_to_the_right_and_scatter_up(self, summary):
         pytest.importorskip("matplotlib")
-        (ax,) = time_figure(summary).axes
+        figure = time_figure(summary)
+        (ax,) = figure.axes
         points = ax.containers[0].lines[0]
         assert_allclose(points.get_xdata(), summary["fit_cpu_seconds"])
         assert_allclose(points.get_ydata(), summary["std_percent"])
         assert ax.get_xscale() == "log"
-        assert [text.get_text() for text in ax.texts] == ["slow", "fast"]
+        names = dict(text.get_text().split() for text in figure.legends[0].get_texts())
+        where = {names[text.get_text()]: text.xy for text in ax.texts}
+        for row in summary:
+            assert_allclose(
+                where[row["estimator"]], (row["fit_cpu_seconds"], row["std_percent"])
+            )
 
     def test_an_estimator_that_is_slower_and_worse_is_not_on_the_line(self):
         rng = np.random.default_rng(0)

@@ -66,7 +66,7 @@ def time_figure(summary):
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.1, 4.4), layout="constrained")
+    figure = Figure(figsize=(7.1, 3.6), layout="constrained")
     ax = figure.subplots()
     seconds = np.maximum(np.asarray(summary["fit_cpu_seconds"], float), 1e-3)
     scatter = np.asarray(summary["std_percent"], float)
@@ -80,12 +80,21 @@ def time_figure(summary):
         color=color,
         lw=1,
     )
-    middle = np.sqrt(seconds.min() * seconds.max())
-    for x, y, name in zip(seconds, scatter, summary["estimator"], strict=True):
-        side = {"xytext": (-4, 4), "ha": "right"} if x > middle else {"xytext": (4, 4)}
+    # Names would be printed over each other, where estimators are close.
+    sides = [{"xytext": (5, 3)}, {"xytext": (-5, -3), "ha": "right", "va": "top"}]
+    for number, row in enumerate(np.lexsort([scatter, seconds]), 1):
         ax.annotate(
-            name, (x, y), textcoords="offset points", fontsize="x-small", **side
+            str(number),
+            (seconds[row], scatter[row]),
+            textcoords="offset points",
+            fontsize="small",
+            **sides[number % 2],
         )
+        name = f"{number}  {summary['estimator'][row]}"
+        ax.plot([], [], ls="", label=name)
+    figure.legend(
+        loc="outside right upper", fontsize="x-small", handlelength=0, frameon=False
+    )
     best = fastest_and_best(seconds, scatter)
     ax.plot(seconds[best], scatter[best], color="0.6", lw=1, zorder=0)
     ax.set(
