@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..parameters import Integer
 from ..sample import half_width_of, require
 from .sky import (
     cluster_titles,
@@ -11,9 +10,8 @@ from .sky import (
     draw_pixels,
     label_sky,
     map_colors,
-    new_sky_panels,
+    sky_panels,
 )
-from .style import check_not_empty, given_axes
 
 
 class PhotonMapDisplay:
@@ -102,12 +100,7 @@ class PhotonMapDisplay:
         """
         from .color_bars import color_bar
 
-        check_not_empty(self.maps, by="PhotonMapDisplay")
-        n_columns = Integer(1).check("n_columns", n_columns)
-        if ax is None:
-            self.axes_ = new_sky_panels(len(self.maps), n_columns)
-        else:
-            self.axes_ = given_axes(ax, len(self.maps), by="PhotonMapDisplay")
+        self.axes_ = sky_panels(ax, self.maps, n_columns, by="PhotonMapDisplay")
         axes = self.axes_.ravel()
         self.figure_ = axes[0].figure
         style = {"cmap": map_colors(), "norm": count_norm(self.maps)} | image_kwargs

@@ -5,10 +5,8 @@ import numpy as np
 from ..cosmology import comoving_distance, sky_to_plane
 from ..explain import photon_weights
 from ..paper import HALF_WIDTH
-from ..parameters import Integer
 from ..sample import require
-from .sky import cluster_titles, draw_circle, label_sky, new_sky_panels
-from .style import check_not_empty, given_axes
+from .sky import cluster_titles, draw_circle, label_sky, sky_panels
 
 LARGEST_WEIGHT = 2.5
 """Weight at the end of the scale of colors; 1 is that of an average photon."""
@@ -118,12 +116,7 @@ class PhotonWeightDisplay:
         """
         from .color_bars import color_bar
 
-        check_not_empty(self.photons, by="PhotonWeightDisplay")
-        n_columns = Integer(1).check("n_columns", n_columns)
-        if ax is None:
-            self.axes_ = new_sky_panels(len(self.photons), n_columns)
-        else:
-            self.axes_ = given_axes(ax, len(self.photons), by="PhotonWeightDisplay")
+        self.axes_ = sky_panels(ax, self.photons, n_columns, by="PhotonWeightDisplay")
         axes = self.axes_.ravel()
         self.figure_, self.points_, self.circles_ = axes[0].figure, [], []
         style = {"cmap": "viridis", "vmin": 0.0, "vmax": LARGEST_WEIGHT, "lw": 0.0}

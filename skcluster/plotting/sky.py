@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ..parameters import Integer
 from ..sample import half_width_of
 from ..sample.units import check_plausible
-from .style import PAGE_WIDTH
+from .style import PAGE_WIDTH, check_not_empty, given_axes
 
 WEST = "West [comoving Mpc/h]"
 NORTH = "North [comoving Mpc/h]"
@@ -70,10 +71,26 @@ def _outlined(color, width):
     return [withStroke(linewidth=width, foreground=other, alpha=0.5)]
 
 
-def new_sky_panels(n_panels, n_columns):
-    """Make a figure with axes for as many maps, in rows and columns."""
+def sky_panels(ax, panels, n_columns, *, by):
+    """Return the given axes, or those of a new figure in rows and columns.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes, array of them, or None
+    panels : sequence
+        What is drawn, one item per panel.
+    n_columns : int
+        Columns of a new figure.
+    by : str
+        Name of the display, for errors.
+    """
     import matplotlib.pyplot as plt
 
+    n_panels = len(panels)
+    check_not_empty(panels, by=by)
+    n_columns = Integer(1).check("n_columns", n_columns)
+    if ax is not None:
+        return given_axes(ax, n_panels, by=by)
     n_rows = -(-n_panels // n_columns)
     _, axes = plt.subplots(
         n_rows,
