@@ -62,17 +62,16 @@ def photon_contributions(estimator, X):
     batches = regressor._batches(sets)
     found = np.zeros(len(X.photons["ra"]))
     with torch_session(n_threads=regressor.n_threads), torch.no_grad():
-        for net in regressor.nets_:
-            network = copy.deepcopy(net.module_).cpu().double().eval()
-            for i in range(len(X)):
-                rows = slice(*X.photons.offsets[i : i + 2])
-                values, redshift = batches.described(sets[[i]])
-                found[rows] += _contributions(
-                    network,
-                    torch.from_numpy(values).double(),
-                    torch.from_numpy(redshift).double(),
-                    1 / (regressor.count_scale_ * sets[[i]].relative_exposure[0]),
-                )
+        networks = [
+            copy.deepcopy(net.module_).cpu().double().eval() for net in regressor.nets_
+        ]
+        for i in range(len(X)):
+            one = sets[[i]]
+            described = [torch.from_numpy(v).double() for v in batches.described(one)]
+            weight = 1 / (regressor.count_scale_ * one.relative_exposure[0])
+            rows = slice(*X.photons.offsets[i : i + 2])
+            for network in networks:
+                found[rows] += _contributions(network, *described, weight)
     found *= regressor.target_scale_ / len(regressor.nets_)
     return X.assign(photons=X.photons.assign(**{COLUMN: found}))
 

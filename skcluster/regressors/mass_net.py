@@ -177,15 +177,7 @@ def build_net(
     net_params = recipe.optimizer_options(weight_decay, names) | net_params
     callbacks = [("lost_numbers", StopAtLostNumbers(lr)), *callbacks]
     if valid is not None and patience is not None:
-        stopper = EarlyStopping(
-            "valid_loss",
-            patience=patience,
-            threshold=0.0,
-            threshold_mode="abs",
-            load_best=True,
-            sink=noop,
-        )
-        callbacks.insert(1, ("early_stopping", stopper))
+        callbacks.insert(1, ("early_stopping", _early_stopping(patience)))
     callbacks = [*recipe.callbacks(max_epochs), *callbacks]
     if verbose < 2:
         net_params["callbacks__print_log"] = None
@@ -208,6 +200,17 @@ def build_net(
         verbose=verbose,
         **net_params,
     ).initialize()
+
+
+def _early_stopping(patience):
+    return EarlyStopping(
+        "valid_loss",
+        patience=patience,
+        threshold=0.0,
+        threshold_mode="abs",
+        load_best=True,
+        sink=noop,
+    )
 
 
 def train_net(net, batches, max_epochs, checkpoint=None):

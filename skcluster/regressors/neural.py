@@ -24,8 +24,7 @@ from .network_parameters import NOT_IN_FINGERPRINT, checked_parameters
 from .stored_networks import rebuilt_net, weights_of
 from .torch_session import resolve_device, torch_session, warn_of_slow_arithmetic
 from .training_domain import (
-    learned_detector,
-    learned_population,
+    learned_domain,
     learned_ranges,
     warn_outside_domain,
 )
@@ -112,8 +111,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         inputs = self._read(X)
         y = checked_target(y, len(inputs), self)
         self._learn_scaling(inputs)
-        self.outlier_detector_ = learned_detector(self, inputs)
-        self.population_ = learned_population(self, X, inputs, y)
+        domain = learned_domain(self, X, inputs, y)
+        self.outlier_detector_, self.population_ = domain
         self.training_ranges_ = learned_ranges(self, X, inputs, y)
         self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
         self.mass_density_ = mass_density(y)

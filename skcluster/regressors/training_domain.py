@@ -12,15 +12,14 @@ def learned_ranges(regressor, X, inputs, y):
     return {**ranges, "log_mass": range_of(y)}
 
 
-def learned_detector(regressor, inputs):
-    """Outlier detector that is fitted to the training clusters."""
-    return MapOutlierDetector().fit(regressor._described(inputs))
-
-
-def learned_population(regressor, X, inputs, y):
-    """Return what `population_test` needs of the training clusters."""
+def learned_domain(regressor, X, inputs, y):
+    """Return the outlier detector of the training clusters, and their population."""
+    described = regressor._described(inputs)
     redshift = getattr(X, "redshift", None)
-    return learn_population(regressor._described(inputs), redshift, y)
+    return (
+        MapOutlierDetector().fit(described),
+        learn_population(described, redshift, y),
+    )
 
 
 def warn_outside_domain(regressor, X, inputs):
