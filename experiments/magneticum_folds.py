@@ -12,13 +12,12 @@ From the public list of Magneticum clusters, with all of its observables ideal:
    no halo is on both sides of a fold. Random folds are drawn three times.
 """
 
-import argparse
-import os
 import sys
 import warnings
 
 import numpy as np
 from astropy.table import Table
+from magneticum_scatter import fetched, parser_of
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
@@ -32,7 +31,6 @@ from skcluster import EvrardProxyRegressor, QuadrantGroupKFold, search_proxies
 from skcluster.cli.output import print_table
 from skcluster.comparison import compare_estimators
 from skcluster.contest.entries import least_squares
-from skcluster.datasets import fetch_magneticum
 from skcluster.metrics import dex_to_percent
 from skcluster.paper import BOX_SIZE
 
@@ -140,27 +138,11 @@ def splits(clusters, X, halo, n_trees):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--data-home",
-        default=os.environ.get("SKCLUSTER_DATA"),
-        help="folder with magneticum/chandra_clusterList.npy; by default that of the "
-        "variable SKCLUSTER_DATA, or else scikit-learn's (downloaded if missing)",
-    )
-    parser.add_argument(
-        "--skip-missing", action="store_true", help="0 if the list is not there"
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--trees", type=int, default=200, help="trees of the forest")
     arguments = parser.parse_args(arguments)
-    try:
-        clusters = fetch_magneticum(
-            data_home=arguments.data_home,
-            download_if_missing=not arguments.skip_missing,
-        )
-    except OSError as error:
-        if not arguments.skip_missing:
-            raise
-        print(f"SKIPPED magneticum_folds: {error}")
+    clusters = fetched(arguments, "magneticum_folds")
+    if clusters is None:
         return 0
     observables = np.log(clusters.data)
     X = np.column_stack([observables, clusters.redshift])

@@ -39,8 +39,9 @@ def measured_scatter(clusters, names):
     return EvrardProxyRegressor(redshift_column=-1).fit(X, clusters.target).scatter_
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parser_of(description):
+    """Return a parser with the options of scripts on the Magneticum list."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument(
         "--data-home",
         default=os.environ.get("SKCLUSTER_DATA"),
@@ -50,16 +51,27 @@ def main(arguments=None):
     parser.add_argument(
         "--skip-missing", action="store_true", help="0 if the list is not there"
     )
-    arguments = parser.parse_args(arguments)
+    return parser
+
+
+def fetched(arguments, script):
+    """Return the list; None, after a line that says so, if it may be missing and is."""
     try:
-        clusters = fetch_magneticum(
+        return fetch_magneticum(
             data_home=arguments.data_home,
             download_if_missing=not arguments.skip_missing,
         )
     except OSError as error:
         if not arguments.skip_missing:
             raise
-        print(f"SKIPPED magneticum_scatter: {error}")
+        print(f"SKIPPED {script}: {error}")
+        return None
+
+
+def main(arguments=None):
+    arguments = parser_of(__doc__).parse_args(arguments)
+    clusters = fetched(arguments, "magneticum_scatter")
+    if clusters is None:
         return 0
     n_off = 0
     print(f"{'observables':52} {'ours':>7} {'published':>9} {'ratio':>6}")
