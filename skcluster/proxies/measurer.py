@@ -21,7 +21,7 @@ from ..parameters import (
 )
 from ..sample import require
 from ..sample.lists import check_near_center
-from ..sample.transformer import TakesSample
+from ..sample.transformer import WorksUnfitted
 from ..training_ranges import cluster_label, warn_outside
 from .galaxy_proxies import galaxy_proxies
 from .photon_counts import count_photons
@@ -36,7 +36,7 @@ OF_PHOTONS = {"n_phot", "n_phot_500c"}
 """Proxies that are proportional to the exposure."""
 
 
-class ProxyMeasurer(TakesSample, TransformerMixin, BaseEstimator):
+class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
     """Measure ln S of scalar mass proxies (paper Table 2).
 
     =============== =============================================================
@@ -154,14 +154,6 @@ class ProxyMeasurer(TakesSample, TransformerMixin, BaseEstimator):
         self.log_stellar_mass_min = log_stellar_mass_min
         self.background = background
         self.background_annulus = background_annulus
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        return tags
-
-    def __sklearn_is_fitted__(self):
-        return True
 
     def fit(self, X, y=None):
         """Learn the reference exposure, if the sample has exposures."""

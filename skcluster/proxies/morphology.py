@@ -18,7 +18,7 @@ from ..parameters import (
     check_parameters,
 )
 from ..sample import half_width_of, require
-from ..sample.transformer import TakesSample
+from ..sample.transformer import WorksUnfitted
 from . import light as measure
 
 PIXELS_PER_BLOCK = 1_000_000
@@ -44,7 +44,7 @@ MEASURES = {
 }
 
 
-class MorphologyMeasurer(TakesSample, TransformerMixin, BaseEstimator):
+class MorphologyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
     r"""Measure how concentrated, disturbed and clumpy clusters are, on maps of counts.
 
     With :math:`n` the count of a pixel, :math:`z = x + iy` its place about the center of
@@ -178,14 +178,6 @@ class MorphologyMeasurer(TakesSample, TransformerMixin, BaseEstimator):
         self.band = band
         self.half_width = half_width
         self.with_redshift = with_redshift
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        return tags
-
-    def __sklearn_is_fitted__(self):
-        return True
 
     def fit(self, X, y=None):
         """Check the parameters and the sample; there is nothing to learn."""

@@ -13,6 +13,18 @@ class TakesSample:
         return tags
 
 
+class WorksUnfitted(TakesSample):
+    """Mixin of estimators that work without `fit`, even if it can learn something."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
 class SampleTransformer(TakesSample, TransformerMixin, BaseEstimator):
     """Base class of steps that take a sample and return a new one.
 
