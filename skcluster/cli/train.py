@@ -31,6 +31,15 @@ def add_train(commands):
         "-o", "--output", required=True, metavar="MODEL", help="the model, *.skops"
     )
     add_target_options(parser)
+    _add_input_options(parser)
+    _add_network_options(parser)
+    add_list_options(parser)
+    parser.add_argument("--json", action="store_true", help="JSON on standard output")
+    parser.set_defaults(run=train)
+    return parser
+
+
+def _add_input_options(parser):
     parser.add_argument(
         "--photon-set",
         action="store_true",
@@ -61,11 +70,6 @@ def add_train(commands):
     parser.add_argument(
         "--cosmology", default="WMAP7", help="an astropy name (default: WMAP7)"
     )
-    _add_network_options(parser)
-    add_list_options(parser)
-    parser.add_argument("--json", action="store_true", help="JSON on standard output")
-    parser.set_defaults(run=train)
-    return parser
 
 
 def _add_network_options(parser):
