@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from astropy.table import Table
+from astropy.table import Table, vstack
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
@@ -89,9 +89,26 @@ def test_calibrate(survey, tmp_path, capsys):
     model = load_model(path)
     assert isinstance(model[-1], CalibratedMassRegressor)
     assert len(model[-1].scores_) == 60
+    assert model[-1].by is None
     _, table = rows(capsys, "predict", path, survey)
     expected = model.predict(read_sample(survey)[0], return_std=True)[1]
     assert_array_equal([row["std_dex"] for row in table], expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*clusters have maps unlike")
+def test_calibrated_errors_follow_mass_and_redshift(survey, tmp_path, capsys):
+    """Of 100 clusters and more, as the tables of docs/uncertainty.rst recommend."""
+    path, twice = tmp_path / "calibrated.skops", Path(survey).with_name("twice.ecsv")
+    vstack([Table.read(survey)] * 2).write(twice)
+    options = ["-o", path, "--calibrate", "--loss", "gaussian_nll", *TINY]
+    assert rows(capsys, "train", twice, *options)[0] == 0
+    calibration = load_model(path)[-1]
+    assert (calibration.by, len(calibration.scores_)) == ("trend", 120)
+    few = Path(survey).with_name("few.ecsv")
+    Table.read(twice)[:99].write(few)
+    assert main([*map(str, ["train", few, *options])]) == 0
+    assert "99 clusters are too few" in capsys.readouterr().err
+    assert load_model(path)[-1].by is None
 
 
 @pytest.mark.parametrize("text", ["2", "0.1,x", "0", "-0.5,0.5"])

@@ -135,8 +135,9 @@ def _add_options_of_errors(group):
     group.add_argument(
         "--calibrate",
         action="store_true",
-        help="learn the width of posteriors on held-out octants (or fifths, where the "
-        "table has no positions), which takes as many more trainings",
+        help="learn the biases and errors of masses, as functions of mass and redshift, on "
+        "held-out octants (or fifths, where the table has no positions), which takes as "
+        "many more trainings; of fewer than 100 clusters, one error for all",
     )
 
 
@@ -181,6 +182,8 @@ def train(arguments):
     )
     check_galaxies(pipeline, sample, arguments.table)
     check_is_no_input(arguments.output, files_of_tables([arguments.table]))
+    if arguments.calibrate:
+        _follow_trend(pipeline[-1], len(sample))
     pipeline.fit(sample, y)
     save_model(pipeline, arguments.output)
     summary = _training_summary(last_step(pipeline), len(sample))
@@ -204,6 +207,19 @@ def _pipeline(arguments):
     if arguments.calibrate:
         steps = [CalibratedMassRegressor(make_pipeline(*steps), **target)]
     return make_pipeline(first, *steps)
+
+
+def _follow_trend(calibration, n_clusters):
+    """Let calibrated errors follow mass and redshift, if there are clusters enough."""
+    from ..posterior.calibration import MIN_FOR_TREND
+
+    if n_clusters >= MIN_FOR_TREND:
+        calibration.set_params(by="trend")
+        return
+    say(
+        f"{counted(n_clusters, 'cluster')} are too few to learn how errors depend on mass "
+        f"and redshift, which takes {MIN_FOR_TREND}: all are calibrated alike."
+    )
 
 
 def _steps(arguments, target):
