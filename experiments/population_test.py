@@ -27,6 +27,7 @@ from skcluster import (
     XrayCNNRegressor,
     misspecification_score,
     population_test,
+    thin_photons,
 )
 from skcluster.datasets import make_mock_survey
 
@@ -45,18 +46,12 @@ def survey(n_clusters, seed, **changes):
     return make_mock_survey(n_clusters, random_state=seed, galaxies=False, **changes)
 
 
-def thinned(sample, share, seed):
-    """Keep a random share of all photons: a shorter exposure."""
-    rng = np.random.default_rng(seed)
-    kept = rng.random(sample.photons.lengths.sum()) < share
-    return sample.assign(photons=sample.photons.select(kept))
-
-
 def changed(change, n_clusters, seed):
-    """Maps without logarithm and normalization, and true masses."""
+    """Other clusters, with one ingredient changed, and their true masses."""
     found = survey(n_clusters, seed, **CHANGES[change])
     if change == "half the exposure":
-        return thinned(found.sample, 0.5, seed), found.log_mass
+        half = thin_photons(found.sample, fraction=0.5, random_state=seed)
+        return half, found.log_mass
     return found.sample, found.log_mass
 
 
