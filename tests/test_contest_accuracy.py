@@ -16,8 +16,9 @@ from skcluster import EvrardProxyRegressor, XrayCNNRegressor
 from skcluster.contest.accuracy import gain_over, summarize
 from skcluster.contest.cost import count_learned, measured
 from skcluster.contest.figures import fastest_and_best, scatter_figure, time_figure
-from skcluster.contest.fingerprints import described, fingerprint_of
+from skcluster.contest.fingerprints import described
 from skcluster.contest.results import summary_table
+from skcluster.io.kept_arrays import fingerprint_of
 
 
 def predictions(n=2000, *, seed=0, scatter=0.1, std=0.1, group=None):

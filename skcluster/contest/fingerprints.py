@@ -1,8 +1,7 @@
-"""Fingerprints: what sets the predictions of a fold, as JSON and as a hash."""
+"""Describe what sets the predictions of a fold by what JSON can hold."""
 
 import hashlib
 import inspect
-import json
 import math
 
 import joblib
@@ -21,21 +20,6 @@ CHANGES_NO_RESULT = (
 """Parameters that are left out: they change predictions at most by rounding."""
 OURS = ("builtins", "numpy", "sklearn", "skcluster")
 """Packages whose classes are known by their names; those of others also by their source."""
-
-
-def fingerprint_of(description):
-    """Return the hash of a description that `described` made, in hexadecimal digits.
-
-    Examples
-    --------
-    >>> one, same, other = ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1, "b": 3})
-    >>> fingerprint_of(one) == fingerprint_of(same), fingerprint_of(one)[:8]
-    (True, '43258cff')
-    >>> fingerprint_of(one) == fingerprint_of(other)
-    False
-    """
-    text = json.dumps(description, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def described(value):

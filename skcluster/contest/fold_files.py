@@ -1,16 +1,12 @@
 """Files with the predictions of one estimator for the clusters of one fold."""
 
-import io
-import json
 import re
-import zipfile
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..io.atomic import remove_leftovers, replace_file
-from ..printable import printable
-from .fingerprints import described, fingerprint_of
+from ..io.kept_arrays import kept_file, read_kept, write_kept
+from .fingerprints import described
 
 FORMAT = 1
 COLUMNS = {
@@ -98,9 +94,8 @@ def fold_path(configuration, entry, description):
     entry : Entry
     description : dict
     """
-    seed, fold = description["seed"], description["fold"]
-    file = f"seed{seed}-fold{fold}-{fingerprint_of(description)[:16]}.npz"
-    return folder_of(configuration, entry) / file
+    stem = f"seed{description['seed']}-fold{description['fold']}"
+    return kept_file(folder_of(configuration, entry), stem, description)
 
 
 def folder_of(configuration, entry):
@@ -125,11 +120,7 @@ def write_fold(path, columns, about):
         for name, column in columns.items()
         if column is not None
     }
-    content = io.BytesIO()
-    np.savez_compressed(content, about=np.array(json.dumps(about)), **arrays)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path)
-    replace_file(path, content.getvalue())
+    write_kept(path, arrays, about)
 
 
 def read_fold(path):
@@ -152,18 +143,11 @@ def read_fold(path):
     >>> read_fold(Path("nowhere.npz"))
     (None, '')
     """
-    try:
-        # A file that NumPy opened itself would stay open if it is damaged.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored}
-            about = json.loads(str(arrays.pop("about")))
-            if not {"entry", "description", "data"} <= {*about}:
-                raise ValueError("it does not say what it is about")
-            lengths = {len(array) for array in arrays.values()}
-            if len(lengths) != 1 or not {"cluster", "predicted"} <= {*arrays}:
-                raise ValueError("columns are missing")
-    except FileNotFoundError:
-        return None, ""
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        return None, f"{printable(path)} cannot be used: {printable(error)}."
+    arrays, about, problem = read_kept(
+        path,
+        about=("entry", "description", "data"),
+        columns=("cluster", "predicted"),
+    )
+    if arrays is None:
+        return None, problem
     return Bunch(**{name: arrays.get(name) for name in COLUMNS}, about=about), ""

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from sklearn.utils import Bunch
 from .. import datasets
 from ..datasets import make_mock_survey
 from ..io import read_sample
-from ..io.atomic import atomic_replace
+from ..io.kept_arrays import kept_file, read_kept, write_kept
 from ..maps import PhotonMapper
 from ..model_selection import spatial_folds
 from ..photon_features import PhotonFeaturizer
@@ -19,7 +18,6 @@ from ..plausible_masses import checked_log_mass
 from ..progress import say
 from ..proxies import ProxyMeasurer
 from ..sample import ClusterSample, Ragged
-from .fingerprints import fingerprint_of
 from .toml_table import unknown_name
 
 MEASURED = ProxyMeasurer().proxies
@@ -174,7 +172,7 @@ def _cache_path(configuration, seed):
     sources = sorted(Path(datasets.__file__).parent.glob("*.py"))
     made_by = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
     key = {"survey": configuration.survey, "seed": seed, "made by": made_by}
-    return configuration.output / "cache" / f"survey-{fingerprint_of(key)[:16]}.npz"
+    return kept_file(configuration.output / "cache", "survey", key)
 
 
 def _arrays_of(sample):
@@ -200,17 +198,15 @@ def _write_cache(path, made):
         f"sample/{name}": array for name, array in _arrays_of(made.sample).items()
     }
     try:
-        with atomic_replace(path) as file:
-            np.savez(file, log_mass=made.log_mass, **catalog, **sample)
+        arrays = {"log_mass": made.log_mass, **catalog, **sample}
+        write_kept(path, arrays, {}, compressed=False)
     except OSError as error:
         say(f"The survey is not kept for the next run: {error.strerror}")
 
 
 def _read_cache(path):
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    arrays, _, _ = read_kept(path)
+    if arrays is None:
         return None
     catalog, fields, lists = {}, {}, {}
     for name, array in arrays.items():
