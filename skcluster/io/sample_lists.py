@@ -15,26 +15,23 @@ LISTS = ("photons", "galaxies")
 SHARED_RADIUS = 10.0  # comoving Mpc/h
 
 
-def read_lists(catalog, folder, cosmology, photon_options, read_rows):
+def read_lists(catalog, cosmology, photon_options, read_rows, *, shared):
     """Return the lists of photons and of galaxies that a catalog names, those it has.
 
     Parameters
     ----------
     catalog : dict of ndarray
         Columns of the table by our names.
-    folder : Path
-        Where the paths of the lists start.
     cosmology, photon_options : as in `read_sample`
     read_rows : callable
         `read_list_of_each_row`, but for its first two parameters.
+    shared : set of Path
+        Lists of galaxies that serve several clusters, which get those near to them.
     """
     photons = cache(partial(read_photons, **(photon_options or {})))
     tables = cache(read_table)
     centers = zip(catalog.get("ra", ()), catalog.get("dec", ()), strict=False)
     centers = list(centers) or [None] * len(catalog["redshift"])
-
-    paths, times = np.unique(catalog.get("galaxies", []), return_counts=True)
-    shared = {folder / os.fsdecode(path) for path in paths[times > 1]}
 
     def galaxies(i, path):
         return read_galaxies(
@@ -46,11 +43,12 @@ def read_lists(catalog, folder, cosmology, photon_options, read_rows):
         )
 
     readers = {"photons": lambda i, path: photons(path), "galaxies": galaxies}
-    return {
+    found = {
         field: _with_common_columns(read_rows(field, read))
         for field, read in readers.items()
         if field in catalog
     }
+    return {field: lists for field, lists in found.items() if lists is not None}
 
 
 def read_exposures(catalog, keyword, read_rows):
@@ -72,7 +70,9 @@ def read_exposures(catalog, keyword, read_rows):
     return [np.median(known) if each is None else each for each in exposures]
 
 
-def read_list_of_each_row(field, read, *, catalog, folder, on_unreadable, verbose):
+def read_list_of_each_row(
+    field, read, *, catalog, folder, rows, on_unreadable, verbose
+):
     """Read one list per row, and name row and cluster in errors.
 
     Parameters
@@ -80,7 +80,11 @@ def read_list_of_each_row(field, read, *, catalog, folder, on_unreadable, verbos
     field : {"photons", "galaxies"}
     read : callable
         Function of row and path.
-    catalog, folder : as in `read_lists`
+    catalog : as in `read_lists`
+    folder : Path
+        Where the paths of the lists start.
+    rows : ndarray of shape (n_clusters,)
+        Numbers of the rows in the table, for messages.
     on_unreadable, verbose : as in `read_sample`
 
     Returns
@@ -103,8 +107,8 @@ def read_list_of_each_row(field, read, *, catalog, folder, on_unreadable, verbos
                 kinds = (FileNotFoundError, OSError, ValueError)
                 kind = next(kind for kind in kinds if isinstance(error, kind))
                 errors[i] = kind(
-                    f"The {field} of row {i} (cluster {printable(names[i])}) cannot be "
-                    f"read from {printable(path)}. {error}"
+                    f"The {field} of row {rows[i]} (cluster {printable(names[i])}) "
+                    f"cannot be read from {printable(path)}. {error}"
                 )
                 if on_unreadable is None:
                     raise errors[i] from error

@@ -1,37 +1,22 @@
 """Read and write a sample as a folder: a table of clusters, and a photon list for each."""
 
-import os
 import re
 import warnings
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
-from sklearn.utils import Bunch
 
 from ..progress import Progress
-from ..sample import FIELDS, ClusterSample
-from ..sample.fields import Labels, Numbers
-from ..sample.plain_arrays import find_column
+from ..sample import FIELDS
+from ..sample.fields import Labels
 from ..sample.units import TABLE
 from .atomic import check_is_free, files_written_together
-from .file_errors import error_names_file
+from .cluster_table import COLUMNS, UNIT_ROWS, ClusterTable
 from .fits_writing import fits_table, header_of, storable
 from .photons import photon_table
-from .sample_lists import LISTS, read_exposures, read_list_of_each_row, read_lists
+from .sample_lists import LISTS
 from .table_writing import UNWRITABLE, check_strings
-from .tables import column_with_gaps, complete_column, listed, read_table
-
-COLUMNS = {name: field for field in FIELDS.values() for name in field.columns}
-"""Columns of a table of clusters -> description of the field that they belong to."""
-
-UNIT_ROWS = {
-    name: row
-    for field in FIELDS.values()
-    for name, row in zip(field.columns, field.unit_rows, strict=False)
-}
-"""Columns of a table of clusters -> rows of the table of units."""
 
 TABLE_NAME = "clusters.ecsv"
 
@@ -112,67 +97,14 @@ def read_sample(
     >>> sample.fields, others.log_mass
     (('redshift', 'center'), array([14.1, 14.5]))
     """
-    folder = _folder_of(table) if directory is None else Path(os.fsdecode(directory))
-    source, table = table, read_table(table)
-    with error_names_file(source):
-        columns = _sample_columns(table.colnames)
-        catalog = {
-            name: _read_column(table, column, name) for name, column in columns.items()
-        }
-        others = Bunch()
-        for name in table.colnames:
-            if name not in columns.values():
-                others[name] = column_with_gaps(table, name)
-    read_rows = partial(
-        read_list_of_each_row,
-        catalog=catalog,
-        folder=folder,
-        on_unreadable=on_unreadable,
-        verbose=verbose,
+    found = ClusterTable(
+        table,
+        directory=directory,
+        cosmology=cosmology,
+        photon_options=photon_options,
+        exposure_keyword=exposure_keyword,
     )
-    lists = read_lists(catalog, folder, cosmology, photon_options, read_rows)
-    if exposure_keyword is not None:
-        catalog["exposure"] = read_exposures(catalog, exposure_keyword, read_rows)
-    with error_names_file(source):
-        return ClusterSample.from_table(catalog, **lists), others
-
-
-def _folder_of(table):
-    is_path = isinstance(table, str | bytes | os.PathLike)
-    return Path(os.fsdecode(table)).parent if is_path else Path()
-
-
-def _sample_columns(names):
-    """Map our names of the sample's columns to the names in the table."""
-    found = {
-        ours: theirs
-        for field in FIELDS.values()
-        for ours, theirs in zip(
-            field.columns, field.columns_in(names) or (), strict=False
-        )
-    }
-    found |= {name: find_column(names, name) for name in LISTS}
-    if "redshift" not in found:
-        z = find_column(names, "z")
-        if z is None:
-            raise ValueError(
-                f"The table has no column redshift (or z); it has {listed(names)}."
-            )
-        if "z" in found:
-            raise ValueError(
-                "The column z of a table with x and y may be a redshift or a place in "
-                "a box. Name the redshift 'redshift'."
-            )
-        found["redshift"] = z
-    return {name: column for name, column in found.items() if column}
-
-
-def _read_column(table, column, name):
-    field = COLUMNS.get(name)
-    if name == "galaxies" or (field is not None and field.may_be_empty):
-        return column_with_gaps(table, column)
-    is_text = field is None or not isinstance(field, Numbers)
-    return complete_column(table, column, UNIT_ROWS.get(name), is_text=is_text)
+    return found.read(on_unreadable=on_unreadable, verbose=verbose), found.others
 
 
 def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
