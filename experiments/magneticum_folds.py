@@ -9,7 +9,8 @@ From the public list of Magneticum clusters, with all of its observables ideal:
 2. the correlations of the observables at fixed mass (Fig. 3);
 3. how many halos the list holds, linked from output to output by position and mass, and
    how much smaller the scatter looks if folds are drawn at random, or by octants, than if
-   no halo is on both sides of a fold. Random folds are drawn three times.
+   no halo is on both sides of a fold, and how many halos these folds share. Random folds
+   are drawn three times.
 """
 
 import sys
@@ -27,7 +28,13 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skcluster import EvrardProxyRegressor, QuadrantGroupKFold, search_proxies
+from skcluster import (
+    ClusterSample,
+    EvrardProxyRegressor,
+    QuadrantGroupKFold,
+    leakage_report,
+    search_proxies,
+)
 from skcluster.cli.output import print_table
 from skcluster.comparison import compare_estimators
 from skcluster.contest.entries import least_squares
@@ -88,7 +95,38 @@ def correlations(clusters, X):
     )
 
 
-def splits(clusters, X, halo, n_trees):
+def folds_of(clusters, X, halo):
+    """Folds by the three ways to draw them."""
+    folds = {
+        f"random, seed {seed}": list(
+            KFold(N_FOLDS, shuffle=True, random_state=seed).split(X)
+        )
+        for seed in range(3)
+    }
+    return folds | {
+        "octants": list(QuadrantGroupKFold().split(X, groups=clusters.position)),
+        "halos": list(GroupKFold(N_FOLDS).split(X, groups=halo)),
+    }
+
+
+def crossing(clusters, halo, folds):
+    """How many halos are on both sides of folds."""
+    sample = ClusterSample(clusters.redshift, position=clusters.position, group=halo)
+    rows = []
+    for split, each in folds.items():
+        report = leakage_report(sample, each)
+        n_leaked = report.table["n_in_group"].sum()
+        rows.append(
+            {
+                "folds": split,
+                "halos in both": len(np.unique(report.groups["group"])),
+                "test clusters of these [%]": round(100 * n_leaked / len(halo), 1),
+            }
+        )
+    return Table(rows=rows)
+
+
+def splits(clusters, X, folds, n_trees):
     """Scatter of four estimators under three ways to draw folds."""
     contestants = {
         "covariance model": (EvrardProxyRegressor(redshift_column=-1), X),
@@ -101,17 +139,6 @@ def splits(clusters, X, halo, n_trees):
             make_pipeline(StandardScaler(), KNeighborsRegressor(5, weights="distance")),
             X,
         ),
-    }
-    octants = list(QuadrantGroupKFold().split(X, groups=clusters.position))
-    folds = {
-        f"random, seed {seed}": list(
-            KFold(N_FOLDS, shuffle=True, random_state=seed).split(X)
-        )
-        for seed in range(3)
-    }
-    folds |= {
-        "octants": octants,
-        "halos": list(GroupKFold(N_FOLDS).split(X, groups=halo)),
     }
     scatter = {
         split: dict(zip(found.table["estimator"], found.table["std_dex"], strict=True))
@@ -153,7 +180,10 @@ def main(arguments=None):
     print()
     print_table(correlations(clusters, X), as_json=False)
     print(f"\n{len(X)} entries are {halo.max() + 1} halos.\n")
-    print_table(splits(clusters, X, halo, arguments.trees), as_json=False)
+    folds = folds_of(clusters, X, halo)
+    print_table(crossing(clusters, halo, folds), as_json=False)
+    print()
+    print_table(splits(clusters, X, folds, arguments.trees), as_json=False)
     return 0
 
 

@@ -85,7 +85,7 @@ _NAMES_OF_MODULE = {
         "source_attention",
         "band_attention",
     ),
-    "model_selection": ("QuadrantGroupKFold",),
+    "model_selection": ("QuadrantGroupKFold", "leakage_report"),
     "persistence": ("save_model", "load_model", "read_header"),
 }
 _MODULE_OF_NAME = {

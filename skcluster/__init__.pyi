@@ -86,6 +86,7 @@ from .explain import source_masks as source_masks
 from .explain import source_attention as source_attention
 from .explain import band_attention as band_attention
 from .model_selection import QuadrantGroupKFold as QuadrantGroupKFold
+from .model_selection import leakage_report as leakage_report
 from .persistence import save_model as save_model
 from .persistence import load_model as load_model
 from .persistence import read_header as read_header
@@ -151,6 +152,7 @@ __all__ = [
     "source_attention",
     "band_attention",
     "QuadrantGroupKFold",
+    "leakage_report",
     "save_model",
     "load_model",
     "read_header",

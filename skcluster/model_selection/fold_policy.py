@@ -59,6 +59,22 @@ def spatial_folds(cv, X, y, groups=None):
     >>> [test.tolist() for _, test in spatial_folds(3, X, np.zeros(10), night)]
     [[0, 1, 2, 3], [7, 8, 9], [4, 5, 6]]
     """
+    folds, _, group = draw_folds(cv, X, y, groups)
+    if group is not None:
+        _warn_of_split_groups(cv, folds, group)
+    return folds
+
+
+def draw_folds(cv, X, y, groups=None):
+    """Draw the folds of `spatial_folds`, whatever they split.
+
+    Returns
+    -------
+    folds : list of (ndarray, ndarray)
+    position : ndarray of shape (n_clusters, 3), or None
+    group : ndarray of shape (n_clusters,), or None
+        What the folds may not split.
+    """
     indexable(X, y)  # an error if they are of different lengths
     given = None if groups is None else _checked_groups(groups, len(y))
     is_position = given is not None and given.ndim == 2
@@ -66,16 +82,14 @@ def spatial_folds(cv, X, y, groups=None):
     group = group_of(X) if given is None or is_position else given
     if cv is None or isinstance(cv, Integral):
         cv, labels = _chosen_splitter(cv, position, group)
-        return list(cv.split(np.zeros(len(y)), y, labels))
+        return list(cv.split(np.zeros(len(y)), y, labels)), position, group
     splitter = check_cv(cv, y)
     # QuadrantGroupKFold reads the group of a sample itself; labels would be its folds.
     labels = given if isinstance(splitter, QuadrantGroupKFold) or is_position else group
     if labels is not None and not _takes_groups(splitter):
         labels = None
     folds = [tuple(map(_as_rows, fold)) for fold in splitter.split(X, y, labels)]
-    if group is not None:
-        _warn_of_split_groups(cv, folds, group)
-    return folds
+    return folds, position, group
 
 
 def rows_of(X, rows):

@@ -52,6 +52,8 @@ class QuadrantGroupKFold(BaseCrossValidator):
     """
 
     _parameter_kinds = {"box_size": BOX, "n_splits_per_axis": SPLITS}
+    # With metadata routing on, as in scikit-learn's own splitters of groups.
+    __metadata_request__split = {"groups": True}
 
     def __init__(self, *, box_size=BOX_SIZE, n_splits_per_axis=2):
         self.box_size = box_size
