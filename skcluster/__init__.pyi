@@ -43,6 +43,7 @@ from .sky import with_exposure_map as with_exposure_map
 from .sky import remove_sources as remove_sources
 from .sky import recenter as recenter
 from .sky import thin_photons as thin_photons
+from .sky import add_catalog_errors as add_catalog_errors
 from .maps import PhotonMapper as PhotonMapper
 from .maps import RedshiftNormalizer as RedshiftNormalizer
 from .maps import LogScaler as LogScaler
@@ -109,6 +110,7 @@ __all__ = [
     "remove_sources",
     "recenter",
     "thin_photons",
+    "add_catalog_errors",
     "PhotonMapper",
     "RedshiftNormalizer",
     "LogScaler",

@@ -217,6 +217,10 @@ FUNCTIONS = {
     skcluster.with_exposure_map: (["sample", "exposure_map"], {}),
     skcluster.remove_sources: (["sample", "catalog"], {"radius": None}),
     skcluster.recenter: (["sample"], {"method": "peak"}),
+    skcluster.add_catalog_errors: (
+        ["sample"],
+        {"center_error": 0.0, "redshift_error": 0.0, "random_state": None},
+    ),
     skcluster.read_image: (["path"], {}),
     skcluster.thin_photons: (
         ["sample"],

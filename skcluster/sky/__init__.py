@@ -1,11 +1,13 @@
-"""What lies between the sky and a photon list: exposure, sources and centers."""
+"""What lies between the sky and a photon list: exposure, sources, centers and errors."""
 
+from .catalog_errors import add_catalog_errors
 from .centers import recenter
 from .field import has_field, relative_exposure_at, with_exposure_map
 from .sources import remove_sources
 from .thinning import thin_photons
 
 __all__ = [
+    "add_catalog_errors",
     "has_field",
     "recenter",
     "relative_exposure_at",

@@ -91,7 +91,7 @@ def recenter(
             UserWarning,
             stacklevel=2,
         )
-    return _moved(sample, offsets, distance)
+    return moved_centers(sample, offsets / distance[:, None], distance)
 
 
 def _peak(place, radius, smoothing):
@@ -122,12 +122,22 @@ def _centroid(place, radius):
     return offset
 
 
-def _moved(sample, offsets, distance):
-    """Return the sample about centers that are moved by offsets [Mpc/h]."""
-    ra, dec = plane_to_sky(*(offsets / distance[:, None]).T, *sample.center.T)
+def moved_centers(sample, offset, distance):
+    """Return the sample about other centers, its galaxies and exposures with it.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+    offset : ndarray of shape (n_clusters, 2)
+        Offsets of the new centers to the West and to the North, on the tangent plane
+        [rad].
+    distance : ndarray of shape (n_clusters,)
+        Comoving distances [Mpc/h].
+    """
+    ra, dec = plane_to_sky(*offset.T, *sample.center.T)
     new = {"center": np.column_stack([ra, dec])}
     if sample.galaxies is not None:
-        x, y = np.repeat(offsets, sample.galaxies.lengths, axis=0).T
+        x, y = np.repeat(offset * distance[:, None], sample.galaxies.lengths, axis=0).T
         galaxies = sample.galaxies
         new["galaxies"] = galaxies.assign(x=galaxies["x"] - x, y=galaxies["y"] - y)
     if sample.exposure_map is not None and sample.exposure is not None:
