@@ -28,7 +28,7 @@ ABOVE = {
     "plausible_masses": set(),
     "metrics": {"plausible_masses"},
     "io": set(),
-    "datasets": {"io"},
+    "datasets": {"io", "sky"},
     "sky": set(),
     "exposure": {"training_ranges"},
     "maps": {"exposure", "sky", "training_ranges"},

@@ -415,7 +415,7 @@ def test_description_tells_the_parameters_and_what_not_to_do(small):
         ({"psf_hew": 30 / 3600}, r"It looks like deg\. Multiply it by 3600\."),
         ({"core_scatter": -0.1}, r"core_scatter must be in \[0, 5\], got -0\.1"),
         ({"core_scatter": 110}, r"core_scatter must be in \[0, 5\], got 110"),
-        ({"agn": "no"}, "agn must be True or False, got 'no'"),
+        ({"agn": "no"}, r"agn must be True or False or in \[0, 1\], got 'no'"),
         ({"galaxies": None}, "galaxies must be True or False, got None"),
         ({"dynamics": "yes"}, "dynamics must be True or False, got 'yes'"),
         ({"pixelize": 1}, "pixelize must be True or False, got 1"),

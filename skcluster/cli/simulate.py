@@ -6,6 +6,9 @@ from ..printable import counted
 from ..progress import say
 from .output import emit_path, print_record
 
+SKIES = ("eFEDS", "eRASS1")
+"""Names of `skcluster.datasets.skies.SKIES`, whose import takes longer than `--help`."""
+
 
 def add_simulate(commands):
     """Add the parser of `simulate`."""
@@ -26,10 +29,16 @@ def add_simulate(commands):
         "--jobs", type=int, default=None, help="processes (default: 1; -1: all cores)"
     )
     parser.add_argument(
+        "--sky",
+        choices=SKIES,
+        help="real survey whose exposures, background, field AGN and errors of centers and "
+        "redshifts the mock has (default: an even sky with hardly any background)",
+    )
+    parser.add_argument(
         "--background",
         type=float,
-        default=0.005,
-        help="background as a fraction of eROSITA's real one (default: 0.005)",
+        help="background as a fraction of eROSITA's real one (default: 0.005, or that of "
+        "the sky)",
     )
     parser.add_argument("--no-agn", action="store_true", help="leave out the AGN")
     parser.add_argument("--overwrite", action="store_true", help="replace old files")
@@ -52,8 +61,9 @@ def simulate(arguments):
         arguments.clusters,
         random_state=arguments.seed,
         n_jobs=arguments.jobs,
+        sky=arguments.sky,
         background=arguments.background,
-        agn=not arguments.no_agn,
+        agn=False if arguments.no_agn else None,
         verbose=1,
     )
     path = write_sample(

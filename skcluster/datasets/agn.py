@@ -66,7 +66,7 @@ def flux_of_number(number):
     return FLUX_BREAK * np.where(x > 1, x ** (1 / faint), x ** (1 / bright))
 
 
-def cluster_agn(galaxies, response, rng):
+def cluster_agn(galaxies, response, rng, abundance=1.0):
     """Draw the photons of AGN in the central galaxy and in others within `DEPTH`.
 
     Parameters
@@ -75,8 +75,10 @@ def cluster_agn(galaxies, response, rng):
         Galaxies of the field, the central one first.
     response : Response
     rng : numpy.random.Generator
+    abundance : float, default=1.0
+        Number of nuclei in units of that which the paper's counts require.
     """
-    uniform = rng.random(len(galaxies))
+    uniform = rng.random(len(galaxies)) / abundance
     hosts = (np.abs(galaxies.position[:, 2]) < DEPTH) & (uniform < HOST_FRACTION)
     hosts[0] = uniform[0] < CENTRAL_FRACTION
     hosts = np.flatnonzero(hosts)
@@ -92,9 +94,18 @@ def cluster_agn(galaxies, response, rng):
     return Photons(offset[source], energy)
 
 
-def field_agn(rng, exposure=EXPOSURE):
-    """Draw the photons of AGN behind the cluster, evenly over the field of view."""
-    brightest, faintest = sources_above(FLUX_RANGE[::-1])
+def field_agn(rng, exposure=EXPOSURE, least_flux=FLUX_RANGE[0]):
+    """Draw the photons of AGN behind the cluster, evenly over the field of view.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    exposure : float
+        [s]
+    least_flux : float
+        0.5-2 keV flux of the faintest ones [erg / cm² / s].
+    """
+    brightest, faintest = sources_above([FLUX_RANGE[1], least_flux])
     area = np.pi * FIELD_RADIUS**2
     n = rng.poisson(area * (faintest - brightest))
     flux = flux_of_number(brightest + (faintest - brightest) * rng.random(n))

@@ -43,7 +43,7 @@ switch). Do not quote its scatters as forecasts for eROSITA, and do not apply mo
 trained on it to real data. Known differences: smooth self-similar gas, perfect
 centering, too many AGN for the real Universe (as the paper's counts require), 0.5 % of
 eROSITA's real background by default (background=1 for the full one), no selection
-function.
+function.{sky}
 
 Planted (inputs): the distribution of mass and redshift; slopes, scatters and
 correlations of temperature, gas mass, stellar mass and velocity dispersion; scatter of
@@ -56,6 +56,13 @@ scatter.
 Columns of the catalog:
 {columns}
 """
+
+SKY = """
+
+sky="{sky}" has set the exposures, area, background, AGN and errors of centers and redshifts
+that are listed above, as far as they were not given. The sample holds the wrong centers and
+redshifts, the catalog the true ones. It is the sky of that survey, not its clusters: masses
+and redshifts are those of Ho et al. (2023), detected or not."""
 
 DYNAMICS = """
 
@@ -90,6 +97,7 @@ def description_of(n_clusters, entropy, physics):
     parameters = {
         "n_clusters": n_clusters,
         "random_state": entropy,
+        "sky": physics.sky,
         "core_scatter": physics.core_scatter,
         "agn": physics.agn,
         "background": physics.background,
@@ -101,6 +109,9 @@ def description_of(n_clusters, entropy, physics):
         "one_spectrum": physics.one_spectrum,
         "dynamics": physics.dynamics,
         "exposure": _exposure(physics.exposure),
+        "area": "survey" if telescope.scans else "axis",
+        "center_error": physics.center_error,
+        "redshift_error": physics.redshift_error,
     }
     columns = (
         f"    {name:14}{text}" for name, text in catalog_columns(physics).items()
@@ -108,6 +119,7 @@ def description_of(n_clusters, entropy, physics):
     return DESCR.format(
         parameters=", ".join(f"{name}={value}" for name, value in parameters.items()),
         dynamics=DYNAMICS if physics.dynamics else "",
+        sky=SKY.format(sky=physics.sky) if physics.sky else "",
         columns="\n".join(line.rstrip() for line in columns),
     )
 

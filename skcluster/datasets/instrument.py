@@ -4,7 +4,7 @@ Energies are keV, angles on the tangent plane are radians, West and North of the
 field's center.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -16,6 +16,9 @@ EXPOSURE = 2000.0
 
 FIELD_RADIUS = 0.51
 """Radius of the circular field of view [deg]."""
+
+CUTOUT_RADIUS = 3.5
+"""Radius of the cutouts of a scanned sky [comoving Mpc/h]: they hold the maps' corners."""
 
 PIXEL_SIZE = 9.6
 """Side of a camera pixel [arcsec]."""
@@ -205,6 +208,32 @@ def vignetting(angle, energy):
     return (1 - 0.7 * share) ** (1 + 0.28 * np.maximum(energy - 1.3, 0))
 
 
+def mean_vignetting(energy):
+    r"""Mean of `vignetting` over the field of view: what a scan of the sky averages.
+
+    .. math::
+
+        \bar V = 2 \int_0^1 (1 - 0.7 x)^p \, x \, dx
+               = 2 \, \frac{1 - 0.3^{p + 1} (1.7 + 0.7 p)}{0.49 \, (p + 1)(p + 2)}
+
+    Parameters
+    ----------
+    energy : array-like
+        Photon energy [keV].
+
+    Examples
+    --------
+    >>> mean_vignetting([1.0, 5.0]).round(2)
+    array([0.53, 0.31])
+    """
+    p = 1 + 0.28 * np.maximum(np.asarray(energy) - 1.3, 0)
+    return 2 * (1 - 0.3 ** (p + 1) * (1.7 + 0.7 * p)) / (0.49 * (p + 1) * (p + 2))
+
+
+SURVEY_VIGNETTING = float(mean_vignetting(1.0))
+"""Vignetted over unvignetted exposure of a scan, up to 1.3 keV."""
+
+
 def psf_radius(uniform, hew):
     r"""Distance of photons from their source: a Moffat profile with index 1.8.
 
@@ -264,11 +293,39 @@ class Telescope:
         Whether photons are put at the centers of the camera's pixels.
     dither : bool, default=False
         Whether each is then moved to a uniformly random place in its pixel.
+    scans : bool, default=False
+        Whether the field of view is scanned across the sky, so that all of it is seen
+        through the mean of the vignetting; or else points at the cluster.
+    field_radius : float, default=FIELD_RADIUS
+        Radius about the cluster within which photons are listed [deg].
     """
 
     psf_hew: float = 30.0
     pixelize: bool = True
     dither: bool = False
+    scans: bool = False
+    field_radius: float = FIELD_RADIUS
+
+    def near(self, distance):
+        """Return the telescope as it sees a cluster at a comoving distance [Mpc/h].
+
+        The sky of a scan has no edge: it is cut out within `CUTOUT_RADIUS`.
+        """
+        if not self.scans:
+            return self
+        radius = float(np.degrees(CUTOUT_RADIUS / distance))
+        return replace(self, field_radius=min(radius, FIELD_RADIUS))
+
+    def open_time(self, exposure):
+        """Return the time for which a place is in the field of view [s].
+
+        Parameters
+        ----------
+        exposure : float
+            Exposure at the center, vignetting at low energies included [s]; on the axis
+            there is none.
+        """
+        return exposure / SURVEY_VIGNETTING if self.scans else exposure
 
     def observe(self, photons, rng):
         """Return the sky photons that reach the camera, at their measured positions."""
@@ -280,12 +337,12 @@ class Telescope:
 
     def background(self, factor, rng, exposure=EXPOSURE):
         """Draw background counts of the camera, which are uniform and not vignetted."""
-        area = np.pi * (60 * FIELD_RADIUS) ** 2
+        area = np.pi * (60 * self.field_radius) ** 2
         n = rng.poisson(factor * BACKGROUND_RATE * exposure * area)
         uniform = rng.random((n, 5))
         energy, counts = BACKGROUND.T
         photons = Photons(
-            uniform_offsets(uniform[:, :2]),
+            uniform_offsets(uniform[:, :2], self.field_radius),
             np.interp(uniform[:, 2] * counts[-1], counts, energy),
         )
         uniform[:, 2] = 0.0  # no mirror
@@ -297,11 +354,14 @@ class Telescope:
         if self.pixelize:
             offset = (np.floor(offset / pixel) + 0.5) * pixel
         angle = np.hypot(*offset.T)
-        passed = uniform[:, 0] < vignetting(angle, photons.energy)
-        seen = passed & (angle < np.radians(FIELD_RADIUS))
+        passed = uniform[:, 0] < self._share_passed(angle, photons.energy)
+        seen = passed & (angle < np.radians(self.field_radius))
         if self.dither:
             offset = offset + (uniform[:, 1:] - 0.5) * pixel
         return Photons(offset.compress(seen, axis=0), photons.energy[seen])
+
+    def _share_passed(self, angle, energy):
+        return mean_vignetting(energy) if self.scans else vignetting(angle, energy)
 
 
 def polar(radius, turn):
@@ -310,7 +370,7 @@ def polar(radius, turn):
     return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
 
 
-def uniform_offsets(uniform):
-    """Places spread evenly over the field of view [rad]."""
-    radius = np.radians(FIELD_RADIUS) * np.sqrt(uniform[:, 0])
+def uniform_offsets(uniform, field_radius=FIELD_RADIUS):
+    """Places spread evenly over the field of view [rad], whose radius is in degrees."""
+    radius = np.radians(field_radius) * np.sqrt(uniform[:, 0])
     return polar(radius, uniform[:, 1])

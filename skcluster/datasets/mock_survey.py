@@ -1,46 +1,32 @@
 """Draw photon and galaxy lists of clusters as eROSITA sees them, with the truth."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.utils import Bunch
 
-from ..cosmology import plane_to_sky
+from ..cosmology import comoving_distance, get_cosmology, plane_to_sky
 from ..paper import ORIGINS
-from ..parameters import Boolean, Exactly, Integer, Interval, NJobs, Quantity
+from ..parameters import Integer, NJobs
 from ..progress import Progress
 from ..sample import ClusterSample, Ragged
-from ..sample.plain_arrays import one_per_cluster
-from ..sample.units import check_plausible
+from ..sky.catalog_errors import RADIAN, erring_redshift, with_redshift
+from ..sky.centers import moved_centers
 from .agn import cluster_agn, field_agn
 from .description import catalog_of, description_of
 from .dynamical_state import draw_dynamical_state
 from .field_galaxies import draw_galaxies, galaxy_table
 from .gas import HaloGas
-from .instrument import FIELD_RADIUS, Photons, Telescope
+from .instrument import EXPOSURE, Photons
+from .physics import physics_of
 from .population import draw_cluster, draw_neighbors, draw_place
-from .spectra import response, temperature_row
+from .spectra import COSMOLOGY, response, temperature_row
 from .streams import entropy_of, stream
 
 CLUSTERS_PER_TASK = 25
 TYPICAL_TEMPERATURE = 2.4
-
-
-@dataclass(frozen=True)
-class Physics:
-    """Switches of `make_mock_survey`."""
-
-    core_scatter: float
-    agn: bool
-    background: float
-    field_agn: bool
-    galaxies: bool
-    one_spectrum: bool
-    dynamics: bool
-    telescope: Telescope
-    exposure: np.ndarray | None
 
 
 def make_mock_survey(
@@ -48,17 +34,21 @@ def make_mock_survey(
     *,
     random_state=None,
     n_jobs=None,
+    sky=None,
     core_scatter=1.10,
-    agn=True,
-    background=0.005,
+    agn=None,
+    background=None,
     psf_hew=30.0,
-    field_agn=False,
+    field_agn=None,
     pixelize=True,
-    dither=False,
+    dither=None,
     galaxies=True,
     one_spectrum=False,
     dynamics=False,
     exposure=None,
+    area=None,
+    center_error=None,
+    redshift_error=None,
     verbose=0,
 ):
     """Draw photon and galaxy lists of synthetic clusters, with the origin of each photon.
@@ -81,21 +71,27 @@ def make_mock_survey(
         Seed of all random streams.
     n_jobs : int, default=None
         Number of processes, as joblib counts them.
+    sky : {"eFEDS", "eRASS1"} or None, default=None
+        Real survey whose sky sets those of the following parameters that are None; see the
+        table below. With None they are the paper's, an even sky with hardly any background.
     core_scatter : float, default=1.10
         Scatter in ln of the emission of dense cores, from 0 to 5; 0 gives all clusters the
         same core.
-    agn : bool, default=True
-        Whether the cluster's galaxies host active nuclei.
-    background : float, default=0.005
+    agn : bool or float, default=None
+        Whether the cluster's galaxies host active nuclei. A number from 0 to 1 is their
+        abundance in units of the paper's, whose counts require ten times the observed one.
+    background : float, default=None
         Background in units of the measured one, from 0 to 1000. The paper's counts allow
-        no more than the default; 1 is the real sky.
+        no more than 0.005; 1 is the real sky. Counts are Poisson.
     psf_hew : float, default=30.0
         Half-energy width of the point-spread function [arcsec]; 0 for none.
-    field_agn : bool, default=False
-        Whether active nuclei shine behind the cluster, with the origin 1.
+    field_agn : bool or float, default=None
+        Whether active nuclei shine behind the cluster, with the origin 1. A number is the
+        0.5-2 keV flux of the faintest ones [erg / cm² / s]; the measured background holds
+        those that are too faint for the catalog of its field.
     pixelize : bool, default=True
         Whether photons are put at the centers of 9.6 arcsec pixels.
-    dither : bool, default=False
+    dither : bool, default=None
         Whether each photon is then moved to a uniformly random place in its pixel, which
         removes the moiré of two grids of pixels.
     galaxies : bool, default=True
@@ -109,10 +105,21 @@ def make_mock_survey(
         the residuals of its gas, stars and core, and that makes the core slosh, stretches
         the gas and adds shining clumps within R500c. The population, galaxies, active
         nuclei and background stay the same.
-    exposure : float or array-like of shape (n_clusters,), default=None
-        Exposure on the axis [s], one for all clusters or one per cluster, which becomes
-        ``sample.exposure``. None is the paper's 2000 s, and leaves ``sample.exposure``
-        out. To observe the same photons for shorter, use `thin_photons`.
+    exposure : float, array-like of shape (n_clusters,) or distribution, default=None
+        Exposure at the center, vignetting at low energies included [s]: one for all
+        clusters, one per cluster, or an object with ``ppf``, such as
+        ``scipy.stats.uniform(1000, 500)``, to draw from. It becomes ``sample.exposure``.
+        Without any it is the paper's 2000 s, and ``sample.exposure`` is left out. To
+        observe the same photons for shorter, use `thin_photons`.
+    area : {"axis", "survey"}, default=None
+        Whether the telescope points at each cluster, so that the vignetting dims what is
+        off the axis; or scans the sky, so that all places are seen alike, through the mean
+        of the vignetting. Photons of a scan are listed within 3.5 Mpc/h of the cluster. The
+        background knows no mirror: a scan has 1.9 times as much for the same exposure.
+    center_error, redshift_error : float, default=None
+        Standard deviations of the centers, in each of two directions [arcsec], and of the
+        redshifts, in units of 1 + z, which the sample then holds instead of the true ones.
+        See `add_catalog_errors`.
     verbose : int, default=0
         If positive, count the clusters on standard error.
 
@@ -125,9 +132,40 @@ def make_mock_survey(
         ``is_member``); ``log_mass``, log10 M500c [Msun/h]; ``catalog``, an astropy
         Table of the true properties; ``DESCR``.
 
+    Notes
+    -----
+    What a sky sets:
+
+    ================== ========= ========================= ==========================
+    parameter          None      "eFEDS"                   "eRASS1"
+    ================== ========= ========================= ==========================
+    ``exposure`` [s]   (2000)    200 to 1600, mean 1285    107 / cos(ecliptic latitude)
+    ``area``           "axis"    "survey"                  "survey"
+    ``background``     0.005     1                         1
+    ``agn``            True      0.1                       0.1
+    ``field_agn``      False     6.5e-15                   6.5e-15
+    ``dither``         False     True                      True
+    ``center_error``   0         14                        20
+    ``redshift_error`` 0         0.005                     0.005
+    ================== ========= ========================= ==========================
+
+    The mean exposure of eFEDS is 1.3 ks (Klein et al., AG 2022), and 90 % of its area has
+    more than 500 s (its catalog; Brunner et al. 2022); the quantiles in between are our
+    choice. eRASS1 is an eighth of eight surveys, 1.6 ks (Pillepich et al. 2018), 0.53 of it
+    vignetted, here at the ecliptic equator. The background was measured in one field of
+    eFEDS; another has 19 % more in 0.6-2.2 keV and 21 % less in 2.2-7 keV. The faintest AGN
+    behind clusters have the limiting flux of the eFEDS catalog (Brunner et al. 2022);
+    cluster galaxies host as many AGN as observed (Martini et al. 2009). Centers of eFEDS
+    differ by 76 kpc on average from the optical ones (Seppi et al. 2023): 14 arcsec per
+    direction at z = 0.3; those of eRASS1 by more, how much is our guess. Redshifts are
+    photometric (Kluge et al. 2024). Masses and redshifts of the clusters stay those of the
+    paper, and no detection selects them.
+
     References
     ----------
-    Ho et al. (2023), MNRAS 524, 3289.
+    Ho et al. (2023), MNRAS 524, 3289; Brunner et al. (2022), A&A 661, A1; Seppi et al.
+    (2023), A&A 671, A57; Kluge et al. (2024), A&A 688, A210; Pillepich et al. (2018),
+    MNRAS 481, 613; Martini et al. (2009), ApJ 701, 66.
 
     Examples
     --------
@@ -140,25 +178,32 @@ def make_mock_survey(
     >>> calm = make_mock_survey(3, random_state=0, agn=False)
     >>> calm.catalog["n_agn"].sum(), (calm.log_mass == survey.log_mass).all()
     (np.int64(0), np.True_)
+    >>> shallow = make_mock_survey(3, sky="eRASS1", background=0.0, random_state=0)
+    >>> shallow.sample.exposure.round()
+    array([289., 114., 147.])
     """
     n_clusters = Integer(1, 10**8).check("n_clusters", n_clusters)
     n_jobs = NJobs().check("n_jobs", n_jobs)
-    telescope = _telescope(psf_hew=psf_hew, pixelize=pixelize, dither=dither)
-    switches = {
-        "agn": agn,
-        "field_agn": field_agn,
-        "galaxies": galaxies,
-        "one_spectrum": one_spectrum,
-        "dynamics": dynamics,
-    }
-    physics = Physics(
-        core_scatter=Interval("[0, 5]").check("core_scatter", core_scatter),
-        background=Interval("[0, 1000]").check("background", background),
-        telescope=telescope,
-        exposure=_exposures(exposure, n_clusters),
-        **{name: Boolean().check(name, value) for name, value in switches.items()},
-    )
     entropy = entropy_of(random_state)
+    physics = physics_of(
+        n_clusters,
+        entropy,
+        sky=sky,
+        core_scatter=core_scatter,
+        agn=agn,
+        background=background,
+        psf_hew=psf_hew,
+        field_agn=field_agn,
+        pixelize=pixelize,
+        dither=dither,
+        galaxies=galaxies,
+        one_spectrum=one_spectrum,
+        dynamics=dynamics,
+        exposure=exposure,
+        area=area,
+        center_error=center_error,
+        redshift_error=redshift_error,
+    )
     clusters = range(n_clusters)
     step = CLUSTERS_PER_TASK
     tasks = [clusters[start : start + step] for start in clusters[::step]]
@@ -175,29 +220,6 @@ def make_mock_survey(
     )
 
 
-def _exposures(exposure, n_clusters):
-    """Return one exposure per cluster, or None for the paper's."""
-    if exposure is None:
-        return None
-    exposure = one_per_cluster("exposure", exposure, n_clusters)
-    check_plausible("exposure", exposure, rows="cluster")
-    return exposure
-
-
-def _telescope(*, psf_hew, pixelize, dither):
-    telescope = Telescope(
-        psf_hew=(Exactly(0) | Quantity("psf_hew")).check("psf_hew", psf_hew),
-        pixelize=Boolean().check("pixelize", pixelize),
-        dither=Boolean().check("dither", dither),
-    )
-    if telescope.dither and not telescope.pixelize:
-        raise ValueError(
-            "dither=True moves photons within their pixels, but pixelize=False leaves no "
-            "pixels. Give pixelize=True, or dither=False."
-        )
-    return telescope
-
-
 def _counted(parts, n_clusters, verbose):
     """Yield the parts, and count their clusters on standard error."""
     with Progress("mock clusters", n_clusters, verbose=verbose) as progress:
@@ -211,25 +233,41 @@ def _survey(indices, entropy, physics):
     clusters = [_observe(i, partial(stream, entropy, i), physics) for i in indices]
     columns = {key: [cluster[key] for cluster in clusters] for key in clusters[0]}
     rows, photons, galaxies = map(columns.pop, ("row", "photons", "galaxies"))
+    errors = columns.pop("errors")
     sample = ClusterSample(
         [row["redshift"] for row in rows],
         r500c=[row["r500c"] for row in rows],
         name=[row["name"] for row in rows],
         photons=Ragged.from_tables(photons),
         galaxies=Ragged.from_tables(galaxies) if physics.galaxies else None,
-        field_radius=FIELD_RADIUS,
         exposure=None if physics.exposure is None else physics.exposure[[*indices]],
         **columns,
     )
-    return sample, rows
+    return _listed(sample, np.array(errors), physics), rows
+
+
+def _listed(sample, errors, physics):
+    """Return the sample with the centers and redshifts that a catalog lists."""
+    cosmology = get_cosmology(COSMOLOGY)
+    if physics.center_error:
+        offset = physics.center_error / RADIAN * errors[:, 1:]
+        distance = comoving_distance(sample.redshift, cosmology)
+        sample = moved_centers(sample, offset, distance)
+    if physics.redshift_error:
+        redshift = erring_redshift(
+            sample.redshift, physics.redshift_error, errors[:, 0]
+        )
+        sample = with_redshift(sample, redshift, cosmology)
+    return sample
 
 
 def _observe(i, stream, physics):
     """Observe cluster i: its true properties, its lists and its place."""
     cluster = draw_cluster(stream("population"))
+    exposure = EXPOSURE if physics.exposure is None else float(physics.exposure[i])
     at = response(cluster.redshift)
-    if physics.exposure is not None:
-        at = at.exposed(float(physics.exposure[i]))
+    telescope = physics.telescope.near(at.distance)
+    at = at.exposed(telescope.open_time(exposure))
     center, position = draw_place(stream("place"))
     haloes = [cluster.halo, *draw_neighbors(cluster, stream("neighbors"))]
     state = None
@@ -238,6 +276,7 @@ def _observe(i, stream, physics):
     gas = [HaloGas(cluster.halo, at, physics.core_scatter, state)]
     gas += [HaloGas(halo, at, physics.core_scatter) for halo in haloes[1:]]
     galaxies = draw_galaxies(haloes, at, stream("galaxies"))
+    physics = replace(physics, telescope=telescope)
     photons = _observe_photons(gas, galaxies, at, stream, physics)
     if physics.one_spectrum:
         photons = _with_one_spectrum(photons, at, stream("one spectrum"))
@@ -260,6 +299,11 @@ def _observe(i, stream, physics):
         ),
         "center": center,
         "position": position,
+        "field_radius": telescope.field_radius,
+        "errors": [
+            stream("redshift error").normal(),
+            *stream("center error").normal(size=2),
+        ],
     }
 
 
@@ -270,10 +314,10 @@ def _observe_photons(gas, galaxies, at, stream, physics):
     icm = [halo.body_photons(bodies) for halo in gas]
     icm += [halo.core_photons(cores) for halo in gas]
     nuclei = [Photons(np.zeros((0, 2)), np.zeros(0))]
-    if physics.agn:
-        nuclei.append(cluster_agn(galaxies, at, stream("agn")))
-    if physics.field_agn:
-        nuclei.append(field_agn(stream("field agn"), at.exposure))
+    if physics.abundance:
+        nuclei.append(cluster_agn(galaxies, at, stream("agn"), physics.abundance))
+    if physics.least_flux:
+        nuclei.append(field_agn(stream("field agn"), at.exposure, physics.least_flux))
     telescope = physics.telescope
     background = telescope.background(
         physics.background, stream("background"), at.exposure

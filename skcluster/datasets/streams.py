@@ -21,6 +21,9 @@ INGREDIENTS = (
     "dynamics",
     "clumps",
     "clump telescope",
+    "exposure",
+    "center error",
+    "redshift error",
 )
 """Each cluster draws each of these from its own random stream; new ones go to the end."""
 
