@@ -203,12 +203,15 @@ def _check_energies(photons):
     wrong = np.flatnonzero((2 * np.array(beyond) > photons.lengths).any(axis=0))
     if len(wrong):
         typical = np.median(photons[int(wrong[0])]["energy"])
-        unit, cure = ("eV", "divide") if typical > 1 else ("MeV", "multiply")
+        known = looks_like("energy", [typical])
+        like, cure = "", "give keV"
+        if known is not None:
+            like = f", so they look like {known.unit}"
+            cure = known.cure.replace("them ", "").rstrip(".").lower()
         raise ValueError(
             f"Photon energies of {len(wrong)} of {len(photons)} clusters (first: cluster "
-            f"{wrong[0]}) have a median of {typical:.4g}, so they look like {unit}, but "
-            f"photons are in keV. Please {cure} by 1000, or read the list with "
-            f"read_photons(..., energy_unit={unit!r})."
+            f"{wrong[0]}) have a median of {typical:.4g}{like}, but photons are in keV. "
+            f"Please {cure}, or read the list with read_photons(..., energy_unit=...)."
         )
 
 
