@@ -21,6 +21,7 @@ GROUND = {
     "sample": {"printable"},
     "parameters": {"sample"},
     "cosmology": {"sample"},
+    "cluster_weights": {"printable", "sample"},
 }
 # These need nothing of ours, and so can be taken as they are.
 ALONE = ("estimator_parts", "networks", "training_ranges")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.base import clone
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -38,6 +39,18 @@ def made_snapshots(n, redshifts, random_state=0):
     return np.column_stack([ln_s + redshift[:, None], redshift]), log_mass
 
 
+def checks_with_too_few_clusters(estimator):
+    """Checks whose data are refused, with and without weights: see TestWeights instead."""
+    refused = {
+        "check_sample_weight_equivalence_on_dense_data": "27 clusters, 30 observables"
+    }
+    if estimator.redshift_column == -1:
+        of_one_bin = "the only observable is constant in a redshift bin"
+        refused["check_sample_weights_pandas_series"] = of_one_bin
+        refused["check_sample_weights_not_an_array"] = of_one_bin
+    return refused
+
+
 @pytest.mark.filterwarnings(
     # Some checks feed so few, or so few different, numbers that a bin is too poor.
     "ignore:.*were merged into their nearest neighbors:UserWarning",
@@ -57,7 +70,8 @@ def made_snapshots(n, redshifts, random_state=0):
             mass_range=None,
             evolution=None,
         ),
-    ]
+    ],
+    expected_failed_checks=checks_with_too_few_clusters,
 )
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
@@ -693,3 +707,85 @@ def test_simulated_proxies_scatter_as_published(data_folder):
     # The public list is not cut as the paper's is: 3292 entries, not 3285.
     for proxies, percent in published.items():
         assert_allclose(scatter[proxies], percent, rtol=0.1)
+
+
+LEARNED = (
+    *("slope_", "intercept_", "covariance_", "unscaled_covariance_", "n_clusters_"),
+    *("slope_evolution_", "intercept_evolution_", "redshift_edges_", "n_dof_"),
+    *("redshift_centers_", "bin_scatter_", "predictive_scatter_", "log_mass_range_"),
+)
+
+
+class TestWeights:
+    @pytest.mark.parametrize(
+        "parameters",
+        [
+            {},
+            {"redshift_column": -1},
+            {"redshift_column": -1, "redshift_bins": 3, "beta": 1.5},
+            {"redshift_column": -1, "redshift_bins": 2, "evolution": "slope"},
+        ],
+    )
+    def test_integers_are_clusters_given_again_and_zeros_are_none(self, parameters):
+        rng = np.random.default_rng(0)
+        ln_s, log_mass = made_clusters(120)
+        redshift = rng.choice([0.1, 0.15, 0.2, 0.3], 120)
+        X = np.column_stack([ln_s, redshift]) if parameters else ln_s
+        n_times = rng.integers(0, 4, 120)
+        weighted = EvrardProxyRegressor(**parameters).fit(X, log_mass, n_times)
+        rows = np.repeat(np.arange(120), n_times)
+        repeated = EvrardProxyRegressor(**parameters).fit(X[rows], log_mass[rows])
+        for name in LEARNED:
+            expected = getattr(repeated, name)
+            assert_allclose(getattr(weighted, name), expected, rtol=1e-8, atol=1e-12)
+        for ours, theirs in zip(
+            weighted.predict(X, return_std=True),
+            repeated.predict(X, return_std=True),
+            strict=True,
+        ):
+            assert_allclose(ours, theirs, rtol=1e-10)
+
+    def test_lines_are_those_of_weighted_least_squares(self):
+        ln_s, log_mass = made_clusters(50)
+        weight = np.random.default_rng(0).exponential(size=50)
+        model = EvrardProxyRegressor().fit(ln_s, log_mass, weight)
+        mu = LN_10 * (log_mass - 14)
+        stock = LinearRegression().fit(mu[:, None], ln_s, weight)
+        assert_allclose(model.slope_[0], stock.coef_[:, 0], rtol=1e-10)
+        assert_allclose(model.intercept_[0], stock.intercept_, rtol=1e-10)
+        residual = ln_s - stock.predict(mu[:, None])
+        covariance = sum(
+            w * np.outer(r, r) for w, r in zip(weight, residual, strict=True)
+        ) / (weight.sum() - 2)
+        assert_allclose(model.covariance_[0], covariance, rtol=1e-6)
+
+    def test_masses_have_the_weighted_density(self):
+        ln_s, log_mass = made_clusters(400)
+        weight = 10 ** (log_mass - 14)
+        table = EvrardProxyRegressor().fit(ln_s, log_mass, weight).mass_density_
+        low, high = log_mass.min(), log_mass.max()
+        # A kernel estimate by scipy, reflected at the ends.
+        n = weight.sum() ** 2 / np.sum(weight**2)
+        # scipy's variance divides by n - 1, ours by n.
+        width = n**-0.2 * np.sqrt((n - 1) / n)
+        kde = stats.gaussian_kde(log_mass, width, weights=weight)
+        expected = kde(table[0]) + kde(2 * low - table[0]) + kde(2 * high - table[0])
+        assert_allclose(table[1], expected, rtol=1e-3)
+
+    def test_weights_that_are_no_numbers_of_clusters_are_refused(self):
+        ln_s, log_mass = made_clusters(50)
+        message = (
+            r"sums up to 1 over 50 clusters, but 3 observables need at least 5: .*"
+        )
+        with pytest.raises(
+            ValueError, match=message + "factor that makes their mean 1"
+        ):
+            EvrardProxyRegressor().fit(ln_s, log_mass, np.full(50, 0.02))
+        with pytest.raises(ValueError, match=r"has the shape \(49,\), .* 50 clusters"):
+            EvrardProxyRegressor().fit(ln_s, log_mass, np.ones(49))
+        with pytest.raises(
+            ValueError, match=r"1 of 50 sample_weight .* cluster 3, nan"
+        ):
+            EvrardProxyRegressor().fit(
+                ln_s, log_mass, np.where(np.arange(50) == 3, np.nan, 1)
+            )

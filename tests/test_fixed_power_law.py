@@ -35,3 +35,18 @@ def test_exponents_must_fit_the_columns():
         ValueError, match=r"one number per observable \(1 beside the redshift\), got 2"
     ):
         model.fit([[0.0, 0.1], [1.0, 0.2]], [14, 15])
+
+
+def test_integer_weights_are_clusters_given_again():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=30), np.full(30, 0.2)])
+    y, n_times = rng.uniform(13.5, 15, 30), rng.integers(0, 4, 30)
+    weighted = FixedPowerLawRegressor().fit(X, y, n_times)
+    rows = np.repeat(np.arange(30), n_times)
+    repeated = FixedPowerLawRegressor().fit(X[rows], y[rows])
+    assert_allclose(weighted.intercept_, repeated.intercept_, rtol=1e-12)
+    assert_allclose(weighted.residual_std_, repeated.residual_std_, rtol=1e-12)
+    with pytest.raises(
+        ValueError, match=r"sums up to 0\.9, but a weight is the number"
+    ):
+        FixedPowerLawRegressor().fit(X, y, np.full(30, 0.03))

@@ -57,13 +57,14 @@ def evolution_terms(redshift, mu, center, evolution, n_most=2):
     return none
 
 
-def fit_evolving_laws(s, mu, redshift, center, evolution):
+def fit_evolving_laws(s, mu, redshift, center, evolution, weight=None):
     """Fit the power laws of one bin, with as much of their evolution as can be fitted.
 
     Parameters
     ----------
     s : ndarray of shape (n_clusters, n_observables)
     mu, redshift, center, evolution : as in `evolution_terms`
+    weight : ndarray of shape (n_clusters,), default=None
 
     Returns
     -------
@@ -80,10 +81,10 @@ def fit_evolving_laws(s, mu, redshift, center, evolution):
     array([[-3.],
            [ 0.]])
     """
-    n_clusters, n_observables = s.shape
-    n_most = n_clusters - 2 - n_observables
+    n_clusters = len(s) if weight is None else int(weight.sum())
+    n_most = n_clusters - 2 - s.shape[1]
     terms = evolution_terms(redshift, mu, center, evolution, n_most)
-    laws = fit_power_laws(s, mu, terms)
+    laws = fit_power_laws(s, mu, terms, weight)
     n_missing = 2 - terms.shape[1]
     return laws._replace(
         evolution=np.pad(laws.evolution, ((0, n_missing), (0, 0))),

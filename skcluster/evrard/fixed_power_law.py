@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..cluster_weights import checked_weights
 from ..cosmology import get_cosmology
 from ..parameters import REFUSED, Kind, Number, ReadBy, check_parameters
 
@@ -46,9 +47,10 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
     Attributes
     ----------
     intercept_ : float
-        :math:`a`, the mean over the training clusters.
+        :math:`a`, the (weighted) mean over the training clusters.
     residual_std_ : float
-        Standard deviation of the training residuals, with n - 1 [dex].
+        Standard deviation of the training residuals, with n - 1 [dex]; n is the sum of
+        the weights.
 
     References
     ----------
@@ -80,7 +82,7 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
         tags.regressor_tags.poor_score = True
         return tags
 
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         """Learn the normalization.
 
         Parameters
@@ -89,6 +91,8 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
             Natural logarithms of the observables; the last column is the redshift.
         y : array-like of shape (n_clusters,)
             log10 of the masses.
+        sample_weight : array-like of shape (n_clusters,), default=None
+            Number of times that each cluster counts. None: once.
         """
         X, y = validate_data(
             self,
@@ -100,8 +104,17 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
             ensure_min_features=2,
         )
         residual = y - self._shape(X)
-        self.intercept_ = float(residual.mean())
-        self.residual_std_ = float(residual.std(ddof=1))
+        weight = checked_weights(sample_weight, len(y), by=type(self).__name__)
+        n_clusters = len(y) if weight is None else weight.sum()
+        if not n_clusters > 1:
+            raise ValueError(
+                f"sample_weight sums up to {n_clusters:.4g}, but a weight is the number of "
+                "times that a cluster counts, and a standard deviation needs more than 1. "
+                "Multiply weights by a factor that makes their mean 1."
+            )
+        self.intercept_ = float(np.average(residual, weights=weight))
+        square = np.average((residual - self.intercept_) ** 2, weights=weight)
+        self.residual_std_ = float(np.sqrt(square * n_clusters / (n_clusters - 1)))
         return self
 
     def predict(self, X, return_std=False):

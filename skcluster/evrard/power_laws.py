@@ -19,10 +19,10 @@ class PowerLaws(NamedTuple):
     covariance : ndarray of shape (n_observables, n_observables)
         Covariance of the residuals.
     unscaled : ndarray of shape (2 + n_terms, 2 + n_terms)
-        :math:`(X^T X)^{-1}` of the columns 1, mu and the terms: times a variance of the
+        :math:`(X^T W X)^{-1}` of the columns 1, mu and the terms: times a variance of the
         residuals, the covariance of that observable's coefficients.
-    n_dof : int
-        Degrees of freedom, N - 2 - n_terms.
+    n_dof : int or float
+        Degrees of freedom, N - 2 - n_terms, where N is the sum of the weights.
     """
 
     slope: np.ndarray
@@ -30,10 +30,10 @@ class PowerLaws(NamedTuple):
     evolution: np.ndarray
     covariance: np.ndarray
     unscaled: np.ndarray
-    n_dof: int
+    n_dof: float
 
 
-def fit_power_laws(s, mu, terms=None):
+def fit_power_laws(s, mu, terms=None, weight=None):
     r"""Fit straight lines in mu by least squares, and the covariance of their residuals.
 
     Further terms are projected out of mu and s first, which leaves the slope and the
@@ -45,6 +45,8 @@ def fit_power_laws(s, mu, terms=None):
     mu : ndarray of shape (n_clusters,)
     terms : ndarray of shape (n_clusters, n_terms), default=None
         Further terms of the lines. None: there are none.
+    weight : ndarray of shape (n_clusters,), default=None
+        Number of times that each cluster counts, more than 0. None: once.
 
     Returns
     -------
@@ -59,11 +61,22 @@ def fit_power_laws(s, mu, terms=None):
     """
     n = len(mu)
     terms = np.zeros((n, 0)) if terms is None else terms
-    mu_mean, s_mean, terms_mean = mu.mean(), s.mean(axis=0), terms.mean(axis=0)
+    columns = np.column_stack([np.ones(n), mu, terms])
+    if weight is None:
+        mu_mean, s_mean, terms_mean = mu.mean(), s.mean(axis=0), terms.mean(axis=0)
+    else:
+        share = weight / weight.sum()
+        mu_mean, s_mean, terms_mean = share @ mu, share @ s, share @ terms
     d_mu, d_terms = mu - mu_mean, terms - terms_mean
     # The mean of equal numbers may differ from them in the last digit.
     d_s = np.where(np.ptp(s, axis=0) == 0, 0.0, s - s_mean)
     variance = d_s.var(axis=0)
+    if weight is not None:
+        # Sums of products become weighted sums.
+        n, root = weight.sum(), np.sqrt(weight)
+        d_mu, d_s, d_terms = d_mu * root, d_s * root[:, None], d_terms * root[:, None]
+        columns = columns * root[:, None]
+        variance = np.sum(d_s**2, axis=0) / n
     mu_by_terms, s_by_terms = np.zeros(0), np.zeros((0, s.shape[1]))
     if terms.shape[1]:
         mu_by_terms, *_ = np.linalg.lstsq(d_terms, d_mu)
@@ -74,7 +87,6 @@ def fit_power_laws(s, mu, terms=None):
     evolution = s_by_terms - np.outer(mu_by_terms, slope)
     ridge = RIDGE * np.where(variance > 0, variance, 1.0)
     n_dof = n - 2 - terms.shape[1]
-    columns = np.column_stack([np.ones(n), mu, terms])
     return PowerLaws(
         slope,
         s_mean - slope * mu_mean - terms_mean @ evolution,

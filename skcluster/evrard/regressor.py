@@ -1,11 +1,10 @@
 """Masses from scalar proxies that follow power laws with correlated scatter."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..cluster_weights import checked_weights
 from ..parameters import Integer, Number, Quantity, Text, check_parameters
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from ..posterior import PosteriorMixin, log_prior, mass_density
@@ -24,10 +23,10 @@ from .redshift_bins import (
     bin_numbers,
     check_masses,
     merge_poor_bins,
+    warn_if_few,
 )
 
 LN_10 = np.log(10)
-CLUSTERS_PER_PARAMETER = 10
 
 
 class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
@@ -109,9 +108,10 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     redshift_centers_ : ndarray of shape (n_bins,)
         Median redshift of the bins; NaN without `redshift_column`.
     n_clusters_, n_dof_ : ndarray of shape (n_bins,)
-        Number of clusters that each bin was fitted to, and degrees of freedom :math:`\nu`.
+        Number of clusters that each bin was fitted to (sum of their weights), and degrees
+        of freedom :math:`\nu`.
     unscaled_covariance_ : ndarray of shape (n_bins, 4, 4)
-        :math:`(X^T X)^{-1}` of the columns :math:`1, \mu, t, \mu t` with
+        :math:`(X^T W X)^{-1}` of the columns :math:`1, \mu, t, \mu t` with
         :math:`t = \ln (z / z_c)`, 0 for terms that are not fitted. Times
         :math:`C_{ii}` it is the covariance of the coefficients of observable i.
     log_mass_range_ : ndarray of shape (n_bins, 2)
@@ -129,6 +129,19 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     Notes
     -----
     The printed Eq. 7 lacks the inverse of C.
+
+    With weights, a cluster of weight 2 counts like two equal clusters:
+
+    .. math::
+
+        \alpha = \frac{\sum w \, (\mu - \bar\mu)(s - \bar s)}
+                      {\sum w \, (\mu - \bar\mu)^2}, \qquad
+        \pi = \bar s - \alpha \bar\mu, \qquad
+        C = \frac{1}{\nu} \sum w \, (s - \pi - \alpha \mu)(s - \pi - \alpha \mu)^T,
+
+    with weighted means :math:`\bar\mu, \bar s` and :math:`\nu = \sum w - 2` (less the terms
+    of evolution). Weights that only compare clusters, such as those that flatten a mass
+    function, should therefore have a mean of 1.
 
     A bin with fewer than n_observables + 2 clusters, or with only one mass, is merged
     into its nearest neighbor, with a warning. With fewer than ten clusters per parameter
@@ -186,7 +199,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self.pivot_mass = pivot_mass
         self.mass_range = mass_range
 
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         """Learn the power laws and their scatter.
 
         Parameters
@@ -195,6 +208,8 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             Natural logarithms of the observables, and the redshift column.
         y : array-like of shape (n_clusters,)
             log10 of the masses [Msun/h].
+        sample_weight : array-like of shape (n_clusters,), default=None
+            Number of times that each cluster counts, :math:`w` in the notes. None: once.
 
         Returns
         -------
@@ -214,32 +229,39 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             ensure_min_samples=3,
             ensure_min_features=1 if parameters.redshift_column is None else 2,
         )
+        weight = checked_weights(sample_weight, len(y), by=type(self).__name__)
+        if weight is not None and not weight.all():
+            X, y, weight = (each[weight > 0] for each in (X, y, weight))
         s, redshift = self._split(X)
         n_needed = s.shape[1] + 2
-        check_masses(y, n_needed)
+        check_masses(y, n_needed, weight)
         edges = np.array([-np.inf, np.inf])
         if parameters.redshift_column is not None:
-            edges = bin_edges(redshift, parameters.redshift_bins, n_needed)
-            edges = merge_poor_bins(edges, redshift, y, n_needed)
+            edges = bin_edges(redshift, parameters.redshift_bins, n_needed, weight)
+            edges = merge_poor_bins(edges, redshift, y, n_needed, weight)
         self.redshift_edges_ = edges
-        self.redshift_centers_ = bin_centers(redshift, edges)
+        self.redshift_centers_ = bin_centers(redshift, edges, weight)
 
-        self._fit_bins(s, redshift, y, parameters)
-        self.mass_density_ = mass_density(y)
+        self._fit_bins(s, redshift, y, weight, parameters)
+        self.mass_density_ = mass_density(y, weight)
         self.training_ranges_ = self._ranges(s, redshift, y)
         return self
 
-    def _fit_bins(self, s, redshift, y, parameters):
+    def _fit_bins(self, s, redshift, y, weight, parameters):
         mu = LN_10 * (y - np.log10(parameters.pivot_mass))
         b = bin_numbers(redshift, self.redshift_edges_)
         members = [b == i for i in range(len(self.redshift_edges_) - 1)]
+        weights = [None if weight is None else weight[rows] for rows in members]
         laws = [
             fit_evolving_laws(
-                s[rows], mu[rows], redshift[rows], center, parameters.evolution
+                s[rows], mu[rows], redshift[rows], center, parameters.evolution, w
             )
-            for rows, center in zip(members, self.redshift_centers_, strict=True)
+            for rows, center, w in zip(
+                members, self.redshift_centers_, weights, strict=True
+            )
         ]
-        self.n_clusters_ = np.array([rows.sum() for rows in members])
+        counted = members if weight is None else weights
+        self.n_clusters_ = np.array([each.sum() for each in counted])
         self.n_dof_ = np.array([law.n_dof for law in laws])
         self.log_mass_range_ = np.array(
             [[y[rows].min(), y[rows].max()] for rows in members]
@@ -252,7 +274,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self.unscaled_covariance_ = np.array([law.unscaled for law in laws])
         self.correlation_, _ = correlation_of(self.covariance_)
         self._learn_scatter()
-        _warn_if_few(self)
+        warn_if_few(self)
 
     def _learn_scatter(self):
         _, variance = invert_power_laws(self.slope_, self.covariance_)
@@ -371,24 +393,6 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 f"redshift_column={column} is out of range: X has {n_columns} columns."
             )
         return np.delete(X, column, axis=1), X[:, column]
-
-
-def _warn_if_few(model):
-    n_coefficients = model.n_clusters_ - model.n_dof_
-    n_parameters = n_coefficients - 1 + model.slope_.shape[1]
-    few = np.flatnonzero(model.n_clusters_ < CLUSTERS_PER_PARAMETER * n_parameters)
-    if len(few):
-        n, first = model.n_clusters_[few[0]], n_parameters[few[0]]
-        warnings.warn(
-            f"{len(few)} of {len(model.n_clusters_)} redshift bins have fewer than "
-            f"{CLUSTERS_PER_PARAMETER} clusters per parameter (first: {n} clusters, "
-            f"{first} parameters), so scatter_ is too small: {model.scatter_:.3g} in ln M, "
-            f"where new clusters will show {model.predictive_scatter_:.3g}. Predicted "
-            "errors allow for that. Give more clusters, fewer observables or wider "
-            "redshift_bins.",
-            UserWarning,
-            stacklevel=4,
-        )
 
 
 def _by_name(s):

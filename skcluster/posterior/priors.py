@@ -4,6 +4,7 @@ from numbers import Real
 
 import numpy as np
 
+from ..cluster_weights import effective_number, weighted_std
 from ..plausible_masses import MASS_RANGE
 from ..printable import all_of
 from ..sample.plain_arrays import as_numbers
@@ -16,7 +17,7 @@ TABLE_RANGE = (5.0, 20.0)
 """Range of log10 masses that the table of a mass function may span."""
 
 
-def mass_density(log_mass):
+def mass_density(log_mass, weight=None):
     r"""Estimate the smooth density of a set of masses, as a table.
 
     A Gaussian kernel estimate with Scott's bandwidth, :math:`n^{-1/5}` standard
@@ -27,6 +28,9 @@ def mass_density(log_mass):
     ----------
     log_mass : array-like of shape (n_clusters,)
         log10 masses.
+    weight : ndarray of shape (n_clusters,), default=None
+        Weights of the masses; only their ratios matter. In Scott's bandwidth n is then
+        `effective_number`. Masses of weight 0 are left out.
 
     Returns
     -------
@@ -41,17 +45,22 @@ def mass_density(log_mass):
     >>> bool(np.allclose(density, 1 / 1.5, rtol=0.01))
     True
     """
-    log_mass = np.sort(np.asarray(log_mass, float))
+    log_mass = np.asarray(log_mass, float)
+    if weight is not None:
+        log_mass, weight = log_mass[weight > 0], weight[weight > 0]
+        weight = weight[np.argsort(log_mass)]
+    log_mass = np.sort(log_mass)
     low, high = log_mass[0], log_mass[-1]
     if not low < high:
         raise ValueError(
             f"{all_of(len(log_mass), 'mass is', 'masses are')} log10 M = {low:.4g}, which "
             "has no density. Give clusters of different masses."
         )
-    width = log_mass.std() * scott_bandwidth(len(log_mass))
+    n_equal = len(log_mass) if weight is None else effective_number(weight)
+    width = weighted_std(log_mass, weight) * scott_bandwidth(n_equal)
     edges = np.linspace(low, high, N_TABLE + 1)
     reflected = (log_mass, 2 * low - log_mass, 2 * high - log_mass)
-    share = sum(smoothed_counts(values, width, edges) for values in reflected)
+    share = sum(smoothed_counts(values, width, edges, weight) for values in reflected)
     density = share / share.sum() / (edges[1] - edges[0])
     return np.array([(edges[1:] + edges[:-1]) / 2, density])
 

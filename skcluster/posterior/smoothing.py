@@ -17,12 +17,12 @@ def scott_bandwidth(n):
     return n**-0.2
 
 
-def smoothed_counts(values, width, edges):
+def smoothed_counts(values, width, edges, weight=None):
     r"""Count values in cells, with each value spread by a Gaussian kernel.
 
     .. math::
 
-        n_j = \sum_i \left[ \Phi \left( \frac{e_{j+1} - x_i}{w} \right)
+        n_j = \sum_i v_i \left[ \Phi \left( \frac{e_{j+1} - x_i}{w} \right)
             - \Phi \left( \frac{e_j - x_i}{w} \right) \right]
 
     Parameters
@@ -33,11 +33,14 @@ def smoothed_counts(values, width, edges):
         :math:`w`, standard deviation of the kernel.
     edges : ndarray of shape (n_cells + 1,)
         :math:`e_j`.
+    weight : ndarray of shape (n_values,), default=None
+        :math:`v_i`; None stands for ones.
 
     Returns
     -------
     counts : ndarray of shape (n_cells,)
-        :math:`n_j`; they sum up to the number of values if the edges enclose all kernels.
+        :math:`n_j`; they sum up to the number (or weight) of values if the edges enclose
+        all kernels.
 
     Examples
     --------
@@ -45,8 +48,16 @@ def smoothed_counts(values, width, edges):
     >>> smoothed_counts(np.zeros(2), 1.0, np.array([-9.0, -1.0, 1.0, 9.0])).round(3)
     array([0.317, 1.365, 0.317])
     """
-    below = sum(
-        ndtr((edges[:, None] - block) / width).sum(axis=1)
-        for block in np.array_split(values, -(-len(values) // VALUES_AT_ONCE))
-    )
+    n_blocks = -(-len(values) // VALUES_AT_ONCE)
+    blocks = np.array_split(values, n_blocks)
+    if weight is None:
+        below = sum(
+            ndtr((edges[:, None] - block) / width).sum(axis=1) for block in blocks
+        )
+    else:
+        weights = np.array_split(weight, n_blocks)
+        below = sum(
+            ndtr((edges[:, None] - block) / width) @ w
+            for block, w in zip(blocks, weights, strict=True)
+        )
     return np.diff(below)
