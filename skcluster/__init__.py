@@ -5,7 +5,7 @@ A `ClusterSample` carries the photons through these steps, which turn them into 
     photon lists - PhotonMapper - RedshiftNormalizer - LogScaler - XrayCNNRegressor
           |                            galaxies - PhaseSpaceKDE - JointCNNRegressor
           |                                                    `- SaliencyExplainer
-          |------- PhotonFeaturizer - PhotonSetRegressor
+          |------- PhotonFeaturizer - [GalaxyFeaturizer] - PhotonSetRegressor
           `------- ProxyMeasurer - EvrardProxyRegressor
 
 Every step is a scikit-learn transformer or regressor that takes the sample as X, so
@@ -50,6 +50,7 @@ _NAMES_OF_MODULE = {
     ),
     "maps": ("PhotonMapper", "RedshiftNormalizer", "LogScaler"),
     "photon_features": ("PhotonFeaturizer",),
+    "galaxy_features": ("GalaxyFeaturizer",),
     "phase_space": ("PhaseSpaceKDE",),
     "proxies": (
         "ProxyMeasurer",

@@ -5,6 +5,7 @@ from . import io as io
 from . import sky as sky
 from . import maps as maps
 from . import photon_features as photon_features
+from . import galaxy_features as galaxy_features
 from . import phase_space as phase_space
 from . import proxies as proxies
 from . import evrard as evrard
@@ -48,6 +49,7 @@ from .maps import PhotonMapper as PhotonMapper
 from .maps import RedshiftNormalizer as RedshiftNormalizer
 from .maps import LogScaler as LogScaler
 from .photon_features import PhotonFeaturizer as PhotonFeaturizer
+from .galaxy_features import GalaxyFeaturizer as GalaxyFeaturizer
 from .phase_space import PhaseSpaceKDE as PhaseSpaceKDE
 from .proxies import ProxyMeasurer as ProxyMeasurer
 from .proxies import IteratedRadiusRegressor as IteratedRadiusRegressor
@@ -115,6 +117,7 @@ __all__ = [
     "RedshiftNormalizer",
     "LogScaler",
     "PhotonFeaturizer",
+    "GalaxyFeaturizer",
     "PhaseSpaceKDE",
     "ProxyMeasurer",
     "IteratedRadiusRegressor",

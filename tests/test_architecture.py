@@ -34,6 +34,7 @@ ABOVE = {
     "exposure": {"training_ranges"},
     "maps": {"exposure", "sky", "training_ranges"},
     "photon_features": {"maps"},
+    "galaxy_features": set(),
     "phase_space": set(),
     "proxies": {"estimator_parts", "exposure", "plausible_masses", "sky"},
     "model_selection": {"estimator_parts"},
@@ -42,6 +43,7 @@ ABOVE = {
     "evrard": {"io", "model_selection", "posterior", "training_ranges"},
     "persistence": {"estimator_parts", "io"},
     "regressors": {
+        "galaxy_features",
         "io",
         "networks",
         "outliers",

@@ -136,6 +136,23 @@ def test_missing_galaxies_are_allowed_to_a_joint_network_only(table, tmp_path, c
     assert "which only matter to a network of --joint" in capsys.readouterr().err
 
 
+def test_galaxies_as_a_set_beside_photons(table, tmp_path, capsys):
+    path = tmp_path / "sets.skops"
+    command = ["train", "-o", str(path), "--photon-set", "--joint", "--epochs=1"]
+    assert main([*command, str(table)]) == 0
+    pipeline = load_model(path)
+    assert [*pipeline[-1].columns_] == ["photons", "galaxies"]
+    assert_allclose(
+        masses(capsys, path, table), pipeline.predict(read_sample(table)[0]), atol=1e-6
+    )
+    rows = Table.read(table)
+    rows.remove_column("galaxies")
+    bare = table.parent / "without.csv"
+    rows.write(bare)
+    assert main([*command, str(bare)]) == 1
+    assert "without.csv has no column galaxies" in capsys.readouterr().err
+
+
 def test_one_table_of_galaxies_of_the_whole_sky_serves_all_clusters(table):
     sample, _ = read_sample(table)
     about = sample.center[sample.galaxies.cluster]

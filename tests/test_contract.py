@@ -27,6 +27,7 @@ from skcluster import (
     ClusterSample,
     EvrardProxyRegressor,
     FixedPowerLawRegressor,
+    GalaxyFeaturizer,
     IteratedRadiusRegressor,
     JointCNNRegressor,
     LogScaler,
@@ -67,6 +68,7 @@ CALIBRATED = CalibratedMassRegressor(make_pipeline(COUNTER, EvrardProxyRegressor
 DETECTOR = MapOutlierDetector()
 RINGS = RingProfiler(edges=(0, 0.5, 1.2, 2.3))
 FEATURIZER = PhotonFeaturizer()
+GALAXY_FEATURIZER = GalaxyFeaturizer()
 MORPHOLOGY = MorphologyMeasurer()
 PHOTON_SET = PhotonSetRegressor(
     max_epochs=1,
@@ -81,7 +83,7 @@ SELF_SIMILAR = FixedPowerLawRegressor(exponents=0.2, evolution=-0.4)
 ITERATED = IteratedRadiusRegressor(
     make_pipeline(ProxyMeasurer(proxies=("n_phot_500c",)), EvrardProxyRegressor())
 )
-STEPS += [ITERATED, SELF_SIMILAR]
+STEPS += [ITERATED, SELF_SIMILAR, GALAXY_FEATURIZER]
 PIPELINES = [
     make_pipeline(MAPPER, RedshiftNormalizer(), LogScaler(), CNN),
     make_pipeline(MEASURER, EVRARD),
@@ -109,6 +111,12 @@ CONTRACT = {
         "features": None,
         "band": (0.5, 10.0),
         "half_width": 2.3,
+    },
+    "GalaxyFeaturizer": {
+        "features": None,
+        "half_width": 2.3,
+        "velocity_max": 3785.0,
+        "log_stellar_mass_min": None,
     },
     "RedshiftNormalizer": {"pivot_count": 4000.0},
     "LogScaler": {},
@@ -284,9 +292,11 @@ def result(estimator, X):
     if hasattr(estimator, "predict"):
         return estimator.predict(X)
     out = estimator.transform(X)
-    if isinstance(estimator, PhotonFeaturizer):
+    if isinstance(estimator, PhotonFeaturizer | GalaxyFeaturizer):
+        of_photons = isinstance(estimator, PhotonFeaturizer)
+        rows = out.photons if of_photons else out.galaxies
         # One row per cluster, equal only if all of its columns are.
-        return np.array([joblib.hash(out.photons.table(i)) for i in range(len(out))])
+        return np.array([joblib.hash(rows.table(i)) for i in range(len(out))])
     if isinstance(out, ClusterSample):
         # A step's own field is the one that was not there, or is no longer the same.
         return np.asarray(out.maps if out.cubes is None else out.cubes)
@@ -452,6 +462,7 @@ def test_unfitted_is_an_error_unless_there_is_nothing_to_learn(estimator, X, log
 def test_steps_that_learn_nothing_say_so():
     unlearned = {name_of(step) for step in STEPS if not get_tags(step).requires_fit}
     assert unlearned == {
+        "GalaxyFeaturizer",
         "MorphologyMeasurer",
         "PhotonFeaturizer",
         "PhotonMapper",

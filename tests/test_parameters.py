@@ -137,6 +137,7 @@ SENSE = {
     "FixedPowerLawRegressor.exponents": {"a negative number"},
     "FixedPowerLawRegressor.evolution": {"a negative number"},
     "PhotonFeaturizer.features": {"None"},
+    "GalaxyFeaturizer.features": {"None"},
     "RingProfiler.half_width": {"None"},
     "MorphologyMeasurer.band": {"None"},
     "MorphologyMeasurer.half_width": {"None"},

@@ -30,7 +30,8 @@ from skcluster import (
 from skcluster.metrics import mass_scatter
 from skcluster.networks import PhotonSetNetwork
 from skcluster.networks.rows import BLOCK, ROWS_AT_ONCE, Rows
-from skcluster.regressors.photon_batches import PhotonBatches, PhotonSets
+from skcluster.regressors.set_batches import Scaling, SetBatches
+from skcluster.regressors.set_inputs import DescribedSets, SetInputs
 
 COLUMNS = ("log_radius", "log_energy")
 
@@ -115,10 +116,15 @@ class TestRows:
 class TestBatches:
     MOMENTS = np.array([[0.0, 0.0], [1.0, 1.0]])
 
-    def batches(self, sample, **options):
-        sets = PhotonSets(sample.photons, COLUMNS, sample.redshift)
-        options = {"redshift_moments": (0.0, 1.0), "count_scale": 1.0, **options}
-        return PhotonBatches(sets, moments=self.MOMENTS, **options)
+    def batches(self, sample, n_drawn=None, count=1.0):
+        sets = {"photons": DescribedSets(sample.photons, COLUMNS)}
+        scalings = {"photons": Scaling(self.MOMENTS, count)}
+        return SetBatches(
+            SetInputs(sets, sample.redshift),
+            scalings=scalings,
+            redshift_moments=(0.0, 1.0),
+            n_drawn=n_drawn,
+        )
 
     def test_all_photons_once_each_with_weight_one_and_their_redshift(self):
         sample = described([5, 0, 40])
@@ -142,7 +148,7 @@ class TestBatches:
 
     def test_draws_are_new_each_time_and_their_weights_make_up_for_the_rest(self):
         sample = described([500, 8])
-        batches = self.batches(sample, n_photons=50, count_scale=10.0)
+        batches = self.batches(sample, n_drawn=50, count=10.0)
         torch.manual_seed(0)
         draws = [batches.__getitems__([0, 1])[0]["photons"] for _ in range(400)]
         for photons in draws:
@@ -156,7 +162,7 @@ class TestBatches:
 
     def test_moments_and_quartiles_are_those_of_the_selected_photons(self):
         sample = described([50, 70, 90])
-        sets = PhotonSets(sample.photons, COLUMNS, sample.redshift)[[0, 2]]
+        sets = DescribedSets(sample.photons, COLUMNS)[[0, 2]]
         chosen = np.concatenate([sample.photons.table(i)["log_energy"] for i in (0, 2)])
         moments, quartiles = sets.moments(), sets.quartiles()
         assert_allclose(moments[:, 1], [chosen.mean(), chosen.std()], rtol=1e-6)
@@ -171,7 +177,10 @@ def forward_by_hand(fitted, sample, i):
     """Predict log10 M of one cluster with numpy, from the weights and the equations."""
     state = fitted.net_.module_.state_dict()
     weights = {name: value.numpy().astype(float) for name, value in state.items()}
-    table, (mean, deviation) = sample.photons.table(i), fitted.column_moments_
+    table, (mean, deviation) = (
+        sample.photons.table(i),
+        fitted.column_moments_["photons"],
+    )
     p = (np.stack([table[name] for name in COLUMNS], 1) - mean) / deviation
     z = (sample.redshift[i] - fitted.redshift_moments_[0]) / fitted.redshift_moments_[1]
     h = np.column_stack([p, np.full(len(p), z)])
@@ -179,7 +188,7 @@ def forward_by_hand(fitted, sample, i):
         kernel, bias = (weights[f"of_photon.{layer}.{k}"] for k in ("weight", "bias"))
         h = h @ kernel.T + bias
         h = np.log1p(np.exp(h)) if layer == 4 else h * (1 + erf(h / np.sqrt(2))) / 2
-    s = h.sum(0) / fitted.count_scale_
+    s = h.sum(0) / fitted.count_scale_["photons"]
     h = np.append(np.log10(s + 1e-3), z)
     mean, variance = (weights[f"normalization.running_{k}"] for k in ("mean", "var"))
     h = (h - mean) / np.sqrt(variance + 1e-5)
@@ -263,17 +272,17 @@ class TestPhotonSetRegressor:
         expected = regressor(**settings).fit(sample, log_mass).predict(sample)
         stopped = regressor(**settings, checkpoint_dir=tmp_path)
         n_batches = 0
-        read = PhotonBatches.__getitems__
+        read = SetBatches.__getitems__
 
         def read_or_stop(self, rows):
             nonlocal n_batches
-            n_batches += self.n_photons is not None
+            n_batches += self.n_drawn is not None
             if n_batches == 4:
                 raise KeyboardInterrupt
             return read(self, rows)
 
         with monkeypatch.context() as patch:
-            patch.setattr(PhotonBatches, "__getitems__", read_or_stop)
+            patch.setattr(SetBatches, "__getitems__", read_or_stop)
             with pytest.raises(KeyboardInterrupt):
                 clone(stopped).fit(sample, log_mass)
         assert len([*tmp_path.iterdir()]) > 0
@@ -378,7 +387,7 @@ class TestPhotonSetRegressor:
 def test_from_raw_photons_in_a_pipeline(sample, log_mass):
     model = make_pipeline(PhotonFeaturizer(), regressor(n_photons=100))
     fitted = model.fit(sample, log_mass)
-    assert fitted[-1].columns_ == tuple(
+    assert fitted[-1].columns_["photons"] == tuple(
         name for name in fitted[:-1].transform(sample).photons.columns if "_" in name
     )
     found = fitted.predict(sample)

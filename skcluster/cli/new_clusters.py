@@ -319,12 +319,12 @@ def check_galaxies(model, sample, source):
     """
     from ..estimator_parts import last_step
 
-    allows_none = getattr(last_step(model), "allow_missing", True)
+    allows_none = getattr(last_step(model), "allow_missing", not _describes(model))
     if not allows_none and sample.galaxies is None:
         raise ValueError(
-            f"{source} has no column galaxies (nor is there --galaxies), from which a "
-            "model of --joint makes its cubes. Add the paths of the lists of galaxies, or "
-            "allow clusters without them: `skcluster train --joint --allow-missing`."
+            f"{source} has no column galaxies (nor is there --galaxies), which a model of "
+            "--joint needs. Add the paths of the lists of galaxies. A network on cubes "
+            "also takes clusters without them: `skcluster train --joint --allow-missing`."
         )
 
 
@@ -332,11 +332,20 @@ def check_galaxies_are_used(model, arguments):
     """Refuse --galaxies for a model that takes photons alone."""
     from ..estimator_parts import last_step
 
-    if arguments.galaxies and not hasattr(last_step(model), "allow_missing"):
+    is_joint = hasattr(last_step(model), "allow_missing") or _describes(model)
+    if arguments.galaxies and not is_joint:
         raise ValueError(
             f"{arguments.model} takes no galaxies, so --galaxies would change nothing. "
             "Leave it out, or give a model of `skcluster train --joint`."
         )
+
+
+def _describes(model):
+    """Return whether one of the steps of a model describes galaxies."""
+    from .. import GalaxyFeaturizer
+    from ..estimator_parts import steps_before
+
+    return any(isinstance(step, GalaxyFeaturizer) for step in steps_before(model))
 
 
 def _check_takes_photons(model, path):

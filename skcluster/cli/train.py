@@ -24,7 +24,8 @@ def add_train(commands):
         "photons (path of the list) and the true log_mass. With --joint it ends in "
         "JointCNNRegressor, and the table also has a column galaxies: paths of lists "
         "with ra, dec, z or x, y, v. With --photon-set it is PhotonFeaturizer - "
-        "PhotonSetRegressor, which needs neither bands nor pixels.",
+        "PhotonSetRegressor, which needs neither bands nor pixels; with both options "
+        "it is PhotonFeaturizer - GalaxyFeaturizer - PhotonSetRegressor.",
     )
     parser.add_argument("table", help="CSV, ECSV, FITS, Parquet or VOTable")
     parser.add_argument(
@@ -226,19 +227,13 @@ def _steps(arguments, target):
     """Return the steps of the pipeline, of which the first learns nothing."""
     from .. import (
         LogScaler,
-        PhotonFeaturizer,
         PhotonMapper,
-        PhotonSetRegressor,
         RedshiftNormalizer,
     )
 
     sky = {"half_width": arguments.half_width, "cosmology": arguments.cosmology}
     if arguments.photon_set:
-        _refuse_options_of_maps(arguments)
-        _refuse_options_of_joint(arguments)
-        return PhotonFeaturizer(**sky), PhotonSetRegressor(
-            **_training(arguments, target)
-        )
+        return _steps_of_sets(arguments, target, sky)
     bands, n_pixels = ("0.5-10", 128)
     if arguments.recommended:
         _refuse(
@@ -252,6 +247,17 @@ def _steps(arguments, target):
     n_pixels = n_pixels if arguments.pixels is None else arguments.pixels
     mapper = PhotonMapper(bands=bands, n_pixels=n_pixels, **sky)
     return mapper, RedshiftNormalizer(), LogScaler(), _regressor(arguments, target)
+
+
+def _steps_of_sets(arguments, target, sky):
+    """Return the steps of a pipeline that takes photons, or photons and galaxies."""
+    from .. import GalaxyFeaturizer, PhotonFeaturizer, PhotonSetRegressor
+
+    _refuse_options_of_maps(arguments)
+    _refuse_options_of_joint(arguments)
+    galaxies = [GalaxyFeaturizer(half_width=arguments.half_width)] * arguments.joint
+    regressor = PhotonSetRegressor(**_training(arguments, target))
+    return PhotonFeaturizer(**sky), *galaxies, regressor
 
 
 def _training_summary(regressor, n_clusters):
@@ -337,8 +343,8 @@ def _training(arguments, target):
 
 
 def _refuse_options_of_maps(arguments):
-    options = ("bands", "pixels", "architecture", "scalars", "augment", "joint")
-    why = "--photon-set, whose network sees no maps and no galaxies"
+    options = ("bands", "pixels", "architecture", "scalars", "augment")
+    why = "--photon-set, whose network sees no maps"
     _refuse(arguments, why, (*options, "recommended"))
 
 
@@ -354,7 +360,8 @@ def _refuse_options_of_joint(arguments):
     if arguments.allow_missing:
         raise ValueError(
             "--allow-missing is for clusters without galaxies, which only matter to a "
-            "network of --joint. Give both, or neither."
+            "network of --joint on cubes. Give both, or neither: with --photon-set, "
+            "clusters without galaxies are allowed."
         )
     if arguments.bins is not None:
         raise ValueError(

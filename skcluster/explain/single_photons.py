@@ -1,4 +1,4 @@
-"""What each photon adds to a mass: exact, because the network sums over photons."""
+"""What each photon and galaxy adds to a mass: exact, because the network sums over them."""
 
 import copy
 
@@ -11,9 +11,12 @@ from ..regressors.torch_session import torch_session
 from .explained_network import split_network
 from .weighted_photons import COLUMN
 
+LAYERS = {"photons": "of_photon", "galaxies": "of_galaxy"}
+"""Part of the network that looks at each photon, and at each galaxy."""
+
 
 def photon_contributions(estimator, X):
-    r"""Compute how much each photon adds to its cluster's predicted log10 M.
+    r"""Compute how much each photon, and each galaxy, adds to the predicted log10 M.
 
     The contribution of photon i is the predicted log10 M with all photons less that
     without photon i, as a `PhotonSetRegressor` predicts both:
@@ -24,7 +27,8 @@ def photon_contributions(estimator, X):
 
     Since the network sums over photons, this is exact and needs no gradients. Members of
     an ensemble are averaged. Columns such as the local density stay as they are: the
-    photon is taken away from the sum, not from the descriptions of its neighbors.
+    photon is taken away from the sum, not from the descriptions of its neighbors. If the
+    network looks at galaxies, what each of them adds is computed likewise.
 
     Parameters
     ----------
@@ -36,8 +40,8 @@ def photon_contributions(estimator, X):
     Returns
     -------
     sample : ClusterSample
-        X as the network receives it, with the photons in its band and aperture, which have
-        the new column ``contribution`` [dex].
+        X as the network receives it. The photons in its band and aperture, and the
+        galaxies inside its cuts, have the new column ``contribution`` [dex].
 
     Examples
     --------
@@ -58,39 +62,69 @@ def photon_contributions(estimator, X):
     _check_sums(regressor)
     for step in steps:
         X = step.transform(X)
-    sets = regressor._read(X)
-    batches = regressor._batches(sets)
-    found = np.zeros(len(X.photons["ra"]))
+    inputs = regressor._read(X)
+    batches = regressor._batches(inputs)
+    found = {
+        name: np.zeros(each.all_rows.offsets[-1]) for name, each in inputs.sets.items()
+    }
     with torch_session(n_threads=regressor.n_threads), torch.no_grad():
         networks = [
             copy.deepcopy(net.module_).cpu().double().eval() for net in regressor.nets_
         ]
         for i in range(len(X)):
-            one = sets[[i]]
-            described = [torch.from_numpy(v).double() for v in batches.described(one)]
-            weight = 1 / (regressor.count_scale_ * one.relative_exposure[0])
-            rows = slice(*X.photons.offsets[i : i + 2])
+            one = _standardized(inputs[[i]], batches)
             for network in networks:
-                found[rows] += _contributions(network, *described, weight)
-    found *= regressor.target_scale_ / len(regressor.nets_)
-    return X.assign(photons=X.photons.assign(**{COLUMN: found}))
+                for name, each in _contributions(network, *one).items():
+                    rows = slice(*inputs.sets[name].all_rows.offsets[i : i + 2])
+                    found[name][rows] += each
+    scale = regressor.target_scale_ / len(regressor.nets_)
+    explained = {
+        name: getattr(X, name).assign(**{COLUMN: scale * each})
+        for name, each in found.items()
+    }
+    return X.assign(**explained)
 
 
-def _contributions(network, values, redshift, weight):
-    """Standardized mass with all photons of a cluster, less that without each."""
-    blocks = values.split(ROWS_AT_ONCE)
-    added = [weight * network.of_photon(block) for block in blocks]
-    total = sum((each.sum(0) for each in added), torch.zeros(1, dtype=values.dtype))
-    left_out = [
-        _mean(network, total - each, redshift.expand(len(each))) for each in added
-    ]
-    with_all = _mean(network, total[None], redshift)
-    return (with_all - torch.cat(left_out)).numpy() if len(values) else np.zeros(0)
+def _standardized(one, batches):
+    """Return photons and galaxies of one cluster, their weights, and its redshift."""
+    rows, weights = {}, {}
+    for name, sets in one.sets.items():
+        rows[name] = torch.from_numpy(batches.described(name, one)).double()
+        weights[name] = 1 / (batches.scalings[name].count * sets.relative_exposure[0])
+    redshift = batches.standardized_redshift(one).astype(np.float32)
+    return rows, weights, torch.from_numpy(redshift).double()
+
+
+def _contributions(network, rows, weights, redshift):
+    """Standardized mass with all of a cluster, less that without each photon or galaxy."""
+    added = {
+        name: [
+            weights[name] * getattr(network, LAYERS[name])(block)
+            for block in values.split(ROWS_AT_ONCE)
+        ]
+        for name, values in rows.items()
+    }
+    totals = {
+        name: sum(each.sum(0) for each in blocks) for name, blocks in added.items()
+    }
+    with_all = _mean(network, totals, redshift)
+    found = {}
+    for name, blocks in added.items():
+        left_out = [
+            _mean(network, {**totals, name: totals[name] - block}, redshift)
+            for block in blocks
+        ]
+        found[name] = (with_all - torch.cat(left_out)).numpy()
+    return found
 
 
 def _mean(network, sums, redshift):
+    """Standardized masses from sums, of which some are those of several cases."""
+    n_cases = max((len(each) for each in sums.values() if each.ndim == 2), default=1)
     # The difference of two equal numbers may be a little less than zero.
-    predicted = network.estimate(network.with_sums(sums.clamp(min=0), redshift))
+    each = [part.expand(n_cases, -1).clamp(min=0) for part in sums.values()]
+    features = network.with_sums(torch.cat(each, 1), redshift.expand(n_cases))
+    predicted = network.estimate(features)
     return predicted[:, 0] if network.has_variance else predicted
 
 
@@ -102,8 +136,9 @@ def _check_sums(regressor):
             "pixels of maps there is SaliencyExplainer."
         )
     network = regressor.net_.module_
-    if not (hasattr(network, "of_photon") and hasattr(network, "with_sums")):
+    needed = [*(LAYERS[name] for name in regressor.columns_), "with_sums"]
+    if not all(hasattr(network, name) for name in needed):
         raise TypeError(
-            f"The network {type(network).__name__} has no methods of_photon and with_sums, "
+            f"The network {type(network).__name__} has no methods {' and '.join(needed)}, "
             "so what a photon adds is not known. Derive it from PhotonSetNetwork."
         )

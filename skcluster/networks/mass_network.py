@@ -13,15 +13,16 @@ class MassNetwork(nn.Module):
 
     A regressor builds the network by keywords:
 
-    =================== =================================================================
-    ``map_shape``       ``(n_bands, n_pixels, n_pixels)``
-    ``n_bins``          cells per side of the cubes (`JointCNNRegressor`)
-    ``with_indicator``  whether clusters may lack a cube (`JointCNNRegressor`)
-    ``n_columns``       numbers that describe a photon (`PhotonSetRegressor`)
-    ``n_scalars``       number of the regressor's `scalars`, if there are any
-    ``dropout``         the regressor's `dropout`
-    ``n_outputs``       1; or 2 for the mean and the logarithm of the variance
-    =================== =================================================================
+    ==================== =================================================================
+    ``map_shape``        ``(n_bands, n_pixels, n_pixels)``
+    ``n_bins``           cells per side of the cubes (`JointCNNRegressor`)
+    ``with_indicator``   whether clusters may lack a cube (`JointCNNRegressor`)
+    ``n_columns``        numbers that describe a photon (`PhotonSetRegressor`)
+    ``n_galaxy_columns`` numbers that describe a galaxy, where galaxies are described
+    ``n_scalars``        number of the regressor's `scalars`, if there are any
+    ``dropout``          the regressor's `dropout`
+    ``n_outputs``        1; or 2 for the mean and the logarithm of the variance
+    ==================== =================================================================
 
     It then hands over those inputs that the network names in `inputs`, standardized with
     the moments of the training clusters, and expects standardized masses.
@@ -37,12 +38,12 @@ class MassNetwork(nn.Module):
         `XrayCNNRegressor` has ``maps`` of shape (n, n_bands, n_pixels, n_pixels).
         `JointCNNRegressor` also has ``cubes`` of shape (n, n_bins, n_bins, n_bins), in
         (y, x, v), and ``has_cube`` of shape (n,), which is 0 where a cube is missing.
-        `PhotonSetRegressor` has ``photons``, which are `skcluster.networks.rows.Rows`, and
-        ``redshift`` of shape (n,).
+        Both have ``scalars`` of shape (n, n_scalars), if `scalars` names any.
+        `PhotonSetRegressor` has ``photons`` and ``galaxies``, if they are described, which
+        are `skcluster.networks.rows.Rows`, and ``redshift`` of shape (n,).
     trains_in_parts : bool
         Whether the gradient of a batch is the sum over parts of it, a class attribute;
         default True. False for layers that look at the complete batch.
-        Both have ``scalars`` of shape (n, n_scalars), if `scalars` names any.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The network on photon lists: sums over what each photon contributes."""
+"""The network on sets of photons and galaxies: sums over what each of them contributes."""
 
 import torch
 from torch import nn
@@ -12,30 +12,37 @@ LEAST_SUM = 1e-3
 
 
 class PhotonSetNetwork(MassNetwork):
-    r"""Network on the set of a cluster's photons.
+    r"""Network on the sets of a cluster's photons, galaxies or both.
 
     Each photon, described by :math:`p_i` together with the redshift z of its cluster,
-    contributes to 64 sums, with weights :math:`w_i`. Dense layers turn the logarithms of
-    the sums into the mass:
+    contributes to 64 sums, with weights :math:`w_i`; and so do galaxies, described by
+    :math:`g_j`, to 64 others. Dense layers turn the logarithms of the sums into the mass:
 
     .. math::
 
-        s = \sum_i w_i \, \phi(p_i, z) , \qquad
-        \log_{10} M = \rho \left( \log_{10} (s + 10^{-3}), z \right)
+        s = \sum_i w_i \, \phi(p_i, z) , \qquad t = \sum_j u_j \, \chi(g_j, z) , \qquad
+        \log_{10} M = \rho \left( \log_{10} (s + 10^{-3}),
+        \log_{10} (t + 10^{-3}), z \right)
 
-    Neither the order of the photons nor their number matters to the layers (Zaheer et al.
-    2017), and since :math:`\phi \geq 0`, what one photon adds is known exactly.
-    :math:`\phi` is dense 64 – 64 – 64 with GELU, and softplus at the end; :math:`\rho` is
-    batch normalization – dense 128 – 128 – 64 – 1 with GELU and dropout. This architecture
-    is our own: no network on photon lists has been published for cluster masses.
+    Neither their order nor their number matters to the layers (Zaheer et al. 2017), and
+    since :math:`\phi` and :math:`\chi` are positive, what one photon or galaxy adds is
+    known exactly. Both are dense 64 – 64 – 64 with GELU, and softplus at the end;
+    :math:`\rho` is batch normalization – dense 128 – 128 – 64 – 1 with GELU and dropout.
+    For a cluster without galaxies, 64 learned numbers stand in for :math:`\log_{10} t`.
+    This architecture is our own: no network on photon lists has been published for
+    cluster masses.
 
     Parameters
     ----------
     n_columns : int
-        Numbers that describe a photon, its cluster's redshift among them.
+        Numbers that describe a photon, its cluster's redshift among them; 0 for a network
+        without photons.
     dropout : float, default=0.0
         Probability of dropping a feature after each hidden layer of :math:`\rho`.
     n_outputs : {1, 2}, default=1
+    n_galaxy_columns : int, default=0
+        Numbers that describe a galaxy, its cluster's redshift among them; 0 for a network
+        without galaxies.
 
     References
     ----------
@@ -49,43 +56,67 @@ class PhotonSetNetwork(MassNetwork):
     torch.Size([2])
     """
 
-    inputs = ("photons", "redshift")
     trains_in_parts = False
 
-    def __init__(self, n_columns, dropout=0.0, n_outputs=1):
+    def __init__(self, n_columns, dropout=0.0, n_outputs=1, n_galaxy_columns=0):
         super().__init__(n_outputs)
-        self.of_photon = nn.Sequential(
-            nn.Linear(n_columns, 64),
-            nn.GELU(),
-            nn.Linear(64, 64),
-            nn.GELU(),
-            nn.Linear(64, N_SUMS),
-            nn.Softplus(),
-        )
-        self.normalization = BatchNormalization(N_SUMS + 1)
-        self.head = dense_layers((N_SUMS + 1, 128, 128, 64), dropout, nn.GELU)
+        n_features = 1
+        if n_columns:
+            self.of_photon = contributions(n_columns)
+            n_features += N_SUMS
+        if n_galaxy_columns:
+            self.of_galaxy = contributions(n_galaxy_columns)
+            self.without_galaxies = nn.Parameter(torch.zeros(N_SUMS))
+            n_features += N_SUMS
+        named = {"photons": n_columns, "galaxies": n_galaxy_columns}
+        self.inputs = (*(name for name in named if named[name]), "redshift")
+        self.normalization = BatchNormalization(n_features)
+        self.head = dense_layers((n_features, 128, 128, 64), dropout, nn.GELU)
         self.output = nn.Linear(64, n_outputs)
 
     @property
     def output_layer(self):
         return self.output
 
-    def extract(self, photons, redshift):
-        return self.with_sums(photons.sum(self.of_photon), redshift)
+    def extract(self, photons=None, redshift=None, galaxies=None):
+        parts = []
+        if photons is not None:
+            parts.append(photons.sum(self.of_photon))
+        if galaxies is not None:
+            parts.append(galaxies.sum(self.of_galaxy))
+        return self.with_sums(torch.cat(parts, 1), redshift)
 
     def with_sums(self, sums, redshift):
-        """Features of clusters whose photons contribute the given sums.
+        """Features of clusters whose photons and galaxies contribute the given sums.
 
         Parameters
         ----------
-        sums : Tensor of shape (n, 64)
+        sums : Tensor of shape (n, 64) or (n, 128)
+            Sums over photons, over galaxies, or first over photons and then over galaxies.
         redshift : Tensor of shape (n,)
         """
-        features = torch.cat([torch.log10(sums + LEAST_SUM), redshift[:, None]], 1)
-        return self.normalization(features)
+        features = torch.log10(sums + LEAST_SUM)
+        if "galaxies" in self.inputs:
+            of_photons, of_galaxies = features[:, :-N_SUMS], features[:, -N_SUMS:]
+            has_none = (sums[:, -N_SUMS:] == 0).all(1, keepdim=True)
+            of_galaxies = torch.where(has_none, self.without_galaxies, of_galaxies)
+            features = torch.cat([of_photons, of_galaxies], 1)
+        return self.normalization(torch.cat([features, redshift[:, None]], 1))
 
     def estimate(self, features):
         return self.output(self.head(features)).squeeze(-1)
+
+
+def contributions(n_columns):
+    """Build the layers from what describes a photon or galaxy to its part of the sums."""
+    return nn.Sequential(
+        nn.Linear(n_columns, 64),
+        nn.GELU(),
+        nn.Linear(64, 64),
+        nn.GELU(),
+        nn.Linear(64, N_SUMS),
+        nn.Softplus(),
+    )
 
 
 class BatchNormalization(nn.BatchNorm1d):

@@ -28,6 +28,7 @@ OUR_TYPES = (
     "skcluster.CalibratedMassRegressor",
     "skcluster.EvrardProxyRegressor",
     "skcluster.FixedPowerLawRegressor",
+    "skcluster.GalaxyFeaturizer",
     "skcluster.IteratedRadiusRegressor",
     "skcluster.JointCNNRegressor",
     "skcluster.LogScaler",
