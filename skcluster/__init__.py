@@ -22,7 +22,7 @@ distances are used by the name of their module (``metrics.mass_scatter``,
 every module available.
 """
 
-import importlib
+from .lazy_names import lazy_names
 
 __version__ = "0.1.0"
 
@@ -116,15 +116,6 @@ _MODULES = (
 
 __all__ = [*_MODULE_OF_NAME, "datasets"]
 
-
-def __getattr__(name):
-    if name in _MODULE_OF_NAME:
-        module = importlib.import_module(f".{_MODULE_OF_NAME[name]}", __name__)
-        return getattr(module, name)
-    if name in _MODULES:
-        return importlib.import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted({*globals(), *__all__, *_MODULES})
+__getattr__, __dir__ = lazy_names(
+    __name__, _MODULE_OF_NAME | {module: module for module in _MODULES}
+)

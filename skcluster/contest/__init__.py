@@ -6,8 +6,9 @@ its own, so that nothing is trained twice, whatever interrupts it. `results_tabl
 table from these files alone. The command is ``skcluster benchmark``.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from ..lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .configuration import Configuration as Configuration
@@ -36,14 +37,5 @@ _MODULE_OF_NAME = {
 
 __all__ = [*_MODULE_OF_NAME]
 
-
-def __getattr__(name):
-    # The help of the command lists the built-in estimators, and waits for nothing else.
-    if name not in _MODULE_OF_NAME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f".{_MODULE_OF_NAME[name]}", __name__)
-    return getattr(module, name)
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
+# The help of the command lists the built-in estimators, and waits for nothing else.
+__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF_NAME)

@@ -11,7 +11,7 @@ A `PhotonSetRegressor` needs no gradients: `photon_contributions` says exactly w
 photon adds to the mass, and `photon_attention` and `radial_contributions` average that.
 """
 
-import importlib
+from ..lazy_names import lazy_names
 
 _NAMES_OF_MODULE = {
     "explainer": ("SaliencyExplainer", "cross_val_saliency"),
@@ -41,14 +41,5 @@ _MODULE_OF_NAME = {
 
 __all__ = [*_MODULE_OF_NAME]
 
-
-def __getattr__(name):
-    # Half of these functions need no network, so they should not import torch.
-    if name not in _MODULE_OF_NAME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f".{_MODULE_OF_NAME[name]}", __name__)
-    return getattr(module, name)
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
+# Half of these functions need no network, so they should not import torch.
+__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF_NAME)

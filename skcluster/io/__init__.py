@@ -4,8 +4,9 @@ Inside, angles are degrees, energies keV, lengths comoving Mpc/h and velocities 
 as plain numbers; what a file calls its columns and which units it uses stops here.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from ..lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .galaxies import read_galaxies as read_galaxies
@@ -32,14 +33,5 @@ _MODULE_OF_NAME = {
 
 __all__ = [*_MODULE_OF_NAME]
 
-
-def __getattr__(name):
-    # Models and checkpoints are written by `io.atomic`, which needs no astropy.
-    if name not in _MODULE_OF_NAME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f".{_MODULE_OF_NAME[name]}", __name__)
-    return getattr(module, name)
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
+# Models and checkpoints are written by `io.atomic`, which needs no astropy.
+__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF_NAME)

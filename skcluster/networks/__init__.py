@@ -5,8 +5,7 @@ module of its own. `ARCHITECTURES`, `JOINT_ARCHITECTURES` and `SET_ARCHITECTURES
 torch is imported with the first class that is asked for.
 """
 
-import importlib
-
+from ..lazy_names import lazy_names
 from .architectures import (
     ARCHITECTURES,
     EIGHT_BANDS,
@@ -38,13 +37,4 @@ __all__ = [
     "SET_ARCHITECTURES",
 ]
 
-
-def __getattr__(name):
-    if name not in _MODULE_OF_CLASS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f".{_MODULE_OF_CLASS[name]}", __name__)
-    return getattr(module, name)
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF_CLASS)
