@@ -9,7 +9,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test stress lint docs bench experiments clean install
+.PHONY: demo test stress lint docs site-check bench experiments clean install
 
 demo: $(INSTALLED)
 	$(BIN)/skcluster demo $(ARGS)
@@ -29,7 +29,12 @@ lint: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python docs/site_check.py docs/_build/html
 	@echo "Open docs/_build/html/index.html"
+
+# Opens the built site in headless Chromium, if there is one (apt-get install chromium).
+site-check: docs
+	$(BIN)/python docs/site_check.py docs/_build/html --browser
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_maps.py
