@@ -4,8 +4,10 @@ import ast
 import doctest
 import importlib
 import inspect
+import itertools
 import pydoc
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ import sys
 import textwrap
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -132,11 +135,32 @@ def test_every_file_target_and_extra_that_a_page_names_exists():
     assert {*extras.split(",")} <= set(project["optional-dependencies"])
 
 
-def test_the_diagram_is_made_of_public_names():
-    diagram = section("index", "What flows").split(".. code-block:: none")[1]
-    names = re.findall(r"[A-Z]\w+[a-z][A-Z]\w+|[A-Z][a-z]+[A-Z]\w+", diagram)
-    assert len(names) > 4
-    assert {*names} - {*skcluster.__all__, "GridSearchCV"} == set()
+@pytest.mark.parametrize("shape", ["wide", "tall"])
+def test_the_diagram_is_made_of_public_names(shape):
+    drawing = runpy.run_path(str(DOCS / "flow_diagram.py"))
+    picture = ElementTree.fromstring(drawing["PICTURES"][shape]())
+    svg = "{http://www.w3.org/2000/svg}"
+    links = [link.get("href") for link in picture.iter(f"{svg}a")]
+    names = [link.find(f"{svg}text").text for link in picture.iter(f"{svg}a")]
+    assert links == [f"generated/skcluster.{name}.html" for name in names]
+    assert len(names) > 12
+    assert {*names} - {*skcluster.__all__} == set()
+
+
+@pytest.mark.parametrize("shape", ["wide", "tall"])
+def test_the_boxes_of_the_diagram_lie_apart_and_inside(shape):
+    drawing = runpy.run_path(str(DOCS / "flow_diagram.py"))
+    picture = ElementTree.fromstring(drawing["PICTURES"][shape]())
+    width, height = map(float, picture.get("viewBox").split()[2:])
+    boxes = [
+        [float(box.get(name)) for name in ("x", "y", "width", "height")]
+        for box in picture.iter("{http://www.w3.org/2000/svg}rect")
+    ]
+    for x, y, w, h in boxes:
+        assert 0 <= x <= x + w <= width
+        assert 0 <= y <= y + h <= height
+    for (x, y, w, h), (x2, y2, w2, h2) in itertools.combinations(boxes, 2):
+        assert x + w < x2 or x2 + w2 < x or y + h < y2 or y2 + h2 < y
 
 
 def public_names():
@@ -243,6 +267,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
         pytest.importorskip(package)
     source = tmp_path / "docs"
     shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns(*MADE))
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
     options = ["-W", "--keep-going", "-q", "-b", "html"]
     built = subprocess.run(
         [sys.executable, "-m", "sphinx", *options, source, tmp_path / "html"],

@@ -1,0 +1,289 @@
+"""Tables of the site and of the README, drawn from the committed result files.
+
+    python docs/result_tables.py          # print every table
+    python docs/result_tables.py --write  # and write the README's into README.md
+
+A page says ``.. result-table:: NAME`` where the table belongs, and ``|NAME|`` for a
+fact in a sentence; conf.py lets `expanded` replace them before Sphinx reads the page.
+So nobody types a result by hand: a new run changes the files, and they the pages.
+"""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "experiments" / "results"
+CONTEST = RESULTS / "equal_contexts"
+
+# Posteriors whose coverage in parts is shown: those of networks.
+NETWORKS = ("gaussian_nll", "MC dropout")
+RIVAL = "ho2023, three bands"
+ITS_RIVALS = (
+    "recommended network, eight bands",
+    "photon set",
+    "mean of photon set and recommended network",
+)
+
+BLOCK = re.compile(r"^\.\. result-table:: (.+)\n((?:   :.+\n)*)", re.M)
+FACT = re.compile(r"\|(n_tested|n_octants|without_predictions|made_with)\|")
+IN_README = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.S)
+
+
+def kept(path):
+    """Read a committed table."""
+    return Table.read(RESULTS / path)
+
+
+def files_of_results():
+    """Return what the tables depend on: the result files and this module."""
+    return [Path(__file__), *RESULTS.rglob("*.csv"), *RESULTS.rglob("*.md")]
+
+
+def markdown_rows():
+    """Return the readable table of the contest, as `skcluster benchmark` wrote it."""
+    lines = (CONTEST / "results.md").read_text("utf-8").splitlines()
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[1:]]
+
+
+def columns_of(rows, titles):
+    """Return a header and rows of the columns named, under their titles on the page."""
+    return [[*titles.values()]] + [[row[name] for name in titles] for row in rows]
+
+
+def equal_contexts():
+    """Accuracy of every estimator of the contest."""
+    titles = {
+        "estimator": "estimator",
+        "std [%]": "std [%]",
+        "robust [%]": "robust [%]",
+        "median bias [dex]": "median bias [dex]",
+        "slope with log M": "slope with log M",
+    }
+    return columns_of(markdown_rows(), titles)
+
+
+def equal_contexts_errors():
+    """Coverage and cost of every estimator of the contest."""
+    titles = {
+        "estimator": "estimator",
+        "training [CPU s]": "CPU s",
+        "parameters": "parameters",
+        "in 68 % [%]": "in 68 %",
+        "in 95 % [%]": "in 95 %",
+    }
+    return columns_of(markdown_rows(), titles)
+
+
+def front():
+    """Scatter and cost of what an observer can use: no true radius, no mean of two."""
+    titles = {
+        "estimator": "estimator",
+        "std [%]": "std [%]",
+        "robust [%]": "robust [%]",
+        "training [CPU s]": "training [CPU s]",
+    }
+    rows = markdown_rows()
+    is_shown = re.compile(r"^(?!.*true R500c|mean of)")
+    return columns_of([row for row in rows if is_shown.match(row["estimator"])], titles)
+
+
+def gains():
+    """Gains over the paper's three-band network in each survey, with their sigma."""
+    significance = runpy.run_path(str(ROOT / "experiments" / "significance.py"))[
+        "significance"
+    ]
+    table = kept("equal_contexts/results.csv")
+    seeds = ", ".join(str(seed) for seed in sorted(set(table["seed"])))
+    rows = [["estimator", f"std, seeds {seeds}", f"robust, seeds {seeds}"]]
+    for name in ITS_RIVALS:
+        part = table[table["estimator"] == name]
+        cells = [name]
+        for kind in ("std_gain", "robust_gain"):
+            gain, error = np.asarray(part[kind]), np.asarray(part[f"{kind}_error"])
+            n = len(gain)
+            sigma = significance(
+                gain.mean(),
+                np.sqrt(np.sum(error**2)) / n,
+                np.std(gain, ddof=1) / np.sqrt(n),
+                n,
+            )
+            shown = ", ".join(f"{100 * each:.1f}" for each in gain)
+            cells.append(f"{shown} ({sigma:.1f} sigma)")
+        rows.append(cells)
+    return rows
+
+
+def scalar_proxies():
+    """Scatter of the scalar proxies over all octants of three surveys."""
+    names = ["std_percent", "std_percent_error", "std_percent_between_seeds"]
+    rows = [["estimator", "std [%]", "error", "between surveys"]]
+    return rows + [
+        [row["estimator"], *(f"{row[name]:.1f}" for name in names)]
+        for row in kept("scalar_systems/summary.csv")
+    ]
+
+
+def proxy_subsets():
+    """Errors of all combinations of measured proxies, the best first."""
+    rows = [["proxies", "error of ln M [%]"]]
+    return rows + [
+        [row["proxies"], f"{row['cv_error_percent']:.1f}"]
+        for row in kept("scalar_systems/subsets.csv")
+        if row["proxies_of"] == "measured"
+    ]
+
+
+def coverage():
+    """Coverage of all clusters, with the p-values of every seed."""
+    levels = (50, 68, 90, 95)
+    mean, by_seed = kept("coverage-mean.csv"), kept("coverage-by-seed.csv")
+    seeds = ", ".join(str(seed) for seed in sorted(set(by_seed["seed"])))
+    rows = [
+        ["posterior", "scatter", "mean error"]
+        + [f"{level} %" for level in levels]
+        + [f"p of the PIT, seeds {seeds}"]
+    ]
+    for row in mean[mean["quantity"] == "all"]:
+        same = (by_seed["quantity"] == "all") & np.logical_and.reduce(
+            [by_seed[name] == row[name] for name in ("estimator", "posterior")]
+        )
+        rows.append(
+            [
+                f"{row['estimator']}, {row['posterior']}",
+                f"{row['scatter']:.1f}",
+                f"{row['mean_error']:.1f}",
+                *(covered(row, level) for level in levels),
+                ", ".join(f"{p:.2g}" for p in by_seed[same]["p_two_samples"]),
+            ]
+        )
+    return rows
+
+
+def coverage_in_thirds():
+    """Coverage of 68 % intervals in thirds of predicted mass and of redshift."""
+    header = [
+        f"{part} {name}"
+        for name in ("mass", "redshift")
+        for part in ("lowest", "middle", "highest")
+    ]
+    return covered_parts(header, "predicted mass", "redshift")
+
+
+def coverage_at_the_end():
+    """Coverage of 68 % intervals near the least training mass."""
+    header = ["within 0.1 dex", "0.1 to 0.2", "0.2 to 0.3", "beyond"]
+    return covered_parts(header, "above least mass")
+
+
+def covered_parts(header, *quantities):
+    """Return the coverage of each network's 68 % intervals in the bins of quantities."""
+    mean = kept("coverage-mean.csv")
+    rows = [["68 % intervals", *header]]
+    of_all = mean[mean["quantity"] == "all"]
+    for estimator, posterior in zip(
+        of_all["estimator"], of_all["posterior"], strict=True
+    ):
+        if estimator not in NETWORKS:
+            continue
+        of_row = (mean["estimator"] == estimator) & (mean["posterior"] == posterior)
+        cells = [
+            covered(row, 68)
+            for quantity in quantities
+            for row in mean[of_row & (mean["quantity"] == quantity)]
+        ]
+        rows.append([f"{estimator}, {posterior}", *cells])
+    return rows
+
+
+def covered(row, level):
+    """Spell a coverage with its error."""
+    return f"{row[f'coverage_{level}']:.1f} ± {row[f'error_{level}']:.1f}"
+
+
+TABLES = {
+    "equal contexts": equal_contexts,
+    "equal contexts, errors and cost": equal_contexts_errors,
+    "front": front,
+    "gains": gains,
+    "scalar proxies": scalar_proxies,
+    "proxy subsets": proxy_subsets,
+    "coverage": coverage,
+    "coverage in thirds": coverage_in_thirds,
+    "coverage at the end": coverage_at_the_end,
+}
+
+
+def facts():
+    """Return what a page may say in a sentence, by its name between bars."""
+    summary = kept("equal_contexts/summary.csv")
+    report = (CONTEST / "results.md").read_text("utf-8")
+    missing = re.search(r"^Without any prediction: (.+)\.$", report, re.M)
+    return {
+        "n_tested": str(summary["n_clusters"][0]),
+        "n_octants": str(summary["n_folds"][0]),
+        "without_predictions": missing[1] if missing else "none",
+        "made_with": re.search(r"Versions: (.+)\.$", report, re.M)[1],
+    }
+
+
+def expanded(page):
+    """Return the text of a page with its tables and numbers filled in.
+
+    Parameters
+    ----------
+    page : str
+        Source in reStructuredText.
+
+    Returns
+    -------
+    page : str
+    """
+    page = FACT.sub(lambda match: facts()[match[1]], page)
+    return BLOCK.sub(lambda match: as_rst(TABLES[match[1]](), match[2]), page)
+
+
+def as_rst(rows, options=""):
+    """Return rows as a csv-table, the first of them as its header."""
+    header, *body = [
+        ", ".join(f'"{cell}"' if not is_number(cell) else cell for cell in row)
+        for row in rows
+    ]
+    lines = [".. csv-table::", f"   :header: {header}", *options.splitlines(), ""]
+    return "\n".join([*lines, *(f"   {row}" for row in body)]) + "\n"
+
+
+def as_markdown(rows):
+    """Return rows as a table in Markdown, the first of them as its header."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
+
+
+def is_number(cell):
+    """Say whether a cell is a bare decimal number."""
+    return re.fullmatch(r"-?\d+\.\d+", cell) is not None
+
+
+def with_results(readme):
+    """Return the text of the README with its table filled in."""
+    return IN_README.sub(
+        lambda match: match[1] + as_markdown(front()) + match[2], readme
+    )
+
+
+def main(arguments):
+    """Print all tables; with ``--write``, write the README's."""
+    for name, table in TABLES.items():
+        print(f"{name}\n\n{as_markdown(table())}")
+    if "--write" in arguments:
+        readme = ROOT / "README.md"
+        readme.write_text(with_results(readme.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
