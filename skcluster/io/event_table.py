@@ -31,6 +31,7 @@ class EventTable:
 
     def __init__(self, hdu, primary, path):
         self.hdu, self.primary, self.path = hdu, primary, path
+        self.kept = slice(None)
         with parse_errors_name_file(path, "FITS"):
             self.extname = hdu.name
             self.columns = {str(column.name): column for column in hdu.columns}
@@ -51,7 +52,10 @@ class EventTable:
         return str(self.columns[name].unit or "").strip()
 
     def values(self, name):
-        """Return a copy of a column in native byte order."""
+        """Return a copy of a column in native byte order, without rows that are dropped."""
+        return self._all_values(name)[self.kept]
+
+    def _all_values(self, name):
         found = self.find(name)
         if found is None:
             raise ValueError(
@@ -75,8 +79,22 @@ class EventTable:
             )
         return column
 
+    def drop_nulls(self, *names):
+        """Leave out rows with a gap in any of the columns; return how many go and stay."""
+        columns = [self._numbers_and_nulls(name) for name in names]
+        gaps = [is_null | ~np.isfinite(values) for values, is_null in columns]
+        if len({*map(len, gaps)}) > 1:
+            return 0, len(gaps[0])  # refused later, in words
+        self.kept = ~np.any(gaps, axis=0)
+        return int(np.sum(~self.kept)), int(np.sum(self.kept))
+
     def numbers(self, name):
         """Return a column as float64 without gaps."""
+        values, is_null = self._numbers_and_nulls(name)
+        return self.complete(values, name, is_null, "(drop_nulls does it)")
+
+    def _numbers_and_nulls(self, name):
+        """Return a column as float64, and where it has the null of its TNULL."""
         values, column = self.values(name), self.columns[self.find(name)]
         if values.dtype.kind not in "iuf":
             raise ValueError(
@@ -84,21 +102,21 @@ class EventTable:
                 f"{str(column.format)!r}). Name another one."
             )
         with np.errstate(invalid="ignore"):  # a signalling NaN is a gap like any other
-            values, is_gap = values.astype(np.float64), False
-        if isinstance(column.null, Integral):
-            # TNULL is what stands in the file, before its scale and zero are applied.
-            is_gap = values == column.null * (column.bscale or 1) + (column.bzero or 0)
-        return self.complete(values, name, is_gap)
+            values = values.astype(np.float64)
+        if not isinstance(column.null, Integral):
+            return values, np.zeros(len(values), bool)
+        # TNULL is what stands in the file, before its scale and zero are applied.
+        null = column.null * (column.bscale or 1) + (column.bzero or 0)
+        return values, values == null
 
-    def complete(self, values, name, is_gap=False):
+    def complete(self, values, name, is_gap=False, how="with ftselect of FTOOLS"):
         """Return the values, or refuse them if some are gaps or not finite."""
         is_gap = is_gap | ~np.isfinite(values)
         if is_gap.any():
             raise ValueError(
                 f"{is_gap.sum()} of {len(values)} photons in {self.path} have no "
                 f"{printable(name)} (NaN, infinite or null; first: row "
-                f"{np.argmax(is_gap)}). Remove these rows, for instance with ftselect of "
-                "FTOOLS."
+                f"{np.argmax(is_gap)}). Remove these rows {how}."
             )
         return values
 

@@ -1,5 +1,6 @@
 """Read photon lists from FITS files of any mission, and write them as FITS."""
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from ..printable import printable
 from ..sample import FIELDS
 from ..sample.lists import checked_photons
-from ..sample.units import check_plausible
+from ..sample.units import TABLE, check_plausible
 from .atomic import check_is_free
 from .event_table import find_event_table
 from .fits_files import opened_fits
@@ -19,7 +20,16 @@ PHOTON_UNITS = {"ra": "deg", "dec": "deg", "energy": "keV"}
 
 
 def read_photons(
-    path, *, ra="RA", dec="DEC", energy=None, energy_unit=None, hdu=None, columns=()
+    path,
+    *,
+    ra="RA",
+    dec="DEC",
+    energy=None,
+    energy_unit=None,
+    energy_range=None,
+    drop_nulls=False,
+    hdu=None,
+    columns=(),
 ):
     r"""Read the photons of a FITS event list, from any of the X-ray missions.
 
@@ -62,6 +72,11 @@ def read_photons(
     energy_unit : {"eV", "keV", "MeV"}, float, pair of float or callable, default=None
         Overrides the rules above. A number is keV per channel, a pair is (keV per channel,
         keV of channel 0), and a function takes an array of channels and returns keV.
+    energy_range : (float, float), default=None
+        Keep only photons in [low, high) [keV].
+    drop_nulls : bool, default=False
+        Leave out rows without a position or an energy (NaN or null), with a warning that
+        counts them, instead of refusing the list.
     hdu : int or str, default=None
         Number (0 is the primary HDU) or name of the table.
     columns : sequence of str, default=()
@@ -79,8 +94,8 @@ def read_photons(
     FileNotFoundError, OSError
         The file is not there, or is not a complete FITS file.
     ValueError
-        There is no table of photons, a photon has no position or energy (rows are never
-        dropped silently), or the energies are not those of X-rays.
+        There is no table of photons, a photon has no position or energy (unless
+        `drop_nulls`), or the energies are not those of X-rays.
 
     Examples
     --------
@@ -95,8 +110,11 @@ def read_photons(
     array([0.812, 1.5  ], dtype=float32)
     """
     named = printable(path)
+    low, high = _checked_range(energy_range)
     with opened_fits(path) as hdus:
         table = find_event_table(hdus, named, ra=ra, dec=dec, energy=energy, hdu=hdu)
+        if drop_nulls:
+            _drop_nulls(table, ra, dec, energy)
         right_ascension, declination = table.sky(ra, dec)
         photons = {
             "ra": right_ascension,
@@ -112,10 +130,49 @@ def read_photons(
         raise ValueError(
             f"The columns of {named} hold different numbers of photons: {lengths}."
         )
-    return photons
+    if energy_range is None:
+        return photons
+    kept = (photons["energy"] >= low) & (photons["energy"] < high)
+    return {name: column[kept] for name, column in photons.items()}
 
 
-def read_exposure(path, *, keyword="EXPOSURE", hdu=None):
+def _checked_range(energy_range):
+    """Return the ends of a range of energies [keV]; None stands for all energies."""
+    if energy_range is None:
+        return 0.0, np.inf
+    try:
+        low, high = map(float, energy_range)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if not 0 <= low < high:
+        raise ValueError(
+            "energy_range must be two numbers, 0 <= low < high, in keV, got "
+            f"{energy_range!r}."
+        )
+    check_plausible("bands", [low, min(high, TABLE["bands"].high)], "energy_range")
+    return low, high
+
+
+def _drop_nulls(table, ra, dec, energy):
+    columns = *table.position_columns(ra, dec), table.energy_column(energy)
+    n_dropped, n_left = table.drop_nulls(*columns)
+    if n_dropped and not n_left:
+        raise ValueError(
+            f"None of the {n_dropped} photons in {table.path} has a value in each of "
+            f"{', '.join(map(printable, columns))}. Name the right columns."
+        )
+    if n_dropped:
+        warnings.warn(
+            f"{n_dropped} of {n_dropped + n_left} photons in {table.path} have no position "
+            "or energy, and are left out.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def read_exposure(
+    path, *, keyword="EXPOSURE", ra="RA", dec="DEC", energy=None, hdu=None
+):
     """Read the exposure of a FITS event list from its header.
 
     Keywords differ in what they correct for, and none of them knows the vignetting: the
@@ -135,8 +192,8 @@ def read_exposure(path, *, keyword="EXPOSURE", hdu=None):
     keyword : str, default="EXPOSURE"
         Keyword of the table of photons, or else of the primary header. Take the same for
         all clusters.
-    hdu : int or str, default=None
-        Number (0 is the primary HDU) or name of the table.
+    ra, dec, energy, hdu : as in `read_photons`
+        Which of several tables is the list of photons.
 
     Returns
     -------
@@ -162,7 +219,7 @@ def read_exposure(path, *, keyword="EXPOSURE", hdu=None):
     """
     named = printable(path)
     with opened_fits(path) as hdus:
-        table = find_event_table(hdus, named, ra="RA", dec="DEC", energy=None, hdu=hdu)
+        table = find_event_table(hdus, named, ra=ra, dec=dec, energy=energy, hdu=hdu)
         exposure = table.keyword(keyword, None)
         known = [name for name in EXPOSURES if table.keyword(name, None) is not None]
     if exposure is None:
