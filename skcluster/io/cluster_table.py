@@ -2,29 +2,18 @@
 
 import copy
 import os
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..sample import FIELDS, ClusterSample
-from ..sample.fields import Numbers
-from ..sample.plain_arrays import find_column
+from ..sample import ClusterSample
+from .cluster_columns import LISTS, find_columns, read_columns
 from .file_errors import error_names_file
 from .galaxies import PHASE_SPACE
-from .sample_lists import LISTS, read_exposures, read_list_of_each_row, read_lists
-from .tables import column_with_gaps, complete_column, listed, read_table
-
-COLUMNS = {name: field for field in FIELDS.values() for name in field.columns}
-"""Columns of a table of clusters -> description of the field that they belong to."""
-
-UNIT_ROWS = {
-    name: row
-    for field in FIELDS.values()
-    for name, row in zip(field.columns, field.unit_rows, strict=False)
-}
-"""Columns of a table of clusters -> rows of the table of units."""
+from .photon_lists import PhotonLists
+from .sample_lists import read_galaxy_lists
+from .tables import column_with_gaps, read_table
 
 
 class ClusterTable:
@@ -32,13 +21,16 @@ class ClusterTable:
 
     Parameters
     ----------
-    table, directory, cosmology, photon_options, exposure_keyword
+    table, directory, cosmology, columns, events, aperture, drop_duplicates, \
+photon_options, exposure_keyword, verbose
         See `read_sample`.
 
     Attributes
     ----------
     catalog : dict of ndarray
         Columns of the sample, under our names; lists are paths.
+    photons : PhotonLists or None
+        Photon lists of the rows.
     others : Bunch
         The table's other columns.
     folder : Path
@@ -59,32 +51,70 @@ class ClusterTable:
         *,
         directory=None,
         cosmology="WMAP7",
+        columns=None,
+        events=None,
+        aperture=None,
+        drop_duplicates=False,
         photon_options=None,
         exposure_keyword=None,
+        verbose=0,
     ):
         self.source = table if _is_path(table) else None
         self.folder = _folder_of(table) if directory is None else _path(directory)
         self.cosmology = cosmology
-        self.photon_options = photon_options
         self.exposure_keyword = exposure_keyword
         table = read_table(table)
         with error_names_file(self.source):
-            columns = _sample_columns(table.colnames)
-            self.catalog = {
-                name: _read_column(table, column, name)
-                for name, column in columns.items()
-            }
+            found, units = find_columns(
+                table.colnames, columns, with_events=events is not None
+            )
+            self.catalog = read_columns(
+                table, found, units, cosmology=cosmology, verbose=verbose
+            )
             others = {
                 name: column_with_gaps(table, name)
                 for name in table.colnames
-                if name not in columns.values()
+                if name not in found.values()
             }
         self.others = _bunch_of(others)
         self.rows = np.arange(len(self.catalog["redshift"]))
+        self.photons = self._photon_lists(
+            events=events,
+            aperture=aperture,
+            drop_duplicates=drop_duplicates,
+            photon_options=photon_options,
+        )
         # Of the complete table, so that a part of it is read as with all of it.
         galaxies = self.catalog.get("galaxies", np.array([], str))
         self._has_galaxies = bool((galaxies != "").any())
         self._shared = _repeated(galaxies)
+
+    def _photon_lists(self, **options):
+        """Return the photon lists, and let the catalog know the radius of apertures."""
+        if options["events"] is None and "photons" not in self.catalog:
+            options["exposure_keyword"] = self.exposure_keyword
+            given = [
+                name
+                for name, value in options.items()
+                if value not in (None, False, {})
+            ]
+            if given:
+                raise ValueError(
+                    f"{given[0]}={options[given[0]]!r} needs photon lists, but the table "
+                    "has no column photons. Add it, or give events."
+                )
+            return None
+        if self.exposure_keyword is not None and "exposure" in self.catalog:
+            raise ValueError(
+                "The table has a column exposure, so exposure_keyword="
+                f"{self.exposure_keyword!r} changes nothing. Leave one of them out."
+            )
+        with error_names_file(self.source):
+            photons = PhotonLists(self.catalog, self.folder, self.cosmology, **options)
+        if photons.angles is not None:
+            field = self.catalog.get("field_radius", np.inf)
+            self.catalog["field_radius"] = np.minimum(photons.angles, field)
+        return photons
 
     def __len__(self):
         return len(self.rows)
@@ -96,6 +126,8 @@ class ClusterTable:
         part.catalog = {name: column[rows] for name, column in self.catalog.items()}
         others = {name: column[rows] for name, column in self.others.items()}
         part.others = _bunch_of(others)
+        if self.photons is not None:
+            part.photons = self.photons[rows]
         return part
 
     def without_lists(self):
@@ -105,11 +137,14 @@ class ClusterTable:
 
     def files(self):
         """Return the paths of all lists, those of a row together; "" where it has none."""
-        paths = [self.catalog[name] for name in LISTS if name in self.catalog]
-        return [
-            [str(self.folder / os.fsdecode(path)) if str(path) else "" for path in row]
-            for row in zip(*paths, strict=True)
-        ]
+        files = [[] for _ in self.rows]
+        for i, row in enumerate(files):
+            if self.photons is not None:
+                row += map(str, self.photons.paths[i])
+            if "galaxies" in self.catalog:
+                path = self.catalog["galaxies"][i]
+                row.append(str(self.folder / os.fsdecode(path)) if str(path) else "")
+        return files
 
     def read(self, *, on_unreadable=None, verbose=0):
         """Read the lists of all rows, and return the sample.
@@ -123,29 +158,26 @@ class ClusterTable:
         -------
         sample : ClusterSample
         """
-        catalog = {**self.catalog}
-        read_rows = partial(
-            read_list_of_each_row,
-            catalog=catalog,
-            folder=self.folder,
-            rows=self.rows,
-            on_unreadable=on_unreadable,
-            verbose=verbose,
-        )
-        lists = read_lists(
-            catalog,
-            self.cosmology,
-            self.photon_options,
-            read_rows,
-            shared={self.folder / path for path in self._shared},
-        )
+        catalog, lists = {**self.catalog}, dict.fromkeys(LISTS)
+        reports = {"on_unreadable": on_unreadable, "verbose": verbose}
+        if self.photons is not None:
+            lists["photons"] = self.photons.read(**reports)
+            if self.exposure_keyword is not None:
+                catalog["exposure"] = self.photons.read_exposures(
+                    self.exposure_keyword, on_unreadable=on_unreadable
+                )
         if self._has_galaxies:
-            none = {name: np.zeros(0) for name in PHASE_SPACE}
-            lists.setdefault("galaxies", [none] * len(self))
-        if self.exposure_keyword is not None:
-            catalog["exposure"] = read_exposures(
-                catalog, self.exposure_keyword, read_rows
+            lists["galaxies"] = read_galaxy_lists(
+                catalog,
+                self.folder,
+                self.cosmology,
+                rows=self.rows,
+                shared={self.folder / path for path in self._shared},
+                **reports,
             )
+            if lists["galaxies"] is None:
+                none = {name: np.zeros(0) for name in PHASE_SPACE}
+                lists["galaxies"] = [none] * len(self)
         with error_names_file(self.source):
             return ClusterSample.from_table(catalog, **lists)
 
@@ -173,36 +205,3 @@ def _repeated(paths):
     """Return the paths that are there more than once."""
     paths, times = np.unique(paths, return_counts=True)
     return {os.fsdecode(path) for path in paths[times > 1]}
-
-
-def _sample_columns(names):
-    """Map our names of the sample's columns to the names in the table."""
-    found = {
-        ours: theirs
-        for field in FIELDS.values()
-        for ours, theirs in zip(
-            field.columns, field.columns_in(names) or (), strict=False
-        )
-    }
-    found |= {name: find_column(names, name) for name in LISTS}
-    if "redshift" not in found:
-        z = find_column(names, "z")
-        if z is None:
-            raise ValueError(
-                f"The table has no column redshift (or z); it has {listed(names)}."
-            )
-        if "z" in found:
-            raise ValueError(
-                "The column z of a table with x and y may be a redshift or a place in "
-                "a box. Name the redshift 'redshift'."
-            )
-        found["redshift"] = z
-    return {name: column for name, column in found.items() if column}
-
-
-def _read_column(table, column, name):
-    field = COLUMNS.get(name)
-    if name == "galaxies" or (field is not None and field.may_be_empty):
-        return column_with_gaps(table, column)
-    is_text = field is None or not isinstance(field, Numbers)
-    return complete_column(table, column, UNIT_ROWS.get(name), is_text=is_text)

@@ -1,5 +1,6 @@
 """Conversion of energy columns to keV, by unit, mission and instrument."""
 
+import math
 from numbers import Real
 from typing import NamedTuple
 
@@ -111,6 +112,30 @@ def scale_of_unit(energy_unit):
             f"keV, got {energy_unit!r}."
         )
     return Scale(float(slope), float(offset))
+
+
+def unit_of_text(text):
+    """Return the parameter `energy_unit` of `read_photons` that a string stands for.
+
+    Examples
+    --------
+    >>> unit_of_text("eV"), unit_of_text("0.0146"), unit_of_text("0.04,1.6")
+    ('eV', 0.0146, (0.04, 1.6))
+    """
+    names = {name.lower(): name for name in ("keV", "eV", "MeV")}
+    if text.lower() in names:
+        return names[text.lower()]
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    is_scale = 1 <= len(numbers) <= 2 and 0 < numbers[0] < math.inf
+    if not is_scale or not math.isfinite(numbers[-1]):
+        raise ValueError(
+            f"{text!r} is not keV, eV, MeV, a positive number of keV per channel, or two "
+            "numbers such as 0.04,1.6"
+        )
+    return numbers if len(numbers) == 2 else numbers[0]
 
 
 def energies(values, scale):

@@ -12,10 +12,10 @@ from ..sample import FIELDS
 from ..sample.fields import Labels
 from ..sample.units import TABLE
 from .atomic import check_is_free, files_written_together
-from .cluster_table import COLUMNS, UNIT_ROWS, ClusterTable
+from .cluster_columns import COLUMNS, KNOWN, LISTS, UNIT_ROWS
+from .cluster_table import ClusterTable
 from .fits_writing import fits_table, header_of, storable
 from .photons import photon_table
-from .sample_lists import LISTS
 from .table_writing import UNWRITABLE, check_strings
 
 TABLE_NAME = "clusters.ecsv"
@@ -26,6 +26,10 @@ def read_sample(
     *,
     directory=None,
     cosmology="WMAP7",
+    columns=None,
+    events=None,
+    aperture=None,
+    drop_duplicates=False,
     photon_options=None,
     exposure_keyword=None,
     on_unreadable=None,
@@ -45,10 +49,13 @@ def read_sample(
         redshift         or ``z``, if there are no ``x`` and ``y`` with it
         ra, dec          the cluster's center [deg]; also as catalogs spell them, such
                          as ``RAJ2000``, ``DEJ2000``
-        photons          path of the photon list, see `read_photons`
+        photons          path of the photon list, see `read_photons`; or paths of several,
+                         separated by semicolons
+        hdu, energy_unit how the photon list of the row is read, see `read_photons`
         galaxies         path of the galaxy list, see `read_galaxies`; empty if there
                          is no spectroscopy
-        r500c            comoving [Mpc/h]
+        r500c            comoving [Mpc/h]; a physical length such as kpc, or an angle, if
+                         that is the column's unit: it is then converted
         x, y, z          position in a simulation box [comoving Mpc/h]
         field_radius     radius of a circular field of view [deg]
         exposure         effective exposure at the center [s]
@@ -59,9 +66,26 @@ def read_sample(
     directory : str or Path, default=None
         Where relative paths start: by default the folder of the table, or the current
         one for a table in memory. Rows may share a file, which is then read once; each
-        cluster gets those of its galaxies that are within 10 comoving Mpc/h.
+        cluster gets those of its galaxies that are within 10 comoving Mpc/h, and those of
+        its photons that are in its `aperture`.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
-        Places galaxies that are given as ``ra``, ``dec``, ``z``.
+        Places galaxies that are given as ``ra``, ``dec``, ``z``, and converts R500c and
+        `aperture`.
+    columns : dict, default=None
+        Which column holds what, where names differ from those above, with a unit after a
+        colon if the column has none: ``{"redshift": "BEST_Z", "r500c": "R500:kpc",
+        "exposure": "EXP"}``. Lengths without h, such as kpc, are physical: they are
+        multiplied by (1 + z) h. ``ckpc`` and ``cMpc`` are comoving lengths without h.
+    events : path-like or list of path-like, default=None
+        Photon lists of all rows, such as the tiles of a survey, in place of a column.
+        Relative paths start at the current folder.
+    aperture : float, default=None
+        Radius within which each cluster gets photons [comoving Mpc/h]. By default it is 4
+        if rows share a list or there are `events`, and otherwise lists are taken complete.
+        The sample remembers it as its `field_radius`.
+    drop_duplicates : bool, default=False
+        Count photons only once that are in several lists of a cluster, as where two tiles
+        overlap: their places agree to 4 milliarcsec, and their energies exactly.
     photon_options : dict, default=None
         Parameters of `read_photons` for the photon lists, such as
         ``{"energy_unit": "eV"}``.
@@ -89,6 +113,11 @@ def read_sample(
         A gap in a column of the sample, or a list that cannot be used; the message
         names row and cluster.
 
+    Warns
+    -----
+    UserWarning
+        Clusters have no photon in their aperture: they lie outside of their lists.
+
     Examples
     --------
     >>> catalog = {"z": [0.1, 0.3], "ra": [10.0, 20.0], "dec": [0.0, 5.0],
@@ -96,13 +125,25 @@ def read_sample(
     >>> sample, others = read_sample(catalog)
     >>> sample.fields, others.log_mass
     (('redshift', 'center'), array([14.1, 14.5]))
+
+    A catalog with its own names, and physical radii:
+
+    >>> catalog = {"BEST_Z": [0.25], "RA": [10.0], "DEC": [0.0], "R500": [1000.0]}
+    >>> names = {"redshift": "BEST_Z", "r500c": "R500:kpc"}
+    >>> read_sample(catalog, columns=names)[0].r500c
+    array([0.88])
     """
     found = ClusterTable(
         table,
         directory=directory,
         cosmology=cosmology,
+        columns=columns,
+        events=events,
+        aperture=aperture,
+        drop_duplicates=drop_duplicates,
         photon_options=photon_options,
         exposure_keyword=exposure_keyword,
+        verbose=verbose,
     )
     return found.read(on_unreadable=on_unreadable, verbose=verbose), found.others
 
@@ -195,7 +236,7 @@ def _catalog_of(sample):
 
 
 def _add_column(table, name, column, n_clusters):
-    reserved = (*COLUMNS, *LISTS)
+    reserved = KNOWN
     if name.lower() in reserved:
         raise ValueError(
             f"The column {name!r} would be read as a part of the sample. Name it "

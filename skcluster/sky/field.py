@@ -95,20 +95,21 @@ def relative_exposure_at(sample, i, ra, dec):
     Returns
     -------
     relative : ndarray of shape (n_points,)
-        0 where nothing was observed: outside of the exposure map (or, without one, of
-        the field of view), in masked pixels and in holes.
+        0 where nothing was observed: outside of the exposure map or of the field of view,
+        in masked pixels and in holes.
     """
     center = sample.center[i]
     image = None if sample.exposure_map is None else sample.exposure_map.image(i)
     if image is not None:
         relative = np.nan_to_num(image.at(ra, dec)).astype(float).clip(0)
         relative /= _at_center(image, center, i)
-    elif sample.field_radius is not None:
-        x, y = sky_to_plane(ra, dec, *center)
-        radius = np.tan(np.radians(sample.field_radius[i]))
-        relative = (np.hypot(x, y) <= radius).astype(float)
     else:
         relative = np.ones(len(ra))
+    if sample.field_radius is not None:
+        x, y = sky_to_plane(ra, dec, *center)
+        radius = np.tan(np.radians(sample.field_radius[i]))
+        # Positions without an image on the plane are NaN.
+        relative[~(np.hypot(x, y) <= radius)] = 0
     relative[is_removed(sample, i, ra, dec)] = 0
     return relative
 

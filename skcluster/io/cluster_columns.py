@@ -1,0 +1,254 @@
+"""Find the columns of a sample in a table of clusters, and convert them to our units."""
+
+import re
+
+from ..cosmology import comoving_distance, cosmology_name, get_cosmology
+from ..printable import printable
+from ..progress import say
+from ..sample import FIELDS
+from ..sample.fields import Numbers
+from ..sample.plain_arrays import find_column
+from ..sample.units import TABLE, looks_like, unit_factor
+from .tables import column_with_gaps, complete_column, listed
+
+COLUMNS = {name: field for field in FIELDS.values() for name in field.columns}
+"""Columns of a table of clusters -> description of the field that they belong to."""
+
+UNIT_ROWS = {
+    name: row
+    for field in FIELDS.values()
+    for name, row in zip(field.columns, field.unit_rows, strict=False)
+}
+"""Columns of a table of clusters -> rows of the table of units."""
+
+LISTS = ("photons", "galaxies")
+LIST_OPTIONS = ("hdu", "energy_unit")
+"""Columns that say how the photon list of a row is read."""
+
+KNOWN = (*COLUMNS, *LISTS, *LIST_OPTIONS)
+
+LIKE_REDSHIFT = re.compile(
+    r"(.*_)?(z|redshift)(_(best|final|spec|phot|lambda|cl|cmb).*)?|z(best|spec|phot|cl)\w*",
+    re.IGNORECASE,
+)
+"""Names that columns of redshifts have in catalogs, such as BEST_Z and Z_BEST_COMB."""
+
+PARSEC = re.compile(r"(comoving|c)?([kmg]?)pc")
+PARSECS = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}  # Mpc
+
+
+def find_columns(names, given=None, *, with_events=False):
+    """Return which column of a table holds what, and the units that the user states.
+
+    Parameters
+    ----------
+    names : list of str
+        Columns of the table.
+    given : dict of str to str, default=None
+        The parameter `columns` of `read_sample`.
+    with_events : bool, default=False
+        Whether the rows have photon lists although the table does not name them.
+
+    Returns
+    -------
+    found : dict of str to str
+        Columns of the table by our names.
+    units : dict of str to str
+        Stated units by our names.
+
+    Examples
+    --------
+    >>> find_columns(["BEST_Z", "RA", "DEC"], {"redshift": "BEST_Z"})
+    ({'redshift': 'BEST_Z', 'ra': 'RA', 'dec': 'DEC'}, {})
+    """
+    given = given or {}
+    found, units = _given_columns(names, given)
+    free = [name for name in names if name not in found.values()]
+    for field in FIELDS.values():
+        if not {*field.columns} & {*found}:
+            theirs = field.columns_in(free) or ()
+            found |= dict(zip(field.columns, theirs, strict=False))
+    for name in LISTS:
+        found.setdefault(name, find_column(free, name))
+    if found["photons"] or with_events:
+        for name in LIST_OPTIONS:
+            found.setdefault(name, find_column(free, name))
+    found = {name: column for name, column in found.items() if column is not None}
+    if {*LIST_OPTIONS} & {*found} and not with_events and "photons" not in found:
+        raise ValueError(
+            "columns names hdu or energy_unit, which say how photon lists are read, but "
+            "the table has no column photons. Add it, or give events."
+        )
+    if "redshift" not in found:
+        found["redshift"] = _redshift_column(free, found)
+    _check_case(names, {ours: found[ours] for ours in found if ours not in given})
+    return found, units
+
+
+def _given_columns(names, given):
+    """Check the parameter `columns`; return columns and units by our names."""
+    if not hasattr(given, "items"):
+        raise TypeError(
+            "columns must be a dict from names of the sample to columns of the table, got "
+            f"{type(given).__name__}."
+        )
+    found, units = {}, {}
+    for name, text in given.items():
+        if name not in KNOWN:
+            raise ValueError(
+                f"columns has the name {printable(name)}, which is not a part of a sample; "
+                f"give any of {', '.join(KNOWN)}."
+            )
+        column, unit = find_column(names, text), None
+        if column is None and ":" in text:
+            text, _, unit = text.rpartition(":")
+            column = find_column(names, text)
+        if column is None:
+            raise ValueError(
+                f"columns says that {name} is in {printable(text)}, which is not a column "
+                f"of the table; it has {listed(names)}."
+            )
+        if unit is not None and UNIT_ROWS.get(name) not in TABLE:
+            raise ValueError(f"{name} has no unit, but columns gives it {unit!r}.")
+        if unit is not None:
+            units[name] = unit
+        if column in found.values():
+            other = next(ours for ours in found if found[ours] == column)
+            raise ValueError(
+                f"columns gives {other} and {name} the same column, {printable(column)}."
+            )
+        found[name] = column
+    for field in FIELDS.values():
+        lacking = [name for name in field.columns if name not in found]
+        if lacking and len(lacking) < len(field.columns):
+            raise ValueError(
+                f"columns must also name {' and '.join(lacking)}: positions are read from "
+                f"{', '.join(field.columns)} together."
+            )
+    return found, units
+
+
+def _redshift_column(names, found):
+    """Return the column z if it can only be the redshift."""
+    z = find_column(names, "z") or found.get("z")
+    if z is not None and "z" not in found:
+        return z
+    if z is not None:
+        raise ValueError(
+            "The column z of a table with x and y may be a redshift or a place in "
+            "a box. Name the redshift 'redshift', or give "
+            f"columns={{'redshift': {z!r}}}."
+        )
+    alike = [name for name in names if LIKE_REDSHIFT.fullmatch(name)]
+    way = ""
+    if alike:
+        ways = " or ".join(f"columns={{'redshift': {name!r}}}" for name in alike)
+        way = f" Give {ways}."
+    raise ValueError(
+        f"The table has no column redshift (or z); it has {listed(names)}.{way}"
+    )
+
+
+def _check_case(names, found):
+    for ours, column in found.items():
+        alike = [name for name in names if name.lower() == column.lower()]
+        if len(alike) > 1 and column not in (ours, ours.upper()):
+            raise ValueError(
+                f"The columns {listed(alike)} differ only in case. Say which of them is "
+                f"meant: columns={{{ours!r}: {column!r}}}."
+            )
+
+
+def read_columns(table, found, units, *, cosmology, verbose=0):
+    """Return the columns of a table by our names, in our units.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        Stated units are set in its columns.
+    found, units : as `find_columns` returns them
+    cosmology, verbose : as in `read_sample`
+
+    Returns
+    -------
+    catalog : dict of ndarray
+    """
+    for name, unit in units.items():
+        _state_unit(table[found[name]], unit)
+    order = sorted(found, key=lambda name: name != "redshift")
+    catalog = {}
+    for name in order:
+        if name == "r500c":
+            catalog[name] = _r500c(
+                table, found[name], catalog["redshift"], cosmology, verbose
+            )
+        else:
+            catalog[name] = _read_column(table, found[name], name)
+    return catalog
+
+
+def _state_unit(column, unit):
+    own, column.unit = column.unit, unit
+    if own is not None and own != column.unit:
+        raise ValueError(
+            f"Column {printable(column.name)} has the unit {str(own)!r}, but columns says "
+            f"{unit!r}. Leave out the one that is wrong."
+        )
+
+
+def _read_column(table, column, name):
+    field = COLUMNS.get(name)
+    if name in ("galaxies", *LIST_OPTIONS) or (
+        field is not None and field.may_be_empty
+    ):
+        return column_with_gaps(table, column)
+    is_text = field is None or not isinstance(field, Numbers)
+    return complete_column(table, column, UNIT_ROWS.get(name), is_text=is_text)
+
+
+def _r500c(table, column, redshift, cosmology, verbose):
+    """Read R500c [comoving Mpc/h]; convert physical lengths, comoving ones and angles."""
+    values, unit = complete_column(table, column, ""), table[column].unit
+    if unit is None:
+        _check_is_comoving(values, column)
+        return values
+    how, factor = _length_of(unit, redshift, cosmology)
+    if factor is None:
+        return values * unit_factor("r500c", unit, f"Column {column!r}")
+    if verbose:
+        say(
+            f"R500c is read from {printable(column)} [{unit}], {how} "
+            f"({cosmology_name(cosmology)})."
+        )
+    return values * factor
+
+
+def _length_of(unit, redshift, cosmology):
+    """Return how a unit becomes comoving Mpc/h: in words, and as a factor or None."""
+    from astropy import units
+
+    h = get_cosmology(cosmology).h
+    physical = f"a physical length, which is multiplied by (1 + z) h, h = {h:g}"
+    parsecs = PARSEC.fullmatch("".join(str(unit).split()).lower())
+    if parsecs:
+        factor = PARSECS[parsecs[2]] * h
+        if parsecs[1]:
+            return f"a comoving length, which is multiplied by h = {h:g}", factor
+        return physical, factor * (1 + redshift)
+    known = units.Unit(str(unit), parse_strict="silent")
+    if known.physical_type == "length":
+        return physical, known.to("Mpc") * h * (1 + redshift)
+    if known.physical_type == "angle":
+        distance = comoving_distance(redshift, cosmology)
+        return "an angle at the comoving distance", known.to("rad") * distance
+    return "", None
+
+
+def _check_is_comoving(values, column):
+    known = looks_like("r500c", values)
+    if known is not None and known.unit in ("kpc", "pc", "m", "cm"):
+        raise ValueError(
+            f"Column {column!r} has no unit, and its values (first: {values[0]:.6g}) look "
+            f"like {known.unit}, but r500c is in comoving Mpc/h. If they are physical "
+            f"{known.unit}, say so: columns={{'r500c': '{column}:{known.unit}'}}."
+        )

@@ -1,0 +1,321 @@
+"""Read the photon lists of a table of clusters: one per row, several, or shared ones."""
+
+import copy
+import os
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..cosmology import comoving_distance
+from ..printable import printable
+from ..progress import Progress
+from ..sample import FIELDS
+from ..sample.units import TABLE, check_plausible
+from .energy_scales import unit_of_text
+from .photons import read_exposure, read_photons
+from .sample_lists import UnreadableRows, with_common_columns
+from .tiles import Tile, joined_photons
+
+APERTURE = 4.0
+"""Radius of the photons that a cluster gets from a shared list [comoving Mpc/h]. It reaches
+beyond the corners of a default map (3.25) and the background's annulus (3)."""
+
+SEPARATOR = ";"
+"""Separates the paths of several lists of one cluster."""
+
+OF_EXPOSURES = ("ra", "dec", "energy", "hdu")
+"""Parameters of `read_photons` that say which table of a file is the list."""
+
+
+class PhotonLists:
+    """Lists that the rows of a table name, and how each is read.
+
+    Parameters
+    ----------
+    catalog : dict of ndarray
+        Columns of the table by our names: ``photons`` unless there are `events`; and
+        ``hdu``, ``energy_unit`` if the table has them.
+    folder : Path
+        Where the paths of the table start.
+    cosmology, events, aperture, drop_duplicates, photon_options : as in `read_sample`
+
+    Attributes
+    ----------
+    paths : list of tuple of Path
+        Lists of each row.
+    angles : ndarray of shape (n_clusters,) or None
+        Radius of each cluster's aperture [deg]; None if lists are taken complete.
+    """
+
+    def __init__(
+        self,
+        catalog,
+        folder,
+        cosmology,
+        *,
+        events=None,
+        aperture=None,
+        drop_duplicates=False,
+        photon_options=None,
+    ):
+        self._options, of_rows = _options_of_rows(catalog, photon_options or {})
+        if events is None:
+            self.paths = [_paths(folder, text) for text in catalog["photons"]]
+        else:
+            self.paths = [_paths_of_events(events, catalog)] * len(of_rows)
+        self._of_rows, self._catalog = of_rows, catalog
+        self._n_rows, self._rows = len(of_rows), np.arange(len(of_rows))
+        self._drop_duplicates = drop_duplicates
+        self._latest = {}
+        self._check_paths()
+        n_times = [len(rows) for rows in self._rows_of_lists().values()]
+        self.angles = None
+        if aperture is not None or events is not None or max(n_times, default=1) > 1:
+            self.angles = aperture_angles(catalog, aperture, cosmology)
+
+    def _check_paths(self):
+        for i, paths in enumerate(self.paths):
+            if len({*map(os.path.abspath, paths)}) < len(paths):
+                raise ValueError(
+                    f"A photon list is named twice for {self._named(i)}: "
+                    f"{', '.join(map(printable, paths))}. Its photons would count twice."
+                )
+        if self._drop_duplicates and all(len(paths) < 2 for paths in self.paths):
+            raise ValueError(
+                "drop_duplicates is for clusters with several photon lists, but each has "
+                "only one. Leave it out."
+            )
+
+    def __getitem__(self, rows):
+        """Return the lists of some rows, which a slice or an index array selects."""
+        part, numbers = copy.copy(self), np.arange(len(self.paths))[rows]
+        part.paths = [self.paths[i] for i in numbers]
+        part._of_rows = [self._of_rows[i] for i in numbers]
+        part._rows = self._rows[rows]
+        names = {"ra", "dec", "name"} & {*self._catalog}
+        part._catalog = {name: self._catalog[name][rows] for name in names}
+        part.angles = None if self.angles is None else self.angles[rows]
+        return part
+
+    def read(self, *, on_unreadable=None, verbose=0):
+        """Return the photons of each row.
+
+        Each list is read once, and forgotten before the next; only the latest is kept, for
+        other parts of the table. The complete table warns of clusters without photons in
+        their aperture, and refuses lists that have none for any cluster.
+
+        Parameters
+        ----------
+        on_unreadable, verbose : as in `read_sample`
+
+        Returns
+        -------
+        photons : list of dict of ndarray
+        """
+        unreadable = self._unreadable(on_unreadable)
+        parts, far = [{} for _ in self.paths], {}
+        lists = self._rows_of_lists()
+        with Progress("read photons", len(lists), verbose=verbose) as progress:
+            for (path, options), rows in lists.items():
+                progress.update()
+                try:
+                    photons = self._photons_of(path, options)
+                except (OSError, ValueError) as error:
+                    for i in rows:
+                        unreadable.add(i, path, error)
+                    continue
+                if self.angles is None:
+                    parts[rows[0]][path] = photons
+                    continue
+                for i in rows:
+                    parts[i][path] = photons.within(self._center(i), self.angles[i])
+                far |= self._first_far(photons, path, rows, parts)
+        tables = [
+            None
+            if i in unreadable.errors
+            else joined_photons([*part.values()], drop_duplicates=self._drop_duplicates)
+            for i, part in enumerate(parts)
+        ]
+        unreadable.report(sum(table is not None for table in tables))
+        if self.angles is not None and len(self.paths) == self._n_rows:
+            self._report_empty(tables, far)
+        return with_common_columns(tables)
+
+    def _rows_of_lists(self):
+        """Return rows by path and options of a list, in the order of the table."""
+        rows = {}
+        for i, paths in enumerate(self.paths):
+            for path in paths:
+                rows.setdefault((path, self._of_rows[i]), []).append(i)
+        return rows
+
+    def _photons_of(self, path, options):
+        """Read a list: as a Tile if it is cut, or else as its columns."""
+        if self.angles is None:
+            return read_photons(path, **self._options, **dict(options))
+        if (path, options) not in self._latest:
+            self._latest.clear()
+            photons = read_photons(path, **self._options, **dict(options))
+            self._latest[path, options] = Tile(photons)
+        return self._latest[path, options]
+
+    def _center(self, i):
+        return self._catalog["ra"][i], self._catalog["dec"][i]
+
+    def _unreadable(self, on_unreadable):
+        return UnreadableRows("photons", self._catalog, self._rows, on_unreadable)
+
+    def _named(self, i):
+        return self._unreadable(None).name(i)
+
+    def _first_far(self, tile, path, rows, parts):
+        """Describe the photon nearest to the first row that finds none in its only list."""
+        for i in rows:
+            if len(self.paths[i]) == 1 and len(parts[i][path]["ra"]) == 0:
+                nearest = tile.nearest(self._center(i))
+                where = f"the nearest of {len(tile)} photons in {printable(path)}"
+                return {i: f"; {where} is {nearest:.3g} deg away"}
+        return {}
+
+    def _report_empty(self, tables, far):
+        """Warn of clusters without photons in their aperture, or refuse if all are so."""
+        read = [i for i, table in enumerate(tables) if table is not None]
+        empty = [i for i in read if len(tables[i]["ra"]) == 0]
+        if not empty:
+            return
+        first = empty[0]
+        message = (
+            f"No photon lies in the aperture of {len(empty)} of {len(tables)} clusters "
+            f"(first: {self._named(first)}, {self.angles[first]:.2g} deg"
+            f"{far.get(first, '')})."
+        )
+        if len(empty) == len(read):
+            raise ValueError(
+                f"{message} Are ra and dec of clusters and photons in degrees, and of the "
+                "same part of the sky?"
+            )
+        warnings.warn(
+            f"{message} They lie outside of their lists.", UserWarning, stacklevel=5
+        )
+
+    def read_exposures(self, keyword, *, on_unreadable=None):
+        """Return the exposure of each row, from the headers of its lists [s].
+
+        Parameters
+        ----------
+        keyword, on_unreadable : as in `read_exposure` and `read_sample`
+        """
+        unreadable, read = self._unreadable(on_unreadable), cache(read_exposure)
+        exposures = [None] * len(self.paths)
+        for i, paths in enumerate(self.paths):
+            options = {
+                name: value
+                for name, value in (self._options | dict(self._of_rows[i])).items()
+                if name in OF_EXPOSURES
+            }
+            try:
+                found = {read(path, keyword=keyword, **options) for path in paths}
+            except (OSError, ValueError) as error:
+                unreadable.add(i, paths[0], error)
+                continue
+            if len(found) > 1:
+                seconds = ", ".join(f"{each:g}" for each in sorted(found))
+                raise ValueError(
+                    f"The photon lists of {self._named(i)} have different exposures: "
+                    f"{keyword} is {seconds} s. Give the exposures in a column of the "
+                    "table, or an exposure map."
+                )
+            (exposures[i],) = found
+        known = [exposure for exposure in exposures if exposure is not None]
+        unreadable.report(len(known))
+        # A sample has no gaps: those of lists that cannot be read are filled.
+        return [np.median(known) if each is None else each for each in exposures]
+
+
+def aperture_angles(catalog, aperture, cosmology):
+    """Return the angles that an aperture in comoving Mpc/h has at the clusters [deg].
+
+    Parameters
+    ----------
+    catalog : dict of ndarray
+        Columns of the table by our names.
+    aperture : float or None
+        None is `APERTURE`.
+    cosmology : as in `read_sample`
+    """
+    if "ra" not in catalog:
+        raise ValueError(
+            "Rows of the table share a photon list, but there are no columns ra and dec, "
+            "which say what photons belong to which cluster. Add them."
+        )
+    aperture = APERTURE if aperture is None else aperture
+    check_plausible("radius_max", aperture, "aperture")
+    redshift = FIELDS["redshift"].checked("redshift", catalog["redshift"])
+    center = np.column_stack([catalog["ra"], catalog["dec"]])
+    FIELDS["center"].checked("center", center, len(center))
+    angles = np.degrees(np.arctan(aperture / comoving_distance(redshift, cosmology)))
+    low, high = TABLE["field_radius"].low, TABLE["field_radius"].high
+    if angles.min() < low:
+        first = int(angles.argmin())
+        raise ValueError(
+            f"aperture={aperture:g} comoving Mpc/h is an angle of {angles[first]:.2g} deg "
+            f"at redshift {redshift[first]:g} (row {first}), but at least {low:g} deg are "
+            "needed. Give a larger one."
+        )
+    return np.minimum(angles, high)
+
+
+def _paths(folder, text):
+    """Return the paths in one entry of the column photons."""
+    text = os.fsdecode(text) if isinstance(text, bytes) else str(text)
+    parts = [part.strip() for part in text.split(SEPARATOR) if part.strip()]
+    if len(parts) < 2 or (folder / text).is_file():
+        return (folder / text,)
+    return tuple(folder / part for part in parts)
+
+
+def _paths_of_events(events, catalog):
+    if "photons" in catalog:
+        raise ValueError(
+            "The table has a column photons, so events would change nothing. Leave one of "
+            "them out."
+        )
+    if isinstance(events, str | bytes | os.PathLike):
+        events = [events]
+    if not len(events):
+        raise ValueError("events is an empty list. Give at least one photon list.")
+    return tuple(Path(os.fsdecode(path)) for path in events)
+
+
+def _options_of_rows(catalog, options):
+    """Return the parameters of `read_photons` for all lists, and for each row."""
+    options, rows = dict(options), [{} for _ in catalog["redshift"]]
+    for name, read in (("hdu", hdu_of_text), ("energy_unit", unit_of_text)):
+        if name in catalog and options.pop(name, None) is not None:
+            raise ValueError(
+                f"The table has a column {name}, so the option {name} would change "
+                "nothing. Leave one of them out."
+            )
+        for i, value in enumerate(catalog.get(name, ())):
+            text = str(value).strip()
+            if text in ("", "nan"):
+                continue
+            try:
+                rows[i][name] = read(text)
+            except ValueError as error:
+                raise ValueError(f"Column {name!r}, row {i}: {error}.") from error
+    return options, [tuple(row.items()) for row in rows]
+
+
+def hdu_of_text(text):
+    """Return the number or the name of an HDU.
+
+    Examples
+    --------
+    >>> hdu_of_text("1"), hdu_of_text("2.0"), hdu_of_text("EVENTS")
+    (1, 2, 'EVENTS')
+    """
+    number = text.removesuffix(".0")
+    return int(number) if number.isdecimal() else text

@@ -1,0 +1,149 @@
+"""Photons of many clusters from one list, and of one cluster from several lists."""
+
+import numpy as np
+
+EDGE = 1e-9
+"""Margin for rounding around the strip in which photons are compared [deg]."""
+
+SAME_PLACE = 6
+"""Decimals of a degree to which copies of a photon agree: 4 milliarcsec."""
+
+
+class Tile:
+    """One photon list, made ready to find the photons about any point of the sky.
+
+    Photons are sorted by declination. Those in the strip about a center are compared with
+    it by the chord between unit vectors, so that poles and the meridian RA = 0 are places
+    like any other.
+
+    Parameters
+    ----------
+    photons : dict of ndarray
+        Columns of the list, as `read_photons` returns them.
+
+    Examples
+    --------
+    >>> photons = {"ra": np.array([359.9, 0.1, 5.0]), "dec": np.array([0.0, 0.1, 0.0])}
+    >>> Tile(photons).within((0.0, 0.0), 0.2)["ra"].tolist()
+    [359.9, 0.1]
+    """
+
+    def __init__(self, photons):
+        self._photons = photons
+        self._order = np.argsort(photons["dec"], kind="stable")
+        self._dec = photons["dec"][self._order]
+        self._place = unit_vectors(photons["ra"][self._order], self._dec)
+
+    def __len__(self):
+        return len(self._order)
+
+    def within(self, center, radius):
+        """Return the photons within an angle of a center, in the order of the list.
+
+        Parameters
+        ----------
+        center : pair of float
+            RA and Dec [deg].
+        radius : float
+            Angle [deg]; photons at this angle are inside.
+
+        Returns
+        -------
+        photons : dict of ndarray
+            Copies, so that the list can be forgotten.
+        """
+        reach = radius + EDGE
+        start, stop = np.searchsorted(self._dec, [center[1] - reach, center[1] + reach])
+        strip = slice(start, stop)
+        is_inside = self._squared_chord(center, strip) <= _chord(radius) ** 2
+        rows = np.sort(self._order[strip][is_inside])
+        return {name: column[rows] for name, column in self._photons.items()}
+
+    def nearest(self, center):
+        """Return the angle between a center and the photon that is nearest to it [deg]."""
+        chord = np.sqrt(self._squared_chord(center, slice(None)).min(initial=4))
+        return float(np.degrees(2 * np.arcsin(min(chord / 2, 1))))
+
+    def _squared_chord(self, center, strip):
+        offset = self._place[strip] - unit_vectors(*center)
+        return np.einsum("ij,ij->i", offset, offset)
+
+
+def unit_vectors(ra, dec):
+    """Return points of the unit sphere, of shape (..., 3), at angles [deg]."""
+    ra, dec = np.radians(ra), np.radians(dec)
+    cos = np.cos(dec)
+    return np.stack([cos * np.cos(ra), cos * np.sin(ra), np.sin(dec)], axis=-1)
+
+
+def _chord(angle):
+    return 2 * np.sin(np.radians(angle) / 2)
+
+
+def joined_photons(lists, *, drop_duplicates=False):
+    """Join the photon lists of one cluster, in their common columns.
+
+    Parameters
+    ----------
+    lists : sequence of dict of ndarray
+    drop_duplicates : bool, default=False
+        Leave out photons that an earlier list holds already: their places agree to 4
+        milliarcsec, and all other columns of numbers exactly. A list with several photons
+        of one place and energy, as binned lists have, keeps them all.
+
+    Returns
+    -------
+    photons : dict of ndarray
+
+    Examples
+    --------
+    >>> a = {"ra": np.array([1.0, 1.0, 2.0]), "dec": np.zeros(3)}
+    >>> b = {"ra": np.array([1.0, 3.0]), "dec": np.zeros(2)}
+    >>> joined_photons([a, b])["ra"], joined_photons([a, b], drop_duplicates=True)["ra"]
+    (array([1., 1., 2., 1., 3.]), array([1., 1., 2., 3.]))
+    """
+    if len(lists) == 1:
+        return lists[0]
+    names = [name for name in lists[0] if all(name in each for each in lists)]
+    photons = {name: np.concatenate([each[name] for each in lists]) for name in names}
+    if not drop_duplicates:
+        return photons
+    kept = _is_new(_identities(photons), [len(each["ra"]) for each in lists])
+    return {name: column[kept] for name, column in photons.items()}
+
+
+def _identities(photons):
+    """Return a number for each photon, equal for those that agree in all columns."""
+    place = {
+        "ra": np.round(photons["ra"] % 360, SAME_PLACE) % 360,
+        "dec": np.round(photons["dec"], SAME_PLACE),
+    }
+    columns = [
+        column.astype(float)
+        for column in (photons | place).values()
+        if column.dtype.kind in "biuf"
+    ]
+    return np.unique(np.column_stack(columns), axis=0, return_inverse=True)[1].ravel()
+
+
+def _is_new(identity, lengths):
+    """Mark photons that are not among those of an earlier list.
+
+    The n-th photon of an identity in a list is a copy of the n-th of an earlier list.
+    """
+    most_before = np.zeros(identity.max(initial=-1) + 1, int)
+    is_new = []
+    for part in np.split(identity, np.cumsum(lengths)[:-1]):
+        is_new.append(_times_before(part) >= most_before[part])
+        counts = np.bincount(part, minlength=len(most_before))
+        most_before = np.maximum(most_before, counts)
+    return np.concatenate(is_new)
+
+
+def _times_before(identity):
+    """Return how often each value has come before in an array."""
+    order = np.argsort(identity, kind="stable")
+    in_order = identity[order]
+    times = np.empty(len(identity), int)
+    times[order] = np.arange(len(identity)) - np.searchsorted(in_order, in_order)
+    return times
