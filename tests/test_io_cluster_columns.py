@@ -203,6 +203,8 @@ def test_a_missing_redshift_is_looked_for(name, is_like_it):
 def test_radii_that_look_like_kpc_name_the_way_out():
     with pytest.raises(ValueError, match=r"columns=\{'r500c': 'R500C:kpc'\}"):
         read_sample({"z": REDSHIFT, "R500C": R500})
+    with pytest.raises(ValueError, match=r"columns=\{'r500c': 'r500c:arcmin'\}"):
+        read_sample({"z": REDSHIFT, "r500c": [4.0, 3.1, 10.0]})
     with pytest.raises(ValueError, match=r"in 1 of 3 rows .*row 1"):
         read_sample(erass1(R500=[900.0, np.nan, 750.0]), columns=ERASS1)
 

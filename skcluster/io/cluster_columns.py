@@ -34,6 +34,9 @@ LIKE_REDSHIFT = re.compile(
 """Names that columns of redshifts have in catalogs, such as BEST_Z and Z_BEST_COMB."""
 
 PARSEC = re.compile(r"(comoving|c)?([kmg]?)pc")
+CONVERTED = ("kpc", "pc", "m", "cm", "arcmin")
+"""Units that R500c may look like, and is converted from if the user says so."""
+
 PARSECS = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}  # Mpc
 
 
@@ -246,9 +249,9 @@ def _length_of(unit, redshift, cosmology):
 
 def _check_is_comoving(values, column):
     known = looks_like("r500c", values)
-    if known is not None and known.unit in ("kpc", "pc", "m", "cm"):
+    if known is not None and known.unit in CONVERTED:
         raise ValueError(
             f"Column {column!r} has no unit, and its values (first: {values[0]:.6g}) look "
-            f"like {known.unit}, but r500c is in comoving Mpc/h. If they are physical "
-            f"{known.unit}, say so: columns={{'r500c': '{column}:{known.unit}'}}."
+            f"like {known.unit}, but r500c is in comoving Mpc/h. If that is their unit, "
+            f"say so: columns={{'r500c': '{column}:{known.unit}'}}."
         )
