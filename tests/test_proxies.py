@@ -380,3 +380,40 @@ def test_the_measurer_takes_nothing_but_a_sample(sample):
         ProxyMeasurer().fit([sample])
     with pytest.raises(ValueError, match=r"0 sample\(s\) .* by ProxyMeasurer"):
         ProxyMeasurer().fit(sample[:0])
+
+
+class TestFixedRadius:
+    def sample(self, **fields):
+        rng = np.random.default_rng(4)
+        n = 3000
+        ra, dec = 20 + rng.normal(0, 0.1, (2, n))
+        photons = [{"ra": ra, "dec": dec, "energy": np.ones(n)}] * 2
+        return ClusterSample(
+            [0.1, 0.3], center=[[20.0, 20.0]] * 2, photons=photons, **fields
+        )
+
+    @pytest.mark.parametrize(("radius", "factor"), [(0.6, 1.0), (0.3, 2.0)])
+    def test_the_same_radius_holds_the_photons_of_all_clusters(self, radius, factor):
+        sample = self.sample()
+        (found,) = measured(sample, "n_phot_500c", r500c=radius, radius_factor=factor)
+        expected = [np.sum(r <= radius * factor) for r in projected_radii(sample)]
+        assert_allclose(found, expected)
+        assert found[0] > found[1] > 100
+
+    def test_the_radius_of_the_sample_is_not_read(self):
+        known = self.sample(r500c=[1.0, 0.2])
+        assert_array_equal(
+            *(
+                measured(each, "n_phot_500c", r500c=0.5)
+                for each in (known, self.sample())
+            )
+        )
+        with pytest.raises(ValueError, match=r"ProxyMeasurer needs .*r500c"):
+            measured(self.sample(), "n_phot_500c")
+
+    @pytest.mark.parametrize("wrong", ["fixed", 900.0, None])
+    def test_other_radii_are_refused(self, wrong):
+        with pytest.raises(
+            ValueError, match=r"r500c must be one of \['true'\] or a num"
+        ):
+            measured(self.sample(), "n_phot_500c", r500c=wrong)

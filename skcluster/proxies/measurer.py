@@ -28,7 +28,7 @@ from .photon_counts import count_photons
 
 NEEDS = {
     "n_phot": ("photons", "center"),
-    "n_phot_500c": ("photons", "center", "r500c"),
+    "n_phot_500c": ("photons", "center"),
     "n_gal": ("galaxies",),
     "sigma_v": ("galaxies",),
 }
@@ -56,6 +56,11 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
     radius_factor : float, default=1.0
         Radius of the aperture of ``n_phot_500c`` in units of R500c. The paper's text
         counts inside R500c, its released code inside 2 R500c.
+    r500c : "true" or float, default="true"
+        "true" takes the R500c that the sample holds: of simulated clusters usually the
+        true one, which no observer knows; `IteratedRadiusRegressor` puts there what the
+        mass implies. A number is the same radius for all clusters [comoving Mpc/h], as in
+        `MorphologyMeasurer`.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         Turns angles into comoving lengths.
     with_redshift : bool, default=False
@@ -104,9 +109,6 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
     it; without a background to subtract, a cluster without photons is an error.
     `count_photons` gives photons, background and the errors of both.
 
-    If the sample comes from a simulation, ``n_phot_500c`` is counted inside the true
-    R500c, which an observer does not know.
-
     Examples
     --------
     >>> import numpy as np
@@ -124,6 +126,7 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         "proxies": Names(NEEDS),
         "half_width": Quantity("half_width"),
         "radius_factor": Quantity("radius_factor"),
+        "r500c": Choice(("true",)) | Quantity("r500c"),
         "cosmology": ReadBy(get_cosmology),
         "with_redshift": Boolean(),
         "band": EnergyBand(),
@@ -138,6 +141,7 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         proxies=("n_phot", "n_phot_500c", "n_gal", "sigma_v"),
         half_width=HALF_WIDTH,
         radius_factor=1.0,
+        r500c="true",
         cosmology="WMAP7",
         with_redshift=False,
         band=WIDE_BAND,
@@ -148,6 +152,7 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         self.proxies = proxies
         self.half_width = half_width
         self.radius_factor = radius_factor
+        self.r500c = r500c
         self.cosmology = cosmology
         self.with_redshift = with_redshift
         self.band = band
@@ -222,6 +227,8 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
     def _checked_parameters(self, X):
         parameters = check_parameters(self)
         needs = [field for name in parameters.proxies for field in NEEDS[name]]
+        if parameters.r500c == "true" and "n_phot_500c" in parameters.proxies:
+            needs.append("r500c")
         require(X, *dict.fromkeys(needs), by="ProxyMeasurer")
         if OF_PHOTONS & set(parameters.proxies):
             _check_background(X, parameters)
