@@ -63,6 +63,7 @@ _NAMES_OF_MODULE = {
     "evrard": (
         "EvrardProxyRegressor",
         "FixedPowerLawRegressor",
+        "CountRateMassRegressor",
         "search_proxies",
         "residual_correlation",
         "proxy_covariance",

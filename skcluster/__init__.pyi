@@ -59,6 +59,7 @@ from .proxies import clip_velocities as clip_velocities
 from .proxies import gapper_dispersion as gapper_dispersion
 from .evrard import EvrardProxyRegressor as EvrardProxyRegressor
 from .evrard import FixedPowerLawRegressor as FixedPowerLawRegressor
+from .evrard import CountRateMassRegressor as CountRateMassRegressor
 from .evrard import search_proxies as search_proxies
 from .evrard import residual_correlation as residual_correlation
 from .evrard import proxy_covariance as proxy_covariance
@@ -127,6 +128,7 @@ __all__ = [
     "gapper_dispersion",
     "EvrardProxyRegressor",
     "FixedPowerLawRegressor",
+    "CountRateMassRegressor",
     "search_proxies",
     "residual_correlation",
     "proxy_covariance",

@@ -25,6 +25,7 @@ import skcluster
 from skcluster import (
     CalibratedMassRegressor,
     ClusterSample,
+    CountRateMassRegressor,
     EvrardProxyRegressor,
     FixedPowerLawRegressor,
     GalaxyFeaturizer,
@@ -83,7 +84,8 @@ SELF_SIMILAR = FixedPowerLawRegressor(exponents=0.2, evolution=-0.4)
 ITERATED = IteratedRadiusRegressor(
     make_pipeline(ProxyMeasurer(proxies=("n_phot_500c",)), EvrardProxyRegressor())
 )
-STEPS += [ITERATED, SELF_SIMILAR, GALAXY_FEATURIZER]
+COUNT_RATE = CountRateMassRegressor(scatter=0.3)
+STEPS += [ITERATED, SELF_SIMILAR, GALAXY_FEATURIZER, COUNT_RATE]
 PIPELINES = [
     make_pipeline(MAPPER, RedshiftNormalizer(), LogScaler(), CNN),
     make_pipeline(MEASURER, EVRARD),
@@ -186,6 +188,11 @@ CONTRACT = {
         "tolerance": 1e-6,
         "cosmology": "WMAP7",
     },
+    "CountRateMassRegressor": {
+        "relation": "ghirardini2024_second_hand",
+        "prior": None,
+        "cosmology": "WMAP7",
+    },
     "MapOutlierDetector": {},
     "QuadrantGroupKFold": {"box_size": 352.0, "n_splits_per_axis": 2},
 }
@@ -266,6 +273,7 @@ each_predictor = pytest.mark.parametrize(
         PHOTON_SET,
         ITERATED,
         SELF_SIMILAR,
+        COUNT_RATE,
         *PIPELINES,
     ],
     ids=name_of,
@@ -282,6 +290,8 @@ def mapped(sample):
 def X(estimator, mapped):
     if isinstance(estimator, EvrardProxyRegressor | FixedPowerLawRegressor):
         return MEASURER.transform(mapped)
+    if isinstance(estimator, CountRateMassRegressor):
+        return MEASURER.transform(mapped)[:, [1, -1]]
     if isinstance(estimator, PhotonSetRegressor):
         return FEATURIZER.transform(mapped)
     return mapped
@@ -463,6 +473,7 @@ def test_steps_that_learn_nothing_say_so():
     unlearned = {name_of(step) for step in STEPS if not get_tags(step).requires_fit}
     assert unlearned == {
         "GalaxyFeaturizer",
+        "CountRateMassRegressor",
         "MorphologyMeasurer",
         "PhotonFeaturizer",
         "PhotonMapper",

@@ -143,6 +143,7 @@ SENSE = {
     "MorphologyMeasurer.half_width": {"None"},
     "MorphologyMeasurer.quantities": {"None"},
     "ProxyMeasurer.background": {"None"},
+    "CountRateMassRegressor.prior": {"None", "a negative number"},
 }
 
 
@@ -174,11 +175,17 @@ def test_nonsense_is_refused_by_name_when_an_estimator_is_used(
     name, parameter, value, clusters
 ):
     needs = {"estimator": ESTIMATOR} if name in NEEDS_ESTIMATOR else {}
+    if name == "CountRateMassRegressor":
+        needs["scatter"] = 0.3
     estimator = ESTIMATORS[name](**{**needs, parameter: value})
     X, y = clusters.sample, clusters.log_mass
     if name in ("RedshiftNormalizer", "XrayCNNRegressor", "JointCNNRegressor"):
         X = skcluster.PhotonMapper(n_pixels=8).transform(X)
-    if name in ("EvrardProxyRegressor", "FixedPowerLawRegressor"):
+    if name in (
+        "EvrardProxyRegressor",
+        "FixedPowerLawRegressor",
+        "CountRateMassRegressor",
+    ):
         X = np.ones((4, 2))
     if name == "PhotonSetRegressor":
         X = skcluster.PhotonFeaturizer().transform(X)

@@ -417,3 +417,30 @@ class TestFixedRadius:
             ValueError, match=r"r500c must be one of \['true'\] or a num"
         ):
             measured(self.sample(), "n_phot_500c", r500c=wrong)
+
+
+class TestCountRate:
+    def sample(self, exposure):
+        return TestFixedRadius().sample(r500c=[0.6, 0.6], exposure=exposure)
+
+    def test_it_is_the_photons_over_the_cluster_s_own_exposure(self):
+        exposure = np.array([1000.0, 1500.0])
+        sample = self.sample(exposure)
+        rate, counts = measured(sample, "count_rate", "n_phot_500c")
+        inside = np.array([np.sum(r <= 0.6) for r in projected_radii(sample)])
+        assert_allclose(rate, inside / exposure)
+        # The counts are those of the median exposure.
+        assert_allclose(counts, inside * 1250 / exposure)
+
+    def test_the_background_is_subtracted_from_it(self):
+        sample = self.sample([1000.0, 1000.0])
+        rate = 1e-4  # per s and arcmin²
+        (found,) = measured(sample, "count_rate", background=rate)
+        radius = np.degrees(0.6 / (WMAP7.comoving_distance([0.1, 0.3]).value * 0.704))
+        inside = [np.sum(r <= 0.6) for r in projected_radii(sample)]
+        expected = np.array(inside) / 1000 - rate * np.pi * (60 * radius) ** 2
+        assert_allclose(found, expected, rtol=1e-6)
+
+    def test_it_needs_exposures(self):
+        with pytest.raises(ValueError, match=r"ProxyMeasurer needs sample\.exposure"):
+            measured(TestFixedRadius().sample(r500c=[0.6, 0.6]), "count_rate")

@@ -1,6 +1,7 @@
 """Masses from scalar proxies: power laws with correlated scatter, inverted."""
 
 from .correlation import residual_correlation
+from .count_rate import CountRateMassRegressor
 from .covariance import proxy_covariance, read_covariance, write_covariance
 from .fixed_power_law import FixedPowerLawRegressor
 from .regressor import EvrardProxyRegressor
@@ -8,6 +9,7 @@ from .search import search_proxies
 from .slope import infer_slope
 
 __all__ = [
+    "CountRateMassRegressor",
     "EvrardProxyRegressor",
     "FixedPowerLawRegressor",
     "infer_slope",

@@ -27,6 +27,7 @@ import numpy as np
 OUR_TYPES = (
     "skcluster.CalibratedMassRegressor",
     "skcluster.EvrardProxyRegressor",
+    "skcluster.CountRateMassRegressor",
     "skcluster.FixedPowerLawRegressor",
     "skcluster.GalaxyFeaturizer",
     "skcluster.IteratedRadiusRegressor",

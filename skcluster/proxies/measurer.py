@@ -29,11 +29,16 @@ from .photon_counts import count_photons
 NEEDS = {
     "n_phot": ("photons", "center"),
     "n_phot_500c": ("photons", "center"),
+    "count_rate": ("photons", "center", "exposure"),
     "n_gal": ("galaxies",),
     "sigma_v": ("galaxies",),
 }
-OF_PHOTONS = {"n_phot", "n_phot_500c"}
-"""Proxies that are proportional to the exposure."""
+APERTURES = {
+    "n_phot": "n_phot",
+    "n_phot_500c": "n_phot_500c",
+    "count_rate": "n_phot_500c",
+}
+"""Proxies that count photons, and the aperture that each counts in."""
 
 
 class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
@@ -42,6 +47,7 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
     =============== =============================================================
     ``n_phot``      photons in the `band` with projected radius R ≤ `half_width`
     ``n_phot_500c`` photons in the `band` with R ≤ `radius_factor` · R500c
+    ``count_rate``  the same, per second of the cluster's own exposure [1/s]
     ``n_gal``       galaxies with R ≤ 1.25 Mpc/h, \\|v\\| ≤ 2000 km/s and enough stellar
                     mass that survive 3σ clipping in v
     ``sigma_v``     gapper velocity dispersion of those galaxies [km/s]
@@ -54,13 +60,8 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
     half_width : float, default=2.3
         Radius of the aperture of ``n_phot`` [comoving Mpc/h].
     radius_factor : float, default=1.0
-        Radius of the aperture of ``n_phot_500c`` in units of R500c. The paper's text
-        counts inside R500c, its released code inside 2 R500c.
-    r500c : "true" or float, default="true"
-        "true" takes the R500c that the sample holds: of simulated clusters usually the
-        true one, which no observer knows; `IteratedRadiusRegressor` puts there what the
-        mass implies. A number is the same radius for all clusters [comoving Mpc/h], as in
-        `MorphologyMeasurer`.
+        Radius of the aperture of ``n_phot_500c`` and ``count_rate`` in units of R500c. The
+        paper's text counts inside R500c, its released code inside 2 R500c.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         Turns angles into comoving lengths.
     with_redshift : bool, default=False
@@ -80,6 +81,11 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         photons of the sky are. None subtracts nothing.
     background_annulus : (float, float), default=(2.3, 3.0)
         Inner and outer radius of the annulus [comoving Mpc/h].
+    r500c : "true" or float, default="true"
+        "true" takes the R500c that the sample holds: of simulated clusters usually the
+        true one, which no observer knows; `IteratedRadiusRegressor` puts there what the
+        mass implies. A number is the same radius for all clusters [comoving Mpc/h], as in
+        `MorphologyMeasurer`.
 
     Attributes
     ----------
@@ -126,13 +132,13 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         "proxies": Names(NEEDS),
         "half_width": Quantity("half_width"),
         "radius_factor": Quantity("radius_factor"),
-        "r500c": Choice(("true",)) | Quantity("r500c"),
         "cosmology": ReadBy(get_cosmology),
         "with_redshift": Boolean(),
         "band": EnergyBand(),
         "log_stellar_mass_min": Quantity("log_stellar_mass_min") | None,
         "background": Choice(["annulus"]) | NonNegative() | None,
         "background_annulus": Edges(),
+        "r500c": Choice(("true",)) | Quantity("r500c"),
     }
 
     def __init__(
@@ -141,24 +147,24 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         proxies=("n_phot", "n_phot_500c", "n_gal", "sigma_v"),
         half_width=HALF_WIDTH,
         radius_factor=1.0,
-        r500c="true",
         cosmology="WMAP7",
         with_redshift=False,
         band=WIDE_BAND,
         log_stellar_mass_min=LOG_STELLAR_MASS_MIN,
         background=None,
         background_annulus=(HALF_WIDTH, 3.0),
+        r500c="true",
     ):
         self.proxies = proxies
         self.half_width = half_width
         self.radius_factor = radius_factor
-        self.r500c = r500c
         self.cosmology = cosmology
         self.with_redshift = with_redshift
         self.band = band
         self.log_stellar_mass_min = log_stellar_mass_min
         self.background = background
         self.background_annulus = background_annulus
+        self.r500c = r500c
 
     def fit(self, X, y=None):
         """Learn the reference exposure, if the sample has exposures."""
@@ -173,7 +179,7 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         parameters = self._checked_parameters(X)
         names = parameters.proxies
         values = {}
-        if OF_PHOTONS & set(names):
+        if set(APERTURES) & set(names):
             values |= self._photon_counts(X, parameters)
         if {"n_gal", "sigma_v"} & set(names):
             values |= galaxy_proxies(X.galaxies, parameters)
@@ -198,7 +204,11 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         """
         parameters = self._checked_parameters(X)
         counts = count_photons(X, parameters)
-        return {name: counts[name] for name in parameters.proxies if name in counts}
+        return {
+            name: counts[APERTURES[name]]
+            for name in parameters.proxies
+            if name in APERTURES
+        }
 
     def _photon_counts(self, X, parameters):
         """Return net counts in the reference exposure, if exposures are known."""
@@ -206,18 +216,19 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         counts = count_photons(X, parameters)
         is_empty = np.min([each.photons for each in counts.values()], axis=0) == 0
         check_near_center(X, is_empty, by="ProxyMeasurer")
+        apertures = [name for name in parameters.proxies if name in APERTURES]
         net = {
-            name: counts[name].net
+            name: counts[APERTURES[name]].net
             if parameters.background is None
-            else _positive(counts[name], name, X.name)
-            for name in parameters.proxies
-            if name in counts
+            else _positive(counts[APERTURES[name]], name, X.name)
+            for name in apertures
         }
         if relative is None:
             return net
         exposure = {"exposure": X.exposure}
         warn_outside(exposure, self.training_ranges_, by="ProxyMeasurer", names=X.name)
-        return {name: count / relative for name, count in net.items()}
+        per = {name: relative for name in apertures} | {"count_rate": X.exposure}
+        return {name: count / per[name] for name, count in net.items()}
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns."""
@@ -227,17 +238,18 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
     def _checked_parameters(self, X):
         parameters = check_parameters(self)
         needs = [field for name in parameters.proxies for field in NEEDS[name]]
-        if parameters.r500c == "true" and "n_phot_500c" in parameters.proxies:
+        apertures = {APERTURES.get(name) for name in parameters.proxies}
+        if parameters.r500c == "true" and "n_phot_500c" in apertures:
             needs.append("r500c")
         require(X, *dict.fromkeys(needs), by="ProxyMeasurer")
-        if OF_PHOTONS & set(parameters.proxies):
+        if set(APERTURES) & set(parameters.proxies):
             _check_background(X, parameters)
         return parameters
 
 
 def _exposure(X, parameters):
     """Return the exposures that the proxies depend on, or None."""
-    return X.exposure if OF_PHOTONS & set(parameters.proxies) else None
+    return X.exposure if set(APERTURES) & set(parameters.proxies) else None
 
 
 def _check_background(X, parameters):

@@ -76,7 +76,7 @@ def count_photons(X, parameters):
     """
     distance = comoving_distance(X.redshift, parameters.cosmology)
     apertures = {"n_phot": np.full(len(X), parameters.half_width)}
-    if "n_phot_500c" in parameters.proxies:
+    if {"n_phot_500c", "count_rate"} & set(parameters.proxies):
         r500c = X.r500c if parameters.r500c == "true" else parameters.r500c
         apertures["n_phot_500c"] = np.full(len(X), parameters.radius_factor * r500c)
     if parameters.background is None and not has_field(X):
