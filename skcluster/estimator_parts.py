@@ -8,6 +8,7 @@ rotation, or any nesting of these.
 
 import inspect
 
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
@@ -176,6 +177,86 @@ def predicts_std(estimator):
     hands_on = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
     found = None if changes_target(estimator) or not hands_on else inside(estimator)
     return found is not None and predicts_std(found)
+
+
+def fit_parameters(estimator, **values):
+    """Return parameters of ``fit`` that reach the regressor inside, under their names.
+
+    Parameters
+    ----------
+    estimator : estimator
+    **values : object
+        What the regressor's ``fit`` may take, such as ``sample_weight``. What it does not
+        take is left out.
+
+    Returns
+    -------
+    params : dict of str -> object
+        A Pipeline takes a parameter of its last step under the name ``step__parameter``;
+        with scikit-learn's metadata routing, under the parameter's own name.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.neighbors import KNeighborsRegressor
+    >>> from sklearn.pipeline import make_pipeline
+    >>> fit_parameters(make_pipeline(Ridge()), sample_weight=[1, 2], groups=[3, 4])
+    {'ridge__sample_weight': [1, 2]}
+    >>> fit_parameters(KNeighborsRegressor(), sample_weight=[1, 2])
+    {}
+    """
+    names = {name: _name_in_fit(estimator, name) for name in values}
+    return {names[name]: value for name, value in values.items() if names[name]}
+
+
+def weight_parameters(estimator, weight):
+    """Return what hands weights on to the regressor inside, or refuse them.
+
+    Parameters
+    ----------
+    estimator : estimator
+    weight : ndarray of shape (n_clusters,) or None
+
+    Returns
+    -------
+    params : dict of str -> ndarray
+        As in `fit_parameters`; empty for None.
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import KNeighborsRegressor
+    >>> weight_parameters(KNeighborsRegressor(), [1, 2])
+    Traceback (most recent call last):
+    ...
+    ValueError: KNeighborsRegressor cannot be fitted with sample_weight. Give another
+    regressor, or no weights.
+    """
+    if weight is None:
+        return {}
+    params = fit_parameters(estimator, sample_weight=weight)
+    if not params:
+        raise ValueError(
+            f"{type(last_step(estimator)).__name__} cannot be fitted with sample_weight. "
+            "Give another regressor, or no weights."
+        )
+    return params
+
+
+def _name_in_fit(estimator, name):
+    """Name under which ``fit`` hands a parameter on to the regressor inside, or None."""
+    if is_pipeline(estimator):
+        step, last = estimator.steps[-1]
+        found = _name_in_fit(last, name)
+        is_routed = get_config().get("enable_metadata_routing", False)
+        return found if found is None or is_routed else f"{step}__{found}"
+    if isinstance(estimator, FrozenEstimator):  # which ignores what it is given
+        return name
+    parameters = inspect.signature(estimator.fit).parameters
+    if name in parameters:
+        return name
+    hands_on = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    found = inside(estimator) if hands_on else None
+    return None if found is None else _name_in_fit(found, name)
 
 
 def is_pipeline(estimator):

@@ -5,7 +5,9 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from .cluster_weights import checked_weights
 from .cosmology import plane_to_sky, sky_to_plane
+from .estimator_parts import weight_parameters
 from .parameters import Integer, RandomState, WithMethods, check_parameters
 from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .sample import ClusterSample, require
@@ -155,8 +157,17 @@ class RotationAugmentedRegressor(
         self.random_state = random_state
         self.mass_range = mass_range
 
-    def fit(self, X, y):
-        """Train on the sample and its rotated copies."""
+    def fit(self, X, y, sample_weight=None):
+        """Train on the sample and its rotated copies.
+
+        Parameters
+        ----------
+        X : ClusterSample
+        y : array-like of shape (n_clusters,)
+            log10 M500c [Msun/h].
+        sample_weight : array-like of shape (n_clusters,), default=None
+            Weights of the clusters, for the regressor at the end of the pipeline.
+        """
         parameters = check_parameters(self)
         require(X, by=type(self).__name__)
         y = checked_log_mass(
@@ -171,7 +182,12 @@ class RotationAugmentedRegressor(
         group = np.arange(len(X)) if X.group is None else X.group
         sample = ClusterSample.concatenate(copies)
         sample = sample.assign(group=np.tile(group, len(copies)))
-        self.estimator_ = clone(self.estimator).fit(sample, np.tile(y, len(copies)))
+        weight = checked_weights(sample_weight, len(X), by=type(self).__name__)
+        if weight is not None:
+            weight = np.tile(weight, len(copies))
+        params = weight_parameters(self.estimator, weight)
+        y = np.tile(y, len(copies))
+        self.estimator_ = clone(self.estimator).fit(sample, y, **params)
         return self
 
     def predict(self, X, **params):

@@ -52,7 +52,7 @@ ABOVE = {
         "photon_features",
         "posterior",
     },
-    "rotation": {"plausible_masses"},
+    "rotation": {"estimator_parts", "plausible_masses"},
     "comparison": {"metrics", "model_selection"},
     "explain": {"maps", "metrics", "regressors"},
     "plotting": {"explain"},

@@ -1,4 +1,5 @@
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -242,3 +243,28 @@ def test_a_scorer_is_minus_the_scatter_wherever_scoring_is_asked_for(scorer, kin
     assert (cross_val_score(model, X, y, scoring=scorer, cv=3) < 0).all()
     search = GridSearchCV(model, {"alpha": [1e-3, 1e4]}, scoring=scorer, cv=3, n_jobs=2)
     assert search.fit(X, y).best_params_ == {"alpha": 1e-3}
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        mass_bias,
+        partial(mass_bias, kind="mean"),
+        mass_scatter,
+        partial(mass_scatter, kind="robust"),
+    ],
+)
+def test_integer_weights_are_clusters_given_again(metric):
+    rng = np.random.default_rng(0)
+    y_true, n_times = rng.uniform(13.5, 15, 40), rng.integers(0, 4, 40)
+    y_pred = y_true + rng.normal(0, 0.1, 40)
+    rows = np.repeat(np.arange(40), n_times)
+    weighted = metric(y_true, y_pred, sample_weight=n_times)
+    residual = (y_pred - y_true)[rows]
+    if "robust" in str(metric):
+        q = np.quantile(residual, [0.16, 0.84], method="averaged_inverted_cdf")
+        assert_allclose(weighted, np.ptp(q) / 2, rtol=1e-12)
+    else:
+        assert_allclose(weighted, metric(y_true[rows], y_pred[rows]), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"sample_weight of mass_\w+ has the shape"):
+        metric(y_true, y_pred, sample_weight=n_times[1:])

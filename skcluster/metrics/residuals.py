@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_random_state
 
+from ..cluster_weights import checked_weights, weighted_quantile, weighted_std
 from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE, check_evident_unit, check_same_unit
 from .columns import checked_columns, group_numbers
@@ -43,7 +44,15 @@ def mass_residual(y_true, y_pred, *, mass_range=MASS_RANGE):
     return y_pred - y_true
 
 
-def mass_bias(y_true, y_pred, *, kind="median", unit="dex", mass_range=MASS_RANGE):
+def mass_bias(
+    y_true,
+    y_pred,
+    *,
+    kind="median",
+    unit="dex",
+    sample_weight=None,
+    mass_range=MASS_RANGE,
+):
     """Bias of predicted masses: the median or mean of their residuals.
 
     Parameters
@@ -52,6 +61,8 @@ def mass_bias(y_true, y_pred, *, kind="median", unit="dex", mass_range=MASS_RANG
         log10 masses.
     kind : {"median", "mean"}, default="median"
     unit : {"dex", "percent"}, default="dex"
+    sample_weight : array-like of shape (n_clusters,), default=None
+        Number of times that each cluster counts.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Where log10 masses [Msun/h] lie; true masses that evidently are in another unit are
         refused. None takes any numbers.
@@ -72,10 +83,19 @@ def mass_bias(y_true, y_pred, *, kind="median", unit="dex", mass_range=MASS_RANG
     """
     y_true, y_pred = _checked_masses(y_true, y_pred, mass_range, by="mass_bias")
     center = _chosen(BIASES, kind=kind)
-    return _chosen(UNITS, unit=unit)(center(y_pred - y_true))
+    weight = checked_weights(sample_weight, len(y_true), by="mass_bias")
+    return _chosen(UNITS, unit=unit)(center(y_pred - y_true, weight))
 
 
-def mass_scatter(y_true, y_pred, *, kind="std", unit="dex", mass_range=MASS_RANGE):
+def mass_scatter(
+    y_true,
+    y_pred,
+    *,
+    kind="std",
+    unit="dex",
+    sample_weight=None,
+    mass_range=MASS_RANGE,
+):
     r"""Scatter of predicted masses: the width of their residuals about their center.
 
     Compare only scatters of the same kind: outliers widen ``"std"``, but hardly
@@ -94,6 +114,9 @@ def mass_scatter(y_true, y_pred, *, kind="std", unit="dex", mass_range=MASS_RANG
     kind : {"std", "robust"}, default="std"
         The standard deviation divides by n.
     unit : {"dex", "percent"}, default="dex"
+    sample_weight : array-like of shape (n_clusters,), default=None
+        Number of times that each cluster counts; the percentiles then are those of
+        `numpy.quantile` with ``method="averaged_inverted_cdf"``.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Where log10 masses [Msun/h] lie; true masses that evidently are in another unit are
         refused. None takes any numbers.
@@ -114,7 +137,8 @@ def mass_scatter(y_true, y_pred, *, kind="std", unit="dex", mass_range=MASS_RANG
     """
     y_true, y_pred = _checked_masses(y_true, y_pred, mass_range, by="mass_scatter")
     width = _chosen(SCATTERS, kind=kind)
-    return _chosen(UNITS, unit=unit)(width(y_pred - y_true))
+    weight = checked_weights(sample_weight, len(y_true), by="mass_scatter")
+    return _chosen(UNITS, unit=unit)(width(y_pred - y_true, weight))
 
 
 def dex_to_percent(dex):
@@ -246,19 +270,32 @@ def summarize_residuals(
     return summary
 
 
-def _robust_width(residual):
-    low, high = np.percentile(residual, [16, 84])
+def _mean(residual, weight=None):
+    return np.average(residual, weights=weight)
+
+
+def _median(residual, weight=None):
+    if weight is None:
+        return np.median(residual)
+    return weighted_quantile(residual, 0.5, weight)
+
+
+def _robust_width(residual, weight=None):
+    if weight is None:
+        low, high = np.percentile(residual, [16, 84])
+    else:
+        low, high = weighted_quantile(residual, [0.16, 0.84], weight)
     return (high - low) / 2
 
 
-BIASES = {"median": np.median, "mean": np.mean}
-SCATTERS = {"std": np.std, "robust": _robust_width}
+BIASES = {"median": _median, "mean": _mean}
+SCATTERS = {"std": weighted_std, "robust": _robust_width}
 UNITS = {"dex": float, "percent": dex_to_percent}
 SUMMARY = {
-    "std": np.std,
+    "std": weighted_std,
     "robust": _robust_width,
-    "mean_bias": np.mean,
-    "median_bias": np.median,
+    "mean_bias": _mean,
+    "median_bias": _median,
 }
 
 neg_mass_scatter = make_scorer(mass_scatter, greater_is_better=False)

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, check_cv
 from sklearn.utils import indexable
 
-from ..estimator_parts import is_pipeline
+from ..estimator_parts import fit_parameters, weight_parameters
 from ..printable import all_of
 from ..sample import ClusterSample
 from ..sample.plain_arrays import as_labels
@@ -121,8 +121,8 @@ def with_groups(X, groups):
     return X, np.asarray(groups)
 
 
-def fit_fold(estimator, X, y, rows, groups=None):
-    """Fit a clone to some clusters, and hand on the groups that it must not split either.
+def fit_fold(estimator, X, y, rows, groups=None, sample_weight=None):
+    """Fit a clone to some clusters, with the groups that it must not split either.
 
     Parameters
     ----------
@@ -133,18 +133,17 @@ def fit_fold(estimator, X, y, rows, groups=None):
     groups : array-like of shape (n_clusters,), default=None
         A sample is given them as its `group`; otherwise ``fit`` is, if it takes them, as
         that of `CalibratedMassRegressor` does.
+    sample_weight : ndarray of shape (n_clusters,), default=None
+        The regressor inside is fitted with them.
 
     Returns
     -------
     estimator : fitted estimator
     """
     X, groups = with_groups(X, groups)
-    params, prefix, last = {}, "", estimator
-    while is_pipeline(last):
-        name, last = last.steps[-1]
-        prefix += f"{name}__"
-    if groups is not None and "groups" in inspect.signature(last.fit).parameters:
-        params[f"{prefix}groups"] = groups[rows]
+    params = {} if groups is None else fit_parameters(estimator, groups=groups[rows])
+    if sample_weight is not None:
+        params |= weight_parameters(estimator, sample_weight[rows])
     return clone(estimator).fit(rows_of(X, rows), y[rows], **params)
 
 

@@ -201,6 +201,8 @@ A folder of cached results or checkpoints is trusted like code, but on another m
 folder of that name may belong to anybody. And with ``warm_start`` compiled code would
 trust the stored coefficients.
 """
+METADATA_REQUEST = "_metadata_request"
+"""Where an estimator keeps what `set_fit_request` set, which no prediction needs."""
 PACKAGES_WITH_PUBLIC_NAMES = ("astropy", "numpy", "scipy", "skcluster", "sklearn")
 
 
@@ -247,7 +249,11 @@ def portable_state(state):
         A new dict, in which the parameters of `LEFT_BEHIND` have the values given
         there.
     """
-    kept = {name: LEFT_BEHIND.get(name, value) for name, value in state.items()}
+    kept = {
+        name: LEFT_BEHIND.get(name, value)
+        for name, value in state.items()
+        if name != METADATA_REQUEST
+    }
     if isinstance(kept.get("precompute"), np.ndarray):
         # Coordinate descent reads a Gram matrix with the number of columns of X.
         kept["precompute"] = False

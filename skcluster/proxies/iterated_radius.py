@@ -8,8 +8,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from ..cluster_weights import checked_weights, weighted_quantile
 from ..cosmology import get_cosmology, r500c_of_mass
-from ..estimator_parts import predicts_std
+from ..estimator_parts import predicts_std, weight_parameters
 from ..parameters import Integer, Positive, ReadBy, WithMethods, check_parameters
 from ..plausible_masses import checked_log_mass
 from ..sample import require
@@ -91,18 +92,31 @@ class IteratedRadiusRegressor(
         self.tolerance = tolerance
         self.cosmology = cosmology
 
-    def fit(self, X, y):
-        """Fit the estimator to what is measured inside the true R500c."""
+    def fit(self, X, y, sample_weight=None):
+        """Fit the estimator to what is measured inside the true R500c.
+
+        Parameters
+        ----------
+        X : ClusterSample
+        y : array-like of shape (n_clusters,)
+            log10 M500c [Msun/h].
+        sample_weight : array-like of shape (n_clusters,), default=None
+            Weights of the clusters, in the fit and in `error_scale_`.
+        """
         parameters = check_parameters(self)
         require(X, by=type(self).__name__)
         y = checked_log_mass(y, by=type(self).__name__, has_parameter=False)
         y = column_or_1d(y, warn=True)
         radius = r500c_of_mass(10**y, X.redshift, parameters.cosmology)
-        self.estimator_ = clone(self.estimator).fit(X.assign(r500c=radius), y)
-        self.start_ = float(np.median(y))
+        weight = checked_weights(sample_weight, len(X), by=type(self).__name__)
+        known = weight_parameters(self.estimator, weight)
+        self.estimator_ = clone(self.estimator).fit(X.assign(r500c=radius), y, **known)
+        equal = np.ones(len(y)) if weight is None else weight
+        self.start_ = weighted_quantile(y, 0.5, equal)
         params = {"return_std": True} if predicts_std(self.estimator_) else {}
         log_mass, error = self._iterate(X, parameters, **params)
-        self.error_scale_ = float(np.sqrt(np.mean(((log_mass - y) / error) ** 2)))
+        square = np.average(((log_mass - y) / error) ** 2, weights=weight)
+        self.error_scale_ = float(np.sqrt(square))
         return self
 
     def predict(self, X, **params):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..cluster_weights import effective_number
 from .failed_fits import has_learned_nothing, judged_clusters
 from .mass_net import MassNet, dropout_layers
 
@@ -30,7 +31,7 @@ class TrainedMember(NamedTuple):
     has_failed: bool
 
 
-def judged_member(regressor, net, inputs, y, train, held_out):
+def judged_member(regressor, net, inputs, y, train, held_out, weight=None):
     """Judge a trained network by its training clusters.
 
     Parameters
@@ -40,6 +41,8 @@ def judged_member(regressor, net, inputs, y, train, held_out):
     inputs : what the regressor's `_read` returns
     y : ndarray of shape (n,)
     train, held_out : ndarray of int
+    weight : ndarray of shape (n,), default=None
+        Weights of the clusters in the offset.
 
     Returns
     -------
@@ -47,7 +50,8 @@ def judged_member(regressor, net, inputs, y, train, held_out):
     """
     mean, _ = _predicted(regressor, net, inputs, train)
     residual = mean[:, 0] - y[train]
-    offset = with_draws = float(residual.mean())
+    share = None if weight is None else weight[train]
+    offset = with_draws = float(np.average(residual, weights=share))
     judged = judged_clusters(np.arange(len(train)))
     has_failed = has_learned_nothing(
         (mean[judged, 0] - regressor.target_mean_) / regressor.target_scale_,
@@ -62,7 +66,7 @@ def judged_member(regressor, net, inputs, y, train, held_out):
     return TrainedMember(net, train, held_out, (offset, with_draws), has_failed)
 
 
-def held_out_errors(regressor, inputs, y, members):
+def held_out_errors(regressor, inputs, y, members, weight=None):
     """Compare predictions with the masses of held-out clusters.
 
     Parameters
@@ -71,23 +75,28 @@ def held_out_errors(regressor, inputs, y, members):
     inputs : what the regressor's `_read` returns
     y : ndarray of shape (n,)
     members : list of TrainedMember
+    weight : ndarray of shape (n,), default=None
+        Weights of the clusters in `std` and `moments`.
 
     Returns
     -------
     residual : ndarray
         Predicted minus true masses, without draws of dropout, member by member.
+    std : float
+        Root of their mean square, NaN without any.
     moments : dict of str to dict of str to float
         `error_moments` ``without_draws`` and, if there is dropout, ``with_draws``.
     """
     rows = np.unique(np.concatenate([each.held_out for each in members]))
     if len(rows) == 0:
-        return np.zeros(0), {}
+        return np.zeros(0), np.nan, {}
     is_own = np.array([np.isin(rows, each.held_out) for each in members])
     modes = {"without_draws": ([None],) * len(members)}
     drawn = [_seeds_of_draws(regressor, each.net) for each in members]
     if all(drawn):
         modes["with_draws"] = drawn
     moments, residual = {}, None
+    share = None if weight is None else np.broadcast_to(weight[rows], is_own.shape)
     for which, (name, seeds) in enumerate(modes.items()):
         mean, variance = zip(
             *(
@@ -100,14 +109,17 @@ def held_out_errors(regressor, inputs, y, members):
             [m - e.offset[which] for m, e in zip(mean, members, strict=True)]
         )
         own = (mean - y[rows, None])[is_own]
-        residual = own[:, 0] if residual is None else residual
+        if residual is None:
+            residual = own[:, 0]
+            own_share = None if share is None else share[is_own]
+            std = float(np.sqrt(np.average(residual**2, weights=own_share)))
         if variance[0] is None:
-            variance = np.full_like(mean, np.mean(residual**2))
-        moments[name] = error_moments(mean, np.array(variance), y[rows], is_own)
-    return residual, moments
+            variance = np.full_like(mean, std**2)
+        moments[name] = error_moments(mean, np.array(variance), y[rows], is_own, share)
+    return residual, std, moments
 
 
-def error_moments(mean, variance, y, is_own):
+def error_moments(mean, variance, y, is_own, weight=None):
     r"""Squared residuals, and variances of means, in units of the predicted variance.
 
     Parameters
@@ -116,14 +128,16 @@ def error_moments(mean, variance, y, is_own):
     y : ndarray of shape (n_clusters,)
     is_own : ndarray of bool of shape (n_members, n_clusters)
         Whether the member was not trained on the cluster.
+    weight : ndarray of shape (n_members, n_clusters), default=None
+        Weights of the clusters.
 
     Returns
     -------
     moments : dict of str to float
-        ``n``, the number of residuals of members; ``residual``, the mean square of the
-        residuals of single draws of single members; ``draws``, the variance between the
-        draws of a member; ``members``, that between the averages of members over
-        infinitely many draws, divided by n_members (not by one less).
+        ``n``, the (effective) number of residuals of members; ``residual``, the mean
+        square of the residuals of single draws of single members; ``draws``, the variance
+        between the draws of a member; ``members``, that between the averages of members
+        over infinitely many draws, divided by n_members (not by one less).
 
     Examples
     --------
@@ -138,13 +152,14 @@ def error_moments(mean, variance, y, is_own):
     variance = np.broadcast_to(variance.mean(axis=(0, 2)), is_own.shape)
     square = np.mean((mean - y[:, None]) ** 2, axis=2)
     draws = mean.var(axis=2, ddof=1) if n_draws > 1 else np.zeros(is_own.shape)
-    draws = float(np.mean((draws / variance)[is_own]))
-    members = np.mean(mean.mean(axis=2).var(axis=0) / variance[0])
+    own, each = (None, None) if weight is None else (weight[is_own], weight[0])
+    draws = float(np.average((draws / variance)[is_own], weights=own))
+    members = np.average(mean.mean(axis=2).var(axis=0) / variance[0], weights=each)
     # Averages of a few draws differ between members even if the members do not.
     members -= draws / n_draws * (1 - 1 / n_members)
     return {
-        "n": int(is_own.sum()),
-        "residual": float(np.mean((square / variance)[is_own])),
+        "n": int(is_own.sum()) if own is None else float(effective_number(own)),
+        "residual": float(np.average((square / variance)[is_own], weights=own)),
         "draws": draws,
         "members": float(max(members, 0.0)),
     }

@@ -174,8 +174,8 @@ class JointCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         self.phase_space = phase_space
         self.allow_missing = allow_missing
 
-    def fit(self, X, y):
-        """Train on X and y, log10 M500c."""
+    def fit(self, X, y, sample_weight=None):
+        """Train on X and y, log10 M500c; parameters as in `XrayCNNRegressor.fit`."""
         parameters = checked_parameters(self)
         phase_space = parameters.phase_space
         phase_space = PhaseSpaceKDE() if phase_space is None else phase_space
@@ -184,7 +184,7 @@ class JointCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
             # Without a seed, the galaxies that are drawn would change from batch to batch.
             seed = check_random_state(parameters.random_state).randint(2**31 - 1)
             self.phase_space_.set_params(random_state=int(seed))
-        return super().fit(X, y)
+        return super().fit(X, y, sample_weight)
 
     def _read(self, X):
         require(X, "maps", by=type(self).__name__)

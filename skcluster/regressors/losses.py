@@ -13,6 +13,11 @@ class GaussianNLL(torch.nn.Module):
 
         \frac{1}{2} \left[ (y - \mu)^2 e^{-s} + s \right], \quad s = \ln \sigma^2
 
+    Parameters
+    ----------
+    reduction : {"mean", "none"}, default="mean"
+        Whether to return the mean over clusters, or the loss of each.
+
     Attributes
     ----------
     trains_mean_only : bool, default=False
@@ -25,13 +30,20 @@ class GaussianNLL(torch.nn.Module):
 
     trains_mean_only = False
 
+    def __init__(self, reduction="mean"):
+        super().__init__()
+        self.reduction = reduction
+
     def forward(self, predicted, target):
         mean, log_variance = predicted.unbind(-1)
         if self.trains_mean_only and self.training:
-            return ((target - mean) ** 2).mean()
+            return self._reduced((target - mean) ** 2)
         log_variance = log_variance.clamp(min=LOG_VARIANCE_MIN)
         square = (target - mean) ** 2 * torch.exp(-log_variance)
-        return 0.5 * (square + log_variance).mean()
+        return 0.5 * self._reduced(square + log_variance)
+
+    def _reduced(self, loss):
+        return loss.mean() if self.reduction == "mean" else loss
 
 
 LOSSES = {"mse": torch.nn.MSELoss, "mae": torch.nn.L1Loss, "gaussian_nll": GaussianNLL}

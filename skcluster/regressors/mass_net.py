@@ -16,6 +16,7 @@ from .losses import LOSSES, GaussianNLL
 from .map_batches import already_batched, in_parts
 from .recipes import RECIPES
 from .symmetries import SymmetricNetwork, lies_on_the_sky, randomly_turned
+from .weighted_batches import mean_loss
 
 CLUSTERS_PER_PART, BYTES_PER_PART = 25, 2**27
 """Largest number of clusters, and memory of their activations, held at a time on a CPU."""
@@ -138,7 +139,8 @@ class MassNet(NeuralNetRegressor):
                 f"The network returned shape {tuple(y_pred.shape)} for targets of "
                 f"shape {tuple(y_true.shape)}."
             )
-        return super().get_loss(y_pred, y_true, X=X, training=training)
+        loss = super().get_loss(y_pred, y_true, X=X, training=training)
+        return mean_loss(loss, {} if X is None else X)
 
 
 class NoOptimizer(torch.optim.Adam):

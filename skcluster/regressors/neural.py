@@ -10,6 +10,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from ..cluster_weights import checked_weights
+from ..model_selection import rows_of
 from ..networks.architectures import source_of
 from ..plausible_masses import MASS_RANGE, checked_log_mass
 from ..posterior import PosteriorMixin, TrainingPrior, mass_density
@@ -30,6 +32,7 @@ from .training_domain import (
 )
 from .training_history import EpochProgress, plain_history
 from .validation_split import MIN_TO_VALIDATE, validation_split
+from .weighted_batches import WeightedBatches
 
 
 class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
@@ -103,19 +106,37 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     def __sklearn_is_fitted__(self):
         return "nets_" in vars(self)
 
-    def fit(self, X, y):
-        """Train on X and y, log10 M500c."""
+    def fit(self, X, y, sample_weight=None):
+        r"""Train on X and y, log10 M500c.
+
+        Parameters
+        ----------
+        X : ClusterSample or array
+        y : array-like of shape (n_clusters,)
+            log10 M500c [Msun/h].
+        sample_weight : array-like of shape (n_clusters,), default=None
+            Weight :math:`w_i` of each cluster in the loss,
+            :math:`\sum_i w_i L_i / \sum_i w_i`, in training and on held-out clusters.
+            Clusters of weight 0 are left out. `offset_`, `residual_std_`,
+            `held_out_moments_` and `mass_density_`, the prior that the network learns, are
+            weighted as well; moments of inputs, ranges and tests of outliers are not.
+        """
         parameters = checked_parameters(self)
         warn_of_slow_arithmetic(parameters.precision, parameters.device)
         vars(self).pop("nets_", None)
         inputs = self._read(X)
         y = checked_target(y, len(inputs), self)
+        weight = checked_weights(sample_weight, len(y), by=type(self).__name__)
+        if weight is not None and not weight.all():
+            rows = np.flatnonzero(weight)
+            X, inputs, weight = rows_of(X, rows), inputs[rows], weight[rows]
+            y = checked_target(y[rows], len(inputs), self)
         self._learn_scaling(inputs)
         domain = learned_domain(self, X, inputs, y)
         self.outlier_detector_, self.population_ = domain
         self.training_ranges_ = learned_ranges(self, X, inputs, y)
         self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
-        self.mass_density_ = mass_density(y)
+        self.mass_density_ = mass_density(y, weight)
         rng = check_random_state(parameters.random_state)
         seeds = rng.randint(2**31 - 1, size=parameters.n_members).tolist()
         self.dropout_seed_ = int(rng.randint(2**31 - 1))
@@ -124,7 +145,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             "groups": getattr(X, "group", None),
         }
         members = [
-            self._fit_member(inputs, y, whereabouts, member, seed)
+            self._fit_member(inputs, y, weight, whereabouts, member, seed)
             for member, seed in enumerate(seeds)
         ]
         self.history_ = [
@@ -134,10 +155,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         ]
         self.n_iter_ = max(row["epoch"] for row in self.history_)
         self.offset_ = np.array([each.offset for each in members])
-        found = held_out_errors(self, inputs, y, members)
-        self.held_out_residual_, self.held_out_moments_ = found
-        squares = self.held_out_residual_**2
-        self.residual_std_ = float(np.sqrt(squares.mean())) if len(squares) else np.nan
+        found = held_out_errors(self, inputs, y, members, weight)
+        self.held_out_residual_, self.residual_std_, self.held_out_moments_ = found
         self.nets_ = [each.net for each in members]
         warn_of_failed_fits([each.has_failed for each in members], self)
         return self
@@ -181,7 +200,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             raise AttributeError("net_ is there after fit.")
         return self.nets_[0]
 
-    def _fit_member(self, inputs, y, whereabouts, member, seed):
+    def _fit_member(self, inputs, y, weight, whereabouts, member, seed):
         """Train one network, and judge it."""
         parameters = checked_parameters(self)
         target = (y - self.target_mean_) / self.target_scale_
@@ -191,7 +210,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         device = resolve_device(parameters.device)
         label = f"{type(self).__name__} {member + 1}/{parameters.n_members}"
         progress = EpochProgress(label, parameters.max_epochs)
-        checkpoint = self._checkpoint(inputs, y, whereabouts, member, seed, label)
+        facts = (inputs, y, weight, whereabouts)
+        checkpoint = self._checkpoint(*facts, member, seed, label)
         callbacks = [
             *copy.deepcopy(parameters.callbacks or []),
             *([] if checkpoint is None else [("checkpoint", checkpoint)]),
@@ -201,14 +221,19 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             torch_session(seed, device, parameters.n_threads),
             contextlib.closing(progress),
         ):
-            valid = self._batches(inputs[held_out], target[held_out])
-            net = self._build_net(
-                seed, device, valid if len(held_out) else None, callbacks
-            )
-            batches = self._batches(inputs[train], target[train], is_training=True)
+            valid = None
+            if len(held_out):
+                valid = self._weighted(inputs, target, weight, held_out)
+            options = {} if weight is None else {"criterion__reduction": "none"}
+            net = self._build_net(seed, device, valid, callbacks, **options)
+            batches = self._weighted(inputs, target, weight, train, is_training=True)
             with kept_memory(parameters.keep_memory):
                 train_net(net, batches, parameters.max_epochs, checkpoint)
-        return judged_member(self, net, inputs, y, train, held_out)
+        return judged_member(self, net, inputs, y, train, held_out, weight)
+
+    def _weighted(self, inputs, target, weight, rows, **options):
+        batches = self._batches(inputs[rows], target[rows], **options)
+        return batches if weight is None else WeightedBatches(batches, weight[rows])
 
     def _build_net(self, seed, device, valid=None, callbacks=(), **options):
         parameters, network = checked_parameters(self), self._module()
@@ -304,7 +329,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             scaled = net.outputs(self._batches(filled), seeds)
         return scaled[: len(inputs)].reshape(len(inputs), len(seeds), -1).astype(float)
 
-    def _checkpoint(self, inputs, y, whereabouts, member, seed, label):
+    def _checkpoint(self, inputs, y, weight, whereabouts, member, seed, label):
         parameters = vars(checked_parameters(self))
         if parameters["checkpoint_dir"] is None:
             return None
@@ -318,6 +343,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             None if values is None else np.ascontiguousarray(values)
             for values in whereabouts.values()
         ]
+        where += [] if weight is None else [weight]
         source = source_of(self.architecture)
         parts = (deciding, source, arrays, y, where, member, seed)
         path = checkpoint_path(self.checkpoint_dir, type(self).__name__, *parts)
