@@ -11,16 +11,18 @@ them. The control is the true R500c of another cluster of the test: an aperture 
 right sizes that knows nothing of its cluster.
 
 Writes apertures.csv, one row per sky, seed and aperture, with the scatter of log10 M of
-tested clusters [dex], as standard deviation and as half of the central 68 %, and prints
-the mean over the seeds with its error.
+tested clusters [dex], as standard deviation and as half of the central 68 %; and
+apertures-mean.csv, the means over the seeds with their errors. Rows that are there are not
+computed again.
 """
 
 import argparse
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
@@ -119,23 +121,29 @@ def rows_of_seed(sky, seed, arguments):
         }
 
 
-def means(table):
+def over_seeds(table):
     """Mean over the seeds, with its error from their scatter."""
     rows = []
-    for sky in SKIES:
-        of_sky = table[table["sky"] == sky]
-        for name in dict.fromkeys(of_sky["aperture"]):
-            group = of_sky[of_sky["aperture"] == name]
-            row = {"sky": sky, "aperture": name}
-            for kind in ("std", "robust"):
-                error = np.std(group[kind], ddof=1) / np.sqrt(len(group))
-                row[kind] = f"{np.mean(group[kind]):.3f} ± {error:.3f}"
-            rows.append(row)
+    for group in table.group_by(["sky", "aperture"]).groups:
+        row = {name: group[name][0] for name in ("sky", "aperture")}
+        for kind in ("std", "robust"):
+            n = len(group)
+            spread = np.std(group[kind], ddof=1) if n > 1 else np.nan
+            row |= {kind: np.mean(group[kind]), f"{kind}_error": spread / np.sqrt(n)}
+        rows.append(row)
     return Table(rows=rows)
 
 
+def write(table, path):
+    """Write a table with four digits."""
+    for column in table.itercols():
+        if column.dtype.kind == "f":
+            column.info.format = ".4f"
+    table.write(path, overwrite=True)
+
+
 def main():
-    """Train, test and write."""
+    """Compute the rows that are missing, and their means."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--clusters", type=int, default=800)
@@ -143,17 +151,19 @@ def main():
     parser.add_argument("--output", type=Path, default=Path("."))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)  # of what is below the background
-    rows = [
-        row
-        for sky in SKIES
-        for seed in arguments.seeds
-        for row in rows_of_seed(sky, seed, arguments)
-    ]
-    table = Table(rows=rows)
-    for name in ("std", "robust", "seen"):
-        table[name].format = ".4f"
-    table.write(arguments.output / "apertures.csv", overwrite=True)
-    print(*means(table).pformat(max_width=-1, max_lines=-1), sep="\n")
+    path = arguments.output / "apertures.csv"
+    table = Table.read(path) if path.exists() else None
+    for sky, seed in product(SKIES, arguments.seeds):
+        if (
+            table is not None
+            and ((table["sky"] == sky) & (table["seed"] == seed)).any()
+        ):
+            continue
+        found = Table(rows=[*rows_of_seed(sky, seed, arguments)])
+        table = found if table is None else vstack([table, found])
+        write(table, path)
+        write(over_seeds(table), path.with_name("apertures-mean.csv"))
+    print(*over_seeds(table).pformat(max_width=-1, max_lines=-1), sep="\n")
 
 
 if __name__ == "__main__":
