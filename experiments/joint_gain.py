@@ -1,12 +1,14 @@
 """Do galaxies help? The joint network against the three-band one, with controls.
 
     python experiments/joint_gain.py                          # hours, two cores
+    python experiments/joint_gain.py --sets --folds 2 --epochs 40 --photons 400
     python experiments/joint_gain.py --clusters 3285 --pixels 128 --bins 64 --epochs 200 \
         --batch 100 --device cuda
 
-For every seed, of a mock survey and of the networks, both are cross-validated by octant on
-identical folds, with the same batches, epochs and rule to stop inside the training folds,
-so with as many optimizer steps. Then
+With --sets it is the network on photons, with galaxies as a second set, against the one
+without. For every seed, of a mock survey and of the networks, both are cross-validated by
+octant on identical folds, with the same batches, epochs and rule to stop inside the
+training folds, so with as many optimizer steps. Then
 
 galaxies shuffled    between clusters of equal redshift: they tell nothing of their own
                      cluster, so no gain may be left
@@ -26,29 +28,36 @@ import sys
 
 import numpy as np
 from significance import significance, verdict
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
+    GalaxyFeaturizer,
     JointCNNRegressor,
     LogScaler,
     PhaseSpaceKDE,
+    PhotonFeaturizer,
     PhotonMapper,
-    QuadrantGroupKFold,
+    PhotonSetRegressor,
     RedshiftNormalizer,
     XrayCNNRegressor,
 )
 from skcluster.comparison import compare_estimators
 from skcluster.datasets import make_mock_survey, plant_dispersion, shuffle_galaxies
+from skcluster.model_selection import octants
 from skcluster.paper import THREE_BANDS
 
 COLUMNS = ("std_percent", "std_percent_error", "robust_percent", "robust_percent_error")
+MAPS, PHOTONS = "three bands", "photons"
+"""Names of the networks without galaxies."""
+ALONE = "without galaxies"
 CLAIMS = (
-    ("finding", "joint", "three bands", "gain"),
+    ("finding", "joint", ALONE, "gain"),
     ("finding", "joint", "shuffled", "gain"),
-    ("control", "shuffled", "three bands", "no gain"),
-    ("control", "planted", "three bands", "gain"),
+    ("control", "shuffled", ALONE, "no gain"),
+    ("control", "planted", ALONE, "gain"),
     ("control", "planted", "planted, shuffled", "gain"),
-    ("control", "planted, shuffled", "three bands", "no gain"),
+    ("control", "planted, shuffled", ALONE, "no gain"),
 )
 ONE_SEED = "; one seed, errors without scatter between fits"
 SEEN = 2.0
@@ -56,9 +65,8 @@ SEEN = 2.0
 
 
 def contestants(survey, seed, arguments, *, planted):
-    """The networks, each with its X: all see the same maps."""
+    """The networks, each with its X: all see the same photons."""
     training = {
-        "augment": True,
         "dropout": 0.1,
         "max_epochs": arguments.epochs,
         "batch_size": arguments.batch,
@@ -66,27 +74,39 @@ def contestants(survey, seed, arguments, *, planted):
         "device": arguments.device,
         "n_threads": 1,
     }
-    mapped = PhotonMapper(bands=THREE_BANDS, n_pixels=arguments.pixels).transform(
-        survey.sample
-    )
-    kde = PhaseSpaceKDE(n_bins=arguments.bins)
-
-    def pipeline(regressor):
-        return make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
-
-    joint = pipeline(JointCNNRegressor(**training, phase_space=kde, allow_missing=True))
-    samples = {"joint": mapped, "shuffled": shuffle_galaxies(mapped, random_state=seed)}
-    if planted:
-        told = plant_dispersion(mapped, survey.log_mass, random_state=seed)
-        samples["planted"] = told
-        samples["planted, shuffled"] = shuffle_galaxies(told, random_state=seed)
-    if arguments.cubes_in_memory:
-        samples = {name: kde.transform(sample) for name, sample in samples.items()}
-    bare = mapped.drop("galaxies")
+    if arguments.sets:
+        sample = PhotonFeaturizer().transform(survey.sample)
+        alone = joint = PhotonSetRegressor(**training, n_photons=arguments.photons)
+        step, name = GalaxyFeaturizer(), PHOTONS
+    else:
+        mapper = PhotonMapper(bands=THREE_BANDS, n_pixels=arguments.pixels)
+        sample = mapper.transform(survey.sample)
+        training["augment"] = True
+        step, name = PhaseSpaceKDE(n_bins=arguments.bins), MAPS
+        alone, joint = (
+            make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
+            for regressor in (
+                XrayCNNRegressor(**training),
+                JointCNNRegressor(**training, phase_space=step, allow_missing=True),
+            )
+        )
+    samples = with_galaxies(sample, survey.log_mass, seed, planted=planted)
+    if arguments.sets or arguments.cubes_in_memory:
+        samples = {name: step.transform(sample) for name, sample in samples.items()}
     return {
-        "three bands": (pipeline(XrayCNNRegressor(**training)), bare),
+        name: (alone, sample.drop("galaxies")),
         **{name: (joint, sample) for name, sample in samples.items()},
     }
+
+
+def with_galaxies(sample, log_mass, seed, *, planted):
+    """Return the sample with its own galaxies and with those of the controls, by name."""
+    samples = {"joint": sample, "shuffled": shuffle_galaxies(sample, random_state=seed)}
+    if planted:
+        told = plant_dispersion(sample, log_mass, random_state=seed)
+        samples["planted"] = told
+        samples["planted, shuffled"] = shuffle_galaxies(told, random_state=seed)
+    return samples
 
 
 def residuals(seed, arguments, *, planted):
@@ -95,8 +115,8 @@ def residuals(seed, arguments, *, planted):
     comparison = compare_estimators(
         contestants(survey, seed, arguments, planted=planted),
         survey.log_mass,
-        cv=QuadrantGroupKFold(),
-        groups=survey.sample.position,
+        cv=GroupKFold(arguments.folds),
+        groups=octants(survey.sample.position),
         n_jobs=arguments.jobs,
         on_progress=lambda name, done, n, seconds: print(
             f"seed {seed}, {name}: fold {done}/{n}, {seconds:.0f} s",
@@ -153,8 +173,9 @@ def gain_in_sigma(by_seed, ratio, error):
 
 def judge(found):
     """Print every claim with its numbers; count the controls that fail."""
-    failed = 0
+    failed, alone = 0, PHOTONS if PHOTONS in found[0] else MAPS
     for kind, name, other, expected in CLAIMS:
+        other = alone if other == ALONE else other
         # A survey without one of the two has nothing to say about both.
         pairs = [(run[other], run[name]) for run in found if {name, other} <= set(run)]
         if not pairs:
@@ -185,6 +206,9 @@ def main():
     parser.add_argument("--pixels", type=int, default=32)
     parser.add_argument("--bins", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--sets", action="store_true", help="photons and galaxies")
+    parser.add_argument("--photons", type=int, default=1000, help="drawn per epoch")
+    parser.add_argument("--folds", type=int, default=8, help="of octants")
     parser.add_argument("--batch", type=int, default=50, help="of all networks")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
