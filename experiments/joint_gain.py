@@ -20,11 +20,13 @@ both networks, 1000 times. That error is over clusters, for the fits as they are
 by seed, each with a survey and with fits of its own, tells all of the error: its
 significance is Student's t. With one seed the scatter between fits is not known, and no
 finding is shown. Findings are met beyond 3 sigma; controls must show, or not show, a gain
-of 2 sigma. Exit code 1 if one of the controls fails; whether galaxies help is a finding.
+of 2 sigma. The residuals of each seed are kept in --folder, and not computed again. Exit
+code 1 if one of the controls fails; whether galaxies help is a finding.
 """
 
 import argparse
 import sys
+from pathlib import Path
 
 import numpy as np
 from significance import significance, verdict
@@ -135,6 +137,23 @@ def residuals(seed, arguments, *, planted):
     }
 
 
+def kept_residuals(seed, arguments, *, planted):
+    """Residuals of one seed, computed unless its file is there."""
+    path = arguments.folder / f"seed{seed}.npz"
+    irrelevant = ("folder", "seeds", "planted", "jobs", "device", "cubes_in_memory")
+    settings = repr(
+        {name: each for name, each in vars(arguments).items() if name not in irrelevant}
+    )
+    if not path.exists():
+        found = residuals(seed, arguments, planted=planted)
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        np.savez(path, settings=settings, **found)
+    found = dict(np.load(path))
+    if str(found.pop("settings")) != settings:
+        sys.exit(f"{path} is of a run with other options. Give another --folder.")
+    return found
+
+
 def scatters(residual):
     """Standard deviation and half of the central 68 % [dex], along the last axis."""
     low, high = np.percentile(residual, [16, 84], axis=-1)
@@ -214,13 +233,15 @@ def main():
     parser.add_argument(
         "--planted", type=int, default=3, help="seeds that get the planted survey, too"
     )
+    parser.add_argument("--folder", type=Path, default=Path("joint_gain"))
     parser.add_argument("--jobs", type=int, default=2, help="folds at a time")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--cubes-in-memory", action="store_true", help="make them once")
     arguments = parser.parse_args()
     found, failed = [], 0
     for i, seed in enumerate(arguments.seeds):
-        found.append(residuals(seed, arguments, planted=i < arguments.planted))
+        planted = i < arguments.planted
+        found.append(kept_residuals(seed, arguments, planted=planted))
         failed = judge(found)
     return int(failed > 0)
 
