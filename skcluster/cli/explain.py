@@ -6,21 +6,28 @@ from pathlib import Path
 import numpy as np
 
 from ..printable import printable
-from ..progress import Progress
-from .mass_table import exit_code, mass_table
+from .catalog import Catalog
+from .mass_table import exit_code, mass_columns, say_if_unlike, table_of
+from .model_work import ModelWork
 from .new_clusters import (
     add_cluster_options,
     check_galaxies_are_used,
-    load_photon_model,
     mapper_and_rest,
-    new_clusters,
 )
+from .outcomes import KeptParts
 from .output import print_table, require_matplotlib, save_figure
-from .output_files import check_folder_is_free, files_of_tables
+from .output_files import check_folder_is_free
+from .parts import (
+    add_part_options,
+    checked_jobs,
+    rows_of_share,
+    work_through,
+)
 
 METHODS = ("gradient", "smoothgrad", "integrated_gradients", "deep_dream")
 KINDS = ("fits", "png")
 CLUSTERS_AT_A_TIME = 16
+CLUSTERS_IN_A_PART = 64
 
 
 def add_explain(commands):
@@ -33,6 +40,7 @@ def add_explain(commands):
         "Clusters are given as for `predict`.",
     )
     add_cluster_options(parser)
+    add_part_options(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -65,46 +73,91 @@ def add_explain(commands):
 
 def explain(arguments):
     """Write a FITS file and a picture for each cluster, and print a table of them."""
-    from ..explain import SaliencyExplainer
-
     require_matplotlib(by="`skcluster explain`")
-    model = load_photon_model(arguments.model)
+    jobs = checked_jobs(arguments)
+    work = SaliencyWork(arguments)
+    model = work.load()
     check_galaxies_are_used(model, arguments)
-    mapper, rest = mapper_and_rest(model)
-    steps, _ = _taken_apart(rest, arguments.model)
-    explainer = SaliencyExplainer(
-        rest,
-        method=arguments.method,
-        signed=arguments.signed,
-        per_photon=arguments.per_photon,
-        random_state=_seed(arguments),
-    )
-    explainer._checked_parameters()
-    sample, unread, stems = _clusters_and_stems(arguments, mapper.cosmology)
+    mapper, _ = mapper_and_rest(model)
+    work.explainer()._checked_parameters()
+    catalog = Catalog(arguments, mapper.cosmology)
+    rows = rows_of_share(len(catalog), arguments.share)
+    parts = catalog.parts(rows, CLUSTERS_IN_A_PART)
     folder = Path(arguments.output)
-    check_folder_is_free(
-        folder,
-        [f"{stem}.{kind}" for stem in stems for kind in KINDS],
-        overwrite=arguments.overwrite,
-        inputs=[arguments.model, *files_of_tables(arguments.photons)],
+    kept = KeptParts(
+        folder / "explain.parts" if len(parts) > 1 else None,
+        work.description(catalog, rows),
     )
-    mapped = mapper.transform(sample)
-    table = mass_table(rest, mapped, unread=unread)
-    del table["mass"]
-    shown = np.flatnonzero(np.isfinite(table["log_mass"]))
-    files = np.full((2, len(sample)), "", dtype=object)
-    images = _images(explainer, steps, mapped, shown)
-    with Progress("explained", len(shown)) as progress:
-        for i, found in zip(shown, images, strict=True):
-            files[:, i] = paths = [f"{folder / stems[i]}.{kind}" for kind in KINDS]
-            cluster = mapped[[i]]
-            _write_fits(paths[0], table[i], cluster, found, mapper, arguments)
-            _write_png(paths[1], table[i], cluster, found[1], mapper, arguments)
-            progress.update()
-    for kind, names in zip(KINDS, files, strict=True):
-        table[kind] = names.astype(str)
+    if not kept.goes_on:  # then files that are there are its own
+        check_folder_is_free(
+            folder,
+            [f"{catalog.stems[i]}.{kind}" for i in rows for kind in KINDS],
+            overwrite=arguments.overwrite,
+            inputs=[arguments.model, *catalog.files()],
+        )
+    found = work_through(work, parts, kept=kept, n_jobs=jobs, what="explained")
+    say_if_unlike(model, found.columns)
+    table = table_of(found.columns)
+    kept.remove()
     print_table(table, as_json=arguments.json)
-    return exit_code(table, unread)
+    return exit_code(table, found, rows)
+
+
+class SaliencyWork(ModelWork):
+    """Write the files of a part of the clusters, and return its rows of the table.
+
+    Parameters
+    ----------
+    arguments : Namespace
+    """
+
+    command = "explain"
+
+    def load(self):
+        require_matplotlib(by="`skcluster explain`")
+        return super().load()
+
+    def explainer(self):
+        """Return the explainer of the model, and refuse a model that has no saliency."""
+        from ..explain import SaliencyExplainer
+
+        _, rest = mapper_and_rest(self.load())
+        _taken_apart(rest, self.path)
+        return SaliencyExplainer(
+            rest,
+            method=self.arguments.method,
+            signed=self.arguments.signed,
+            per_photon=self.arguments.per_photon,
+            random_state=_seed(self.arguments),
+        )
+
+    def __call__(self, part, sample, unread, tick):
+        mapper, rest = mapper_and_rest(self.load())
+        steps, _ = _taken_apart(rest, self.path)
+        mapped = mapper.transform(sample)
+        # The cluster of an event list is named for that file.
+        names = part.names if part.tables else np.array(part.stems)
+        columns = mass_columns(rest, mapped, names=names, unread=unread)
+        del columns["mass"]
+        shown = np.flatnonzero(np.isfinite(columns["log_mass"]))
+        files = np.full((2, len(sample)), "", dtype=object)
+        images = _images(self.explainer(), steps, mapped, shown)
+        for i, found in zip(shown, images, strict=True):
+            stem = Path(self.arguments.output) / part.stems[i]
+            files[:, i] = paths = [f"{stem}.{kind}" for kind in KINDS]
+            row = {name: column[i] for name, column in columns.items()}
+            cluster = mapped[[i]]
+            _write_fits(paths[0], row, cluster, found, mapper, self.arguments)
+            _write_png(paths[1], row, cluster, found[1], mapper, self.arguments)
+            tick()
+        for kind, names in zip(KINDS, files, strict=True):
+            columns[kind] = names.astype(str)
+        return columns
+
+    def is_done(self, outcome):
+        """Return whether the files that a finished part has written are still there."""
+        names = [name for kind in KINDS for name in outcome.columns.get(kind, ())]
+        return all(Path(name).exists() for name in names if name)
 
 
 def _images(explainer, steps, mapped, rows):
@@ -145,7 +198,7 @@ def _write_fits(path, row, cluster, images, mapper, arguments):
         name=row["name"],
         units={"map": "count", "saliency": _unit(arguments)},
         header=cards,
-        overwrite=arguments.overwrite,
+        overwrite=True,
     )
 
 
@@ -212,20 +265,6 @@ def _taken_apart(rest, path):
             "mass."
         )
     return steps, network
-
-
-def _clusters_and_stems(arguments, cosmology):
-    """Return clusters, which of them are unread, and the stems of their files.
-
-    The cluster of an event list is named for that file.
-    """
-    from ..io.samples import file_stems
-
-    sample, unread = new_clusters(arguments, cosmology)
-    if arguments.redshift is not None:
-        name = re.sub(r"\.(fits?|evt)(\.gz)?$", "", Path(arguments.photons[0]).name)
-        sample = sample.assign(name=[name])
-    return sample, unread, file_stems(sample)
 
 
 def _seed(arguments):

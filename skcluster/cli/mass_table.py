@@ -5,17 +5,20 @@ import numpy as np
 from ..progress import say
 from .new_clusters import NAMED, mapper_and_rest
 
+FORMATS = {"redshift": ".4f", "mass": ".3e"}
+MEASURES = "population_measures"
+"""Column with what `population_test` compares."""
 UNLIKE = 1e-3
 """Probability below which clusters are said to be unlike the training set."""
 
 
 def predicted_masses(model, sample, **options):
-    """Return the `mass_table` of a sample with photons and a model that takes them."""
+    """Return the `mass_columns` of a sample with photons and a model that takes them."""
     mapper, rest = mapper_and_rest(model)
-    return mass_table(rest, mapper.transform(sample), **options)
+    return mass_columns(rest, mapper.transform(sample), **options)
 
 
-def mass_table(steps, mapped, *, unread=False, quantiles=(), beta=None):
+def mass_columns(steps, mapped, *, names, unread=False, quantiles=(), beta=None):
     """Return masses, their errors, and how unlike the training set the clusters are.
 
     Parameters
@@ -24,30 +27,48 @@ def mass_table(steps, mapped, *, unread=False, quantiles=(), beta=None):
         Steps that follow the PhotonMapper or the PhotonFeaturizer.
     mapped : ClusterSample
         Clusters as that step returns them; those without a photon get NaN.
+    names : ndarray of str of shape (n_clusters,)
     unread : bool or ndarray of bool of shape (n_clusters,), default=False
         Clusters with a list that cannot be read, which get NaN, too.
     quantiles : sequence of float, default=()
         Probabilities of the posterior's quantiles, one column each, such as ``q0.025``.
     beta : float, default=None
         Slope of a population prior, see `reweight_prior`.
-    """
-    from astropy.table import Table
 
+    Returns
+    -------
+    columns : dict of ndarray
+        Those of the table, and `MEASURES`, of shape (n_clusters, n_measures).
+    """
     maps, photons = mapped.maps, mapped.photons
     total = photons.lengths if maps is None else maps.total()
     seen = (total > 0) & ~np.asarray(unread)
     found = _measured(steps, mapped[seen], quantiles, beta) if seen.any() else {}
-    names = np.arange(len(mapped)).astype(str) if mapped.name is None else mapped.name
-    table = Table(
-        {"name": names, "redshift": mapped.redshift, "n_photons": total.astype(int)}
-    )
     found["mass"] = 10.0 ** found.get("log_mass", np.nan)
+    columns = {
+        "name": names,
+        "redshift": mapped.redshift,
+        "n_photons": total.astype(int),
+    }
     wanted = "log_mass", "std_dex", "mass", "lower_68", "upper_68", "misspecification"
     for name in (*wanted, *map(_quantile_name, quantiles)):
-        table[name] = np.full(len(mapped), np.nan)
-        table[name][seen] = found.get(name, np.nan)
-        table[name].format = ".3e" if name == "mass" else ".3f"
-    table["redshift"].format = ".4f"
+        columns[name] = np.full(len(mapped), np.nan)
+        columns[name][seen] = found.get(name, np.nan)
+    if MEASURES in found:
+        measures = found[MEASURES]
+        columns[MEASURES] = np.full((len(mapped), measures.shape[1]), np.nan)
+        columns[MEASURES][seen] = measures
+    return columns
+
+
+def table_of(columns):
+    """Return the columns that people see as a table, with few digits."""
+    from astropy.table import Table
+
+    table = Table({n: column for n, column in columns.items() if n != MEASURES})
+    for name in table.colnames:
+        if table[name].dtype.kind == "f":
+            table[name].format = FORMATS.get(name, ".3f")
     return table
 
 
@@ -58,20 +79,13 @@ def _quantile_name(q):
 def _measured(steps, mapped, quantiles, beta):
     from .. import misspecification_score, predict_posterior, reweight_prior
     from ..estimator_parts import last_step
+    from ..outliers.population import measured_population
 
     last, found = last_step(steps), {}
     if hasattr(last, "outlier_detector_"):
         found["misspecification"] = misspecification_score(steps, mapped)
-        _say_if_unlike(steps, mapped)
-    has_no_error = getattr(last, "loss", None) != "gaussian_nll" and np.isnan(
-        getattr(last, "residual_std_", 0.0)
-    )
-    if has_no_error:
-        if beta is not None or len(quantiles):
-            raise ValueError(
-                "The model was trained on too few clusters to hold any out, so its masses "
-                "have no errors, no quantiles and no prior. Train it on more."
-            )
+        _, found[MEASURES], _ = measured_population(steps, mapped)
+    if _has_no_error(last):
         return {**found, "log_mass": steps.predict(mapped)}
     posterior = predict_posterior(steps, mapped)
     if beta is None:
@@ -84,31 +98,55 @@ def _measured(steps, mapped, quantiles, beta):
     return found | dict(zip(names, columns, strict=True))
 
 
-def _say_if_unlike(steps, mapped):
-    from .. import population_test
-    from ..outliers import MIN_TESTED
+def _has_no_error(last):
+    return getattr(last, "loss", None) != "gaussian_nll" and np.isnan(
+        getattr(last, "residual_std_", 0.0)
+    )
 
-    if len(mapped) < MIN_TESTED:
+
+def check_has_errors(model, quantiles, beta):
+    """Refuse quantiles and a prior for a model whose masses have no errors."""
+    from ..estimator_parts import last_step
+
+    if _has_no_error(last_step(model)) and (beta is not None or len(quantiles)):
+        raise ValueError(
+            "The model was trained on too few clusters to hold any out, so its masses "
+            "have no errors, no quantiles and no prior. Train it on more."
+        )
+
+
+def say_if_unlike(model, columns):
+    """Say if all clusters together are unlike those that the model was trained on."""
+    from ..estimator_parts import last_step
+    from ..outliers.population import MIN_TESTED, p_value_of_population
+
+    seen = np.isfinite(columns.get("misspecification", np.array([])))
+    n_seen = int(seen.sum())
+    if n_seen < MIN_TESTED or MEASURES not in columns:
         return
-    p_value = population_test(steps, mapped)
+    p_value = p_value_of_population(
+        last_step(model), columns[MEASURES][seen], columns["redshift"][seen]
+    )
     if p_value < UNLIKE:
         say(
-            f"Together these {len(mapped)} clusters are unlike the training set (p = "
+            f"Together these {n_seen} clusters are unlike the training set (p = "
             f"{p_value:.1g}), so all masses may be off: another exposure, background, "
             "point-spread function or selection?"
         )
 
 
-def exit_code(table, unread):
+def exit_code(table, found, rows):
     """Return exit code 0; or 3, after a message about the clusters without a mass.
 
     Parameters
     ----------
     table : Table
-        Result of `mass_table`.
-    unread : ndarray of bool of shape (n_clusters,)
-        Clusters with a list that cannot be read.
+        Result of `table_of`.
+    found : Outcome
+    rows : range
+        Rows of the clusters in their catalog.
     """
+    unread, failed = (np.isin(rows, [*each]) for each in (found.unread, found.failed))
     lost = np.isnan(table["log_mass"])
     _say_without_mass(
         table["name"][unread],
@@ -116,7 +154,11 @@ def exit_code(table, unread):
         "lists, or remove them from the table",
     )
     _say_without_mass(
-        table["name"][lost & ~unread],
+        table["name"][failed],
+        f"of {len(table)} clusters have no mass, because of the errors above",
+    )
+    _say_without_mass(
+        table["name"][lost & ~unread & ~failed],
         f"of {len(table)} clusters have no photon in the map, so no mass. Check their "
         "centers, redshifts and energies",
     )

@@ -2,15 +2,12 @@
 
 import argparse
 import contextlib
+import functools
 import gc
 import math
 from pathlib import Path
 
-import numpy as np
-
-from ..progress import say
-from .option_names import with_options
-from .output import one_line
+from ..io.kept_arrays import file_state
 
 ABOUT = "redshift", "ra", "dec"
 NAMED = 10
@@ -147,87 +144,46 @@ def mapper_and_rest(model):
     return mapper, model[1:] if is_own_step else model
 
 
-def new_clusters(arguments, cosmology):
-    """Return the clusters of the command line, and which lists cannot be read.
+def read_clusters(path, arguments, cosmology):
+    """Read the sample of a table, and its other columns, and show progress."""
+    table = cluster_table(path, arguments, cosmology)
+    return with_field(table.read(verbose=1), arguments), table.others
+
+
+def cluster_table(path, arguments, cosmology):
+    """Read a table of clusters, but not yet the lists that it names.
 
     Parameters
     ----------
-    arguments : Namespace
-        Result of a parser with `add_cluster_options`.
-    cosmology : str or astropy.cosmology.Cosmology
-        Cosmology that places galaxies given as ``ra``, ``dec``, ``z``.
-
-    Returns
-    -------
-    sample : ClusterSample
-    unread : ndarray of bool of shape (n_clusters,)
-        Whether a list of the cluster cannot be read, which is said at once.
-    """
-    from .. import ClusterSample
-
-    missing = [f"--{name}" for name in ABOUT if getattr(arguments, name) is None]
-    if len(missing) < len(ABOUT):
-        return _one_cluster(arguments, missing, cosmology), np.zeros(1, bool)
-    for name, what in (
-        ("galaxies", "names its lists"),
-        ("exposure", "has the numbers"),
-    ):
-        if getattr(arguments, name) is not None:
-            raise ValueError(
-                f"--{name} is for the cluster in one event list, with --redshift, --ra "
-                f"and --dec. A table {what} in a column {name}."
-            )
-    samples, unread = [], []
-    for path in arguments.photons:
-        errors = {}
-        sample, _ = read_clusters(
-            path, arguments, cosmology, on_unreadable=errors.setdefault
-        )
-        samples.append(sample)
-        unread.append(np.isin(np.arange(len(sample)), [*errors]))
-        for error in [*errors.values()][:NAMED]:
-            line = with_options(one_line(error), arguments)
-            say(f"skcluster: warning: {path}: {line}")
-    sample = ClusterSample.concatenate(samples) if len(samples) > 1 else samples[0]
-    return sample, np.concatenate(unread)
-
-
-def read_clusters(table, arguments, cosmology, *, on_unreadable=None):
-    """Read the sample of a table, and its other columns, and show progress.
-
-    Parameters
-    ----------
-    table : str
-        Path of the table.
+    path : str
     arguments : Namespace
         Result of a parser with `add_list_options`.
     cosmology : str or astropy.cosmology.Cosmology
-    on_unreadable : callable, default=None
-        See `read_sample`.
+
+    Returns
+    -------
+    table : ClusterTable
     """
-    from ..io import read_sample
+    from ..io.cluster_table import ClusterTable
 
     try:
-        sample, columns = read_sample(
-            table,
+        return ClusterTable(
+            path,
             cosmology=cosmology,
             photon_options=list_options(arguments),
             exposure_keyword=arguments.exposure_keyword,
-            on_unreadable=on_unreadable,
-            verbose=1,
         )
-        return _with_field(sample, arguments), columns
     except ValueError as error:
-        if _is_event_list(table):
+        if _is_event_list(path):
             raise ValueError(
-                f"{table} is a list of photons, not a table of clusters. Give --redshift, "
+                f"{path} is a list of photons, not a table of clusters. Give --redshift, "
                 "--ra and --dec of its cluster; or a table with one row per cluster: its "
                 "redshift, ra and dec, and in the column photons the path of its list."
             ) from error
         raise
 
 
-def _one_cluster(arguments, missing, cosmology):
+def one_cluster(arguments, missing, cosmology):
     """Read the cluster of one event list, given by --redshift, --ra and --dec."""
     from .. import ClusterSample
     from ..io import read_exposure, read_galaxies, read_photons
@@ -271,19 +227,31 @@ def _one_cluster(arguments, missing, cosmology):
         center=[center],
         name=[path],
     )
-    return _with_field(sample, arguments)
+    return with_field(sample, arguments)
 
 
-def _with_field(sample, arguments):
+def with_field(sample, arguments):
     """Return the sample with its exposure map, and without masked photons."""
-    from .. import read_image, remove_sources, with_exposure_map
+    from .. import remove_sources, with_exposure_map
 
     if arguments.exposure_map:
-        images = [read_image(path) for path in arguments.exposure_map]
+        images = [*map(_image, arguments.exposure_map)]
         sample = with_exposure_map(sample, images)
     if arguments.mask:
-        sample = remove_sources(sample, read_image(arguments.mask))
+        sample = remove_sources(sample, _image(arguments.mask))
     return sample
+
+
+def _image(path):
+    return _image_in_state(path, *file_state(path))
+
+
+@functools.lru_cache(maxsize=16)
+def _image_in_state(path, *state):
+    """Read an image once for all parts of a catalog, as long as its file stays."""
+    from .. import read_image
+
+    return read_image(path)
 
 
 def _is_table_of_text(path):
@@ -307,20 +275,20 @@ def _is_event_list(path):
         return False
 
 
-def check_galaxies(model, sample, source):
+def check_galaxies(model, has_galaxies, source):
     """Refuse clusters without galaxies for a model that needs them.
 
     Parameters
     ----------
     model : Pipeline
-    sample : ClusterSample
+    has_galaxies : bool
     source : str
-        Path of the table or event list of the sample, for the message.
+        Path of the table or event list of the clusters, for the message.
     """
     from ..estimator_parts import last_step
 
     allows_none = getattr(last_step(model), "allow_missing", not _describes(model))
-    if not allows_none and sample.galaxies is None:
+    if not allows_none and not has_galaxies:
         raise ValueError(
             f"{source} has no column galaxies (nor is there --galaxies), which a model of "
             "--joint needs. Add the paths of the lists of galaxies. A network on cubes "

@@ -1,16 +1,34 @@
 """`skcluster predict`: masses of new clusters, from tables or one event list."""
 
-from .mass_table import exit_code, predicted_masses
+import os
+from pathlib import Path
+
+from .catalog import Catalog
+from .mass_table import (
+    check_has_errors,
+    exit_code,
+    predicted_masses,
+    say_if_unlike,
+    table_of,
+)
+from .model_work import ModelWork
 from .new_clusters import (
     add_cluster_options,
     check_galaxies,
     check_galaxies_are_used,
-    load_photon_model,
     mapper_and_rest,
-    new_clusters,
 )
+from .outcomes import KeptParts
 from .output import print_table
-from .output_files import check_is_no_input, check_output, files_of_tables
+from .output_files import check_is_no_input, check_output
+from .parts import (
+    add_part_options,
+    checked_jobs,
+    rows_of_share,
+    work_through,
+)
+
+CLUSTERS_IN_A_PART = 256
 
 
 def add_predict(commands):
@@ -23,6 +41,7 @@ def add_predict(commands):
         "--dec (and, for a model of `train --joint`, --galaxies).",
     )
     add_cluster_options(parser)
+    add_part_options(parser)
     parser.add_argument(
         "--quantiles",
         metavar="Q,Q",
@@ -51,26 +70,69 @@ def predict(arguments):
     from ..io.table_writing import check_table_path, write_table
 
     quantiles = _quantiles(arguments.quantiles)
+    jobs = checked_jobs(arguments)
     inputs = arguments.model, arguments.galaxies, *arguments.photons
     if arguments.output:
         check_table_path(arguments.output)
         check_output(arguments.output, inputs=[path for path in inputs if path])
-    model = load_photon_model(arguments.model)
+    work = MassWork(arguments, quantiles)
+    model = work.load()
     check_galaxies_are_used(model, arguments)
+    check_has_errors(model, quantiles, arguments.prior_beta)
     mapper, _ = mapper_and_rest(model)
-    sample, unread = new_clusters(arguments, mapper.cosmology)
-    check_galaxies(model, sample, ", ".join(arguments.photons))
+    catalog = Catalog(arguments, mapper.cosmology)
+    check_galaxies(model, catalog.has_galaxies, ", ".join(arguments.photons))
     if arguments.output:
-        check_is_no_input(arguments.output, files_of_tables(arguments.photons))
-    table = predicted_masses(
-        model, sample, unread=unread, quantiles=quantiles, beta=arguments.prior_beta
+        check_is_no_input(arguments.output, catalog.files())
+    rows = rows_of_share(len(catalog), arguments.share)
+    parts = catalog.parts(rows, CLUSTERS_IN_A_PART)
+    kept = KeptParts(
+        _folder_of_parts(arguments, parts), work.description(catalog, rows)
     )
+    found = work_through(work, parts, kept=kept, n_jobs=jobs, what="predicted")
+    say_if_unlike(model, found.columns)
+    table = table_of(found.columns)
     try:
         if arguments.output:
             write_table(arguments.output, table)
+            kept.remove()
     finally:  # a disk that is full meanwhile must not cost the masses
         print_table(table, as_json=arguments.json)
-    return exit_code(table, unread)
+    return exit_code(table, found, rows)
+
+
+class MassWork(ModelWork):
+    """Predict the masses of a part of the clusters.
+
+    Parameters
+    ----------
+    arguments : Namespace
+    quantiles : list of float
+    """
+
+    command = "predict"
+
+    def __init__(self, arguments, quantiles):
+        super().__init__(arguments)
+        self.quantiles = quantiles
+
+    def __call__(self, part, sample, unread, tick):
+        return predicted_masses(
+            self.load(),
+            sample,
+            names=part.names,
+            unread=unread,
+            quantiles=self.quantiles,
+            beta=self.arguments.prior_beta,
+        )
+
+
+def _folder_of_parts(arguments, parts):
+    """Return the folder that keeps finished parts; None for one part, or no file."""
+    path = Path(arguments.output or os.devnull)
+    if len(parts) == 1 or (path.exists() and not path.is_file()):
+        return None
+    return path.with_name(f"{path.name}.parts")
 
 
 def _quantiles(text):

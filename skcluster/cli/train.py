@@ -181,7 +181,7 @@ def train(arguments):
         arguments.target_unit,
         arguments.cosmology,
     )
-    check_galaxies(pipeline, sample, arguments.table)
+    check_galaxies(pipeline, sample.galaxies is not None, arguments.table)
     check_is_no_input(arguments.output, files_of_tables([arguments.table]))
     if arguments.calibrate:
         _follow_trend(pipeline[-1], len(sample))

@@ -37,6 +37,8 @@ photon_options, exposure_keyword, verbose
         Where the paths of the lists start.
     rows : ndarray of shape (n_clusters,)
         Numbers of the rows in the table, for messages.
+    has_galaxies : bool
+        Whether clusters without a list of galaxies get an empty one.
 
     Examples
     --------
@@ -86,7 +88,7 @@ photon_options, exposure_keyword, verbose
         )
         # Of the complete table, so that a part of it is read as with all of it.
         galaxies = self.catalog.get("galaxies", np.array([], str))
-        self._has_galaxies = bool((galaxies != "").any())
+        self.has_galaxies = bool((galaxies != "").any())
         self._shared = _repeated(galaxies)
 
     def _photon_lists(self, **options):
@@ -166,7 +168,7 @@ photon_options, exposure_keyword, verbose
                 catalog["exposure"] = self.photons.read_exposures(
                     self.exposure_keyword, on_unreadable=on_unreadable
                 )
-        if self._has_galaxies:
+        if self.has_galaxies and "galaxies" in catalog:
             lists["galaxies"] = read_galaxy_lists(
                 catalog,
                 self.folder,
@@ -175,9 +177,9 @@ photon_options, exposure_keyword, verbose
                 shared={self.folder / path for path in self._shared},
                 **reports,
             )
-            if lists["galaxies"] is None:
-                none = {name: np.zeros(0) for name in PHASE_SPACE}
-                lists["galaxies"] = [none] * len(self)
+        if self.has_galaxies and lists["galaxies"] is None:
+            none = {name: np.zeros(0) for name in PHASE_SPACE}
+            lists["galaxies"] = [none] * len(self)
         with error_names_file(self.source):
             return ClusterSample.from_table(catalog, **lists)
 

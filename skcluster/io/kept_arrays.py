@@ -8,6 +8,7 @@ options gave has another name, and is never taken for it.
 
 import hashlib
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -34,6 +35,39 @@ def fingerprint_of(description):
     """
     text = json.dumps(description, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_state(path):
+    """Describe a file by its path, size and time of the last change; None if unknown.
+
+    A fingerprint takes it in place of the content of files that are too large to be read
+    for that.
+
+    Examples
+    --------
+    >>> file_state("nowhere.fits")
+    ['nowhere.fits', None, None]
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return [str(path), None, None]
+    return [str(path), found.st_size, found.st_mtime_ns]
+
+
+def array_state(array):
+    """Describe an array by its type, its shape and a hash of its content.
+
+    Examples
+    --------
+    >>> array_state(np.arange(3, dtype="int8"))
+    ['int8', [3], 'ae4b3280e56e2faf']
+    """
+    content = (
+        repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()
+    )
+    digest = hashlib.sha256(content).hexdigest()[:DIGITS]
+    return [str(array.dtype), list(array.shape), digest]
 
 
 def kept_file(folder, stem, description):

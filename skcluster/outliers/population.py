@@ -122,9 +122,32 @@ def population_test(estimator, X):
     >>> population_test(network, draw(log_mass[200:], background=0.05)) < 1e-3
     True
     """
+    return p_value_of_population(*measured_population(estimator, X))
+
+
+def measured_population(estimator, X):
+    """Measure clusters for `population_test`, so that parts of them can be joined.
+
+    Parameters
+    ----------
+    estimator, X
+        See `population_test`; any number of clusters.
+
+    Returns
+    -------
+    network : fitted estimator
+        The one in `estimator` that knows the population.
+    measures : ndarray of shape (n_clusters, n_measures)
+    redshift : ndarray of shape (n_clusters,) or None
+    """
     network, X = network_and_its_input(estimator, X)
+    redshift = getattr(X, "redshift", None)
+    return network, population_measures(as_compared(network, X)), redshift
+
+
+def p_value_of_population(network, measures, redshift):
+    """Return the result of `population_test` for what `measured_population` returns."""
     learned = getattr(network, "population_", {})
-    measures = population_measures(as_compared(network, X))
     n_tested = len(measures)
     if n_tested < MIN_TESTED:
         raise ValueError(
@@ -133,7 +156,8 @@ def population_test(estimator, X):
         )
     if not learned:
         return np.nan
-    redshift = getattr(X, "redshift", None) if learned["has_redshift"] else 0.0
+    if not learned["has_redshift"]:
+        redshift = 0.0
     if redshift is None:
         raise ValueError(
             f"The {type(network).__name__} was trained on clusters with redshifts: give "
