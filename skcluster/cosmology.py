@@ -4,12 +4,16 @@ Lengths are comoving Mpc/h and masses Msun/h throughout. The plane of the sky ha
 x growing to the West and y to the North about the cluster's center.
 """
 
+import re
+
 import numpy as np
 
-from .sample.units import check_plausible
+from .sample.units import check_plausible, in_our_unit, unit_factor
 
 CRITICAL_DENSITY = 2.77536627e11
 """Critical density today [h² Msun / Mpc³]."""
+PARSEC = re.compile(r"(comoving|c)?([kmg]?)pc")
+PARSECS = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}  # Mpc
 
 
 def get_cosmology(cosmology):
@@ -92,6 +96,79 @@ def comoving_distance(redshift, cosmology="WMAP7"):
     return distance[inverse]
 
 
+def comoving_length(length, redshift, cosmology="WMAP7"):
+    """Convert a physical length or an angle on the sky to comoving Mpc/h.
+
+    Parameters
+    ----------
+    length : astropy Quantity of shape (n_clusters,), or ()
+        A length such as kpc is physical, one over ``littleh`` comoving; an angle is seen
+        at the redshift.
+    redshift : array-like of shape (n_clusters,)
+    cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
+
+    Returns
+    -------
+    length : ndarray of shape (n_clusters,)
+        Comoving length [Mpc/h].
+
+    Examples
+    --------
+    >>> from astropy import units
+    >>> comoving_length([900.0, 900.0] * units.kpc, [0.1, 0.3]).round(3)
+    array([0.697, 0.824])
+    >>> comoving_length(5.0 * units.arcmin, [0.1, 0.3]).round(3)
+    array([0.427, 1.224])
+    """
+    if getattr(length, "unit", None) is None:
+        raise ValueError(
+            f"comoving_length needs a length with a unit, got {length!r:.60}. Give an "
+            "astropy Quantity, such as 900 * units.kpc."
+        )
+    redshift = np.asarray(redshift, float)
+    check_plausible("redshift", redshift, rows="cluster")
+    _, factor = length_factor(length.unit, redshift, cosmology)
+    if factor is None:
+        factor = unit_factor("r500c", length.unit, "The length") * np.ones_like(
+            redshift
+        )
+    return np.asarray(length.value, float) * factor
+
+
+def length_factor(unit, redshift, cosmology):
+    """Return how a unit becomes comoving Mpc/h: in words, and as a factor.
+
+    Parameters
+    ----------
+    unit : astropy Unit
+    redshift : ndarray of shape (n_clusters,)
+    cosmology : str or astropy.cosmology.Cosmology
+
+    Returns
+    -------
+    how : str
+    factor : float, ndarray of shape (n_clusters,) or None
+        None for a unit that is neither a length without h nor an angle.
+    """
+    from astropy import units
+
+    h = get_cosmology(cosmology).h
+    physical = f"a physical length, which is multiplied by (1 + z) h, h = {h:g}"
+    parsecs = PARSEC.fullmatch("".join(str(unit).split()).lower())
+    if parsecs:
+        factor = PARSECS[parsecs[2]] * h
+        if parsecs[1]:
+            return f"a comoving length, which is multiplied by h = {h:g}", factor
+        return physical, factor * (1 + redshift)
+    known = units.Unit(str(unit), parse_strict="silent")
+    if known.physical_type == "length":
+        return physical, known.to("Mpc") * h * (1 + redshift)
+    if known.physical_type == "angle":
+        distance = comoving_distance(redshift, cosmology)
+        return "an angle at the comoving distance", known.to("rad") * distance
+    return "", None
+
+
 def mass_within_r500c(r500c, redshift, cosmology="WMAP7"):
     r"""Mass M500c of the sphere whose mean density is 500 times the critical density.
 
@@ -117,6 +194,7 @@ def mass_within_r500c(r500c, redshift, cosmology="WMAP7"):
     >>> mass_within_r500c([0.7], [0.2]).round(-12)
     array([1.38e+14])
     """
+    r500c = in_our_unit("r500c", r500c, "r500c")
     check_plausible("r500c", r500c, rows="cluster")
     return _density_500(redshift, cosmology) * np.asarray(r500c, float) ** 3
 
@@ -141,6 +219,7 @@ def r500c_of_mass(mass, redshift, cosmology="WMAP7"):
     >>> r500c_of_mass([1e14], [0.2]).round(3)
     array([0.628])
     """
+    mass = in_our_unit("mass", mass, "mass")
     check_plausible("mass", mass, rows="cluster")
     return np.cbrt(np.asarray(mass, float) / _density_500(redshift, cosmology))
 
@@ -185,6 +264,10 @@ def sky_to_plane(ra, dec, center_ra, center_dec, *, repeats=None):
     >>> bool(x > 0), bool(abs(y) < 1e-5)
     (True, True)
     """
+    ra, dec, center_ra, center_dec = (
+        in_our_unit("ra", angle, "The angle")
+        for angle in (ra, dec, center_ra, center_dec)
+    )
     center_dec = np.radians(center_dec)
     sin0, cos0 = np.sin(center_dec), np.cos(center_dec)
     if repeats is not None:
@@ -256,6 +339,10 @@ def plane_to_sky(x, y, center_ra, center_dec):
     >>> float(ra.round(6)), float(dec.round(4))
     (10.0, 45.5729)
     """
+    x, y = (each.to_value("rad") if hasattr(each, "unit") else each for each in (x, y))
+    center_ra, center_dec = (
+        in_our_unit("ra", angle, "The center") for angle in (center_ra, center_dec)
+    )
     center_dec = np.radians(center_dec)
     sin0, cos0 = np.sin(center_dec), np.cos(center_dec)
     along = cos0 - y * sin0

@@ -8,7 +8,7 @@ import numpy as np
 
 from .parameters import Kind
 from .parameters.kinds import REFUSED
-from .sample.units import PLACEHOLDERS, TABLE, looks_like
+from .sample.units import PLACEHOLDERS, TABLE, in_our_unit, looks_like
 
 MASS_RANGE = (TABLE["log_mass"].low, TABLE["log_mass"].high)
 """Lowest and highest log10 M500c [Msun/h] of anything from a galaxy to a supercluster."""
@@ -160,7 +160,7 @@ def _as_numbers(values, subject):
             f"{subject} has no value for {is_gap.sum()} of {is_gap.size} clusters (first: "
             f"cluster {np.argmax(is_gap)}). Drop these clusters."
         )
-    values = np.asarray(values)
+    values = np.asarray(in_our_unit("log_mass", values, subject))
     if values.dtype.kind in "biuf":
         return values.astype(float)
     if values.dtype.kind == "c":

@@ -12,6 +12,7 @@ from .parameters import Integer, RandomState, WithMethods, check_parameters
 from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .sample import ClusterSample, require
 from .sample.transformer import TakesSample
+from .sample.units import in_our_unit
 
 MADE_OF_LISTS = ("maps", "cubes", "coverage")
 FIXED_ON_THE_SKY = ("exposure_map", "mask", "holes")
@@ -64,6 +65,7 @@ def rotate(sample, angle, *, mirror=False):
             f"A sample with {' and '.join(kept)} cannot be rotated: exposures and gaps "
             f"would stay where they are. Drop them by sample.drop(*{kept})."
         )
+    angle = in_our_unit("ra", angle, "angle")
     angle = np.radians(_per_cluster("angle", angle, len(sample)))
     sign = np.where(_per_cluster("mirror", mirror, len(sample)), -1.0, 1.0)
     turned = {}

@@ -9,7 +9,7 @@ from skcluster import FixedPowerLawRegressor
 from skcluster.datasets import make_mock_survey
 
 
-@parametrize_with_checks([FixedPowerLawRegressor()])
+@parametrize_with_checks([FixedPowerLawRegressor(mass_range=None)])
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
@@ -35,6 +35,12 @@ def test_exponents_must_fit_the_columns():
         ValueError, match=r"one number per observable \(1 beside the redshift\), got 2"
     ):
         model.fit([[0.0, 0.1], [1.0, 0.2]], [14, 15])
+
+
+def test_masses_that_are_no_logarithms_are_refused():
+    X = np.column_stack([np.zeros(5), np.full(5, 0.2)])
+    with pytest.raises(ValueError, match="they look like masses in Msun"):
+        FixedPowerLawRegressor().fit(X, np.geomspace(1e14, 1e15, 5))
 
 
 def test_integer_weights_are_clusters_given_again():

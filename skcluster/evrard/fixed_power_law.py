@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..cluster_weights import checked_weights
 from ..cosmology import get_cosmology
 from ..parameters import REFUSED, Kind, Number, ReadBy, check_parameters
+from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 
 
 class Exponents(Kind):
@@ -43,6 +44,9 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
         :math:`\gamma`.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         Gives :math:`E(z)`.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Lowest and highest log10 mass [Msun/h] that a target may have; others are refused
+        with the unit that they seem to be in. None takes any target.
 
     Attributes
     ----------
@@ -69,12 +73,21 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
         "exponents": Exponents(),
         "evolution": Number(),
         "cosmology": ReadBy(get_cosmology),
+        "mass_range": MASS_RANGE_KIND,
     }
 
-    def __init__(self, *, exponents=1.0, evolution=0.0, cosmology="WMAP7"):
+    def __init__(
+        self,
+        *,
+        exponents=1.0,
+        evolution=0.0,
+        cosmology="WMAP7",
+        mass_range=MASS_RANGE,
+    ):
         self.exponents = exponents
         self.evolution = evolution
         self.cosmology = cosmology
+        self.mass_range = mass_range
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -94,6 +107,9 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_clusters,), default=None
             Number of times that each cluster counts. None: once.
         """
+        if y is not None:
+            mass_range = check_parameters(self).mass_range
+            y = checked_log_mass(y, by=type(self).__name__, mass_range=mass_range)
         X, y = validate_data(
             self,
             X,

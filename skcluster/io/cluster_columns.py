@@ -2,7 +2,7 @@
 
 import re
 
-from ..cosmology import comoving_distance, cosmology_name, get_cosmology
+from ..cosmology import cosmology_name, length_factor
 from ..printable import printable
 from ..progress import say
 from ..sample import FIELDS
@@ -33,11 +33,8 @@ LIKE_REDSHIFT = re.compile(
 )
 """Names that columns of redshifts have in catalogs, such as BEST_Z and Z_BEST_COMB."""
 
-PARSEC = re.compile(r"(comoving|c)?([kmg]?)pc")
 CONVERTED = ("kpc", "pc", "m", "cm", "arcmin")
 """Units that R500c may look like, and is converted from if the user says so."""
-
-PARSECS = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}  # Mpc
 
 
 def find_columns(names, given=None, *, with_events=False):
@@ -215,7 +212,7 @@ def _r500c(table, column, redshift, cosmology, verbose):
     if unit is None:
         _check_is_comoving(values, column)
         return values
-    how, factor = _length_of(unit, redshift, cosmology)
+    how, factor = length_factor(unit, redshift, cosmology)
     if factor is None:
         return values * unit_factor("r500c", unit, f"Column {column!r}")
     if verbose:
@@ -224,27 +221,6 @@ def _r500c(table, column, redshift, cosmology, verbose):
             f"({cosmology_name(cosmology)})."
         )
     return values * factor
-
-
-def _length_of(unit, redshift, cosmology):
-    """Return how a unit becomes comoving Mpc/h: in words, and as a factor or None."""
-    from astropy import units
-
-    h = get_cosmology(cosmology).h
-    physical = f"a physical length, which is multiplied by (1 + z) h, h = {h:g}"
-    parsecs = PARSEC.fullmatch("".join(str(unit).split()).lower())
-    if parsecs:
-        factor = PARSECS[parsecs[2]] * h
-        if parsecs[1]:
-            return f"a comoving length, which is multiplied by h = {h:g}", factor
-        return physical, factor * (1 + redshift)
-    known = units.Unit(str(unit), parse_strict="silent")
-    if known.physical_type == "length":
-        return physical, known.to("Mpc") * h * (1 + redshift)
-    if known.physical_type == "angle":
-        distance = comoving_distance(redshift, cosmology)
-        return "an angle at the comoving distance", known.to("rad") * distance
-    return "", None
 
 
 def _check_is_comoving(values, column):

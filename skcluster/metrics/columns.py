@@ -3,6 +3,10 @@
 import numpy as np
 
 from ..printable import counted
+from ..sample.units import in_our_unit
+
+MASSES = ("y_true", "y_pred", "mean", "std")
+"""Names of the columns that hold log10 masses, or their errors."""
 
 
 def checked_columns(**columns):
@@ -15,7 +19,7 @@ def checked_columns(**columns):
     """
     # A masked number is one that is missing.
     columns = {
-        name: np.ma.filled(np.ma.asarray(column, float), np.nan)
+        name: np.ma.filled(np.ma.asarray(_plain(name, column), float), np.nan)
         for name, column in columns.items()
     }
     for name, column in columns.items():
@@ -37,6 +41,11 @@ def checked_columns(**columns):
                 f"{first} has {counted(n, 'cluster')}, but {name} has {n_other}."
             )
     return list(columns.values())
+
+
+def _plain(name, column):
+    """Return masses without their unit, or refuse it if it is not log10 Msun/h."""
+    return in_our_unit("log_mass" if name in MASSES else "", column, name)
 
 
 def group_numbers(groups, n_clusters):

@@ -16,6 +16,7 @@ from ..estimator_parts import fit_parameters, weight_parameters
 from ..printable import all_of
 from ..sample import ClusterSample
 from ..sample.plain_arrays import as_labels
+from ..sample.units import in_our_unit
 from .octant_folds import (
     QuadrantGroupKFold,
     check_one_box,
@@ -186,7 +187,7 @@ def _folds_in_space(n_folds, position, group):
 
 
 def _checked_groups(groups, n_clusters):
-    groups = np.asarray(groups)
+    groups = np.asarray(in_our_unit("position", groups, "groups"))
     if groups.ndim == 2 and groups.shape[1] == 1:
         groups = groups[:, 0]
     if groups.ndim == 1:

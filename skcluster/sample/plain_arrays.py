@@ -150,6 +150,19 @@ def columns_of(table, names, whose, with_unit):
     return columns
 
 
+def with_sky_columns(table):
+    """Return a table with columns ra and dec [deg] in place of a column of SkyCoord."""
+    if not hasattr(table, "keys") or hasattr(table, "dtypes"):
+        return table
+    names = [*table.keys()]
+    sky = [name for name in names if hasattr(table[name], "icrs")]
+    if len(sky) != 1 or find_sky_columns(names) is not None:
+        return table
+    icrs = table[sky[0]].icrs
+    others = {name: table[name] for name in names if name != sky[0]}
+    return {"ra": icrs.ra.deg, "dec": icrs.dec.deg, **others}
+
+
 def is_one_row_of_vectors(shapes):
     """Return whether all columns are of shape (1, n), as IDL writes n rows."""
     shapes = {*shapes}

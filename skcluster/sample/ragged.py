@@ -16,6 +16,7 @@ from .plain_arrays import (
     read_only,
     read_only_columns,
     shape_of,
+    with_sky_columns,
 )
 
 ROWS_PER_BLOCK = 200_000
@@ -186,7 +187,7 @@ class Ragged:
             raise TypeError(
                 f"Give a list with one table per cluster, got {type(tables).__name__}."
             )
-        tables = list(tables)
+        tables = [with_sky_columns(table) for table in tables]
         if not tables:
             raise ValueError("No table was given: a sample needs at least 1 cluster.")
         given = [i for i, table in enumerate(tables) if table is not None]
@@ -238,7 +239,7 @@ class Ragged:
         >>> Ragged.from_long_table(table, 2)["v"]
         array([10., 30., 20.])
         """
-        needed = tuple(needed)
+        needed, table = tuple(needed), with_sky_columns(table)
         names = [n for n in _one_value_columns(table, (key, *needed)) if n != key]
         with_unit = needed or LIST_COLUMNS
         columns = columns_of(table, [key, *names], "all clusters", with_unit)

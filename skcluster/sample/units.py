@@ -152,11 +152,13 @@ def _astropy_factor(unit, ours):
 def _unfit_unit(name, text, subject):
     row = TABLE[name]
     if row.kind == "comoving length":
+        by = " by skcluster.cosmology.comoving_length" if name == "r500c" else ""
         return (
             f"{subject} has the unit {text!r}, but {name} is in comoving Mpc/h. "
-            "Convert it and remove the unit."
+            f"Convert it{by}, and remove the unit."
         )
     ours = _ASTROPY_UNIT.get(row.kind, row.unit) or "a plain number"
+    ours = row.unit if row.kind == "mass" else ours
     return (
         f"{subject} has the unit {text!r}, which cannot be converted to {ours}. Correct "
         "or remove it."
@@ -236,6 +238,9 @@ def check_plausible(name, values, subject=None, *, rows="number"):
     kpc/h. Divide it by 1000.
     """
     row, subject = TABLE[name], subject or name
+    unit = getattr(values, "unit", None)
+    if unit is not None and unit_factor(name, unit, subject) != 1:
+        raise ValueError(f"{subject} has the unit {str(unit)!r}. Give {row.unit}.")
     values = np.asarray(values, float)
     wrong = _is_implausible(row, values)
     if not wrong.any():
