@@ -24,8 +24,9 @@ class Catalog:
     ----------
     arguments : Namespace
         Result of a parser with `add_cluster_options`.
-    cosmology : str or astropy.cosmology.Cosmology
-        Cosmology that places galaxies given as ``ra``, ``dec``, ``z``.
+    mapper : PhotonMapper or PhotonFeaturizer
+        What sees the photons; its cosmology places galaxies given as ``ra``, ``dec``,
+        ``z``.
 
     Attributes
     ----------
@@ -39,21 +40,21 @@ class Catalog:
     has_galaxies : bool
     """
 
-    def __init__(self, arguments, cosmology):
+    def __init__(self, arguments, mapper):
         from .. import ClusterSample
 
-        self.arguments, self.cosmology = arguments, cosmology
+        self.arguments = arguments
         missing = [f"--{name}" for name in ABOUT if getattr(arguments, name) is None]
         if len(missing) < len(ABOUT):
             self.tables = []
-            self._one = one_cluster(arguments, missing, cosmology)
+            self._one = one_cluster(arguments, missing, mapper.cosmology)
             self.sample = self._one.drop("photons")
             self.has_galaxies = self._one.galaxies is not None
         else:
             _refuse_options_of_one_list(arguments)
             self._one = None
             self.tables = [
-                cluster_table(path, arguments, cosmology) for path in arguments.photons
+                cluster_table(path, arguments, mapper) for path in arguments.photons
             ]
             self.has_galaxies = any(table.has_galaxies for table in self.tables)
             for table in self.tables:

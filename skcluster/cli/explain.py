@@ -7,6 +7,7 @@ import numpy as np
 
 from ..printable import printable
 from .catalog import Catalog
+from .list_options import check_energy_range
 from .mass_table import exit_code, mass_columns, say_if_unlike, table_of
 from .model_work import ModelWork
 from .new_clusters import (
@@ -79,8 +80,9 @@ def explain(arguments):
     model = work.load()
     check_galaxies_are_used(model, arguments)
     mapper, _ = mapper_and_rest(model)
+    check_energy_range(mapper, arguments)
     work.explainer()._checked_parameters()
-    catalog = Catalog(arguments, mapper.cosmology)
+    catalog = Catalog(arguments, mapper)
     rows = rows_of_share(len(catalog), arguments.share)
     parts = catalog.parts(rows, CLUSTERS_IN_A_PART)
     folder = Path(arguments.output)

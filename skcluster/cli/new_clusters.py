@@ -1,13 +1,18 @@
 """Read clusters given on the command line: tables, or one event list."""
 
-import argparse
 import contextlib
 import functools
 import gc
-import math
 from pathlib import Path
 
 from ..io.kept_arrays import file_state
+from .list_options import (
+    add_list_options,
+    list_options,
+    options_of_headers,
+    options_of_tables,
+    refuse_options_of_tables,
+)
 
 ABOUT = "redshift", "ra", "dec"
 NAMED = 10
@@ -33,77 +38,6 @@ def add_cluster_options(parser):
         help="list of its galaxies with the columns ra, dec, z",
     )
     add_list_options(parser)
-
-
-def add_list_options(parser):
-    """Add the options that say how to read event lists, also those named in a table."""
-    lists = parser.add_argument_group(
-        "columns of event lists, also of those in a table"
-    )
-    lists.add_argument("--energy", metavar="COLUMN", help="column of the energy")
-    lists.add_argument(
-        "--energy-unit",
-        type=energy_unit,
-        metavar="UNIT",
-        help='unit of that column: keV, eV, MeV, a number of keV per channel, or "A,B" '
-        "for A keV per channel and B keV in channel 0, such as 0.04,1.6 for NuSTAR",
-    )
-    lists.add_argument(
-        "--exposure-keyword",
-        metavar="KEYWORD",
-        help="keyword of the lists' headers that holds the exposure [s], such as LIVETIME",
-    )
-    lists.add_argument(
-        "--exposure-map",
-        action="append",
-        metavar="IMAGE",
-        help="FITS image of the exposure over the field [s]; of several, which need the "
-        "option again, each cluster gets the deepest at its center",
-    )
-    lists.add_argument(
-        "--mask", metavar="IMAGE", help="FITS image that is 0 where photons are removed"
-    )
-    for name, what in (("ra", "right ascension"), ("dec", "declination")):
-        lists.add_argument(
-            f"--{name}-column",
-            default=name.upper(),
-            metavar="COLUMN",
-            help=f"column of the {what} (default: {name.upper()})",
-        )
-
-
-def list_options(arguments):
-    """Return the parameters of `read_photons` that the options set."""
-    return {
-        "ra": arguments.ra_column,
-        "dec": arguments.dec_column,
-        "energy": arguments.energy,
-        "energy_unit": arguments.energy_unit,
-    }
-
-
-def energy_unit(text):
-    """Convert the option --energy-unit to the parameter `energy_unit` of `read_photons`.
-
-    Examples
-    --------
-    >>> energy_unit("eV"), energy_unit("0.0146"), energy_unit("0.04,1.6")
-    ('eV', 0.0146, (0.04, 1.6))
-    """
-    names = {name.lower(): name for name in ("keV", "eV", "MeV")}
-    if text.lower() in names:
-        return names[text.lower()]
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    is_scale = 1 <= len(numbers) <= 2 and 0 < numbers[0] < math.inf
-    if not is_scale or not math.isfinite(numbers[-1]):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not keV, eV, MeV, a positive number of keV per channel, or two "
-            "numbers such as 0.04,1.6"
-        )
-    return numbers if len(numbers) == 2 else numbers[0]
 
 
 def load_photon_model(path):
@@ -144,13 +78,13 @@ def mapper_and_rest(model):
     return mapper, model[1:] if is_own_step else model
 
 
-def read_clusters(path, arguments, cosmology):
+def read_clusters(path, arguments, mapper):
     """Read the sample of a table, and its other columns, and show progress."""
-    table = cluster_table(path, arguments, cosmology)
+    table = cluster_table(path, arguments, mapper)
     return with_field(table.read(verbose=1), arguments), table.others
 
 
-def cluster_table(path, arguments, cosmology):
+def cluster_table(path, arguments, mapper):
     """Read a table of clusters, but not yet the lists that it names.
 
     Parameters
@@ -158,7 +92,8 @@ def cluster_table(path, arguments, cosmology):
     path : str
     arguments : Namespace
         Result of a parser with `add_list_options`.
-    cosmology : str or astropy.cosmology.Cosmology
+    mapper : PhotonMapper or PhotonFeaturizer
+        What sees the photons, whose `half_width` sets how many are read of a shared list.
 
     Returns
     -------
@@ -169,9 +104,9 @@ def cluster_table(path, arguments, cosmology):
     try:
         return ClusterTable(
             path,
-            cosmology=cosmology,
-            photon_options=list_options(arguments),
-            exposure_keyword=arguments.exposure_keyword,
+            cosmology=mapper.cosmology,
+            **options_of_tables(arguments, mapper.half_width),
+            verbose=1,
         )
     except ValueError as error:
         if _is_event_list(path):
@@ -199,6 +134,7 @@ def one_cluster(arguments, missing, cosmology):
             "One event list needs --redshift, --ra and --dec, but there is no "
             f"{' and no '.join(missing)}."
         )
+    refuse_options_of_tables(arguments)
     (path,) = arguments.photons
     if _is_table_of_text(path):
         raise ValueError(
@@ -218,7 +154,7 @@ def one_cluster(arguments, missing, cosmology):
     if keyword is not None:
         if exposure is not None:
             raise ValueError("Give either --exposure or --exposure-keyword.")
-        exposure = read_exposure(path, keyword=keyword)
+        exposure = read_exposure(path, keyword=keyword, **options_of_headers(arguments))
     sample = ClusterSample(
         [arguments.redshift],
         exposure=None if exposure is None else [exposure],

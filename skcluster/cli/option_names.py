@@ -4,7 +4,11 @@ import re
 
 OPTIONS = {
     "energy_unit": "energy_unit",
+    "energy_range": "energy_range",
+    "drop_nulls": "drop_nulls",
+    "hdu": "hdu",
     "exposure_keyword": "exposure_keyword",
+    "drop_duplicates": "drop_duplicates",
     "half_width": "half_width",
     "allow_missing": "allow_missing",
     "n_pixels": "pixels",
@@ -25,9 +29,13 @@ OF_LISTS = {
     "or a function; or name another column with energy": (
         "or name another column with --energy"
     ),
-    "Choose one with hdu": "Give a file with only one of them",
+    "give events": "give --events",
+    "so events would": "so --events would",
 }
 """What readers of lists say about other parameters -> how the command says it."""
+
+MAPPING = re.compile(r"columns=\{'([^']*)': '([^']*)'\}")
+SUBJECT = re.compile(r"\bcolumns (?=says|gives|names|has the name|must also name)")
 
 
 def with_options(message, arguments):
@@ -52,4 +60,5 @@ def with_options(message, arguments):
     if hasattr(arguments, "energy_unit"):
         for ours, theirs in OF_LISTS.items():
             message = message.replace(ours, theirs)
+        message = SUBJECT.sub("--columns ", MAPPING.sub(r"--columns \1=\2", message))
     return message

@@ -51,30 +51,25 @@ def check_is_no_input(path, inputs):
             )
 
 
-def files_of_tables(paths):
-    """Return the tables and all lists of photons and galaxies that they name.
+def files_of_tables(paths, **options):
+    """Return the tables and all lists of photons and galaxies of their clusters.
 
     Parameters
     ----------
     paths : iterable of str
         A file that cannot be read as a table is returned alone.
+    **options : dict
+        Parameters of `read_sample`, such as `columns`.
     """
-    from ..io.tables import read_table
-    from ..sample.plain_arrays import find_column
+    from ..io.cluster_table import ClusterTable
 
-    files = []
-    for path in map(Path, paths):
-        files.append(path)
+    files = [*paths]
+    for path in paths:
         try:
-            table = read_table(path)
+            rows = ClusterTable(path, **options).files()
         except (OSError, ValueError, ImportError):
             continue
-        for name in ("photons", "galaxies"):
-            column = find_column(table.colnames, name)
-            if column is not None:
-                files += {
-                    path.parent / str(item) for item in table[column] if str(item)
-                }
+        files += {file for row in rows for file in row if file}
     return files
 
 

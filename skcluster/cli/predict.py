@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from .catalog import Catalog
+from .list_options import check_energy_range
 from .mass_table import (
     check_has_errors,
     exit_code,
@@ -80,7 +81,8 @@ def predict(arguments):
     check_galaxies_are_used(model, arguments)
     check_has_errors(model, quantiles, arguments.prior_beta)
     mapper, _ = mapper_and_rest(model)
-    catalog = Catalog(arguments, mapper.cosmology)
+    check_energy_range(mapper, arguments)
+    catalog = Catalog(arguments, mapper)
     check_galaxies(model, catalog.has_galaxies, ", ".join(arguments.photons))
     if arguments.output:
         check_is_no_input(arguments.output, catalog.files())

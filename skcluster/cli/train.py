@@ -6,7 +6,13 @@ from ..networks import ARCHITECTURES, EIGHT_BANDS, JOINT_ARCHITECTURES
 from ..paper import HALF_WIDTH
 from ..printable import counted
 from ..progress import say
-from .new_clusters import add_list_options, check_galaxies, read_clusters
+from .list_options import (
+    add_list_options,
+    check_energy_range,
+    input_files,
+    options_of_tables,
+)
+from .new_clusters import check_galaxies, read_clusters
 from .output import emit_path, print_record
 from .output_files import check_is_no_input, check_output, files_of_tables
 from .target import add_target_options, check_unit_of_column, log_masses
@@ -165,9 +171,10 @@ def train(arguments):
     from ..persistence import save_model
     from ..sample.plain_arrays import find_column
 
-    check_output(arguments.output, inputs=[arguments.table])
+    check_output(arguments.output, inputs=[arguments.table, *input_files(arguments)])
     pipeline = _pipeline(arguments)
-    sample, columns = read_clusters(arguments.table, arguments, arguments.cosmology)
+    check_energy_range(pipeline[0], arguments)
+    sample, columns = read_clusters(arguments.table, arguments, pipeline[0])
     target = find_column([*columns], arguments.target)
     if target is None:
         raise ValueError(
@@ -182,7 +189,8 @@ def train(arguments):
         arguments.cosmology,
     )
     check_galaxies(pipeline, sample.galaxies is not None, arguments.table)
-    check_is_no_input(arguments.output, files_of_tables([arguments.table]))
+    files = files_of_tables([arguments.table], **options_of_tables(arguments))
+    check_is_no_input(arguments.output, files)
     if arguments.calibrate:
         _follow_trend(pipeline[-1], len(sample))
     pipeline.fit(sample, y)

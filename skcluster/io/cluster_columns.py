@@ -133,17 +133,14 @@ def _redshift_column(names, found):
     z = find_column(names, "z") or found.get("z")
     if z is not None and "z" not in found:
         return z
+    alike = [name for name in names if LIKE_REDSHIFT.fullmatch(name)]
+    ways = " or ".join(f"columns={{'redshift': {name!r}}}" for name in alike)
     if z is not None:
         raise ValueError(
             "The column z of a table with x and y may be a redshift or a place in "
-            "a box. Name the redshift 'redshift', or give "
-            f"columns={{'redshift': {z!r}}}."
+            f"a box. Name the redshift 'redshift', or give {ways}."
         )
-    alike = [name for name in names if LIKE_REDSHIFT.fullmatch(name)]
-    way = ""
-    if alike:
-        ways = " or ".join(f"columns={{'redshift': {name!r}}}" for name in alike)
-        way = f" Give {ways}."
+    way = f" Give {ways}." if alike else ""
     raise ValueError(
         f"The table has no column redshift (or z); it has {listed(names)}.{way}"
     )

@@ -75,6 +75,10 @@ class PhotonLists:
         if aperture is not None or events is not None or max(n_times, default=1) > 1:
             self.angles = aperture_angles(catalog, aperture, cosmology)
 
+    def __getstate__(self):
+        # A list that another process may read is not sent to it.
+        return self.__dict__ | {"_latest": {}}
+
     def _check_paths(self):
         for i, paths in enumerate(self.paths):
             if len({*map(os.path.abspath, paths)}) < len(paths):
@@ -97,6 +101,7 @@ class PhotonLists:
         names = {"ra", "dec", "name"} & {*self._catalog}
         part._catalog = {name: self._catalog[name][rows] for name in names}
         part.angles = None if self.angles is None else self.angles[rows]
+        part._latest = self._latest
         return part
 
     def read(self, *, on_unreadable=None, verbose=0):

@@ -1,0 +1,168 @@
+"""Catalogs and tiles on the command line: the same masses as with a list per cluster."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from astropy.table import Table, vstack
+from numpy.testing import assert_allclose
+
+from skcluster import read_photons, write_photons
+from skcluster.cli import main
+
+TINY = ["--pixels=16", "--epochs=1", "--device=cpu"]
+CATALOG = ["--columns", "redshift=BEST_Z,exposure=EXP", "--columns", "name=ID"]
+
+pytest.importorskip("skops")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A survey, a catalog of it by other names, and all of its photons in one list."""
+    folder = tmp_path_factory.mktemp("tiles")
+    assert main(["simulate", str(folder / "survey"), "--clusters=12"]) == 0
+    table = Table.read(folder / "survey" / "clusters.ecsv")
+    tiles = [Table(read_photons(folder / "survey" / path)) for path in table["photons"]]
+    write_photons(folder / "tile.fits", vstack(tiles))
+    for name in ("photons", "galaxies"):
+        del table[name]
+    table["exposure"] = 2000.0
+    table.rename_columns(["redshift", "name", "exposure"], ["BEST_Z", "ID", "EXP"])
+    table.write(folder / "catalog.fits")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    """A network that the catalog and the tile have trained."""
+    path = folder / "net.skops"
+    command = ["train", str(folder / "catalog.fits"), "-o", str(path), *TINY, *CATALOG]
+    assert main([*command, "--events", str(folder / "tile.fits")]) == 0
+    return path
+
+
+def outcome(capsys, *arguments):
+    capsys.readouterr()
+    code = main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+def refused(capsys, *arguments):
+    code, out, err = outcome(capsys, *arguments)
+    assert (code, out) == (1, "")
+    return err.splitlines()[-1]
+
+
+def test_a_catalog_and_a_tile_give_the_masses_of_single_lists(folder, model, capsys):
+    tile = [folder / "catalog.fits", "--events", folder / "tile.fits", *CATALOG]
+    code, out, _ = outcome(capsys, "predict", model, *tile, "--json")
+    assert code == 0
+    lists = Table.read(folder / "survey" / "clusters.ecsv")
+    lists["exposure"] = 2000.0
+    lists.write(folder / "survey" / "exposed.ecsv", overwrite=True)
+    table = folder / "survey" / "exposed.ecsv"
+    code, expected, _ = outcome(capsys, "predict", model, table, "--json")
+    assert code == 0
+    out, expected = json.loads(out), json.loads(expected)
+    for name in ("name", "n_photons", "redshift"):
+        assert [row[name] for row in out] == [row[name] for row in expected]
+    masses = [[row["log_mass"] for row in rows] for rows in (out, expected)]
+    assert_allclose(*masses, atol=1e-5)
+
+
+def test_options_of_tables_are_refused_for_one_list(folder, model, capsys):
+    one = [
+        folder / "tile.fits",
+        "--redshift=0.2",
+        "--ra=10",
+        "--dec=1",
+        "--exposure=2000",
+    ]
+    for option in (["--columns", "a=b"], ["--events", "x"], ["--drop-duplicates"]):
+        assert (
+            f"{option[0]} is for tables of clusters, not for one event list"
+            in refused(capsys, "predict", model, *one, *option)
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (
+            ["--columns", "redshift=NO"],
+            "--columns says that redshift is in NO, which is not",
+        ),
+        ([], "give --columns redshift=BEST_Z or --columns redshift=z."),
+        (
+            ["--columns", "redshift=BEST_Z", "--columns", "redshift=EXP"],
+            "redshift twice",
+        ),
+        (
+            [*CATALOG, "--energy-range=1-2"],
+            "--energy-range 1-2 cuts the energies of the",
+        ),
+        ([*CATALOG, "--hdu=SKY"], "--hdu='SKY' is not a binary table of"),
+        (
+            [*CATALOG, "--drop-duplicates"],
+            "--drop-duplicates is for clusters with several",
+        ),
+        ([*CATALOG, "--columns", "hdu=EXTRA"], "in EXTRA, which is not a column"),
+    ],
+)
+def test_errors_name_options(folder, model, options, match, capsys):
+    table = [folder / "catalog.fits", "--events", folder / "tile.fits"]
+    line = refused(capsys, "predict", model, *table, *options)
+    assert match in line
+
+
+@pytest.mark.parametrize("text", ["redshift", "=a", "z=", "a=1,a=2"])
+def test_a_mapping_that_is_none_is_a_usage_error(text, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", "net.skops", "catalog.fits", f"--columns={text}"])
+    assert stop.value.code == 2
+    assert "argument --columns: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["2-1", "a-b", "1", "1-2-3", "-1-2"])
+def test_a_range_of_energies_that_is_none_is_a_usage_error(text, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", "net.skops", "catalog.fits", f"--energy-range={text}"])
+    assert stop.value.code == 2
+    assert "does not look like LOW-HIGH in keV" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--events", "--exposure-map", "--mask"])
+def test_no_input_is_replaced(folder, model, option, capsys):
+    path = folder / "input.csv"
+    path.write_bytes((folder / "tile.fits").read_bytes())
+    before = path.read_bytes()
+    table = [folder / "catalog.fits", "--events", folder / "tile.fits", *CATALOG]
+    line = refused(capsys, "predict", model, *table, option, path, "-o", path)
+    assert f"{path} is an input" in line
+    assert path.read_bytes() == before
+    line = refused(capsys, "train", *table, option, path, "-o", path)
+    assert f"{path} is an input" in line
+
+
+def test_a_wide_range_of_energies_changes_no_mass(folder, model, capsys):
+    table = [
+        folder / "catalog.fits",
+        "--events",
+        folder / "tile.fits",
+        *CATALOG,
+        "--json",
+    ]
+    one = outcome(capsys, "predict", model, *table)
+    options = ["--energy-range=0.4-12", "--drop-nulls", "--hdu=EVENTS"]
+    other = outcome(capsys, "predict", model, *table, *options)
+    assert one[:2] == other[:2]
+    assert np.isfinite([row["log_mass"] for row in json.loads(one[1])]).all()
