@@ -54,7 +54,7 @@ experiments: $(INSTALLED)
 	$(BIN)/python experiments/magneticum_scatter.py --skip-missing
 
 clean:
-	rm -rf $(VENV) docs/_build docs/generated
+	rm -rf $(VENV) docs/_build docs/gallery docs/generated
 
 # Installs again only when what is to be installed has changed (its text, not its date, which
 # a checkout changes, too), so later calls work offline.

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from sphinx.ext import autosummary
+from sphinx_gallery.sorting import ExplicitOrder
 
 import skcluster
 
@@ -26,6 +27,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "numpydoc",
+    "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
@@ -35,6 +37,34 @@ default_role = "py:obj"
 autodoc_member_order = "bysource"
 autosummary_generate = True
 numpydoc_show_class_members = False
+
+# The order in which photons travel, and then the questions of whoever has masses.
+GALLERY = (
+    "event_file",
+    "shorter_exposure",
+    "wrong_cosmology",
+    "galaxies",
+    "how_many_clusters",
+    "random_split",
+    "which_estimator",
+    "calibrated_posterior",
+    "core",
+)
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": ExplicitOrder([f"{name}.py" for name in GALLERY]),
+    "abort_on_example_error": True,
+    "capture_repr": (),
+    "min_reported_time": 0,
+    "show_memory": False,
+    "show_signature": False,
+    "download_all_examples": False,
+    "write_computation_times": False,
+    "remove_config_comments": True,
+    "matplotlib_animations": False,
+}
 
 html_theme = "furo"
 html_title = f"skcluster {version}"

@@ -23,7 +23,7 @@ TABLES = runpy.run_path(str(ROOT / "docs" / "result_tables.py"))
 PAGES = {
     path.relative_to(ROOT).as_posix(): TABLES["expanded"](path.read_text("utf-8"))
     for path in SOURCES
-    if not {"_build", "generated", "_templates"} & {*path.parts}
+    if not {"_build", "gallery", "generated", "_templates"} & {*path.parts}
 }
 SCRIPT = r"(?:experiments|benchmarks|tests/stress)/\w+\.py"
 MADE_BY = re.compile(rf"{SCRIPT}|tests/test_\w+\.py|skcluster demo|make demo")

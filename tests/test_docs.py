@@ -27,13 +27,16 @@ from skcluster.datasets import make_mock_survey
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-MADE = ("_build", "generated")
+MADE = ("_build", "gallery", "generated")
 TEXTS = {
     path.relative_to(DOCS).with_suffix("").as_posix(): path.read_text("utf-8")
     for path in sorted(DOCS.rglob("*.rst"))
     if path.relative_to(DOCS).parts[0] not in (*MADE, "_templates")
 }
-ALL_TEXT = "\n".join(TEXTS.values())
+EXAMPLES = {
+    path.stem: path.read_text("utf-8") for path in (ROOT / "examples").glob("*.py")
+}
+ALL_TEXT = "\n".join([*TEXTS.values(), *EXAMPLES.values()])
 MODULES = ("comparison", "cosmology", "model_selection")
 PACKAGES = ("datasets", "explain", "metrics", "plotting")
 
@@ -263,12 +266,14 @@ def test_decisions_are_numbered_in_a_row():
 
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
-    for package in ("sphinx", "furo", "numpydoc"):
+    for package in ("sphinx", "furo", "numpydoc", "sphinx_gallery"):
         pytest.importorskip(package)
     source = tmp_path / "docs"
     shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns(*MADE))
-    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
-    options = ["-W", "--keep-going", "-q", "-b", "html"]
+    for folder in ("examples", "experiments"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    # `make docs` runs the gallery; its pages need not run twice.
+    options = ["-W", "--keep-going", "-q", "-b", "html", "-D", "plot_gallery=0"]
     built = subprocess.run(
         [sys.executable, "-m", "sphinx", *options, source, tmp_path / "html"],
         capture_output=True,

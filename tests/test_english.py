@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("skcluster", "tests", "docs", "benchmarks", "experiments")
-MADE = {"_build", "generated"}
+FOLDERS = ("skcluster", "tests", "docs", "examples", "benchmarks", "experiments")
+MADE = {"_build", "gallery", "generated"}
 FILES = [ROOT / "README.md", ROOT / "CHANGES.md"] + [
     path
     for folder in FOLDERS
