@@ -98,10 +98,13 @@ class MassNet(NeuralNetRegressor):
                 enabled=self.precision == "bfloat16",
                 cache_enabled=False,
             ):
-                predicted = self.infer(part, **fit_params)
+                predicted, penalty = self.module_.outputs_and_penalty(
+                    **self._taken(part)
+                )
             part_loss = self.get_loss(predicted.float(), part_target, X=part)
-            part_loss = part_loss * (len(part_target) / len(target))
-            part_loss.backward()
+            share = len(part_target) / len(target)
+            part_loss = part_loss * share
+            (part_loss + penalty * share).backward()
             loss = loss + part_loss.detach()
             predictions.append(predicted.detach())
         return {"loss": loss, "y_pred": torch.cat(predictions)}
