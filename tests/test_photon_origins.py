@@ -35,6 +35,7 @@ def without_origin(sample):
 
 def regressor(**parameters):
     settings = {"max_epochs": 2, "random_state": 0, "n_threads": 1, "device": "cpu"}
+    settings["origin_weight"] = 0.3
     return PhotonSetRegressor(**{**settings, **parameters})
 
 
@@ -117,7 +118,7 @@ def test_new_photons_need_no_origin(trained, tmp_path):
 def test_without_origins_or_without_weight_nothing_changes():
     sample, log_mass = clusters(40)
     bare = without_origin(sample)
-    expected = regressor(origin_weight=0).fit(sample, log_mass).predict(bare)
+    expected = regressor(origin_weight=0.0).fit(sample, log_mass).predict(bare)
     fitted = regressor().fit(bare, log_mass)
     assert not fitted.learns_origins_
     assert_array_equal(fitted.predict(bare), expected)

@@ -77,11 +77,12 @@ class PhotonSetRegressor(NeuralMassRegressor):
         Largest number of photons, and of galaxies, of a cluster that are drawn in each
         epoch of training.
 
-    origin_weight : float, default=0.3
-        Where the training photons have the column ``origin``, as those of simulations do,
-        the network also learns to tell photons of the gas, of active nuclei and of the
-        background; this is the weight of their cross entropy in the loss (see
-        `skcluster.networks.PhotonSetNetwork`). Photons to predict from need no origin.
+    origin_weight : float, default=0.0
+        With more than 0, the network also learns to tell photons of the gas, of active
+        nuclei and of the background, if the training photons have the column ``origin``,
+        as those of simulations do. This is the weight of their cross entropy in the loss
+        (see `skcluster.networks.PhotonSetNetwork`). Photons to predict from need no
+        origin.
 
     Attributes
     ----------
@@ -182,7 +183,7 @@ class PhotonSetRegressor(NeuralMassRegressor):
         n_dropout_draws=0,
         mass_range=MASS_RANGE,
         n_photons=1000,
-        origin_weight=0.3,
+        origin_weight=0.0,
     ):
         super().__init__(
             architecture=architecture,
