@@ -95,6 +95,7 @@ _NAMES_OF_MODULE = {
     ),
     "model_selection": ("QuadrantGroupKFold", "leakage_report"),
     "persistence": ("save_model", "load_model", "read_header"),
+    "versions": ("show_versions",),
 }
 _MODULE_OF_NAME = {
     name: module for module, names in _NAMES_OF_MODULE.items() for name in names

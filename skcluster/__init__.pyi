@@ -16,6 +16,7 @@ from . import rotation as rotation
 from . import explain as explain
 from . import model_selection as model_selection
 from . import persistence as persistence
+from . import versions as versions
 from . import cli as cli
 from . import comparison as comparison
 from . import contest as contest
@@ -94,6 +95,7 @@ from .model_selection import leakage_report as leakage_report
 from .persistence import save_model as save_model
 from .persistence import load_model as load_model
 from .persistence import read_header as read_header
+from .versions import show_versions as show_versions
 
 __version__: str
 __all__ = [
@@ -163,5 +165,6 @@ __all__ = [
     "save_model",
     "load_model",
     "read_header",
+    "show_versions",
     "datasets",
 ]

@@ -4,6 +4,8 @@ Lengths are comoving Mpc/h and masses Msun/h throughout. The plane of the sky ha
 x growing to the West and y to the North about the cluster's center.
 """
 
+import ast
+import functools
 import re
 
 import numpy as np
@@ -12,16 +14,21 @@ from .sample.units import check_plausible, in_our_unit, unit_factor
 
 CRITICAL_DENSITY = 2.77536627e11
 """Critical density today [h² Msun / Mpc³]."""
+CALL = re.compile(r"(Flat)?(LambdaCDM|wCDM|w0waCDM|wpwaCDM|w0wzCDM)\(.*\)", re.DOTALL)
+"""Cosmologies with their numbers, as strings."""
 PARSEC = re.compile(r"(comoving|c)?([kmg]?)pc")
 PARSECS = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}  # Mpc
 
 
 def get_cosmology(cosmology):
-    """Return the astropy cosmology of a name; return a cosmology unchanged.
+    """Return the astropy cosmology of a name or a call; return a cosmology unchanged.
 
     Parameters
     ----------
     cosmology : str or astropy.cosmology.Cosmology
+        A string is an astropy name, or one of its classes with numbers, such as
+        ``"FlatLambdaCDM(70, 0.3)"`` or ``"LambdaCDM(H0=70, Om0=0.3, Ode0=0.7)"``. It is
+        read, never executed.
 
     Returns
     -------
@@ -31,18 +38,43 @@ def get_cosmology(cosmology):
     --------
     >>> get_cosmology("WMAP7").name
     'WMAP7'
+    >>> float(get_cosmology("FlatLambdaCDM(70, 0.3)").h)
+    0.7
     """
     # The import takes 0.6 s, and loading a stored model does not need it.
     from astropy import cosmology as astropy_cosmology
 
     if isinstance(cosmology, astropy_cosmology.Cosmology):
         return cosmology
-    if not isinstance(cosmology, str) or cosmology not in astropy_cosmology.available:
+    if isinstance(cosmology, str):
+        if cosmology in astropy_cosmology.available:
+            return getattr(astropy_cosmology, cosmology)
+        if CALL.fullmatch(cosmology.strip()):
+            return _cosmology_of_call(cosmology.strip())
+    raise ValueError(
+        f"Unknown cosmology {cosmology!r}. Give one of "
+        f"{', '.join(astropy_cosmology.available)}, one with its numbers, such as "
+        "'FlatLambdaCDM(70, 0.3)', or an astropy cosmology object."
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _cosmology_of_call(text):
+    """Return the cosmology of a string like ``"FlatLambdaCDM(70, Om0=0.3)"``."""
+    from astropy import cosmology as astropy_cosmology
+
+    try:
+        call = ast.parse(text, mode="eval").body
+        numbers = [float(ast.literal_eval(each)) for each in call.args]
+        named = {
+            each.arg: float(ast.literal_eval(each.value)) for each in call.keywords
+        }
+        return getattr(astropy_cosmology, call.func.id)(*numbers, **named)
+    except (AttributeError, SyntaxError, TypeError, ValueError) as error:
         raise ValueError(
-            f"Unknown cosmology {cosmology!r}. Give one of "
-            f"{', '.join(astropy_cosmology.available)}, or an astropy cosmology object."
-        )
-    return getattr(astropy_cosmology, cosmology)
+            f"Cosmology {text!r} cannot be made ({error}). Give numbers, such as "
+            "'FlatLambdaCDM(H0=70, Om0=0.3)'."
+        ) from error
 
 
 def cosmology_name(cosmology):

@@ -5,6 +5,7 @@ stops the work that it reports: if standard error is closed, that is ignored.
 """
 
 import contextlib
+import contextvars
 import functools
 import os
 import sys
@@ -51,7 +52,7 @@ class Progress:
         self.what, self.total = printable(what), total
         self.done = self.n_before = done
         self.note = ""
-        self._is_on = bool(verbose) and sys.stderr is not None
+        self._is_on = bool(verbose) and sys.stderr is not None and not _IS_HUSHED.get()
         self._quiet_for = QUIET_SECONDS if quiet_for is None else quiet_for
         self._started = time.perf_counter()
         self._next_line = self._started + self._quiet_for
@@ -117,7 +118,7 @@ class Progress:
         return f"{_clock(each * (self.total - self.done))} left"
 
 
-def say(text, *, verbose=1):
+def say(text, *, verbose=1, is_problem=False):
     """Write one line to standard error, above the bars that are on the terminal.
 
     Parameters
@@ -126,12 +127,30 @@ def say(text, *, verbose=1):
         Control characters and line breaks in it are written as escapes.
     verbose : int, default=1
         With 0, say nothing.
+    is_problem : bool, default=False
+        Whether to say it inside of `hushed` as well.
     """
-    if not verbose or sys.stderr is None:
+    if not verbose or sys.stderr is None or (_IS_HUSHED.get() and not is_problem):
         return
     with _LOCK, _bars_out_of_the_way():
         _SCREEN.write(f"{printable(text)}\n")
         _SCREEN.flush()
+
+
+@contextlib.contextmanager
+def hushed(is_on=True):
+    """Let no progress and no notes be shown, but problems.
+
+    Examples
+    --------
+    >>> with hushed():
+    ...     say("Wrote 3 mock clusters.")
+    """
+    token = _IS_HUSHED.set(is_on)
+    try:
+        yield
+    finally:
+        _IS_HUSHED.reset(token)
 
 
 def draws_bars():
@@ -188,6 +207,7 @@ class _NoLock(contextlib.nullcontext):
 
 
 _SCREEN = _StandardError()
+_IS_HUSHED = contextvars.ContextVar("is_hushed", default=False)
 _LOCK = threading.RLock()
 
 

@@ -25,7 +25,7 @@ GROUND = {
     "cluster_weights": {"printable", "sample"},
 }
 # These need hardly anything of ours, and so can be taken as they are.
-ALONE = ("estimator_parts", "networks", "training_ranges")
+ALONE = ("versions", "estimator_parts", "networks", "training_ranges")
 ABOVE = {
     "plausible_masses": set(),
     "metrics": {"plausible_masses"},
@@ -78,7 +78,7 @@ FORMS = {"utils", "util", "core", "base", "common", "helpers", "misc"}
 MAX_MODULE_LINES = 400
 MAX_BODY_LINES = 50
 # The only rooms that write to the terminal.
-SPEAKING = {"cli", "progress"}
+SPEAKING = {"cli", "progress", "versions"}
 SEEDED = {"default_rng", "Generator", "RandomState", "SeedSequence"}
 
 

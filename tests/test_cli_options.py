@@ -673,3 +673,59 @@ def test_scalars_reach_the_network_that_needs_them(survey, tmp_path, capsys):
     assert load_model(path)[-1].scalars == ["redshift"]
     wrong = refused(capsys, *command, "--scalars", "mass")
     assert "scalars must be a list of different names out of" in wrong
+
+
+def test_quiet_leaves_the_result_and_the_problems(capsys, survey, model, tmp_path):
+    code, out, err = outcome(
+        capsys, "simulate", tmp_path / "few", "--clusters=3", "--json", "--quiet"
+    )
+    assert (code, err) == (0, "")
+    assert json.loads(out)
+    names = [*Table.read(survey)["photons"]]
+    lost = table_like(survey, "lost", photons=["nowhere.fits", *names[1:]])
+    loud, expected, said = outcome(capsys, "predict", model, lost, "--json")
+    code, out, err = outcome(capsys, "predict", model, lost, "--json", "--quiet")
+    assert (code, out) == (loud, expected) == (3, expected)
+    assert "1 of 16 clusters have a list that cannot be read" in err
+    assert set(err.splitlines()) <= set(said.splitlines())
+    missing = tmp_path / "missing.ecsv"
+    assert "missing.ecsv" in refused(capsys, "predict", model, missing, "-q")
+
+
+def test_every_command_has_the_same_common_options():
+    parser = skcluster.cli._parser()
+    (commands,) = (a.choices for a in parser._actions if hasattr(a, "_name_parser_map"))
+    for name, command in commands.items():
+        options = {o for action in command._actions for o in action.option_strings}
+        assert options >= {"--json", "--quiet", "-q", "--traceback", "--help"}, name
+
+
+def test_a_cosmology_of_ones_own_is_kept_in_the_model(capsys, survey, tmp_path):
+    path = tmp_path / "own.skops"
+    own = "FlatLambdaCDM(70, 0.25)"
+    code, _, _ = outcome(
+        capsys, "train", survey, "-o", path, "--cosmology", own, "--quiet", *TINY
+    )
+    assert code == 0
+    assert load_model(path)[0].cosmology == own
+    line = refused(
+        capsys, "train", survey, "-o", path, "--cosmology", "FlatLambdaCDM(70)", *TINY
+    )
+    assert "Cosmology 'FlatLambdaCDM(70)' cannot be made" in line
+
+
+def test_shells_complete_commands_and_options(tmp_path):
+    pytest.importorskip("argcomplete")
+    for line, expected in (
+        ("skcluster si", "simulate"),
+        ("skcluster train --qu", "--quiet"),
+    ):
+        shell = {
+            "_ARGCOMPLETE": "1",
+            "COMP_LINE": line,
+            "COMP_POINT": str(len(line)),
+            "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "completions"),
+        }
+        code = "from skcluster.cli import main; main()"
+        subprocess.run([sys.executable, "-c", code], env=os.environ | shell, check=True)
+        assert (tmp_path / "completions").read_text().split() == [expected]

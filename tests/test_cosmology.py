@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy import units
 from astropy.coordinates import SkyCoord
-from astropy.cosmology import WMAP7, FlatLambdaCDM, Planck18
+from astropy.cosmology import WMAP7, FlatLambdaCDM, LambdaCDM, Planck18, w0waCDM
 from astropy.wcs import WCS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,3 +172,48 @@ def test_plain_numbers_in_another_unit_are_refused_by_its_name(function, value, 
     good = 0.7 if function is mass_within_r500c else 1e14
     with pytest.raises(ValueError, match=match):
         function([good, value], [0.2, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("FlatLambdaCDM(70, 0.3)", FlatLambdaCDM(70, 0.3)),
+        (
+            " FlatLambdaCDM(H0=67.7, Om0=0.31, Tcmb0=2.7) ",
+            FlatLambdaCDM(67.7, 0.31, 2.7),
+        ),
+        ("LambdaCDM(70, 0.3, Ode0=0.6)", LambdaCDM(70, 0.3, 0.6)),
+        (
+            "w0waCDM(70, 0.3, 0.7, w0=-0.9, wa=0.1)",
+            w0waCDM(70, 0.3, 0.7, w0=-0.9, wa=0.1),
+        ),
+    ],
+)
+def test_a_cosmology_may_be_its_numbers_in_a_string(text, expected):
+    found = get_cosmology(text)
+    assert type(found) is type(expected)
+    assert_allclose(found.efunc([0.0, 0.5, 1.0]), expected.efunc([0.0, 0.5, 1.0]))
+    assert found.h == expected.h
+    assert_allclose(
+        comoving_distance([0.3], text), comoving_distance([0.3], expected), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FlatLambdaCDM()",
+        "FlatLambdaCDM(70)",
+        "FlatLambdaCDM(70, 0.3",
+        "FlatLambdaCDM('seventy', 0.3)",
+        "FlatLambdaCDM(70, Omega=0.3)",
+        "FlatLambdaCDM(70, Om0=open('/etc/passwd'))",
+        "FlatLambdaCDM(70, *[0.3])",
+        "FlatLambdaCDM(70, 0.3) + FlatLambdaCDM(70, 0.3)",
+        "FlatLambdaCDM(70, 0.3).h(1)",
+        "LambdaCDM(70, -0.3, 0.7)",
+    ],
+)
+def test_a_string_that_is_no_cosmology_is_refused_and_not_executed(text):
+    with pytest.raises(ValueError, match=r"cannot be made|Unknown cosmology"):
+        get_cosmology(text)

@@ -134,7 +134,7 @@ def test_every_file_target_and_extra_that_a_page_names_exists():
         assert f"$({variable})" in makefile
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = ",".join(re.findall(r"(?:skcluster|\.)\[([\w,]+)\]", ALL_TEXT))
-    assert {*extras.split(",")} == {"plot", "io", "explain"}
+    assert {*extras.split(",")} == {"plot", "io", "explain", "completion"}
     assert {*extras.split(",")} <= set(project["optional-dependencies"])
 
 

@@ -5,14 +5,18 @@ usage; 3 some clusters have no mass, because a list of theirs cannot be read, no
 in the map, or there was another error: standard error names them, and all others have a
 mass; or a benchmark lacks folds; 130 interrupted; 141 standard output was closed by its
 reader, as by ``| head``.
+
+Shells complete commands, options and files with argcomplete (``skcluster[completion]``)
+after ``eval "$(register-python-argcomplete skcluster)"``.
 """
 
 import argparse
 import gc
+import os
 import warnings
 
 from .. import __version__
-from ..progress import say
+from ..progress import hushed, say
 from .benchmark import add_benchmark
 from .demo import add_demo
 from .explain import add_explain
@@ -60,6 +64,10 @@ def main(argv=None):
 def _parsed(argv):
     """Parse the arguments, and refuse empty strings from unset shell variables."""
     parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks how a line may go on
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
     arguments = parser.parse_args(argv)
     for name, value in vars(arguments).items():
         if value == "" or (isinstance(value, list) and "" in value):
@@ -71,7 +79,8 @@ def _parsed(argv):
 
 def _run(arguments):
     try:
-        return arguments.run(arguments)
+        with hushed(arguments.quiet):
+            return arguments.run(arguments)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         if arguments.traceback:
             raise
@@ -120,5 +129,11 @@ def _parser():
         command = add(commands)
         command.add_argument(
             "--traceback", action="store_true", help="show where an error comes from"
+        )
+        command.add_argument(
+            "-q",
+            "--quiet",
+            action="store_true",
+            help="show no progress and no notes, but warnings and errors",
         )
     return parser

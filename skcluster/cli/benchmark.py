@@ -110,7 +110,8 @@ def benchmark(arguments):
         n_missing = outcome.n_left + len(outcome.failures)
         say(
             f"{counted(outcome.n_trained, 'fold')} trained, {outcome.n_kept} kept from "
-            f"before, {n_missing} missing."
+            f"before, {n_missing} missing.",
+            is_problem=n_missing > 0,
         )
         if n_missing:
             say("The same command goes on with what is missing.")

@@ -131,7 +131,8 @@ def say_if_unlike(model, columns):
         say(
             f"Together these {n_seen} clusters are unlike the training set (p = "
             f"{p_value:.1g}), so all masses may be off: another exposure, background, "
-            "point-spread function or selection?"
+            "point-spread function or selection?",
+            is_problem=True,
         )
 
 
@@ -168,4 +169,4 @@ def exit_code(table, found, rows):
 def _say_without_mass(names, why):
     if len(names):
         shown = ", ".join([*names[:NAMED], *(["..."] if len(names) > NAMED else [])])
-        say(f"{len(names)} {why}: {shown}.")
+        say(f"{len(names)} {why}: {shown}.", is_problem=True)

@@ -112,7 +112,8 @@ class KeptParts:
             path, about=("unread", "failed", "warnings"), columns=["name"]
         )
         if problem:
-            say(f"skcluster: warning: {problem} Its clusters are done again.")
+            text = f"skcluster: warning: {problem} Its clusters are done again."
+            say(text, is_problem=True)
         if columns is None:
             return None
         for kind in ("unread", "failed"):

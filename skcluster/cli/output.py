@@ -87,7 +87,7 @@ class WarningsOnce:
         line = one_line(message)
         if line not in self.shown:
             self.shown.add(line)
-            say(f"skcluster: warning: {line}")
+            say(f"skcluster: warning: {line}", is_problem=True)
 
 
 def require_matplotlib(by):

@@ -185,11 +185,12 @@ class _Reports:
         self._is_any_done |= len(errors) < len(part)
         if self._is_any_done:
             for line in self._waiting[: max(NAMED - self._n_named, 0)]:
-                say(line)
+                say(line, is_problem=True)
             self._n_named += len(self._waiting)
             self._waiting = []
 
     def close(self):
         """Say how many warnings were like those of another part."""
         if self._n_more:
-            say(f"skcluster: {self._n_more} more warnings like these, of other rows.")
+            text = f"skcluster: {self._n_more} more warnings like these, of other rows."
+            say(text, is_problem=True)

@@ -75,7 +75,10 @@ def _add_input_options(parser):
         help=f"half of a map's side [comoving Mpc/h] (default: {HALF_WIDTH:g})",
     )
     parser.add_argument(
-        "--cosmology", default="WMAP7", help="an astropy name (default: WMAP7)"
+        "--cosmology",
+        default="WMAP7",
+        help="an astropy name, or 'FlatLambdaCDM(70, 0.3)' (default: WMAP7); the model "
+        "keeps it",
     )
 
 
@@ -227,7 +230,8 @@ def _follow_trend(calibration, n_clusters):
         return
     say(
         f"{counted(n_clusters, 'cluster')} are too few to learn how errors depend on mass "
-        f"and redshift, which takes {MIN_FOR_TREND}: all are calibrated alike."
+        f"and redshift, which takes {MIN_FOR_TREND}: all are calibrated alike.",
+        is_problem=True,
     )
 
 

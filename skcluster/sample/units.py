@@ -152,10 +152,11 @@ def _astropy_factor(unit, ours):
 def _unfit_unit(name, text, subject):
     row = TABLE[name]
     if row.kind == "comoving length":
-        by = " by skcluster.cosmology.comoving_length" if name == "r500c" else ""
+        cure = "Convert it and remove the unit."
+        if name == "r500c":
+            cure = "Convert it by skcluster.cosmology.comoving_length."
         return (
-            f"{subject} has the unit {text!r}, but {name} is in comoving Mpc/h. "
-            f"Convert it{by}, and remove the unit."
+            f"{subject} has the unit {text!r}, but {name} is in comoving Mpc/h. {cure}"
         )
     ours = _ASTROPY_UNIT.get(row.kind, row.unit) or "a plain number"
     ours = row.unit if row.kind == "mass" else ours

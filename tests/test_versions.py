@@ -1,0 +1,31 @@
+"""show_versions names everything that a report of a problem needs."""
+
+import importlib.metadata
+import re
+import tomllib
+from pathlib import Path
+
+import skcluster
+from skcluster.versions import PACKAGES
+
+PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+FOR_DEVELOPERS = ("test", "docs", "dev")
+
+
+def test_it_names_all_that_is_needed_and_all_that_extras_add():
+    project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"]]
+    asked += [p for name in extras.keys() - FOR_DEVELOPERS for p in extras[name]]
+    assert {re.match(r"[\w-]+", each)[0] for each in asked} == {*PACKAGES}
+
+
+def test_its_lines_are_what_is_installed(capsys):
+    skcluster.show_versions()
+    lines = dict(
+        line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()
+    )
+    assert lines["skcluster"] == skcluster.__version__
+    for name in ("numpy", "torch", "scikit-learn"):
+        assert lines[name] == importlib.metadata.version(name)
+    assert lines.keys() >= {"python", "system", "CPUs", "GPUs", *PACKAGES}
