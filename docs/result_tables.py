@@ -29,6 +29,9 @@ ITS_RIVALS = (
     "mean of photon set and recommended network",
 )
 
+KINDS = ("std", "robust")
+LADDER = ("std [dex]", "gain [%]")
+
 BLOCK = re.compile(r"^\.\. result-table:: (.+)\n((?:   :.+\n)*)", re.M)
 FACT = re.compile(r"\|(n_tested|n_octants|without_predictions|made_with)\|")
 IN_README = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.S)
@@ -201,6 +204,80 @@ def covered_parts(header, *quantities):
     return rows
 
 
+def apertures():
+    """Scatter of masses from counts in true, iterated and fixed apertures."""
+    mean = kept("apertures-mean.csv")
+    skies = ("paper", "eFEDS")
+    rows = [["aperture", *(f"{sky}, {kind}" for sky in skies for kind in KINDS)]]
+    for name in dict.fromkeys(kept("apertures.csv")["aperture"]):
+        parts = [
+            mean[(mean["aperture"] == name) & (mean["sky"] == sky)][0] for sky in skies
+        ]
+        cells = [with_error(part, kind, 3) for part in parts for kind in KINDS]
+        rows.append([name, *cells])
+    return rows
+
+
+STRESSES = {
+    "center": ("center off by", '{:g}"', (10, 20, 60)),
+    "redshift": ("redshift off by", "{:g}", (0.005, 0.01, 0.02)),
+    "cosmology": ("Ωm =", "{:g}", (0.2, 0.4)),
+    "exposure": ("exposure ×", "{:g}", (0.1, 0.3, 3.0)),
+    "exposure ignored": ("exposure ×", "{:g}, ignored", (0.3,)),
+}
+"""Stresses that the pages show: their name, levels, and how these are spelled."""
+
+
+def stress_changes():
+    """Mean change of log10 M under each stress."""
+    return stressed("change", "+")
+
+
+def stress_scatters():
+    """Scatter of log10 M without stress and under each."""
+    return stressed("scatter")
+
+
+def stressed(kind, sign=""):
+    """Return a row per stress and level, and a column per model."""
+    mean = kept("stress-tests-mean.csv")
+    names = [*dict.fromkeys(kept("stress-tests.csv")["model"])]
+    columns = {name: mean[mean["model"] == name] for name in names}
+    chosen = [("none", 0.0, "no stress")] if kind == "scatter" else []
+    for stress, (words, spelled, levels) in STRESSES.items():
+        chosen += [(stress, at, f"{words} {spelled.format(at)}") for at in levels]
+    rows = [["stress", *names]]
+    for stress, level, words in chosen:
+        cells = []
+        for part in columns.values():
+            is_it = (part["stress"] == stress) & np.isclose(part["level"], level)
+            cells.append(with_error(part[is_it][0], kind, 3, sign))
+        rows.append([words, *cells])
+    return rows
+
+
+def sky_ladder():
+    """Scatter of estimators under three skies, and their gain over counts."""
+    mean = kept("sky-ladder-mean.csv")
+    by_seed = kept("sky-ladder.csv")
+    skies = [*dict.fromkeys(by_seed["sky"])]
+    rows = [["estimator", *(f"{sky}, {what}" for sky in skies for what in LADDER)]]
+    for name in dict.fromkeys(by_seed["estimator"]):
+        cells = [name]
+        for sky in skies:
+            (part,) = mean[(mean["estimator"] == name) & (mean["sky"] == sky)]
+            cells.append(with_error(part, "std", 3))
+            cells.append(with_error(part, "std_gain", 0, "+"))
+        rows.append(cells)
+    return rows
+
+
+def with_error(row, name, digits, sign=""):
+    """Spell a value with its error."""
+    error = row["error" if name == "change" else f"{name}_error"]
+    return f"{row[name]:{sign}.{digits}f} ± {error:.{digits}f}"
+
+
 def covered(row, level):
     """Spell a coverage with its error."""
     return f"{row[f'coverage_{level}']:.1f} ± {row[f'error_{level}']:.1f}"
@@ -216,6 +293,10 @@ TABLES = {
     "coverage": coverage,
     "coverage in thirds": coverage_in_thirds,
     "coverage at the end": coverage_at_the_end,
+    "apertures": apertures,
+    "stress changes": stress_changes,
+    "stress scatters": stress_scatters,
+    "sky ladder": sky_ladder,
 }
 
 

@@ -8,7 +8,9 @@ spread evenly in the logarithm from 0.2 to 6 ks (thinned from 6 ks). Other clust
 observed for 6 ks, are then thinned to 0.1, 0.3 and 1 times 2 ks. Prints for each exposure
 the mean change of log10 M against 2 ks of the same clusters, its error over clusters, and
 the scatter of log10 M about the truth; and the control, in which the exposure is ignored.
-Models with ", t" take the exposure of each cluster as one more number.
+Models with ", t" take the exposure of each cluster as one more number. "Rings, sums" have
+no medians of sectors and a softening of 100; "rings, thinned" are these with the exposure,
+trained also on two copies of the clusters of 2 ks that are thinned to 0.2 to 2 ks.
 
 Exits with 1 unless the changes of the covariance model are below 0.01 dex or 3 sigma at 0.3
 and 3 times the exposure of training, and those of the control are beyond 3 sigma.
@@ -31,6 +33,7 @@ from skcluster import (
     ProxyMeasurer,
     RedshiftNormalizer,
     RingProfiler,
+    RotationAugmentedRegressor,
     XrayCNNRegressor,
     thin_photons,
 )
@@ -39,7 +42,7 @@ from skcluster.metrics import mass_scatter
 
 TYPICAL, DEEP = 2000.0, 6000.0
 SHARES = (0.1, 0.3, 1.0, 3.0)
-MODELS = ("N_phot", "N_phot,500c", "rings", "rings, t")
+MODELS = ("N_phot", "N_phot,500c", "rings", "rings, sums", "rings, thinned", "rings, t")
 SMALL = 0.01
 """Change of log10 M that is called none [dex]."""
 
@@ -81,8 +84,16 @@ def models(seed, training, only):
         "N_phot": covariance("n_phot"),
         "N_phot,500c": covariance("n_phot_500c"),
         "rings": rings(),
+        "rings, sums": rings(n_sectors=1, softening=100.0),
         "network": network(seed),
     }
+    if training != "spread":
+        found["rings, thinned"] = RotationAugmentedRegressor(
+            rings(n_sectors=1, softening=100.0, with_exposure=True),
+            n_rotations=2,
+            thin_to=SHARES[0],
+            random_state=seed,
+        )
     if training == "spread":
         found["rings, t"] = rings(with_exposure=True)
         found["network, t"] = network(seed, scalars=["log_exposure"])

@@ -8,11 +8,12 @@ from sklearn.utils.validation import check_is_fitted
 from .cluster_weights import checked_weights
 from .cosmology import plane_to_sky, sky_to_plane
 from .estimator_parts import weight_parameters
-from .parameters import Integer, RandomState, WithMethods, check_parameters
+from .parameters import Integer, Interval, RandomState, WithMethods, check_parameters
 from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .sample import ClusterSample, require
 from .sample.transformer import TakesSample
 from .sample.units import in_our_unit
+from .sky import thin_photons
 
 MADE_OF_LISTS = ("maps", "cubes", "coverage")
 FIXED_ON_THE_SKY = ("exposure_map", "mask", "holes")
@@ -125,6 +126,11 @@ class RotationAugmentedRegressor(
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Lowest and highest log10 mass [Msun/h] that a target may have; others are refused
         with the unit that they seem to be in. None takes any target.
+    thin_to : float or None, default=None
+        Shortest exposure of the copies over that of the sample. Each cluster of a copy is
+        thinned to an exposure of its own, evenly in the logarithm from there to the whole
+        (see `thin_photons`), so that the model also learns from shorter exposures. This
+        needs exposures. None leaves the photons as they are.
 
     Attributes
     ----------
@@ -149,15 +155,23 @@ class RotationAugmentedRegressor(
         "n_rotations": Integer(0, 10_000),
         "random_state": RandomState(),
         "mass_range": MASS_RANGE_KIND,
+        "thin_to": Interval("(0, 1]") | None,
     }
 
     def __init__(
-        self, estimator, *, n_rotations=3, random_state=None, mass_range=MASS_RANGE
+        self,
+        estimator,
+        *,
+        n_rotations=3,
+        random_state=None,
+        mass_range=MASS_RANGE,
+        thin_to=None,
     ):
         self.estimator = estimator
         self.n_rotations = n_rotations
         self.random_state = random_state
         self.mass_range = mass_range
+        self.thin_to = thin_to
 
     def fit(self, X, y, sample_weight=None):
         """Train on the sample and its rotated copies.
@@ -172,6 +186,9 @@ class RotationAugmentedRegressor(
         """
         parameters = check_parameters(self)
         require(X, by=type(self).__name__)
+        if parameters.thin_to is not None:
+            needs = "photons", "exposure"
+            require(X, *needs, by="RotationAugmentedRegressor(thin_to=...)")
         y = checked_log_mass(
             y, by=type(self).__name__, mass_range=parameters.mass_range
         )
@@ -180,7 +197,11 @@ class RotationAugmentedRegressor(
         copies = [X.drop(*MADE_OF_LISTS)]
         for _ in range(parameters.n_rotations):
             angle, mirror = rng.uniform(0, 360, len(X)), rng.random(len(X)) < 0.5
-            copies.append(rotate(X, angle, mirror=mirror))
+            copy = rotate(X, angle, mirror=mirror)
+            if parameters.thin_to is not None:
+                exposure = X.exposure * parameters.thin_to ** rng.random(len(X))
+                copy = thin_photons(copy, exposure=exposure, random_state=rng)
+            copies.append(copy)
         group = np.arange(len(X)) if X.group is None else X.group
         sample = ClusterSample.concatenate(copies)
         sample = sample.assign(group=np.tile(group, len(copies)))

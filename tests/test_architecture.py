@@ -52,7 +52,7 @@ ABOVE = {
         "photon_features",
         "posterior",
     },
-    "rotation": {"estimator_parts", "plausible_masses"},
+    "rotation": {"estimator_parts", "plausible_masses", "sky"},
     "comparison": {"metrics", "model_selection"},
     "explain": {"maps", "metrics", "regressors"},
     "plotting": {"explain"},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -146,6 +147,48 @@ def test_training_sees_the_sample_and_turned_copies(survey):
     first = turn[np.cumsum(lengths) - lengths]
     assert len(np.unique(first.round(6))) == n
     assert augmented.predict(survey.sample, bonus=1.0)[0] == seen.y_.mean() + 1.0
+
+
+def test_copies_are_thinned_evenly_in_the_logarithm():
+    survey = make_mock_survey(30, random_state=3, exposure=3000.0, galaxies=False)
+    augmented = RotationAugmentedRegressor(
+        Recorder(), n_rotations=6, random_state=0, thin_to=0.1
+    )
+    seen = augmented.fit(survey.sample, survey.log_mass).estimator_.X_
+    share = seen.exposure / 3000.0
+    assert_array_equal(share[:30], 1.0)
+    drawn = share[30:]
+    assert stats.kstest(np.log(drawn) / np.log(0.1), "uniform").pvalue > 1e-3
+    assert len(np.unique(drawn)) == 180
+    # Each photon is kept with that probability, so counts are binomial.
+    whole = np.tile(survey.sample.photons.lengths, 6)
+    found = seen.photons.lengths[30:]
+    off = (found - whole * drawn) / np.sqrt(whole * drawn * (1 - drawn))
+    assert_allclose(off.std(), 1, atol=0.25)
+    assert_allclose(off.mean(), 0, atol=0.3)
+
+
+def test_without_thinning_copies_keep_their_photons(survey):
+    fits = [
+        RotationAugmentedRegressor(Recorder(), random_state=0, **settings)
+        .fit(survey.sample, survey.log_mass)
+        .estimator_.X_.photons["ra"]
+        for settings in ({}, {"thin_to": None})
+    ]
+    assert_array_equal(*fits)
+
+
+def test_thinning_needs_exposures(survey):
+    augmented = RotationAugmentedRegressor(Recorder(), thin_to=0.1)
+    with pytest.raises(ValueError, match=r"thin_to=.*\) needs sample\.exposure"):
+        augmented.fit(survey.sample, survey.log_mass)
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1.5, "half"])
+def test_shares_that_no_thinning_leaves_are_refused(survey, wrong):
+    augmented = RotationAugmentedRegressor(Recorder(), thin_to=wrong)
+    with pytest.raises(ValueError, match=r"thin_to must be in \(0, 1\] or None, got"):
+        augmented.fit(survey.sample, survey.log_mass)
 
 
 def test_the_angles_are_fixed_by_random_state(survey):

@@ -1,0 +1,132 @@
+"""Experiments under real skies: their statistics by hand, their files, and the pages."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator
+
+from skcluster import ClusterSample
+from skcluster.cosmology import get_cosmology
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "experiments"
+RESULTS = FOLDER / "results"
+
+
+@pytest.fixture
+def script(request, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(FOLDER)
+    yield importlib.import_module(request.param)
+    sys.modules.pop(request.param)
+
+
+def only(name):
+    return pytest.mark.parametrize("script", [name], indirect=True)
+
+
+class RefusesNear(BaseEstimator):
+    """Gives 14 to clusters beyond z = 0.2 and refuses samples with nearer ones."""
+
+    def predict(self, X):
+        if (X.redshift < 0.2).any():
+            raise ValueError("too near")
+        return np.full(len(X), 14.0) + X.redshift
+
+
+@only("stress_tests")
+class TestStressTests:
+    def test_clusters_that_a_model_refuses_are_nan_and_no_others(self, script):
+        redshift = np.array([0.3, 0.1, 0.4, 0.5, 0.15, 0.25, 0.6])
+        found = script.masses(RefusesNear(), ClusterSample(redshift))
+        assert_allclose(found, np.where(redshift < 0.2, np.nan, 14 + redshift))
+
+    def test_errors_of_means_hold_the_larger_of_two_scatters(self, script):
+        rows = [
+            ("a", "center", 5.0, change, error, scatter)
+            for change, error, scatter in ((0.1, 0.01, 0.2), (0.3, 0.02, 0.3))
+        ]
+        rows += [("b", "center", 5.0, 0.1, error, 0.2) for error in (0.03, 0.04)]
+        names = ["model", "stress", "level", "change", "error", "scatter"]
+        found = script.over_seeds(Table(rows=rows, names=names))
+        assert_allclose(found["change"], [0.2, 0.1])
+        between, within = np.sqrt(0.02), np.sqrt((0.03**2 + 0.04**2) / 2)
+        assert_allclose(found["error"], np.array([between, within]) / np.sqrt(2))
+        assert_allclose(found["scatter"], [0.25, 0.2])
+        assert_allclose(found["scatter_error"], [0.05, 0], atol=1e-9)
+
+    @pytest.mark.parametrize("name", ["N_phot,500c iterated", "rings", "network"])
+    def test_a_cosmology_reaches_all_steps(self, script, name):
+        model = script.with_cosmology(script.make(name, 0), "Planck18")
+        values = [
+            value
+            for parameter, value in model.get_params().items()
+            if parameter.split("__")[-1] == "cosmology"
+        ]
+        assert values
+        assert {get_cosmology(value).name for value in values} == {"Planck18"}
+
+
+@only("apertures")
+def test_apertures_of_the_control_are_those_of_other_clusters(script):
+    radius = np.linspace(0.3, 1.0, 11)
+    sample = ClusterSample(np.full(11, 0.2), r500c=radius)
+    other = script.of_others(sample, 0).r500c
+    assert (other != radius).all()
+    assert_array_equal(np.sort(other), radius)
+
+
+@only("sky_ladder")
+def test_all_skies_show_the_same_clusters(script):
+    samples, log_mass = script.skies_of(0, 14)
+    paper, true, real = (samples[sky] for sky in script.SKIES)
+    assert 4 < len(log_mass) < 14
+    assert_array_equal(paper.name, real.name)
+    assert_array_equal(paper.redshift, true.redshift)
+    assert_array_equal(paper.center, true.center)
+    assert (real.redshift != true.redshift).all()
+    assert_array_equal(real.photons["ra"], true.photons["ra"])
+    assert (paper.photons.lengths != real.photons.lengths).all()
+
+
+@only("sky_ladder")
+def test_gains_are_those_of_each_seed(script):
+    rows = [
+        ("eFEDS", seed, name, std, std)
+        for seed, counts, network in ((0, 0.2, 0.1), (1, 0.2, 0.14))
+        for name, std in ((script.RIVAL, counts), ("network", network))
+    ]
+    table = Table(rows=rows, names=["sky", "seed", "estimator", "std", "robust"])
+    found = script.over_seeds(table)
+    (network,) = found[found["estimator"] == "network"]
+    assert_allclose([network["std"], network["std_gain"]], [0.12, 40.0])
+    assert_allclose(network["std_gain_error"], 10.0)  # of 50 and 30 per cent
+
+
+@pytest.mark.parametrize(
+    ("script", "file"),
+    [
+        ("stress_tests", "stress-tests"),
+        ("apertures", "apertures"),
+        ("sky_ladder", "sky-ladder"),
+    ],
+    indirect=["script"],
+)
+def test_committed_means_are_those_of_three_seeds(script, file):
+    by_seed = Table.read(RESULTS / f"{file}.csv")
+    mean = Table.read(RESULTS / f"{file}-mean.csv")
+    assert np.unique(by_seed["seed"]).tolist() == [0, 1, 2]
+    found = script.over_seeds(by_seed)
+    assert len(found) == len(mean) == len(by_seed) / 3
+    for name in found.colnames:
+        if found[name].dtype.kind == "f":
+            assert_allclose(
+                found[name], mean[name], atol=2e-4 if "gain" not in name else 0.1
+            )
+        else:
+            assert_array_equal(found[name], mean[name])
