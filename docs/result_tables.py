@@ -29,9 +29,6 @@ ITS_RIVALS = (
     "mean of photon set and recommended network",
 )
 
-KINDS = ("std", "robust")
-LADDER = ("std [dex]", "gain [%]")
-
 BLOCK = re.compile(r"^\.\. result-table:: (.+)\n((?:   :.+\n)*)", re.M)
 FACT = re.compile(r"\|(n_tested|n_octants|without_predictions|made_with)\|")
 IN_README = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.S)
@@ -204,20 +201,6 @@ def covered_parts(header, *quantities):
     return rows
 
 
-def apertures():
-    """Scatter of masses from counts in true, iterated and fixed apertures."""
-    mean = kept("apertures-mean.csv")
-    skies = ("paper", "eFEDS")
-    rows = [["aperture", *(f"{sky}, {kind}" for sky in skies for kind in KINDS)]]
-    for name in dict.fromkeys(kept("apertures.csv")["aperture"]):
-        parts = [
-            mean[(mean["aperture"] == name) & (mean["sky"] == sky)][0] for sky in skies
-        ]
-        cells = [with_error(part, kind, 3) for part in parts for kind in KINDS]
-        rows.append([name, *cells])
-    return rows
-
-
 STRESSES = {
     "center": ("center off by", '{:g}"', (10, 20, 60)),
     "redshift": ("redshift off by", "{:g}", (0.005, 0.01, 0.02)),
@@ -256,22 +239,6 @@ def stressed(kind, sign=""):
     return rows
 
 
-def sky_ladder():
-    """Scatter of estimators under three skies, and their gain over counts."""
-    mean = kept("sky-ladder-mean.csv")
-    by_seed = kept("sky-ladder.csv")
-    skies = [*dict.fromkeys(by_seed["sky"])]
-    rows = [["estimator", *(f"{sky}, {what}" for sky in skies for what in LADDER)]]
-    for name in dict.fromkeys(by_seed["estimator"]):
-        cells = [name]
-        for sky in skies:
-            (part,) = mean[(mean["estimator"] == name) & (mean["sky"] == sky)]
-            cells.append(with_error(part, "std", 3))
-            cells.append(with_error(part, "std_gain", 0, "+"))
-        rows.append(cells)
-    return rows
-
-
 def with_error(row, name, digits, sign=""):
     """Spell a value with its error."""
     error = row["error" if name == "change" else f"{name}_error"]
@@ -293,10 +260,8 @@ TABLES = {
     "coverage": coverage,
     "coverage in thirds": coverage_in_thirds,
     "coverage at the end": coverage_at_the_end,
-    "apertures": apertures,
     "stress changes": stress_changes,
     "stress scatters": stress_scatters,
-    "sky ladder": sky_ladder,
 }
 
 

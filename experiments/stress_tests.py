@@ -70,6 +70,14 @@ STRESSES = {
     "exposure": "exposure over that of training",
     "exposure ignored": "the same, ignored",
 }
+UNSTRESSED = {
+    "center": 0.0,
+    "redshift": 0.0,
+    "cosmology": 0.272,
+    "exposure": 1.0,
+    "exposure ignored": 1.0,
+}
+"""Level of each stress at which nothing is wrong."""
 FAST = ("N_phot", "N_phot,500c iterated", "four proxies", "rings")
 FEWEST, WITHIN = 5, 0.3  # photons, Mpc/h
 NEAREST = 0.1
@@ -222,11 +230,14 @@ def draw(means, path):
     """One column per stress: change of the mean above, scatter below."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, 5, figsize=(14, 5.6), sharey="row", sharex="col")
+    figure, axes = plt.subplots(2, 5, figsize=(14, 6), sharey="row", sharex="col")
     for (stress, label), (above, below) in zip(STRESSES.items(), axes.T, strict=True):
         for name in dict.fromkeys(means["model"]):
-            of_model = means[means["model"] == name]
-            row = of_model[of_model["stress"] == stress]
+            row = means[
+                (means["model"] == name) & np.isin(means["stress"], ["none", stress])
+            ]
+            row["level"][row["stress"] == "none"] = UNSTRESSED[stress]
+            row.sort("level")
             style = {"marker": "o", "ms": 3.5, "lw": 1, "capsize": 2, "label": name}
             for ax, kind, error in (
                 (above, "change", "error"),
@@ -237,8 +248,13 @@ def draw(means, path):
         below.set_xlabel(label)
         if stress.startswith("exposure"):
             below.set_xscale("log")
-    # The control would hide all others.
-    axes[0, 0].set_ylim(-0.25, 0.25)
+    axes[0, 0].set_yscale("symlog", linthresh=0.02, linscale=0.7)
+    axes[1, 0].set_yscale("log")
+    ticks = [-0.5, -0.2, -0.1, -0.05, -0.02, 0, 0.02, 0.05, 0.1, 0.2, 0.5]
+    axes[0, 0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ticks = [0.08, 0.1, 0.15, 0.2, 0.3, 0.4]
+    axes[1, 0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes[1, 0].yaxis.set_minor_formatter("")
     axes[0, 0].set_ylabel("mean change of log10 M [dex]")
     axes[1, 0].set_ylabel("scatter of log10 M [dex]")
     axes[1, 0].legend(fontsize=7)

@@ -128,7 +128,7 @@ class RotationAugmentedRegressor(
         with the unit that they seem to be in. None takes any target.
     thin_to : float or None, default=None
         Shortest exposure of the copies over that of the sample. Each cluster of a copy is
-        thinned to an exposure of its own, evenly in the logarithm from there to the whole
+        thinned to an exposure of its own, evenly in the logarithm from there to all of it
         (see `thin_photons`), so that the model also learns from shorter exposures. This
         needs exposures. None leaves the photons as they are.
 

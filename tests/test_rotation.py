@@ -161,9 +161,9 @@ def test_copies_are_thinned_evenly_in_the_logarithm():
     assert stats.kstest(np.log(drawn) / np.log(0.1), "uniform").pvalue > 1e-3
     assert len(np.unique(drawn)) == 180
     # Each photon is kept with that probability, so counts are binomial.
-    whole = np.tile(survey.sample.photons.lengths, 6)
+    all_photons = np.tile(survey.sample.photons.lengths, 6)
     found = seen.photons.lengths[30:]
-    off = (found - whole * drawn) / np.sqrt(whole * drawn * (1 - drawn))
+    off = (found - all_photons * drawn) / np.sqrt(all_photons * drawn * (1 - drawn))
     assert_allclose(off.std(), 1, atol=0.25)
     assert_allclose(off.mean(), 0, atol=0.3)
 

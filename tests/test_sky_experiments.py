@@ -112,8 +112,6 @@ def test_gains_are_those_of_each_seed(script):
     ("script", "file"),
     [
         ("stress_tests", "stress-tests"),
-        ("apertures", "apertures"),
-        ("sky_ladder", "sky-ladder"),
     ],
     indirect=["script"],
 )
@@ -130,3 +128,56 @@ def test_committed_means_are_those_of_three_seeds(script, file):
             )
         else:
             assert_array_equal(found[name], mean[name])
+
+
+class TestSentences:
+    """What docs/real_sky.rst says of its tables."""
+
+    @pytest.fixture
+    def stress(self):
+        mean = Table.read(RESULTS / "stress-tests-mean.csv")
+
+        def of(model, stress, level, kind="change"):
+            at = (mean["model"] == model) & (mean["stress"] == stress)
+            (value,) = mean[at & np.isclose(mean["level"], level)][kind]
+            return value
+
+        of.models = sorted({*mean["model"]})
+        return of
+
+    def test_small_apertures_need_centers(self, stress):
+        for model in stress.models:
+            before = stress(model, "none", 0, "scatter")
+            assert abs(stress(model, "center", 20)) < 0.02
+            assert stress(model, "center", 20, "scatter") < 1.2 * before
+            if model not in ("N_phot", "four proxies"):
+                assert stress(model, "center", 60) < -0.05
+                assert stress(model, "center", 60, "scatter") > 2 * before
+        assert abs(stress("N_phot", "center", 60)) < 0.005
+
+    def test_velocities_need_redshifts(self, stress):
+        for model in stress.models:
+            change = stress(model, "redshift", 0.02)
+            assert (change < -0.1) == (model == "four proxies")
+        assert stress("four proxies", "redshift", 0.005) < -0.1
+        by_seed = Table.read(RESULTS / "stress-tests.csv")
+        worst = by_seed[
+            (by_seed["model"] == "four proxies")
+            & (by_seed["stress"] == "redshift")
+            & np.isclose(by_seed["level"], 0.02)
+        ]
+        share = worst["lost"] / (worst["lost"] + worst["clusters"])
+        assert_allclose(share, 0.5, atol=0.05)
+
+    def test_a_wrong_cosmology_moves_no_mass(self, stress):
+        for model in stress.models:
+            for density in (0.2, 0.3, 0.4):
+                assert abs(stress(model, "cosmology", density)) < 0.01
+
+    def test_counts_keep_with_the_exposure_and_nothing_without(self, stress):
+        for share in (0.1, 0.3, 3.0):
+            for model in stress.models:
+                counts = model.startswith("N_phot") or model == "four proxies"
+                assert not counts or abs(stress(model, "exposure", share)) < 0.005
+                assert abs(stress(model, "exposure ignored", share)) > 0.1
+        assert stress("rings", "exposure", 0.1) < -0.1
