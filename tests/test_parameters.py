@@ -143,6 +143,7 @@ SENSE = {
     "MorphologyMeasurer.half_width": {"None"},
     "MorphologyMeasurer.quantities": {"None"},
     "ProxyMeasurer.background": {"None"},
+    "RotationAugmentedRegressor.thin_to": {"None"},
     "CountRateMassRegressor.prior": {"None", "a negative number"},
 }
 
