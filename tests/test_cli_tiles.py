@@ -5,10 +5,19 @@ import json
 import numpy as np
 import pytest
 import torch
+from astropy.io import fits
 from astropy.table import Table, vstack
+from astropy.wcs import WCS
 from numpy.testing import assert_allclose
 
-from skcluster import read_photons, write_photons
+from skcluster import (
+    load_model,
+    read_image,
+    read_photons,
+    read_sample,
+    with_exposure_map,
+    write_photons,
+)
 from skcluster.cli import main
 
 TINY = ["--pixels=16", "--epochs=1", "--device=cpu"]
@@ -77,6 +86,42 @@ def test_a_catalog_and_a_tile_give_the_masses_of_single_lists(folder, model, cap
         assert [row[name] for row in out] == [row[name] for row in expected]
     masses = [[row["log_mass"] for row in rows] for rows in (out, expected)]
     assert_allclose(*masses, atol=1e-5)
+
+
+def exposure_map_about(path, ra, dec):
+    """Image of 1900 to 2100 s over 4 degrees."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.cdelt = ["RA---TAN", "DEC--TAN"], [-0.1, 0.1]
+    wcs.wcs.crval, wcs.wcs.crpix = [ra, dec], [21, 21]
+    seconds = np.tile(np.linspace(1900, 2100, 41), (41, 1))
+    fits.PrimaryHDU(seconds, wcs.to_header()).writeto(path, overwrite=True)
+
+
+@pytest.mark.filterwarnings("default")
+def test_clusters_outside_of_the_exposure_map_get_no_mass(folder, model, capsys):
+    catalog = Table.read(folder / "catalog.fits")
+    row = 5
+    path = folder / "expmap.fits"
+    exposure_map_about(path, catalog["ra"][row], catalog["dec"][row])
+    table = [folder / "catalog.fits", "--events", folder / "tile.fits"]
+    table += ["--columns", "redshift=BEST_Z,name=ID", "--exposure-map", path]
+    code, out, err = outcome(capsys, "predict", model, *table, "--json")
+    found = json.loads(out)
+    assert code == 3
+    assert [r["name"] for r in found] == catalog["ID"].tolist()
+    assert [i for i, r in enumerate(found) if r["log_mass"] is not None] == [row]
+    assert "11 of 12 clusters get no mass, because their centers lie outside" in err
+    sample, _ = read_sample(
+        folder / "catalog.fits",
+        columns={"redshift": "BEST_Z"},
+        events=folder / "tile.fits",
+    )
+    exposed = with_exposure_map(sample[row], read_image(path))
+    assert_allclose(exposed.exposure, 2000)
+    expected = load_model(model).predict(exposed)
+    assert_allclose(found[row]["log_mass"], expected, atol=1e-5)
+    line = refused(capsys, "train", *table, "-o", folder / "no.skops", *TINY)
+    assert "The centers of 11 of 12 clusters lie outside of the exposure map" in line
 
 
 def test_options_of_tables_are_refused_for_one_list(folder, model, capsys):

@@ -667,6 +667,7 @@ def test_a_blank_position_of_efeds_is_flagged(efeds):
     assert found.net[0] < 4 * found.error[0]
 
 
+@pytest.mark.filterwarnings("default")
 def test_the_command_takes_map_and_mask_of_the_real_field(
     efeds, data_folder, tmp_path, capsys
 ):
@@ -691,3 +692,15 @@ def test_the_command_takes_map_and_mask_of_the_real_field(
     sample, exposure_map, mask = efeds
     cleaned = remove_sources(with_exposure_map(sample, exposure_map), mask)
     assert_allclose(record["log_mass"], model.predict(cleaned), atol=1e-4)
+    # The same from a catalog of the survey, of which two clusters lie in the field.
+    catalog = Table.read(folder / "bahar2022_rows.csv", comment="#")
+    catalog.write(tmp_path / "eFEDS_clusters.fits")
+    table = [str(tmp_path / "eFEDS_clusters.fits"), "--columns=name=id"]
+    table += ["--events", str(folder / "efeds_example_events.fits"), *images]
+    assert main(["predict", str(tmp_path / "net.skops"), *table, "--json"]) == 3
+    out, err = capsys.readouterr()
+    rows = json.loads(out)
+    assert [row["name"] for row in rows] == catalog["id"].tolist()
+    assert_allclose(rows[0]["log_mass"], record["log_mass"], atol=1e-6)
+    assert [row["log_mass"] is not None for row in rows] == [True] * 2 + [False] * 9
+    assert "9 of 11 clusters get no mass, because their centers lie outside" in err

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from ..io.kept_arrays import array_state, file_state
+from .field import with_field_where_observed
 from .new_clusters import (
     ABOUT,
     cluster_table,
     one_cluster,
-    with_field,
 )
 from .option_names import with_options
 from .output import one_line
@@ -221,7 +221,7 @@ class Part:
                 for i, error in errors.items()
             }
             sample = sample.drop(*{*table.without_lists().fields} - {*self.fields})
-            samples.append(with_field(sample, self.arguments))
+            samples.append(with_field_where_observed(sample, self.arguments))
             first += len(table)
         return ClusterSample.concatenate(samples), unread
 

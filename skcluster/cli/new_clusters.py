@@ -1,11 +1,10 @@
 """Read clusters given on the command line: tables, or one event list."""
 
 import contextlib
-import functools
 import gc
 from pathlib import Path
 
-from ..io.kept_arrays import file_state
+from .field import with_field
 from .list_options import (
     add_list_options,
     list_options,
@@ -164,30 +163,6 @@ def one_cluster(arguments, missing, cosmology):
         name=[path],
     )
     return with_field(sample, arguments)
-
-
-def with_field(sample, arguments):
-    """Return the sample with its exposure map, and without masked photons."""
-    from .. import remove_sources, with_exposure_map
-
-    if arguments.exposure_map:
-        images = [*map(_image, arguments.exposure_map)]
-        sample = with_exposure_map(sample, images)
-    if arguments.mask:
-        sample = remove_sources(sample, _image(arguments.mask))
-    return sample
-
-
-def _image(path):
-    return _image_in_state(path, *file_state(path))
-
-
-@functools.lru_cache(maxsize=16)
-def _image_in_state(path, *state):
-    """Read an image once for all parts of a catalog, as long as its file stays."""
-    from .. import read_image
-
-    return read_image(path)
 
 
 def _is_table_of_text(path):
