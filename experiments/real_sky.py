@@ -38,7 +38,7 @@ from skcluster import (
     ProxyMeasurer,
     SkyImage,
     read_image,
-    read_photons,
+    read_sample,
     remove_sources,
     with_exposure_map,
 )
@@ -62,29 +62,25 @@ COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
 
 def field(folder):
     """The two clusters and the blank positions, as observed, one after the other."""
-    photons = read_photons(folder / "efeds_example_events.fits")
+    names, centers, redshift, r500, exposure = zip(*CLUSTERS, *BLANK, strict=True)
+    ra, dec = np.transpose(centers)
+    catalog = {"name": names, "ra": ra, "dec": dec, "redshift": redshift}
+    sample, _ = read_sample(
+        catalog | {"R500": r500, "exposure": exposure},
+        columns={"r500c": "R500:arcmin"},
+        events=folder / "efeds_example_events.fits",
+    )
     exposure_map = read_image(folder / "expmap_norm_0600_1100.fits.gz")
     mask = read_image(folder / "mask.fits.gz")
-    bright = {
-        name: [value] for name, value in zip(("ra", "dec"), CLUSTERS[0][1], strict=True)
-    }
+    sample = with_exposure_map(sample, exposure_map)
+    bright = {"ra": ra[:1], "dec": dec[:1]}
     observed = []
-    for name, center, redshift, r500, exposure in (*CLUSTERS, *BLANK):
-        radius = np.tan(np.radians(r500 / 60)) * comoving_distance([redshift])
-        sample = ClusterSample(
-            [redshift],
-            center=[center],
-            photons=[photons],
-            r500c=radius,
-            exposure=[exposure],
-            name=[name],
-        )
-        sample = with_exposure_map(sample, exposure_map)
+    for cluster, center, radius in zip(sample, centers, r500, strict=True):
         # The mask covers every source, the fainter cluster among them.
-        sample = remove_sources(sample, without(mask, center, r500 / 60))
+        cluster = remove_sources(cluster, without(mask, center, radius / 60))
         if center != CLUSTERS[0][1]:
-            sample = remove_sources(sample, bright, radius=1.5 * CLUSTERS[0][3] / 60)
-        observed.append(sample)
+            cluster = remove_sources(cluster, bright, radius=1.5 * CLUSTERS[0][3] / 60)
+        observed.append(cluster)
     return ClusterSample.concatenate(observed)
 
 
