@@ -84,7 +84,12 @@ def wide():
     first = [
         Box(name, 222, y)
         for name, y in zip(
-            ("PhotonMapper", "PhaseSpaceKDE", "PhotonFeaturizer", "ProxyMeasurer"),
+            (
+                "PhotonMapper",
+                "PhaseSpaceKDE",
+                "PhotonFeaturizer",
+                "ProxyMeasurer",
+            ),
             rows,
             strict=True,
         )
@@ -103,9 +108,13 @@ def wide():
         )
     ]
     sample = Box("ClusterSample", 64, 160, 116)
-    trend, scale = (
-        Box("RedshiftNormalizer", 386, 44, 140),
-        Box("LogScaler", 386, 88, 140),
+    trend, scale, members = (
+        Box(name, 386, y, 140)
+        for name, y in (
+            ("RedshiftNormalizer", 44),
+            ("LogScaler", 88),
+            ("GalaxyFeaturizer", 194),
+        )
     )
     mass, posterior, why = (
         Box(name, 748, y)
@@ -118,7 +127,9 @@ def wide():
     middle = BOX_HEIGHT / 2
     ways = [
         *(bent(sample.right, 138, box.left) for box in first),
-        *(way(a.right, b.left) for a, b in zip(first[1:], last[1:], strict=True)),
+        *(way(first[row].right, last[row].left) for row in (1, 3)),
+        way(first[2].right, members.left),
+        way(members.right, last[2].left),
         *(bent(box.right, 660, mass.left) for box in last),
         way(first[0].right, trend.left),
         way((386, 44 + middle), (386, 88 - middle)),
@@ -133,10 +144,11 @@ def wide():
         ("each photon by itself", 222, 168),
         ("counts, richness, velocities", 222, 236),
         ("redshift trend, log", 386, 18),
+        ("and each galaxy", 386, 168),
         ("p(M), priors", 748, 32),
         ("which pixels, and why", 748, 228),
     ]
-    boxes = [sample, *first, trend, scale, *last, mass, posterior, why]
+    boxes = [sample, *first, trend, scale, members, *last, mass, posterior, why]
     return picture("wide", 820, 290, boxes, ways, words)
 
 
@@ -146,7 +158,13 @@ def tall():
         ("photons and galaxies of n clusters", ("ClusterSample",)),
         (
             "maps, cubes, features, proxies",
-            ("PhotonMapper", "PhaseSpaceKDE", "PhotonFeaturizer", "ProxyMeasurer"),
+            (
+                "PhotonMapper",
+                "PhaseSpaceKDE",
+                "PhotonFeaturizer",
+                "GalaxyFeaturizer",
+                "ProxyMeasurer",
+            ),
         ),
         ("redshift trend and scale removed", ("RedshiftNormalizer", "LogScaler")),
         (
@@ -167,7 +185,8 @@ def tall():
         top = y + 10
         for j, name in enumerate(names):
             column, row = j % 2, j // 2
-            x = 180 if len(names) == 1 else 92 + 176 * column
+            is_alone = j == len(names) - 1 and column == 0
+            x = 180 if is_alone else 92 + 176 * column
             boxes.append(Box(name, x, top + 17 + 42 * row, 166))
         y = top + 34 + 42 * ((len(names) - 1) // 2)
         if i < len(stages) - 1:

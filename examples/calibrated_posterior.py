@@ -12,6 +12,7 @@ look like.
 # %%
 # Each file holds true masses, predictions and predicted errors of one octant of one
 # survey.
+import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -27,9 +28,15 @@ folder = root / "experiments/results/equal_contexts/predictions"
 
 def kept(estimator):
     """Return the true masses, predictions and errors of the first octant of each survey."""
-    files = sorted((folder / estimator).glob("seed*-fold0-*.npz"))
+    files = sorted((folder / estimator).glob("seed*-fold0-*.npz"), key=trained)
+    latest = {file.name.partition("-")[0]: np.load(file) for file in files}
     names = ("log_mass", "predicted", "std")
-    return [np.concatenate([np.load(file)[name] for file in files]) for name in names]
+    return [np.concatenate([each[name] for each in latest.values()]) for name in names]
+
+
+def trained(file):
+    """Return when a fold was trained: of a fold that was trained again, the last counts."""
+    return json.loads(str(np.load(file)["about"]))["made"]["when"]
 
 
 # %%
