@@ -83,6 +83,7 @@ class OneMap:
     def __call__(self, dense):
         torch.set_num_threads(N_THREADS)
         fitted = self.regressor
+        dex = fitted.target_scale_ * fitted.slope_[0, 0]
         saliency = np.empty_like(dense)
         for i, pixels in enumerate(dense):
             scaled = (pixels[None] - fitted.pixel_mean_) / fitted.pixel_scale_
@@ -90,7 +91,7 @@ class OneMap:
             self.network.zero_grad()
             self.network(maps).sum().backward()
             slope = maps.grad[0].numpy()
-            saliency[i] = np.abs(slope * (fitted.target_scale_ / fitted.pixel_scale_))
+            saliency[i] = np.abs(slope * (dex / fitted.pixel_scale_))
         return saliency
 
 

@@ -15,10 +15,12 @@ of redshift, and by the distance of the predicted mass from the least training m
 the mock's masses end sharply. Errors are binomial. pit_p_value takes posteriors for exact;
 but they were learned from half as many clusters as they are tested on, and would fail too
 often even if all fits were perfect. So p_two_samples compares training and test clusters as
-two samples. The last table is the mean over seeds; its error is that of the mean as the
+two samples. The next table is the mean over seeds; its error is that of the mean as the
 scatter between seeds tells it, which holds the scatter between surveys and between fits, or
-the binomial error of all clusters together if that is larger. Both tables are written to
-OUTPUT.
+the binomial error of all clusters together if that is larger. The last one lists the
+network fits: what each has learned of its offset and slope on its training clusters (and
+removed), and the slope of true masses on predicted ones for clusters that it has not seen.
+All tables are written to OUTPUT.
 
 Exits with 1 unless for the calibrated networks (by trend) each seed's 68 % and 95 %
 intervals cover 68 ± 3 and 95 ± 2 % of all clusters with p_two_samples > 0.01, and unless
@@ -35,7 +37,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from astropy.table import Table, vstack
-from kept_fits import KeptFit, keep_fits
+from kept_fits import N_OCTANTS, KeptFit, keep_fits, path_of
 from scipy import stats
 from sklearn.pipeline import make_pipeline
 
@@ -112,6 +114,32 @@ def contestants(training, test, seed, arguments):
     }
 
 
+def slopes_of_fits(seed, test, training, arguments):
+    """Table of the network fits of a seed: slopes removed, and left on new clusters."""
+    rows, folder = [], folder_of_fits(seed, arguments)
+    masses = {
+        each.tobytes(): log_mass
+        for survey in (training, test)
+        for each, log_mass in zip(survey.sample.position, survey.log_mass, strict=True)
+    }
+    for left_out in [None, *range(N_OCTANTS)]:
+        with np.load(path_of(folder, left_out)) as kept:
+            truth = np.array([masses[each.tobytes()] for each in kept["position"]])
+            line = stats.linregress(kept["mean_0"][:, 0], truth)
+            rows.append(
+                {
+                    "seed": seed,
+                    "fit": "all" if left_out is None else f"without octant {left_out}",
+                    "offset": kept["offset"],
+                    "slope": kept["slope"],
+                    "n_new": len(truth),
+                    "slope_left": line.slope,
+                    "slope_left_error": line.stderr,
+                }
+            )
+    return Table(rows)
+
+
 def folder_of_fits(seed, arguments):
     """Folder of the kept fits of one seed; an error if they are of other arguments."""
     names = ("clusters", "test_clusters", "pixels", "epochs", "patience", "precision")
@@ -181,7 +209,7 @@ def measured(posterior, survey, least_mass, n_trained):
 
 
 def run_seed(seed, arguments):
-    """Table of all contestants that were trained on the survey of one seed."""
+    """Tables of all contestants that were trained on one seed's survey, and of fits."""
     training = make_mock_survey(arguments.clusters, random_state=seed)
     test = make_mock_survey(arguments.test_clusters, random_state=1000 + seed)
     posteriors, tables = {}, []
@@ -204,7 +232,7 @@ def run_seed(seed, arguments):
         )
         axes = display.axes_
     display.figure_.savefig(arguments.output / f"coverage-{seed}.png", dpi=150)
-    return vstack(tables)
+    return vstack(tables), slopes_of_fits(seed, test, training, arguments)
 
 
 def over_seeds(table):
@@ -293,15 +321,16 @@ def main():
     tables = []
     for seed in arguments.seeds:
         tables.append(run_seed(seed, arguments))
-        in_percent(tables[-1]).pprint_all()
-    table = vstack(tables)
+        in_percent(tables[-1][0]).pprint_all()
+    table, fits = (vstack(parts) for parts in zip(*tables, strict=True))
     mean = over_seeds(table)
-    for name, each in (("by-seed", table), ("mean", mean)):
+    for name, each in (("by-seed", table), ("mean", mean), ("fits", fits)):
         for column in each.itercols():
             if column.dtype.kind == "f":
                 column.info.format = ".2g" if "p_" in column.name else ".3f"
         each.write(arguments.output / f"coverage-{name}.csv", overwrite=True)
     in_percent(mean).pprint_all()
+    fits.pprint_all()
     broken = list(broken_promises(table, mean))
     print("\n".join(broken) or "All calibrated networks cover what they promise.")
     return int(bool(broken))

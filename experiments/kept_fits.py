@@ -54,7 +54,8 @@ def keep_fit(pipeline, train, log_mass, tested, path, n_draws):
     """Fit, predict other clusters without and with draws of dropout, and write a file."""
     fitted = clone(pipeline).fit(train, log_mass)
     shown = fitted[:-1].transform(tested)
-    kept = {"position": shown.position}
+    (offset, *_), (slope, *_) = fitted[-1].offset_, fitted[-1].slope_
+    kept = {"position": shown.position, "offset": offset[0], "slope": slope[0]}
     for draws in (0, n_draws):
         network = fitted[-1].set_params(n_dropout_draws=draws)
         mean, std = network._components(shown)

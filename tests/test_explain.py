@@ -87,8 +87,8 @@ def exact_log_mass(regressor, x):
     scaled = torch.tensor((x - regressor.pixel_mean_) / regressor.pixel_scale_)
     with torch.no_grad():
         members = [
-            copy.deepcopy(net.module_).double().eval()(scaled).numpy()
-            for net in regressor.nets_
+            slope * copy.deepcopy(net.module_).double().eval()(scaled).numpy()
+            for net, slope in zip(regressor.nets_, regressor.slope_[:, 0], strict=True)
         ]
     return regressor.target_mean_ + regressor.target_scale_ * np.mean(members, axis=0)
 
@@ -242,9 +242,9 @@ def test_threads_change_nothing_and_batches_only_last_bits(pipeline, sample, met
 def test_members_are_averaged(regressor, full_maps, method):
     mean = explain(regressor, full_maps, method=method)
     alone = []
-    for net in regressor.nets_:
+    for k, net in enumerate(regressor.nets_):
         member = copy.copy(regressor)
-        member.nets_ = [net]
+        member.nets_, member.slope_ = [net], regressor.slope_[[k]]
         alone.append(explain(member, full_maps, method=method))
     assert_allclose(mean, np.mean(alone, axis=0), atol=1e-5 * mean.max())
 
@@ -275,7 +275,7 @@ def test_the_joint_network_is_explained_with_its_cubes_held_fixed(joint, sample)
         maps = torch.tensor((x - network.pixel_mean_) / network.pixel_scale_)
         with torch.no_grad():
             scaled = module(maps, cubes.expand(len(x), -1, -1, -1)).numpy()
-        return network.target_scale_ * scaled
+        return network.slope_[0, 0] * network.target_scale_ * scaled
 
     wanted = numerical_gradient(log_mass, x[row].astype(float))
     assert_allclose(saliency[row], wanted, atol=1e-4 * np.abs(wanted).max())

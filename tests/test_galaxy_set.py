@@ -129,7 +129,8 @@ def forward_by_hand(fitted, sample, i):
     h = h * weights["normalization.weight"] + weights["normalization.bias"]
     h = layers(h, weights, "head", (0, 3, 6))
     out = weights["output.weight"] @ h + weights["output.bias"]
-    return out[0] * fitted.target_scale_ + fitted.target_mean_ - fitted.offset_[0, 0]
+    above_mean = out[0] * fitted.target_scale_ - fitted.offset_[0, 0]
+    return fitted.target_mean_ + fitted.slope_[0, 0] * above_mean
 
 
 class TestBoth:

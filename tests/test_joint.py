@@ -435,7 +435,7 @@ def test_the_maps_of_the_joint_network_are_explained(fitted, with_galaxies, meth
         moved[range(n), place] += sign * step / fitted.pixel_scale_
         with torch.no_grad():
             mass = net(**{**batch, "maps": moved.reshape(batch["maps"].shape)})
-        masses.append(mass.numpy() * fitted.target_scale_)
+        masses.append(mass.numpy() * fitted.target_scale_ * fitted.slope_[0, 0])
     slope = (masses[1] - masses[0]) / (2 * step)
     assert_allclose(saliency.reshape(n, -1)[range(n), place], slope, rtol=1e-3)
 

@@ -94,6 +94,7 @@ def test_the_saliency_of_a_linear_network_is_its_weights(own, data, loss, method
     weight = regressor.net_.module_.last.weight[0].detach().numpy().reshape(2, 8, 8)
     assert (weight.std() > 0).all()
     slope = weight * regressor.target_scale_ / regressor.pixel_scale_
+    slope = slope * regressor.slope_[0, 0]
     expected = {
         "gradient": slope,
         "smoothgrad": slope,

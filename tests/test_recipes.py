@@ -298,6 +298,7 @@ class TestSymmetry:
         weight = regressor.net_.module_.last.weight.detach().numpy()
         weight = np.mean(views(weight.reshape(1, 2, 8, 8)), axis=0)[0]
         slope = weight * regressor.target_scale_ / regressor.pixel_scale_
+        slope = slope * regressor.slope_[0, 0]
         size = np.abs(slope).mean()
         expected = {
             "gradient": slope,

@@ -13,7 +13,13 @@ from scipy import stats
 from skcluster import JointCNNRegressor, SaliencyExplainer, XrayCNNRegressor
 from skcluster.networks import Ho2023JointNetwork, Ho2023Network, MassNetwork
 from skcluster.posterior import mass_density, reweight_prior
-from skcluster.regressors.held_out_errors import error_moments, variance_scale
+from skcluster.regressors.held_out_errors import (
+    PRIOR_SLOPE,
+    error_moments,
+    line_of,
+    on_line,
+    variance_scale,
+)
 from skcluster.regressors.losses import GaussianNLL
 from skcluster.regressors.mass_net import dropout_kept_on
 
@@ -121,6 +127,8 @@ class TestPredictedVariance:
             expected = np.exp(output[:, 1] / 2) * trained.target_scale_
             assert_allclose(std[:, k], np.sqrt(scale) * expected, rtol=1e-4)
         in_dex = np.stack(in_dex, axis=1) - trained.offset_[:, 0]
+        middle = trained.target_mean_
+        in_dex = middle + trained.slope_[:, 0] * (in_dex - middle)
         center = in_dex.mean(axis=1, keepdims=True)
         assert_allclose(mean, center + np.sqrt(scale) * (in_dex - center), atol=1e-5)
 
@@ -201,6 +209,40 @@ class TestOffset:
         mean, _ = model._means_and_variances(maps)
         for member in np.split(mean, 2, axis=1):
             assert_allclose(member.mean(), log_mass.mean(), atol=1e-6)
+
+    @pytest.mark.parametrize("loss", ["mse", "gaussian_nll"])
+    def test_no_member_has_a_slope_on_its_training_clusters(self, loss):
+        """Stopped early, the output has one, and the same one for new clusters."""
+        maps, log_mass = counts_and_masses(300)
+        new, new_mass = counts_and_masses(500, seed=9)
+        model = network(
+            max_epochs=6, dropout=0.2, n_members=2, loss=loss, validation_fraction=None
+        ).fit(maps, log_mass)
+        assert (np.abs(model.slope_ - 1) > 0.05).all()
+        for n_draws in (0, 20):
+            model.set_params(n_dropout_draws=n_draws)
+            for X, y, allowed in ((maps, log_mass, 0.01), (new, new_mass, 0.06)):
+                mean, _ = model._means_and_variances(X)
+                for member in np.split(mean, 2, axis=1):
+                    slope = stats.linregress(member.mean(axis=1), y).slope
+                    assert abs(slope - 1) < allowed
+
+    def test_a_line_is_that_of_bayesian_regression(self):
+        """By brute force: the posterior of slopes on a grid, with their prior."""
+        rng = np.random.default_rng(0)
+        log_mass = rng.normal(14, 0.3, 40)
+        predicted = 14.1 + (log_mass - 14) / 1.2 + rng.normal(0, 0.2, 40)
+        offset, slope = line_of(predicted, log_mass, 13.8)
+        grid = np.linspace(0.5, 1.5, 20_001)
+        x, y = predicted - predicted.mean(), log_mass - log_mass.mean()
+        square = np.sum((y - grid[:, None] * x) ** 2, axis=1)
+        logarithm = (
+            -0.5 * square / np.var(y - x) - 0.5 * ((grid - 1) / PRIOR_SLOPE) ** 2
+        )
+        assert_allclose(slope, grid[np.argmax(logarithm)], atol=1e-4)
+        residual = on_line(predicted, (offset, slope), 13.8) - log_mass
+        assert_allclose(residual.mean(), 0, atol=1e-12)
+        assert line_of(np.full(40, 14.0), log_mass, 13.8)[1] == 1.0
 
     def test_clusters_that_were_held_out_have_no_say(self):
         maps, log_mass = counts_and_masses(60)

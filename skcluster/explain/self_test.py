@@ -58,7 +58,8 @@ class WeighingRegressor(XrayCNNRegressor):
         self.map_shape_, self.map_geometry_ = np.shape(self.weight), None
         self.pixel_mean_, self.pixel_scale_ = 0.05, 0.2
         self.target_mean_, self.target_scale_ = 13.9, 0.3
-        self.offset_, self.residual_std_ = np.zeros((1, 2)), 0.1
+        self.offset_, self.slope_ = np.zeros((1, 2)), np.ones((1, 2))
+        self.residual_std_ = 0.1
         self.held_out_moments_ = {}
         self.training_ranges_ = {}
         self.outlier_detector_ = MapOutlierDetector().fit(X)

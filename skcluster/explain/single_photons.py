@@ -8,7 +8,7 @@ import torch
 from ..networks.rows import ROWS_AT_ONCE
 from ..regressors.photon_set import PhotonSetRegressor
 from ..regressors.torch_session import torch_session
-from .explained_network import split_network
+from .explained_network import dex_per_output, split_network
 from .weighted_photons import COLUMN
 
 LAYERS = {"photons": "of_photon", "galaxies": "of_galaxy"}
@@ -73,13 +73,12 @@ def photon_contributions(estimator, X):
         ]
         for i in range(len(X)):
             one = _standardized(inputs[[i]], batches)
-            for network in networks:
+            for network, dex in zip(networks, dex_per_output(regressor), strict=True):
                 for name, each in _contributions(network, *one).items():
                     rows = slice(*inputs.sets[name].all_rows.offsets[i : i + 2])
-                    found[name][rows] += each
-    scale = regressor.target_scale_ / len(regressor.nets_)
+                    found[name][rows] += dex * each
     explained = {
-        name: getattr(X, name).assign(**{COLUMN: scale * each})
+        name: getattr(X, name).assign(**{COLUMN: each / len(networks)})
         for name, each in found.items()
     }
     return X.assign(**explained)

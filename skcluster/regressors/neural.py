@@ -18,7 +18,7 @@ from ..posterior import PosteriorMixin, TrainingPrior, mass_density
 from ..printable import all_of, counted
 from .checkpoint import Checkpoint, checkpoint_path
 from .failed_fits import warn_of_failed_fits
-from .held_out_errors import held_out_errors, judged_member, variance_scale
+from .held_out_errors import held_out_errors, judged_member, on_line, variance_scale
 from .kept_memory import kept_memory
 from .losses import LOG_VARIANCE_MIN, N_OUTPUTS
 from .mass_net import PREDICTED_AT_ONCE, build_net, part_size, train_net
@@ -117,7 +117,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_clusters,), default=None
             Weight :math:`w_i` of each cluster in the loss,
             :math:`\sum_i w_i L_i / \sum_i w_i`, in training and on held-out clusters.
-            Clusters of weight 0 are left out. `offset_`, `residual_std_`,
+            Clusters of weight 0 are left out. `offset_`, `slope_`, `residual_std_`,
             `held_out_moments_` and `mass_density_`, the prior that the network learns, are
             weighted as well; moments of inputs, ranges and tests of outliers are not.
         """
@@ -154,7 +154,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             for row in plain_history(each.net.history)
         ]
         self.n_iter_ = max(row["epoch"] for row in self.history_)
-        self.offset_ = np.array([each.offset for each in members])
+        lines = np.array([each.lines for each in members])
+        self.offset_, self.slope_ = lines[..., 0], lines[..., 1]
         found = held_out_errors(self, inputs, y, members, weight)
         self.held_out_residual_, self.residual_std_, self.held_out_moments_ = found
         self.nets_ = [each.net for each in members]
@@ -164,10 +165,10 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     def predict(self, X, return_std=False):
         r"""Predict log10 M500c.
 
-        Each member, under each draw of dropout, has a mean :math:`m_k`, less its `offset_`,
-        and a standard deviation :math:`\sigma_k`, which is its own output with
-        ``loss="gaussian_nll"`` and otherwise `residual_std_`. Predicted are the mean and
-        the root of
+        Each member, under each draw of dropout, has a mean :math:`m_k`, without its
+        `offset_` and `slope_`, and a standard deviation :math:`\sigma_k`, which is its own
+        output with ``loss="gaussian_nll"`` and otherwise `residual_std_`. Predicted are
+        the mean and the root of
 
         .. math::
 
@@ -296,7 +297,9 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         seeds = self._dropout_seeds(n_draws) if n_draws else [None]
         outputs = [self._outputs(net, inputs, seeds) for net in self.nets_]
         mean, variance = self._in_dex(np.stack(outputs, axis=1))
-        mean = mean - self.offset_[:, 1 if n_draws else 0, None]
+        which = 1 if n_draws else 0
+        line = self.offset_[:, which, None], self.slope_[:, which, None]
+        mean = on_line(mean, line, self.target_mean_)
         shape = len(inputs), len(self.nets_) * len(seeds)
         return mean.reshape(shape), None if variance is None else variance.reshape(
             shape
@@ -365,7 +368,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 state = {name: parameter.default, **state}
         weights = state.pop("weights_", None)
         if weights is not None:  # An older model predicts as it did.
-            learned = {"offset_": np.zeros((len(weights), 2)), "held_out_moments_": {}}
+            zeros = np.zeros((len(weights), 2))
+            learned = {"offset_": zeros, "slope_": zeros + 1, "held_out_moments_": {}}
             state = {**learned, **state}
         super().__setstate__(state)
         if weights is not None:

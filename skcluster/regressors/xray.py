@@ -137,10 +137,11 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         that the network has learned.
     dropout_seed_ : int
         Seed of the draws of dropout.
-    offset_ : ndarray of shape (n_members, 2)
-        Mean of predicted minus true log10 M over the clusters that each network was
-        trained on, without and with draws of dropout. It is subtracted from predictions;
-        the output of ``net_`` still has it.
+    offset_, slope_ : ndarray of shape (n_members, 2)
+        Least squares of the true log10 M on what each network predicts for the clusters
+        that it was trained on, without and with draws of dropout. A prediction m becomes
+        ``target_mean_ + slope_ * (m - offset_ - target_mean_)``, which has no mean
+        residual; the output of ``net_`` is m, standardized.
     held_out_residual_ : ndarray
         Predicted minus true log10 M of the held-out training clusters, member by member,
         without draws of dropout.
