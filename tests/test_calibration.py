@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
+from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
@@ -491,3 +493,108 @@ def test_tables_of_any_kind_give_the_numbers_of_arrays(kind):
     posterior = cross_val_posterior(EvrardProxyRegressor(), given, log_mass)
     other = cross_val_posterior(EvrardProxyRegressor(), X, log_mass)
     assert_allclose(posterior.mean(), other.mean(), rtol=1e-12)
+
+
+class TestWeights:
+    """Folds are given, so that they are the same with and without the weighed rows."""
+
+    N = 240
+    FOLDS = [
+        (
+            np.flatnonzero(np.arange(240) % 4 != k),
+            np.flatnonzero(np.arange(240) % 4 == k),
+        )
+        for k in range(4)
+    ]
+
+    def drawn(self):
+        rng = np.random.default_rng(0)
+        log_mass = rng.uniform(13.5, 15, self.N)
+        X = log_mass[:, None] + rng.normal(0, 0.1, (self.N, 1))
+        return X, log_mass, rng
+
+    def among(self, rows):
+        """The same folds of some rows, which may be repeated."""
+        return [
+            tuple(np.flatnonzero(np.isin(rows, side)) for side in fold)
+            for fold in self.FOLDS
+        ]
+
+    @pytest.mark.parametrize("by", [None, "trend", "mass"])
+    def test_weight_zero_is_absence(self, by):
+        X, log_mass, rng = self.drawn()
+        weight = np.where(rng.random(self.N) < 0.3, 0.0, rng.exponential(size=self.N))
+        rows = np.flatnonzero(weight)
+        model = CalibratedMassRegressor(LinearRegression(), cv=self.FOLDS, by=by)
+        expected = CalibratedMassRegressor(
+            LinearRegression(), cv=self.among(rows), by=by
+        )
+        model.fit(X, log_mass, sample_weight=weight)
+        expected.fit(X[rows], log_mass[rows], sample_weight=weight[rows])
+        for ours, theirs in zip(
+            model.predict(X, return_std=True),
+            expected.predict(X, return_std=True),
+            strict=True,
+        ):
+            assert_allclose(ours, theirs, rtol=1e-9)
+        assert_allclose(model.mass_density_, expected.mass_density_)
+
+    def test_integers_are_clusters_given_again(self):
+        X, log_mass, rng = self.drawn()
+        n_times = rng.integers(0, 4, self.N)
+        rows = np.repeat(np.arange(self.N), n_times)
+        model = CalibratedMassRegressor(LinearRegression(), cv=self.FOLDS)
+        repeated = CalibratedMassRegressor(LinearRegression(), cv=self.among(rows))
+        model.fit(X, log_mass, sample_weight=n_times)
+        repeated.fit(X[rows], log_mass[rows])
+        ours, theirs = (m.predict(X, return_std=True) for m in (model, repeated))
+        # Kernels differ in width, but are shrunk to the moments of the scores.
+        assert_allclose(ours[0], theirs[0], atol=1e-5)
+        assert_allclose(ours[1], theirs[1], rtol=1e-3)
+
+    @pytest.mark.parametrize("by", [None, "trend"])
+    def test_equal_weights_are_none(self, by):
+        X, log_mass, _ = self.drawn()
+        model = CalibratedMassRegressor(LinearRegression(), cv=self.FOLDS, by=by)
+        expected = model.fit(X, log_mass).predict_quantiles(X, [0.1, 0.5])
+        model.fit(X, log_mass, sample_weight=np.full(self.N, 3e-5))
+        assert_allclose(model.predict_quantiles(X, [0.1, 0.5]), expected, rtol=1e-9)
+
+    def test_errors_are_those_of_the_clusters_that_count(self):
+        rng = np.random.default_rng(0)
+        log_mass, is_wide = rng.uniform(13.5, 15, 4000), rng.random(4000) < 0.5
+        error = np.where(is_wide, 0.2, 0.05)
+        X = log_mass[:, None] + error[:, None] * rng.normal(size=(4000, 1))
+        # Nine tenths of the weight have errors of 0.05.
+        weight = np.where(is_wide, 1.0, 9.0)
+        model = CalibratedMassRegressor(Identity()).fit(
+            X, log_mass, sample_weight=weight
+        )
+        _, std = model.predict(X, return_std=True)
+        assert_allclose(std, np.sqrt(0.1 * 0.2**2 + 0.9 * 0.05**2), rtol=0.05)
+
+    @pytest.mark.parametrize("is_routed", [False, True])
+    def test_weights_reach_a_pipeline_or_are_refused(self, is_routed):
+        X, log_mass, rng = self.drawn()
+        weight = rng.exponential(size=self.N)
+        with config_context(enable_metadata_routing=is_routed):
+            inner = LinearRegression()
+            if is_routed:
+                inner.set_fit_request(sample_weight=True)
+            model = CalibratedMassRegressor(make_pipeline(inner))
+            model.fit(X, log_mass, sample_weight=weight)
+            alone = LinearRegression().fit(X, log_mass, weight)
+            assert_allclose(model.estimator_[-1].coef_, alone.coef_)
+            deaf = CalibratedMassRegressor(KNeighborsRegressor())
+            with pytest.raises(ValueError, match="cannot be fitted with sample_weight"):
+                deaf.fit(X, log_mass, sample_weight=weight)
+
+
+class Identity(RegressorMixin, BaseEstimator):
+    """Predicts its first column, whatever the weights."""
+
+    def fit(self, X, y, sample_weight=None):
+        return self
+
+    def predict(self, X):
+        return X[:, 0]

@@ -1,8 +1,8 @@
 """Posteriors of masses: prediction, calibration, and change of their prior."""
 
-from .calibration import CalibratedMassRegressor, cross_val_posterior
+from .calibration import CalibratedMassRegressor
 from .mass_posterior import MassPosterior, reweight_prior
-from .predictors import PosteriorMixin, predict_posterior
+from .predictors import PosteriorMixin, cross_val_posterior, predict_posterior
 from .priors import TrainingPrior, log_prior, mass_density
 
 __all__ = [

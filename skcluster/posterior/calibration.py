@@ -6,6 +6,12 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from ..cluster_weights import (
+    checked_weights,
+    effective_number,
+    weighted_quantile,
+    weighted_std,
+)
 from ..estimator_parts import changes_target, last_step, predicts_std, walk
 from ..model_selection import fit_fold, rows_of, spatial_folds, with_groups
 from ..parameters import Anything, Choice, Integer, NJobs, WithMethods, check_parameters
@@ -13,7 +19,7 @@ from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from ..sample import ClusterSample
 from ..sample.transformer import TakesSample
 from .mass_posterior import MassPosterior
-from .predictors import PosteriorMixin, predict_posterior
+from .predictors import PosteriorMixin
 from .priors import TrainingPrior, log_prior, mass_density
 from .score_trends import follow_trend, learn_trend
 from .smoothing import scott_bandwidth, smoothed_counts
@@ -139,8 +145,8 @@ class CalibratedMassRegressor(
         self.n_jobs = n_jobs
         self.mass_range = mass_range
 
-    def fit(self, X, y, groups=None):
-        """Learn the scores on held-out folds, then the masses on all clusters.
+    def fit(self, X, y, groups=None, sample_weight=None):
+        r"""Learn the scores on held-out folds, then the masses on all clusters.
 
         Parameters
         ----------
@@ -149,6 +155,11 @@ class CalibratedMassRegressor(
             log10 M500c [Msun/h].
         groups : array-like of shape (n_clusters,), default=None
             Labels that no fold may split, in place of ``X.group`` of a sample.
+        sample_weight : array-like of shape (n_clusters,), default=None
+            Weights of the clusters in the fits of the estimator, which must take them, and
+            in the distribution of the scores; only their ratios matter there. A smaller
+            effective number of clusters, :math:`(\sum w)^2 / \sum w^2`, widens the kernels.
+            Clusters of weight 0 are left out.
         """
         parameters = check_parameters(self)
         mass_range = parameters.mass_range
@@ -159,30 +170,39 @@ class CalibratedMassRegressor(
                 "Found 0 sample(s) while a minimum of 1 is required by "
                 "CalibratedMassRegressor."
             )
+        weight = checked_weights(sample_weight, len(y), by=type(self).__name__)
         X, labels = with_groups(X, groups)
         folds = spatial_folds(self.cv, X, y, groups)
         predicted = Parallel(n_jobs=parameters.n_jobs)(
-            delayed(_predict_fold)(self.estimator, X, y, labels, train, test)
+            delayed(_predict_fold)(self.estimator, X, y, labels, weight, train, test)
             for train, test in folds
         )
         tested = np.concatenate([test for _, test in folds])
         mean, std = np.concatenate(predicted, axis=1)
+        share = None
+        if weight is not None:
+            counts = weight[tested] > 0
+            tested, mean, std = tested[counts], mean[counts], std[counts]
+            share = weight[tested]
         self.scores_ = (y[tested] - mean) / std
         self.trend_, scores = None, self.scores_
         if parameters.by == "trend":
             _check_scores(scores, MIN_FOR_TREND, "to learn a trend")
-            self.trend_, scores = learn_trend(scores, _trend_inputs(X, mean, tested))
+            inputs = _trend_inputs(X, mean, tested)
+            self.trend_, scores = learn_trend(scores, inputs, share)
         value = self._value_of_bins(X, mean, tested)
         n_bins = parameters.n_bins if parameters.by in ("redshift", "mass") else 1
-        inner = np.quantile(value, np.arange(1, n_bins) / n_bins)
-        self.bin_edges_ = np.array([-np.inf, *np.unique(inner), np.inf])
+        self.bin_edges_ = _equal_bins(value, n_bins, share)
         b = self._bin_numbers(value)
-        cells = [_cells(scores[b == i]) for i in range(len(self.bin_edges_) - 1)]
+        cells = [
+            _cells(scores[b == i], None if share is None else share[b == i])
+            for i in range(len(self.bin_edges_) - 1)
+        ]
         self.score_edges_, self.score_probability_ = map(
             np.array, zip(*cells, strict=True)
         )
-        self.mass_density_ = mass_density(y)
-        self.estimator_ = fit_fold(self.estimator, X, y, slice(None), labels)
+        self.mass_density_ = mass_density(y, weight)
+        self.estimator_ = fit_fold(self.estimator, X, y, slice(None), labels, weight)
         return self
 
     def predict(self, X, return_std=False):
@@ -268,68 +288,19 @@ class CalibratedMassRegressor(
         return np.searchsorted(self.bin_edges_[1:-1], value, side="right")
 
 
-def cross_val_posterior(
-    estimator, X, y, *, cv=None, groups=None, n_jobs=None, mass_range=MASS_RANGE
-):
-    """Predict the posterior of each cluster with a model that has not seen it.
-
-    Parameters
-    ----------
-    estimator : estimator
-        An estimator that `predict_posterior` takes; a clone is fitted to each fold.
-    X : ClusterSample or array-like
-    y : array-like of shape (n_clusters,)
-        log10 M500c.
-    cv : cross-validation splitter, int, iterable or None, default=None
-        The folds, as in `skcluster.model_selection.spatial_folds`: octants by default
-        where the sample has positions, otherwise five folds. Each cluster must be in
-        exactly one test fold.
-    groups : array-like of shape (n_clusters,), default=None
-        Labels that no fold may split, in place of ``X.group`` of a sample.
-    n_jobs : int, default=None
-        Number of folds that run at the same time.
-    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
-        Lowest and highest log10 mass that `y` may hold; None takes any.
-
-    Returns
-    -------
-    posterior : MassPosterior
-        The posteriors in the order of X.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skcluster import EvrardProxyRegressor, cross_val_posterior
-    >>> log_mass = np.random.default_rng(0).uniform(13.5, 15, 200)
-    >>> ln_s = 2 * log_mass[:, None] + np.random.default_rng(1).normal(0, 0.3, (200, 1))
-    >>> posterior = cross_val_posterior(EvrardProxyRegressor(), ln_s, log_mass)
-    >>> inside = np.abs(posterior.cdf(log_mass) - 0.5) < 0.34
-    >>> bool(0.6 < inside.mean() < 0.76)
-    True
-    """
-    y = checked_log_mass(y, by="cross_val_posterior", mass_range=mass_range)
-    y = column_or_1d(y, warn=True)
-    folds = spatial_folds(cv, X, y, groups)
-    tested = np.concatenate([test for _, test in folds])
-    if len(tested) != len(y) or len(np.unique(tested)) != len(y):
-        raise ValueError(
-            f"The test folds hold {len(tested)} clusters, {len(np.unique(tested))} of them "
-            f"different, but each of the {len(y)} must be in exactly one."
-        )
-    parts = Parallel(n_jobs=n_jobs)(
-        delayed(_posterior_of_fold)(estimator, X, y, groups, train, test)
-        for train, test in folds
-    )
-    return MassPosterior.concatenate(parts)[np.argsort(tested)]
+def _predict_fold(estimator, X, y, groups, weight, train, test):
+    fitted = fit_fold(estimator, X, y, train, groups, weight)
+    return _mean_and_std(fitted, rows_of(X, test))
 
 
-def _posterior_of_fold(estimator, X, y, groups, train, test):
-    fitted = fit_fold(estimator, X, y, train, groups)
-    return predict_posterior(fitted, rows_of(X, test))
-
-
-def _predict_fold(estimator, X, y, groups, train, test):
-    return _mean_and_std(fit_fold(estimator, X, y, train, groups), rows_of(X, test))
+def _equal_bins(value, n_bins, weight):
+    """Edges of bins that hold equally many clusters, or equal weights of them."""
+    share = np.arange(1, n_bins) / n_bins
+    if weight is None:
+        inner = np.quantile(value, share)
+    else:
+        inner = weighted_quantile(value, share, weight)
+    return np.array([-np.inf, *np.unique(inner), np.inf])
 
 
 def _mean_and_std(estimator, X):
@@ -361,16 +332,17 @@ def _check_scores(scores, least, purpose):
         )
 
 
-def _cells(scores):
+def _cells(scores, weight=None):
     """Return edges and probabilities of cells of the smoothed distribution of scores."""
     _check_scores(scores, MIN_SCORES, "to calibrate a bin")
-    n = len(scores)
+    n = len(scores) if weight is None else effective_number(weight)
     # The kernel widens the distribution, so the scores are first shrunk by as much.
     bandwidth = scott_bandwidth(n)
-    center, width = scores.mean(), scores.std()
+    center = np.average(scores, weights=weight)
+    width = weighted_std(scores, weight)
     kernel = np.sqrt(bandwidth**2 / (1 + bandwidth**2)) * width
     centers = center + (scores - center) / np.sqrt(1 + bandwidth**2)
     low, high = centers.min() - 6 * kernel, centers.max() + 6 * kernel
     edges = np.linspace(low, high, N_CELLS + 1)
-    counts = smoothed_counts(centers, kernel, edges)
+    counts = smoothed_counts(centers, kernel, edges, weight)
     return edges, counts / counts.sum()

@@ -1,10 +1,13 @@
 """Predict posteriors, also with pipelines and meta-estimators around a regressor."""
 
 import numpy as np
-from sklearn.utils import check_random_state
+from joblib import Parallel, delayed
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimator_parts import changes_target, enter, inside
+from ..model_selection import fit_fold, rows_of, spatial_folds
+from ..plausible_masses import MASS_RANGE, checked_log_mass
 from .mass_posterior import MassPosterior
 
 CLUSTERS_AT_ONCE = 4096
@@ -128,6 +131,66 @@ def predict_posterior(estimator, X):
             raise _without_posterior(estimator)
         estimator, X = found, entered
     return estimator.predict_posterior(X)
+
+
+def cross_val_posterior(
+    estimator, X, y, *, cv=None, groups=None, n_jobs=None, mass_range=MASS_RANGE
+):
+    """Predict the posterior of each cluster with a model that has not seen it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An estimator that `predict_posterior` takes; a clone is fitted to each fold.
+    X : ClusterSample or array-like
+    y : array-like of shape (n_clusters,)
+        log10 M500c.
+    cv : cross-validation splitter, int, iterable or None, default=None
+        The folds, as in `skcluster.model_selection.spatial_folds`: octants by default
+        where the sample has positions, otherwise five folds. Each cluster must be in
+        exactly one test fold.
+    groups : array-like of shape (n_clusters,), default=None
+        Labels that no fold may split, in place of ``X.group`` of a sample.
+    n_jobs : int, default=None
+        Number of folds that run at the same time.
+    mass_range : tuple of 2 float or None, default=(10.0, 17.0)
+        Lowest and highest log10 mass that `y` may hold; None takes any.
+
+    Returns
+    -------
+    posterior : MassPosterior
+        The posteriors in the order of X.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcluster import EvrardProxyRegressor, cross_val_posterior
+    >>> log_mass = np.random.default_rng(0).uniform(13.5, 15, 200)
+    >>> ln_s = 2 * log_mass[:, None] + np.random.default_rng(1).normal(0, 0.3, (200, 1))
+    >>> posterior = cross_val_posterior(EvrardProxyRegressor(), ln_s, log_mass)
+    >>> inside = np.abs(posterior.cdf(log_mass) - 0.5) < 0.34
+    >>> bool(0.6 < inside.mean() < 0.76)
+    True
+    """
+    y = checked_log_mass(y, by="cross_val_posterior", mass_range=mass_range)
+    y = column_or_1d(y, warn=True)
+    folds = spatial_folds(cv, X, y, groups)
+    tested = np.concatenate([test for _, test in folds])
+    if len(tested) != len(y) or len(np.unique(tested)) != len(y):
+        raise ValueError(
+            f"The test folds hold {len(tested)} clusters, {len(np.unique(tested))} of them "
+            f"different, but each of the {len(y)} must be in exactly one."
+        )
+    parts = Parallel(n_jobs=n_jobs)(
+        delayed(_posterior_of_fold)(estimator, X, y, groups, train, test)
+        for train, test in folds
+    )
+    return MassPosterior.concatenate(parts)[np.argsort(tested)]
+
+
+def _posterior_of_fold(estimator, X, y, groups, train, test):
+    fitted = fit_fold(estimator, X, y, train, groups)
+    return predict_posterior(fitted, rows_of(X, test))
 
 
 def _without_posterior(estimator):

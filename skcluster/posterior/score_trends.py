@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..cluster_weights import effective_number, weighted_std
+
 PRIOR_WIDTH = 0.3
 """Expected size of the coefficients, which matters for some hundred clusters at most.
 
@@ -13,7 +15,7 @@ LARGEST = 4.0
 MOST_STEPS, LARGEST_STEP = 100, 0.5
 
 
-def learn_trend(scores, inputs):
+def learn_trend(scores, inputs, weight=None):
     r"""Learn the mean and the width of scores as functions of other quantities.
 
     .. math::
@@ -31,6 +33,9 @@ def learn_trend(scores, inputs):
     ----------
     scores : ndarray of shape (n,)
     inputs : ndarray of shape (n, n_inputs)
+    weight : ndarray of shape (n,), default=None
+        Weights of the logarithms of the likelihood, scaled such that they sum up to the
+        effective number of scores.
 
     Returns
     -------
@@ -54,15 +59,21 @@ def learn_trend(scores, inputs):
     True
     """
     deviation = inputs.std(axis=0)
+    if weight is not None:
+        weight = weight * (effective_number(weight) / weight.sum())
+        deviation = np.array([weighted_std(column, weight) for column in inputs.T])
+    middle = np.average(inputs, axis=0, weights=weight)
     trend = {
-        "moments": np.array(
-            [inputs.mean(axis=0), np.where(deviation > 0, deviation, 1)]
-        ),
+        "moments": np.array([middle, np.where(deviation > 0, deviation, 1)]),
         "limits": np.array([inputs.min(axis=0), inputs.max(axis=0)]),
-        "score_moments": np.array([scores.mean(), scores.std()]),
+        "score_moments": np.array(
+            [np.average(scores, weights=weight), weighted_std(scores, weight)]
+        ),
     }
     terms = _terms(trend, inputs)
-    t = (scores - scores.mean()) / scores.std()
+    center, scale = trend["score_moments"]
+    t = (scores - center) / scale
+    times = 1.0 if weight is None else weight
     penalty = np.diag([0.0] + [PRIOR_WIDTH**-2] * (terms.shape[1] - 1))
     coefficients = np.zeros((2, terms.shape[1]))
     for _ in range(MOST_STEPS):
@@ -70,15 +81,16 @@ def learn_trend(scores, inputs):
         width = np.exp(terms @ coefficients[1])
         left = (t - terms @ coefficients[0]) / width
         clipped = np.clip(left, -LARGEST, LARGEST)
-        inverse = _inverses(terms, width, penalty)
-        gradient = np.array([terms.T @ (clipped / width), terms.T @ (clipped**2 - 1)])
+        inverse = _inverses(terms, width, penalty, times)
+        slopes = times * clipped / width, times * (clipped**2 - 1)
+        gradient = np.array([terms.T @ slope for slope in slopes])
         gradient -= coefficients @ penalty
         step = np.einsum("kij,kj->ki", inverse, gradient)
         coefficients += np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         if np.abs(step).max() < 1e-9:
             break
     trend["coefficients"] = coefficients
-    leverage = np.einsum("ni,kij,nj->kn", terms, inverse, terms)
+    leverage = times * np.einsum("ni,kij,nj->kn", terms, inverse, terms)
     left_out = left / (1 - np.minimum(leverage[0] / width**2, 0.9))
     return trend, left_out * np.exp(leverage[1] * (clipped**2 - 1))
 
@@ -112,9 +124,11 @@ def _terms(trend, inputs):
     return np.column_stack([one_and_x[:, first] * one_and_x[:, second], x**3])
 
 
-def _inverses(terms, width, penalty):
+def _inverses(terms, width, penalty, times):
     """Covariances of the coefficients of the mean and of the logarithm of the width."""
-    weighted = terms / width[:, None]
+    root = np.sqrt(times * np.ones(len(terms)))[:, None]
+    weighted = root * terms / width[:, None]
+    terms = root * terms
     return np.linalg.inv(
         np.array([weighted.T @ weighted + penalty, 2 * terms.T @ terms + penalty])
     )
