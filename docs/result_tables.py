@@ -296,10 +296,7 @@ def expanded(page):
 
 def as_rst(rows, options=""):
     """Return rows as a csv-table, the first of them as its header."""
-    header, *body = [
-        ", ".join(f'"{cell}"' if not is_number(cell) else cell for cell in row)
-        for row in rows
-    ]
+    header, *body = [", ".join(map(csv_cell, row)) for row in rows]
     lines = [".. csv-table::", f"   :header: {header}", *options.splitlines(), ""]
     return "\n".join([*lines, *(f"   {row}" for row in body)]) + "\n"
 
@@ -310,9 +307,11 @@ def as_markdown(rows):
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
 
 
-def is_number(cell):
-    """Say whether a cell is a bare decimal number."""
-    return re.fullmatch(r"-?\d+\.\d+", cell) is not None
+def csv_cell(cell):
+    """Return a cell as it is for a decimal number, or else in quotes."""
+    if re.fullmatch(r"-?\d+\.\d+", cell):
+        return cell
+    return '"' + cell.replace('"', '""') + '"'
 
 
 def with_results(readme):

@@ -1,6 +1,7 @@
 """Whatever number a page states, a command has made: it is named, exists and agrees."""
 
 import argparse
+import csv
 import os
 import re
 import runpy
@@ -373,6 +374,12 @@ class TestTablesAreDrawnFromFiles:
         typed = (ROOT / "docs" / f"{page}.rst").read_text("utf-8")
         tables = re.findall(r"^\.\. (?:csv|list)-table::\n(?:   .*\n|\n)+", typed, re.M)
         assert [table for table in tables if "±" in table] == []
+
+    def test_a_table_can_be_read_as_csv_again(self):
+        rows = [["name", "a, b"], ['60"', "1.0"], ["x", "2 ± 1"]]
+        _, header, _, *body = TABLES["as_rst"](rows).splitlines()
+        lines = [header.removeprefix("   :header: "), *(line.strip() for line in body)]
+        assert list(csv.reader(lines, skipinitialspace=True)) == rows
 
     def test_an_unknown_table_or_fact_is_an_error(self):
         with pytest.raises(KeyError, match="no such table"):
