@@ -198,23 +198,30 @@ def test_each_file_is_read_once_also_in_parts(tile, monkeypatch):
     )
 
 
-def test_memory_is_that_of_the_photons_used(tmp_path):
-    n_photons, n_clusters = 100_000, 60
-    photons = photons_about((140.0, 3.0), 2.0, n_photons)
-    write_photons(tmp_path / "tile.fits", photons)
+@pytest.mark.parametrize("n_lists", [1, 4])
+def test_memory_is_that_of_the_photons_used_and_one_list(tmp_path, n_lists):
+    n_photons, n_clusters = 60_000, 60
+    events = [tmp_path / f"tile{i}.fits" for i in range(n_lists)]
+    for seed, path in enumerate(events):
+        write_photons(path, photons_about((140.0, 3.0), 2.0, n_photons, seed))
     ra, dec = sky_about((140.0, 3.0), 1.5, n_clusters, seed=1)
     catalog = {"redshift": np.full(n_clusters, 0.5), "ra": ra, "dec": dec}
-    events = tmp_path / "tile.fits"
     read_sample({name: each[:2] for name, each in catalog.items()}, events=events)
     tracemalloc.start()
     sample, _ = read_sample(catalog, events=events)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     one_list = n_photons * (8 + 8 + 4)
-    assert sample.photons.nbytes < one_list
     assert sample.photons.lengths.min() > 0
-    # A list of each row would take 60 of them.
-    assert peak < 8 * one_list
+    # A list for each row would take 60 of them; and four lists are not held together.
+    assert peak < 6.5 * one_list + 2.5 * sample.photons.nbytes
+
+
+def test_apertures_of_near_clusters_end_at_the_widest_field(tile):
+    near = {"redshift": [0.003], "ra": [140.0], "dec": [3.0]}
+    sample, _ = read_sample(near, events=tile / "tile.fits")
+    assert_array_equal(sample.photons.lengths, [3000])
+    assert_array_equal(sample.field_radius, [12])
 
 
 # Several lists of one cluster.
@@ -273,7 +280,10 @@ def test_photons_of_overlapping_tiles_count_once(tile):
     write_photons(tile / "east.fits", east)
     events = [tile / "west.fits", tile / "east.fits"]
     once, _ = read_sample(tile / "clusters.csv", events=events, drop_duplicates=True)
-    twice, _ = read_sample(tile / "clusters.csv", events=events)
+    with pytest.warns(
+        UserWarning, match=r"of \d of 7 clusters hold the same photons \(fi"
+    ):
+        twice, _ = read_sample(tile / "clusters.csv", events=events)
     one, _ = read_sample(tile / "clusters.csv", events=tile / "tile.fits")
     assert_array_equal(once.photons.lengths, one.photons.lengths)
     for i in range(len(one)):
@@ -445,6 +455,7 @@ def test_exposures_of_several_lists_must_agree(tmp_path):
     write_channels(tmp_path / "a.fits", 0.001)
     write_channels(tmp_path / "b.fits", 0.001)
     options = {"directory": tmp_path, "photon_options": {"energy_unit": "eV"}}
+    options["drop_duplicates"] = True
     table = {"z": [0.1], "photons": ["a.fits;b.fits"]}
     sample, _ = read_sample(table, exposure_keyword="LIVETIME", **options)
     assert_array_equal(sample.exposure, [1000])

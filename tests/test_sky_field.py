@@ -84,6 +84,21 @@ def net(sample, **parameters):
     return measurer.count_photons(sample)["n_phot_500c"]
 
 
+def test_a_field_of_view_and_an_exposure_map_limit_what_is_seen_together():
+    """A circle of 1 Mpc/h, the western half of which was exposed for twice as long."""
+    sample = sample_of(
+        [0.0], [0.0], field_radius=np.degrees(np.arctan([1.0 / DISTANCE]))
+    )
+    exposed = with_exposure_map(
+        sample, image_of(lambda x, y: 1000.0 + 1000 * (x > 0.5))
+    )
+    x, y = np.array([0.0, 0.4, 0.9, 1.1, 0.0]), np.array([0.0, 0.0, 0.0, 0.0, -1.1])
+    ra, dec = plane_to_sky(x / DISTANCE, y / DISTANCE, *CENTER)
+    assert_allclose(relative_exposure_at(exposed, 0, ra, dec), [1, 1, 2, 0, 0])
+    coverage = PhotonMapper(n_pixels=32, half_width=2.0).transform(exposed).coverage
+    assert_allclose(coverage, np.pi / 16, rtol=0.03)
+
+
 # Images.
 
 

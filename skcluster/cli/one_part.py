@@ -39,7 +39,8 @@ def outcome_of(work, part, tick=lambda: None):
             outcome = None
     if outcome is None:
         return Outcome.joined(outcome_of(work, single) for single in part.singles())
-    outcome.warnings = [*dict.fromkeys(one_line(each.message) for each in caught)]
+    lines = (with_options(one_line(each.message), part.arguments) for each in caught)
+    outcome.warnings = [*dict.fromkeys(lines)]
     return outcome
 
 

@@ -16,7 +16,7 @@ from ..sample.units import TABLE, check_plausible
 from .energy_scales import unit_of_text
 from .photons import read_exposure, read_photons
 from .sample_lists import UnreadableRows, with_common_columns
-from .tiles import Tile, joined_photons
+from .tiles import Tile, is_new, joined_photons
 
 APERTURE = 4.0
 """Radius of the photons that a cluster gets from a shared list [comoving Mpc/h]. It reaches
@@ -24,6 +24,9 @@ beyond the corners of a default map (3.25) and the background's annulus (3)."""
 
 SEPARATOR = ";"
 """Separates the paths of several lists of one cluster."""
+
+COPIES = 0.02
+"""Share of a cluster's photons above which copies are not taken for chance."""
 
 OF_EXPOSURES = ("ra", "dec", "energy", "hdu")
 """Parameters of `read_photons` that say which table of a file is the list."""
@@ -144,6 +147,8 @@ class PhotonLists:
             for i, part in enumerate(parts)
         ]
         unreadable.report(sum(table is not None for table in tables))
+        if not self._drop_duplicates:
+            self._warn_of_copies(parts)
         if self.angles is not None and len(self.paths) == self._n_rows:
             self._report_empty(tables, far)
         return with_common_columns(tables)
@@ -183,6 +188,23 @@ class PhotonLists:
                 where = f"the nearest of {len(tile)} photons in {printable(path)}"
                 return {i: f"; {where} is {nearest:.3g} deg away"}
         return {}
+
+    def _warn_of_copies(self, parts):
+        """Warn of clusters that have the same photons in several lists."""
+        share = {}
+        for i, lists in enumerate(parts):
+            lists = [each for each in lists.values() if len(each["ra"])]
+            if len(lists) > 1:
+                share[i] = np.mean(~is_new(lists))
+        wrong = [i for i in share if share[i] > COPIES]
+        if wrong:
+            warnings.warn(
+                f"Lists of {len(wrong)} of {len(parts)} clusters hold the same photons "
+                f"(first: {self._named(wrong[0])}, {100 * share[wrong[0]]:.0f} % are "
+                "copies), which count twice. Where tiles overlap, give drop_duplicates.",
+                UserWarning,
+                stacklevel=5,
+            )
 
     def _report_empty(self, tables, far):
         """Warn of clusters without photons in their aperture, or refuse if all are so."""

@@ -108,8 +108,25 @@ def joined_photons(lists, *, drop_duplicates=False):
     photons = {name: np.concatenate([each[name] for each in lists]) for name in names}
     if not drop_duplicates:
         return photons
-    kept = _is_new(_identities(photons), [len(each["ra"]) for each in lists])
+    kept = is_new(lists)
     return {name: column[kept] for name, column in photons.items()}
+
+
+def is_new(lists):
+    """Mark the photons of joined lists that are not copies of those of an earlier list.
+
+    The n-th photon of one place and energy in a list is a copy of the n-th of an earlier
+    list.
+    """
+    identity = _identities(joined_photons(lists))
+    most_before = np.zeros(identity.max(initial=-1) + 1, int)
+    parts = np.split(identity, np.cumsum([len(each["ra"]) for each in lists])[:-1])
+    found = []
+    for part in parts:
+        found.append(_times_before(part) >= most_before[part])
+        counts = np.bincount(part, minlength=len(most_before))
+        most_before = np.maximum(most_before, counts)
+    return np.concatenate(found)
 
 
 def _identities(photons):
@@ -124,20 +141,6 @@ def _identities(photons):
         if column.dtype.kind in "biuf"
     ]
     return np.unique(np.column_stack(columns), axis=0, return_inverse=True)[1].ravel()
-
-
-def _is_new(identity, lengths):
-    """Mark photons that are not among those of an earlier list.
-
-    The n-th photon of an identity in a list is a copy of the n-th of an earlier list.
-    """
-    most_before = np.zeros(identity.max(initial=-1) + 1, int)
-    is_new = []
-    for part in np.split(identity, np.cumsum(lengths)[:-1]):
-        is_new.append(_times_before(part) >= most_before[part])
-        counts = np.bincount(part, minlength=len(most_before))
-        most_before = np.maximum(most_before, counts)
-    return np.concatenate(is_new)
 
 
 def _times_before(identity):
