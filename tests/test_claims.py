@@ -387,3 +387,59 @@ class TestTablesAreDrawnFromFiles:
         assert (
             TABLES["expanded"]("a |word| between bars\n") == "a |word| between bars\n"
         )
+
+
+class TestSentencesOnEqualContexts:
+    """What docs/equal_contexts.rst says of its tables."""
+
+    NETWORK, RIDGE = "ho2023, three bands", "ridge on rings, three bands"
+
+    @pytest.fixture
+    def of(self):
+        kept = Table.read(ROOT / "experiments/results/equal_contexts/results.csv")
+
+        def of(estimator, column):
+            """Values of the surveys."""
+            return np.asarray(kept[column][kept["estimator"] == estimator])
+
+        return of
+
+    def test_the_photon_set_is_a_fifth_better_at_less_cost(self, of):
+        for kind in ("std_dex", "robust_dex"):
+            gain = 1 - of("photon set", kind) / of(self.NETWORK, kind)
+            assert_allclose(gain, 0.2, atol=0.05)
+        cost = of("photon set", "fit_cpu_seconds") / of(self.NETWORK, "fit_cpu_seconds")
+        assert_allclose(cost.mean(), 0.8, atol=0.05)
+        sigmas = [
+            float(each) for each in re.findall(r"\((\S+) sigma", str(self.gain()))
+        ]
+        assert min(sigmas) < 3 <= max(sigmas)
+
+    @staticmethod
+    def gain():
+        return next(row for row in TABLES["gains"]() if row[0] == "photon set")
+
+    def test_a_mean_of_both_is_no_better(self, of):
+        mean = "mean of photon set and recommended network"
+        for kind in ("std_dex", "robust_dex"):
+            change = of(mean, kind) / of("photon set", kind) - 1
+            error = of("photon set", f"{kind}_error") / of("photon set", kind)
+            assert abs(change.mean()) < error.mean()
+
+    def test_a_ridge_on_three_bands_is_as_good_as_the_network(self, of):
+        for kind in ("std_dex", "robust_dex"):
+            change = of(self.RIDGE, kind) / of(self.NETWORK, kind) - 1
+            error = of(self.NETWORK, f"{kind}_error") / of(self.NETWORK, kind)
+            assert abs(change.mean()) < 2 * error.mean() / np.sqrt(len(change))
+            eight = of("ridge on rings, eight bands", kind)
+            assert eight.mean() > of(self.RIDGE, kind).mean()
+        assert of(self.RIDGE, "fit_cpu_seconds").mean() < 10
+        assert of("ridge on rings, eight bands", "n_parameters")[0] > 3285
+
+    def test_a_forest_on_morphology_does_not_reach_the_rings(self, of):
+        std = {
+            radius: of(f"forest on morphology, {radius}", "std_dex").mean()
+            for radius in ("true R500c", "iterated R500c", "0.6 Mpc/h")
+        }
+        assert min(std.values()) > 1.15 * of(self.RIDGE, "std_dex").mean()
+        assert std["true R500c"] >= std["0.6 Mpc/h"]
