@@ -108,9 +108,6 @@ class CountRateMassRegressor(
 
     Parameters
     ----------
-    scatter : float
-        :math:`\sigma`, intrinsic scatter of :math:`\ln C` at fixed mass. There is no
-        default, because our sources of the relation do not state it.
     relation : str or dict, default="ghirardini2024_second_hand"
         A name of `RELATIONS`, or a dict of ``amplitude`` (A), ``mass_slope`` (B),
         ``mass_slope_evolution`` (F), ``distance_slope`` (D), ``growth_slope`` (E),
@@ -124,6 +121,9 @@ class CountRateMassRegressor(
         a table. None is flat in log M.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         Gives distances and E(z), and the h by which masses in Msun become Msun/h.
+    scatter : float
+        :math:`\sigma`, intrinsic scatter of :math:`\ln C` at fixed mass. There is no
+        default, because our sources of the relation do not state it.
 
     Notes
     -----
