@@ -1,6 +1,8 @@
 """Mock surveys under real skies: evenly scanned, exposed unevenly, listed with errors."""
 
+import inspect
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from skcluster.datasets.instrument import (
     mean_vignetting,
     vignetting,
 )
-from skcluster.datasets.skies import SKIES, ScannedSphere
+from skcluster.datasets.skies import PAPER, SKIES, ScannedSphere
 
 DATA = Path(os.environ.get("SKCLUSTER_DATA", Path(__file__).parents[2] / "shared/data"))
 C = 299792.458  # km/s
@@ -163,6 +165,25 @@ class TestPresets:
         ):
             assert words in description
         assert "has set" not in make(2).DESCR
+
+    def test_the_docstring_has_the_numbers_of_the_skies(self):
+        row = r"``(\w+)``(?: \[s\])? +(\S+) +(.+?)  +(.+)"
+        rows = re.findall(row, inspect.getdoc(make_mock_survey).split("What a sky")[1])
+        table = {
+            name: dict(zip(("eFEDS", "eRASS1"), cells[1:], strict=True))
+            for name, *cells in rows
+        }
+        assert set(table) == set(SKIES["eFEDS"]) == set(SKIES["eRASS1"])
+        assert set(table) == set(PAPER)
+        for name in set(table) - {"exposure"}:
+            for sky, cell in table[name].items():
+                assert cell.strip().strip('"') == f"{SKIES[sky][name]!s}".removesuffix(
+                    ".0"
+                )
+        low, high = SKIES["eFEDS"]["exposure"].ppf([0.0, 1.0])
+        assert table["exposure"]["eFEDS"].startswith(f"{low:g} to {high:g}")
+        assert table["exposure"]["eRASS1"].startswith("107 / cos")
+        assert SKIES["eRASS1"]["exposure"].equator == 107
 
     def test_clusters_of_a_shallow_survey_have_few_photons(self):
         survey = make(60, sky="eRASS1")

@@ -16,7 +16,6 @@ from ..parameters import (
     check_parameters,
 )
 from ..posterior import MassPosterior, PosteriorMixin, log_prior, reweight_prior
-from ..sample.transformer import WorksUnfitted
 from ..sample.units import check_plausible
 
 LN_10 = np.log(10)
@@ -82,9 +81,7 @@ class Prior(Kind):
         return REFUSED if isinstance(value, type) else value
 
 
-class CountRateMassRegressor(
-    WorksUnfitted, PosteriorMixin, RegressorMixin, BaseEstimator
-):
+class CountRateMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     r"""Masses by a published relation of count rate, mass and redshift.
 
     The relation of the eRASS1 survey gives the mean of the logarithm of the count rate,
@@ -177,9 +174,14 @@ class CountRateMassRegressor(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.requires_fit = False
         tags.target_tags.required = False
-        tags.input_tags.two_d_array = True
+        # The relation is given, so it does not suit any data.
+        tags.regressor_tags.poor_score = True
         return tags
+
+    def __sklearn_is_fitted__(self):
+        return True
 
     def fit(self, X, y=None):
         """Check the parameters and X; there is nothing to learn, and y is not read."""
