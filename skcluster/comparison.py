@@ -11,6 +11,7 @@ from sklearn.utils import Bunch, column_or_1d
 from .metrics import summarize_residuals
 from .model_selection import fit_fold, rows_of, spatial_folds
 from .plausible_masses import MASS_RANGE, checked_log_mass
+from .printable import html_table
 from .sample import ClusterSample
 
 
@@ -55,8 +56,8 @@ def compare_estimators(
 
     Returns
     -------
-    comparison : Bunch
-        ``table``, an astropy Table with one row per contestant (see
+    comparison : Comparison
+        A Bunch of ``table``, an astropy Table with one row per contestant (see
         `skcluster.metrics.summarize_residuals` for the columns; ``seconds`` are for
         training and prediction of all folds); ``predictions``, a dict of arrays of
         shape (n_clusters,), NaN for clusters in no test fold.
@@ -108,7 +109,38 @@ def compare_estimators(
         )
         rows.append({"estimator": name, **summary, "seconds": seconds})
         predictions[name] = predicted
-    return Bunch(table=Table(rows=rows), predictions=predictions)
+    return Comparison(table=Table(rows=rows), predictions=predictions)
+
+
+class Comparison(Bunch):
+    """Estimators side by side, as `compare_estimators` returns them.
+
+    Attributes
+    ----------
+    table : astropy Table
+    predictions : dict of str to ndarray
+    """
+
+    def _repr_html_(self):
+        header = ["estimator", "clusters", "std [%]", "robust [%]", "median bias [dex]"]
+        rows = [
+            (
+                row["estimator"],
+                f"{row['n_clusters']:,}",
+                f"{row['std_percent']:.1f} ± {row['std_percent_error']:.1f}",
+                f"{row['robust_percent']:.1f} ± {row['robust_percent_error']:.1f}",
+                f"{row['median_bias_dex']:+.3f} ± {row['median_bias_dex_error']:.3f}",
+            )
+            for row in self.table
+        ]
+        scatters = self.table["std_percent"]
+        widths = 160 * np.asarray(scatters) / max(scatters.max(), 1e-300)
+        bars = [
+            f'<svg width="160" height="12"><rect width="{width:.0f}" height="12" '
+            'fill="currentColor" opacity="0.5"/></svg>'
+            for width in widths
+        ]
+        return html_table(header, rows, caption="Scatter of masses", pictures=bars)
 
 
 def _with_most_known(tables):

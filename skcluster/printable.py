@@ -5,6 +5,7 @@ terminal executes, line breaks that forge a line of a log, or marks that reverse
 reading direction.
 """
 
+import html
 import os
 
 
@@ -68,3 +69,33 @@ def all_of(n, one, many):
     ('All 5 masses are', 'The only mass is')
     """
     return f"The only {one}" if n == 1 else f"All {n:,} {many}"
+
+
+def html_table(header, rows, *, caption="", pictures=None):
+    """Write a table for notebooks, in which every string is escaped.
+
+    Parameters
+    ----------
+    header : sequence of str
+    rows : sequence of sequences of str
+    caption : str, default=""
+    pictures : sequence of str, default=None
+        SVG elements, one per row, for a last column.
+
+    Examples
+    --------
+    >>> print(html_table(["name"], [["<A1795>"]]).replace("<tr>", "\\n<tr>"))
+    <table><caption></caption>
+    <tr><th>name</th></tr>
+    <tr><td>&lt;A1795&gt;</td></tr></table>
+    """
+    lines = [_html_row("th", header, None if pictures is None else "")]
+    for i, row in enumerate(rows):
+        lines.append(_html_row("td", row, None if pictures is None else pictures[i]))
+    return f"<table><caption>{html.escape(caption)}</caption>{''.join(lines)}</table>"
+
+
+def _html_row(tag, cells, picture):
+    cells = [f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells]
+    cells += [] if picture is None else [f"<{tag}>{picture}</{tag}>"]
+    return f"<tr>{''.join(cells)}</tr>"

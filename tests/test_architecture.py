@@ -151,6 +151,7 @@ def test_this_test_sees_the_imports():
         "metrics",
         "model_selection",
         "plausible_masses",
+        "printable",
         "sample",
     }
     assert "sample" in set(our_modules(ROOT / "maps" / "mapper.py"))

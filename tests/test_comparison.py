@@ -1,6 +1,7 @@
 """Side by side means: the same folds, the same clusters, both scatters."""
 
 import warnings
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -256,3 +257,23 @@ def test_octants_come_from_the_first_sample(sample, log_mass):
     )
     expected = 13 + np.log10(sample.photons.lengths)
     assert_array_equal(comparison.predictions["count"], expected)
+
+
+def test_notebooks_show_a_comparison_and_run_nothing_in_its_names():
+    rng = np.random.default_rng(0)
+    y = rng.uniform(13.5, 15, 200)
+    X = y[:, None] + rng.normal(0, 0.1, (200, 1))
+    contestants = {
+        "<script>": (LinearRegression(), X),
+        "noise": (LinearRegression(), rng.normal(size=(200, 1))),
+    }
+    comparison = compare_estimators(contestants, y, cv=KFold(4))
+    table = ElementTree.fromstring(comparison._repr_html_())
+    _, first, second = table.iter("tr")
+    assert first[0].text == "<script>"
+    row = comparison.table[0]
+    expected = f"{row['std_percent']:.1f} ± {row['std_percent_error']:.1f}"
+    assert first[2].text == expected
+    widths = [float(each.find(".//rect").get("width")) for each in (first, second)]
+    ratio = comparison.table["std_percent"][0] / comparison.table["std_percent"][1]
+    assert_allclose(widths, [160 * ratio, 160], atol=0.5)

@@ -1,5 +1,7 @@
 """Posteriors of masses: exact cells, quantiles, draws, and exchanged priors."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -475,3 +477,31 @@ class TestOfEstimators:
             ValueError, match=r"hold 10 clusters, 10 .*each of the 20 must"
         ):
             cross_val_posterior(EvrardProxyRegressor(), X, log_mass, cv=half)
+
+
+def test_notebooks_show_numbers_and_a_curve_per_cluster():
+    mean, std = np.linspace(14, 15, 25), np.full(25, 0.1)
+    page = MassPosterior.from_gaussians(mean, std)._repr_html_()
+    table = ElementTree.fromstring(page)
+    assert table.find("caption").text == (
+        "log10 M500c [Msun/h] of 25 clusters, the first 10"
+    )
+    header, *rows = table.iter("tr")
+    assert [th.text for th in header][1:6] == ["mean", "std", "median", "16 %", "84 %"]
+    assert len(rows) == 10
+    for row, m in zip(rows, mean, strict=False):
+        shown = [float(td.text) for td in list(row)[1:6]]
+        # Quantiles of a Gaussian: 0.9945 standard deviations from its mean.
+        expected = [m, 0.1, m, m - 0.09945, m + 0.09945]
+        assert_allclose(shown, expected, atol=6e-4)
+    # The curve of a Gaussian is highest at its mean, on the masses from 13.69 to 14.68.
+    points = rows[0].find(".//polyline").get("points").split()
+    x, y = np.array([point.split(",") for point in points], float).T
+    low, high = 14 - 3.09 * 0.1, mean[9] + 3.09 * 0.1
+    assert_allclose(low + x[np.argmin(y)] / 160 * (high - low), 14.0, atol=0.01)
+    one = ElementTree.fromstring(
+        MassPosterior.from_gaussians([14], [0.1])._repr_html_()
+    )
+    assert one.find("caption").text == "log10 M500c [Msun/h] of 1 cluster"
+    none = MassPosterior.from_gaussians(mean, std)[:0]
+    assert len([*ElementTree.fromstring(none._repr_html_()).iter("tr")]) == 1

@@ -7,6 +7,7 @@ from sklearn.utils import check_random_state
 from ..plausible_masses import MASS_RANGE, checked_log_mass
 from ..printable import counted
 from ..sample.plain_arrays import as_numbers
+from .printed import as_html
 from .priors import check_table_covers, log_prior
 from .sharp_edges import cut_at_support
 
@@ -139,6 +140,9 @@ class MassPosterior:
             f"<MassPosterior of {counted(len(self), 'cluster')}, "
             f"{n_cells} cells of mass each>"
         )
+
+    def _repr_html_(self):
+        return as_html(self)
 
     @property
     def middle(self):
