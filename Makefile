@@ -9,7 +9,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test stress lint docs site-check bench experiments clean install
+.PHONY: demo test stress lint docs site-check wheel lowest bench experiments clean install
 
 demo: $(INSTALLED)
 	$(BIN)/skcluster demo $(ARGS)
@@ -36,6 +36,22 @@ docs: $(INSTALLED)
 site-check: docs
 	$(BIN)/python docs/site_check.py docs/_build/html --browser
 
+# Builds sdist and wheel, and tests the wheel in an environment without the checkout.
+wheel: $(INSTALLED)
+	$(BIN)/python .ci/check_distribution.py
+
+# Runs the suite with the lowest versions that pyproject.toml declares (but for torch). It
+# needs a Python that they have wheels for, 3.11 or 3.12: make lowest PYTHON=python3.11
+LOWEST = .venv-lowest
+lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) .ci/lowest_versions.py > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --requirement $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --no-deps .
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 MPLBACKEND=Agg \
+		$(LOWEST)/bin/python -m pytest --numprocesses auto --dist loadfile \
+		-W ignore::DeprecationWarning $(ARGS)
+
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_maps.py
 	$(BIN)/python benchmarks/bench_maps.py --survey 100000
@@ -49,12 +65,13 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_morphology.py
 	$(BIN)/python benchmarks/bench_photon_features.py
 	$(BIN)/python benchmarks/bench_startup.py
+	$(BIN)/python benchmarks/bench_catalog.py
 
 experiments: $(INSTALLED)
 	$(BIN)/python experiments/magneticum_scatter.py --skip-missing
 
 clean:
-	rm -rf $(VENV) docs/_build docs/gallery docs/generated
+	rm -rf $(VENV) $(LOWEST) docs/_build docs/gallery docs/generated
 
 # Installs again only when what is to be installed has changed (its text, not its date, which
 # a checkout changes, too), so later calls work offline.

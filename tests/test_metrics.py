@@ -152,8 +152,9 @@ def test_bootstrap_error_of_a_gaussian_is_its_closed_form():
 
 def test_bootstrap_error_agrees_with_scipy():
     log_mass, predicted = made_masses(150)
+    rng = np.random.default_rng(1)
     expected = stats.bootstrap(
-        (predicted - log_mass,), np.std, n_resamples=4000, rng=np.random.default_rng(1)
+        (predicted - log_mass,), np.std, n_resamples=4000, random_state=rng
     ).standard_error
     error = bootstrap_error(
         mass_scatter, log_mass, predicted, n_resamples=4000, random_state=1

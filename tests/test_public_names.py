@@ -20,7 +20,7 @@ import skcluster
 
 PACKAGE = Path(skcluster.__file__).parent
 STUB = PACKAGE / "__init__.pyi"
-API = (PACKAGE.parent / "docs" / "api.rst").read_text("utf-8")
+API = (Path(__file__).parents[1] / "docs" / "api.rst").read_text("utf-8")
 # Classes that others are built on, or that serve inside of others.
 INSIDE = {"SampleTransformer", "NeuralMassRegressor", "MassNet", "WeighingRegressor"}
 HEAVY = ("torch", "sklearn", "matplotlib", "astropy", "scipy", "numpy")
