@@ -97,7 +97,9 @@ def explain(arguments):
             overwrite=arguments.overwrite,
             inputs=[arguments.model, *catalog.files()],
         )
-    found = work_through(work, parts, kept=kept, n_jobs=jobs, what="explained")
+    found = work_through(
+        work, parts, kept=kept, n_jobs=jobs, what="explained", dask=arguments.dask
+    )
     say_if_unlike(model, found.columns)
     table = table_of(found.columns)
     kept.remove()

@@ -8,6 +8,7 @@ from .. import __version__
 from .new_clusters import load_photon_model
 
 CHANGES_NO_RESULT = (
+    "dask",
     "json",
     "jobs",
     "model",

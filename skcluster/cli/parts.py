@@ -6,6 +6,8 @@ depend on each other, nor numbers on the number of processes: a process uses one
 """
 
 import argparse
+import contextlib
+import importlib.util
 import re
 import warnings
 
@@ -14,12 +16,20 @@ from .new_clusters import NAMED
 from .one_part import outcome_of
 from .outcomes import Outcome
 
+SECONDS_FOR_AN_ANSWER = 30
+
 
 def add_part_options(parser):
     """Add the options that say how to work through many clusters."""
     many = parser.add_argument_group("many clusters")
     many.add_argument(
         "--jobs", type=int, default=1, help="processes (default: 1; -1: all cores)"
+    )
+    many.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="workers of a Dask cluster in place of processes, such as tcp://node1:8786; "
+        "they see the same files",
     )
     many.add_argument(
         "--share",
@@ -41,7 +51,48 @@ def checked_jobs(arguments):
     from ..parameters import NJobs, NonNegative
 
     NonNegative().check("--timeout", arguments.timeout)
-    return NJobs().check("--jobs", arguments.jobs) or 1
+    jobs = NJobs().check("--jobs", arguments.jobs) or 1
+    if arguments.dask is None:
+        return jobs
+    if importlib.util.find_spec("distributed") is None:
+        raise ImportError(
+            "--dask needs distributed, which is not installed: "
+            'pip install "skcluster[dask]".'
+        )
+    if jobs != 1:
+        raise ValueError("Give either --jobs or --dask: a cluster knows its workers.")
+    return -1
+
+
+@contextlib.contextmanager
+def dask_workers(address):
+    """Context in which joblib sends its calls to the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    address : str or None
+        Address of the scheduler; None leaves joblib alone.
+    """
+    if address is None:
+        yield
+        return
+    from distributed import Client
+    from joblib import parallel_config
+
+    try:
+        client = Client(address, timeout=SECONDS_FOR_AN_ANSWER)
+    except (OSError, ValueError) as error:
+        raise OSError(f"No Dask cluster answers at {address} ({error}).") from error
+    with client:
+        threads = client.nthreads()
+        if not threads or max(threads.values()) > 1:
+            raise ValueError(
+                f"The {len(threads)} workers at {address} have "
+                f"{max(threads.values(), default=0)} threads. Start at least one, and each "
+                "with one thread: dask worker --nthreads 1 ADDRESS."
+            )
+        with parallel_config("dask"):
+            yield
 
 
 def _share(text):
@@ -73,7 +124,7 @@ def rows_of_share(n_clusters, share):
     return range((i - 1) * n_clusters // n, i * n_clusters // n)
 
 
-def work_through(work, parts, *, kept, n_jobs, what):
+def work_through(work, parts, *, kept, n_jobs, what, dask=None):
     """Do some work on all parts, and return what was found of all clusters.
 
     Parameters
@@ -88,6 +139,8 @@ def work_through(work, parts, *, kept, n_jobs, what):
     n_jobs : int
     what : str
         What the progress counts.
+    dask : str, default=None
+        Address of a Dask cluster, whose workers take the place of processes.
 
     Returns
     -------
@@ -112,7 +165,10 @@ def work_through(work, parts, *, kept, n_jobs, what):
         reports.add(parts[i], outcome)
     n_done = sum(len(parts[i]) for i in outcomes)
     n_clusters = sum(map(len, parts))
-    with Progress(what, n_clusters - n_done, verbose=1) as progress:
+    with (
+        dask_workers(dask if missing else None),
+        Progress(what, n_clusters, done=n_done, verbose=1) as progress,
+    ):
         for i, path, outcome in _outcomes(work, missing, n_jobs, progress):
             kept.write(path, outcome)
             outcomes[i] = outcome

@@ -91,7 +91,9 @@ def predict(arguments):
     kept = KeptParts(
         _folder_of_parts(arguments, parts), work.description(catalog, rows)
     )
-    found = work_through(work, parts, kept=kept, n_jobs=jobs, what="predicted")
+    found = work_through(
+        work, parts, kept=kept, n_jobs=jobs, what="predicted", dask=arguments.dask
+    )
     say_if_unlike(model, found.columns)
     table = table_of(found.columns)
     try:
