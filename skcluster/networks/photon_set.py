@@ -99,18 +99,20 @@ class PhotonSetNetwork(MassNetwork):
         of_photons = None if photons is None else photons.sum(self.of_photon)
         return self.with_sums(self._all_sums(of_photons, galaxies), redshift)
 
-    def outputs_and_penalty(self, photons=None, redshift=None, galaxies=None):
-        """Outputs, and the cross entropy of the photons' origins times its weight."""
+    def outputs_and_penalty(self, **named_inputs):
+        """Outputs, and the cross entropy of the photons' origins times its weight.
+
+        A subclass with its own `extract` is trained without this penalty.
+        """
         is_ours = type(self).extract is PhotonSetNetwork.extract
+        photons = named_inputs.get("photons")
         if not (is_ours and self.origin_weight) or photons.labels is None:
-            named = {"photons": photons, "redshift": redshift, "galaxies": galaxies}
-            taken = {name: named[name] for name in self.inputs}
-            return super().outputs_and_penalty(**taken)
+            return super().outputs_and_penalty(**named_inputs)
         sums = photons.sum(self._contributions_and_entropy, with_labels=True)
         entropy, n_known = sums[:, N_SUMS:].T
         mean = entropy / n_known.clamp(min=torch.finfo(n_known.dtype).tiny)
-        sums = self._all_sums(sums[:, :N_SUMS], galaxies)
-        outputs = self.estimate(self.with_sums(sums, redshift))
+        sums = self._all_sums(sums[:, :N_SUMS], named_inputs.get("galaxies"))
+        outputs = self.estimate(self.with_sums(sums, named_inputs["redshift"]))
         return outputs, self.origin_weight * mean.mean()
 
     def _contributions_and_entropy(self, photons, origins):

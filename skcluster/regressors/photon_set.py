@@ -276,7 +276,10 @@ class PhotonSetRegressor(NeuralMassRegressor):
         self.redshift_moments_ = (float(z.mean()), float(z.std()) or 1.0)
 
     def _check_shape(self, inputs):
-        """Refuse clusters without galaxies, if the network has met none; see `_read`."""
+        """Refuse clusters without galaxies if there were none in training.
+
+        `_read` has checked the columns.
+        """
         fewest, _ = self.training_ranges_.get("galaxies", (0, 0))
         if fewest > 0:
             lengths = inputs.sets["galaxies"].lengths
