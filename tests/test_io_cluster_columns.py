@@ -181,6 +181,15 @@ def test_a_wrong_mapping_is_named(columns, match):
 def test_the_mapping_is_a_dict():
     with pytest.raises(TypeError, match="columns must be a dict from names"):
         read_sample(erass1(), columns="redshift=BEST_Z")
+    with pytest.raises(TypeError, match="name of a column for redshift, got 3"):
+        read_sample(erass1(), columns={"redshift": 3})
+
+
+def test_numbers_in_a_mapped_column_of_names_stay_strings(tmp_path):
+    (tmp_path / "c.csv").write_text("z,ID,n\n0.1,0012,0012\n")
+    sample, others = read_sample(tmp_path / "c.csv", columns={"name": "id"})
+    assert_array_equal(sample.name, ["0012"])
+    assert_array_equal(others.n, [12])
 
 
 @pytest.mark.parametrize(

@@ -294,6 +294,32 @@ def test_unused_vectors_of_a_list_are_left_out(tmp_path):
     assert "mag" not in sample.galaxies.columns
 
 
+TWO_OF_ONE_NAME = {
+    "csv": "z, ra,z\n0.1,1,0.2\n",
+    "tsv": "z\tra\tz\n0.1\t1\t0.2\n",
+    "ecsv": "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: z, datatype: float64}\n"
+    "# - {name: z, datatype: float64}\nz z\n0.1 0.2\n",
+    "vot": '<VOTABLE version="1.3"><RESOURCE><TABLE><FIELD name="z" datatype="double"/>'
+    '<FIELD name="z" datatype="double"/><DATA><TABLEDATA><TR><TD>0.1</TD><TD>0.2</TD>'
+    "</TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>",
+}
+
+
+@pytest.mark.parametrize("suffix", TWO_OF_ONE_NAME)
+def test_two_columns_of_one_name_are_refused(suffix, tmp_path):
+    path = tmp_path / f"clusters.{suffix}"
+    path.write_text(TWO_OF_ONE_NAME[suffix])
+    with pytest.raises(
+        ValueError, match=rf"\.{suffix} has 2 columns with the name z\."
+    ):
+        read_sample(path)
+
+
+def test_columns_without_a_name_are_not_two_of_one_name(tmp_path):
+    (tmp_path / "c.csv").write_text("z,ra,,\n0.1,1,,\n")
+    assert_array_equal(read_sample(tmp_path / "c.csv")[0].redshift, [0.1])
+
+
 def test_paths_may_be_bytes_anywhere(tmp_path):
     Table({"x": [0.1], "y": [0.2], "v": [3.0]}).write(tmp_path / "g.csv")
     for galaxies in ([b"g.csv"], np.array([b"g.csv"]), np.array([b"g.csv"], object)):

@@ -356,6 +356,28 @@ def test_options_that_change_nothing_or_make_no_sense_are_refused(tile, options,
 
 
 @pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (
+            {"events": 3},
+            "events must be the path of a photon list, or a list of p.*got 3",
+        ),
+        ({"events": {"ra": [1.0]}}, "Give photons in memory to ClusterSample"),
+        ({"events": [None]}, r"or a list of paths, got \[None\]"),
+        ({"aperture": "4"}, "aperture must be one number in comoving Mpc/h, got '4'"),
+        (
+            {"aperture": [4.0, 3.0]},
+            r"aperture must be one number .* got \[4\.0, 3\.0\]",
+        ),
+    ],
+)
+def test_options_of_another_type_are_refused(tile, options, match):
+    options = {"events": tile / "tile.fits"} | options
+    with pytest.raises(TypeError, match=match):
+        read_sample(tile / "clusters.csv", **options)
+
+
+@pytest.mark.parametrize(
     ("option", "value"),
     [
         ("aperture", 3.0),
@@ -476,7 +498,8 @@ def test_a_range_of_energies_is_half_open(tmp_path):
         )
         assert_allclose(photons["energy"], expected, rtol=1e-6)
         assert {len(column) for column in photons.values()} == {len(expected)}
-    for wrong in ((2.0, 1.0), (-1, 2), (0.5,), "soft", (np.nan, 1), 3.0):
+    many = ((2.0, 1.0), (-1, 2), (0.5,), "soft", (np.nan, 1), 3.0, (False, True))
+    for wrong in (*many, ("0.3", "2"), (300, 2000) * units.eV):
         with pytest.raises(
             ValueError, match=r"energy_range must be two numbers, 0 <= low"
         ):

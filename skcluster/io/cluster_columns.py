@@ -25,6 +25,9 @@ LISTS = ("photons", "galaxies")
 LIST_OPTIONS = ("hdu", "energy_unit")
 """Columns that say how the photon list of a row is read."""
 
+STRINGS = ("name", "photons", "galaxies", "energy_unit")
+"""Columns in which numbers of a CSV file are strings."""
+
 KNOWN = (*COLUMNS, *LISTS, *LIST_OPTIONS)
 
 LIKE_REDSHIFT = re.compile(
@@ -85,13 +88,24 @@ def find_columns(names, given=None, *, with_events=False):
     return found, units
 
 
-def _given_columns(names, given):
-    """Check the parameter `columns`; return columns and units by our names."""
-    if not hasattr(given, "items"):
+def columns_of_strings(given):
+    """Return the columns that hold strings, of those in the parameter `columns`."""
+    if given is not None and not hasattr(given, "items"):
         raise TypeError(
             "columns must be a dict from names of the sample to columns of the table, got "
             f"{type(given).__name__}."
         )
+    given = given or {}
+    for name, column in given.items():
+        if not isinstance(column, str):
+            raise TypeError(
+                f"columns must give the name of a column for {name}, got {column!r}."
+            )
+    return [given[name] for name in STRINGS if name in given]
+
+
+def _given_columns(names, given):
+    """Check the parameter `columns`; return columns and units by our names."""
     found, units = {}, {}
     for name, text in given.items():
         if name not in KNOWN:

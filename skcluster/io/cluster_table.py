@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..sample import ClusterSample
-from .cluster_columns import LISTS, find_columns, read_columns
+from .cluster_columns import LISTS, columns_of_strings, find_columns, read_columns
 from .file_errors import error_names_file
 from .galaxies import PHASE_SPACE
 from .photon_lists import PhotonLists
@@ -65,7 +65,7 @@ photon_options, exposure_keyword, verbose
         self.folder = _folder_of(table) if directory is None else _path(directory)
         self.cosmology = cosmology
         self.exposure_keyword = exposure_keyword
-        table = read_table(table)
+        table = read_table(table, strings=columns_of_strings(columns))
         with error_names_file(self.source):
             found, units = find_columns(
                 table.colnames, columns, with_events=events is not None

@@ -278,6 +278,10 @@ def aperture_angles(catalog, aperture, cosmology):
             "which say what photons belong to which cluster. Add them."
         )
     aperture = APERTURE if aperture is None else aperture
+    if np.ndim(aperture) or isinstance(aperture, str | bytes | bool):
+        raise TypeError(
+            f"aperture must be one number in comoving Mpc/h, got {aperture!r}."
+        )
     check_plausible("radius_max", aperture, "aperture")
     redshift = FIELDS["redshift"].checked("redshift", catalog["redshift"])
     center = np.column_stack([catalog["ra"], catalog["dec"]])
@@ -309,8 +313,16 @@ def _paths_of_events(events, catalog):
             "The table has a column photons, so events would change nothing. Leave one of "
             "them out."
         )
-    if isinstance(events, str | bytes | os.PathLike):
+    kinds = str | bytes | os.PathLike
+    if isinstance(events, kinds):
         events = [events]
+    if not isinstance(events, list | tuple) or not all(
+        isinstance(path, kinds) for path in events
+    ):
+        raise TypeError(
+            "events must be the path of a photon list, or a list of paths, got "
+            f"{events!r:.60}. Give photons in memory to ClusterSample."
+        )
     if not len(events):
         raise ValueError("events is an empty list. Give at least one photon list.")
     return tuple(Path(os.fsdecode(path)) for path in events)

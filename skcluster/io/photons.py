@@ -111,6 +111,8 @@ def read_photons(
     """
     named = printable(path)
     low, high = _checked_range(energy_range)
+    if drop_nulls not in (True, False):
+        raise ValueError(f"drop_nulls must be True or False, got {drop_nulls!r}.")
     with opened_fits(path) as hdus:
         table = find_event_table(hdus, named, ra=ra, dec=dec, energy=energy, hdu=hdu)
         if drop_nulls:
@@ -141,10 +143,13 @@ def _checked_range(energy_range):
     if energy_range is None:
         return 0.0, np.inf
     try:
-        low, high = map(float, energy_range)
+        low, high = energy_range
+        is_range = all(
+            isinstance(end, Real) and not isinstance(end, bool) for end in (low, high)
+        )
     except (TypeError, ValueError):
-        low = high = np.nan
-    if not 0 <= low < high:
+        is_range = False
+    if not is_range or not 0 <= low < high:
         raise ValueError(
             "energy_range must be two numbers, 0 <= low < high, in keV, got "
             f"{energy_range!r}."

@@ -1,5 +1,6 @@
 """Read files as astropy Tables: CSV of any dialect, ECSV, FITS, Parquet, VOTable."""
 
+import csv
 import io
 import math
 import os
@@ -29,12 +30,14 @@ PARQUET_BYTES = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4}
 PARQUET_BYTES |= {"DOUBLE": 8}
 
 
-def read_table_file(source):
+def read_table_file(source, *, strings=()):
     """Read a table from a file, in the format given by the suffix of its name.
 
     Parameters
     ----------
     source : str, bytes or path-like
+    strings : iterable of str, default=()
+        More columns that stay strings, besides `TEXT_COLUMNS`.
 
     Returns
     -------
@@ -52,6 +55,8 @@ def read_table_file(source):
             f"{printable(path)} is not a table of a known format; its name must end in "
             f"{', '.join(READERS)}."
         )
+    if READERS[suffix] is _read_csv:
+        return _read_csv(path, suffix, (*TEXT_COLUMNS, *strings))
     return READERS[suffix](path, suffix)
 
 
@@ -60,14 +65,15 @@ def _format_suffix(path):
     return (before[-1] if last.lower() in COMPRESSED else last).lower()
 
 
-def _read_csv(path, suffix):
+def _read_csv(path, suffix, strings=TEXT_COLUMNS):
     text = _decoded(unpacked_content(path, suffix), path)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     _check_longest(map(len, lines), len(lines), path)
     header = next((line for line in lines if re.match(r"\s*[^#\s]", line)), "")
     default = "\t" if suffix == ".tsv" else ","
     delimiter = max((default, *DELIMITERS), key=header.count)
-    spellings = [(name, name.upper(), name.title()) for name in TEXT_COLUMNS]
+    _check_header(header, delimiter, path, suffix)
+    spellings = [(name, name.lower(), name.upper(), name.title()) for name in strings]
     with parse_errors_name_file(path, suffix):
         table = Table.read(
             lines,
@@ -77,8 +83,25 @@ def _read_csv(path, suffix):
             converters=dict.fromkeys(sum(spellings, ()), str),
         )
     if delimiter != ",":
-        _read_decimal_commas(table)
+        _read_decimal_commas(table, {name.lower() for name in strings})
     return table
+
+
+def _check_header(header, delimiter, path, suffix):
+    with parse_errors_name_file(path, suffix):
+        names = next(csv.reader([header], delimiter=delimiter), ())
+    _check_names(names, path)
+
+
+def _check_names(names, path):
+    """Refuse two columns of one name, of which only one could be meant."""
+    names = [name.strip() for name in names if name.strip()]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"{printable(path)} has {names.count(twice[0])} columns with the name "
+            f"{printable(twice[0])}. Rename all but one."
+        )
 
 
 def _read_ecsv(path, suffix):
@@ -86,6 +109,9 @@ def _read_ecsv(path, suffix):
     with parse_errors_name_file(path, suffix):
         lines = content.decode("utf-8-sig").splitlines()
     _check_longest(map(len, lines), len(lines), path)
+    header = next((line for line in lines if line.strip() and line[:1] != "#"), "")
+    delimiter = "," if "# delimiter: ','" in lines else " "
+    _check_header(header, delimiter, path, suffix)
     with parse_errors_name_file(path, suffix):
         return Table.read(lines, format="ascii.ecsv")
 
@@ -106,10 +132,10 @@ def _check_longest(lengths, n_rows, path):
     check_unpacked(BYTES_PER_LETTER * max(lengths, default=0) * n_rows, path)
 
 
-def _read_decimal_commas(table):
+def _read_decimal_commas(table, strings):
     """Read 0,25 as a number, in a table whose columns are not separated by commas."""
     for name in table.colnames:
-        if name.lower() in TEXT_COLUMNS or table[name].dtype.kind != "U":
+        if name.lower() in strings or table[name].dtype.kind != "U":
             continue
         column = np.ma.asarray(table[name])
         strings = [str(text) for text in column.compressed()]
@@ -150,6 +176,7 @@ def _read_votable(path, suffix):
             "galaxies is read from a file with one. Write the one to read to a file of "
             "its own."
         )
+    _check_names([str(field.name) for field in filled[0].fields], path)
     with parse_errors_name_file(path, "VOTable"):
         return filled[0].to_table(use_names_over_ids=True)
 

@@ -18,7 +18,7 @@ from ..sample.units import in_our_unit
 from .table_reading import read_table_file
 
 
-def read_table(source):
+def read_table(source, *, strings=()):
     """Read a table from a path, or convert one in memory.
 
     Parameters
@@ -26,6 +26,8 @@ def read_table(source):
     source : str, bytes, path-like or table
         A table in memory is a dict, a structured array, an astropy Table, a data frame of
         pandas or polars, or a pyarrow Table.
+    strings : iterable of str, default=()
+        Columns of a CSV file that stay strings: a name such as 0012 is not a number.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def read_table(source):
         if there are none, and times are in ISO format.
     """
     if isinstance(source, str | bytes | os.PathLike):
-        table = read_table_file(source)
+        table = read_table_file(source, strings=strings)
     else:
         names = column_names(source)
         try:
