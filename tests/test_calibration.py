@@ -25,6 +25,8 @@ from skcluster import (
     save_model,
 )
 from skcluster.posterior import mass_density
+from skcluster.posterior.calibration import _cells
+from skcluster.posterior.score_trends import follow_trend, learn_trend
 
 
 class Boaster(RegressorMixin, BaseEstimator):
@@ -240,6 +242,55 @@ class TestTrend:
         table, _, log_mass, *_ = trending(99, 0, redshift=False)
         with pytest.raises(ValueError, match=r"99 held-out .* trend, which needs 100"):
             CalibratedMassRegressor(Boaster(), by="trend").fit(table, log_mass)
+
+
+class TestLimits:
+    """What a calibration by some thousand clusters can do, with perfect predictions."""
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(("n", "failing"), [(1200, 0.18), (3285, 0.045)])
+    def test_the_one_sample_test_fails_perfect_predictions(self, n, failing):
+        """As it does for 2400 new clusters that a sample of n is compared with."""
+        rng = np.random.default_rng(0)
+        p_value = []
+        for _ in range(200):
+            inputs, new = rng.normal(size=(n, 2)), rng.normal(size=(2400, 2))
+            trend, left = learn_trend(rng.normal(size=n), inputs)
+            edges, probability = _cells(left)
+            mean, width = follow_trend(trend, new)
+            below = np.concatenate([[0], np.cumsum(probability)])
+            pit = np.interp((rng.normal(size=2400) - mean) / width, edges, below)
+            p_value.append(stats.kstest(pit, stats.uniform.cdf).pvalue)
+        found = np.mean(np.array(p_value) < 0.01)
+        assert abs(found - failing) < 3 * np.sqrt(failing * (1 - failing) / 200)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(("own_error", "covered"), [(0.0, 0.67), (0.03, 0.65)])
+    def test_near_an_end_an_error_of_its_own_costs_coverage(self, own_error, covered):
+        """Predictions are exact posterior moments, but for an error of their own."""
+
+        def draw(n, seed):
+            rng = np.random.default_rng(seed)
+            log_mass = 13.5 + np.abs(rng.normal(0, 0.45, n))
+            observed = log_mass + rng.normal(0, 0.08, n)
+            variance = 1 / (1 / 0.45**2 + 1 / 0.08**2)
+            mean = 13.5 + (observed - 13.5) * variance / 0.08**2
+            below, width = (13.5 - mean) / variance**0.5, variance**0.5
+            mean, variance = stats.truncnorm(below, np.inf, mean, width).stats("mv")
+            mean = mean + rng.normal(0, own_error, n)
+            return np.column_stack([mean, np.sqrt(variance + own_error**2)]), log_mass
+
+        inside = []
+        perfect = FrozenEstimator(Boaster().fit(None, None))
+        for seed in range(8):
+            model = CalibratedMassRegressor(perfect, by="trend").fit(*draw(1500, seed))
+            new, log_mass = draw(3000, 100 + seed)
+            near = new[:, 0] < 13.7
+            posterior = model.predict_posterior(new[near])
+            pit = posterior.cdf(log_mass[near])[posterior.mean() < 13.6]
+            inside.extend(np.abs(pit - 0.5) < 0.34)
+        assert len(inside) > 3000
+        assert abs(np.mean(inside) - covered) < 3 * np.sqrt(0.22 / 3000)
 
 
 class TestDistribution:
