@@ -25,7 +25,7 @@ version = release = skcluster.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "offline_math",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
@@ -65,6 +65,8 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "matplotlib_animations": False,
 }
+
+html_math_renderer = "mathml"
 
 html_theme = "furo"
 html_title = f"skcluster {version}"

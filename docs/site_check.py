@@ -42,7 +42,7 @@ PATIENCE = 300.0
 # Opens one page after the other in a frame, and posts what it finds about each.
 HARNESS = """<!doctype html><meta charset="utf-8"><body style="margin:0"><script>
 const BOXES = "pre, td, th, dt, aside, figure, .admonition, article";
-const LOOSE = "svg, .math, mjx-container, .headerlink, [hidden], script, style";
+const LOOSE = "svg, .math, .headerlink, [hidden], script, style";
 function scrolls(view, element) {
   const flow = view.getComputedStyle(element).overflowX;
   return flow === "auto" || flow === "scroll";

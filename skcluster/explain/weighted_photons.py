@@ -18,7 +18,7 @@ def photon_weights(sample):
 
     .. math::
 
-        w_i = c_i \Big/ \frac{1}{N} \sum_j c_j
+        w_i = \frac{c_i}{\frac{1}{N} \sum_j c_j}
 
     Parameters
     ----------

@@ -25,9 +25,10 @@ class RingProfiler(TakesSample, TransformerMixin, BaseEstimator):
 
     .. math::
 
-        p_{br} = \log_{10}\Big(n_0 + \sum_{ij \in r} n_{bij}\Big), \qquad
-        q_{br} = \log_{10}\Big(n_0 + k \,
-                 \underset{s = 1 \dots k}{\mathrm{median}} \sum_{ij \in (r, s)} n_{bij}\Big)
+        p_{br} = \log_{10}\Bigl(n_0 + \sum_{ij \in r} n_{bij}\Bigr), \qquad
+        q_{br} = \log_{10}\Bigl(n_0 + k \,
+                 \underset{s = 1 \ldots k}{\mathrm{median}}
+                 \sum_{ij \in (r, s)} n_{bij}\Bigr)
 
     where n is the count in pixel (i, j) of band b, r a ring and s one of its k equal
     sectors. A point source raises the sum over a ring, but lies in one sector, so it
