@@ -7,7 +7,7 @@ from ..galaxy_features import GALAXY_FEATURES
 from ..networks.architectures import SET_ARCHITECTURES, build_network
 from ..outliers import Measures
 from ..parameters import Integer, NonNegative
-from ..photon_features import PHOTON_FEATURES
+from ..photon_features import PHOTON_FEATURES, SCALE_FEATURES
 from ..plausible_masses import MASS_RANGE
 from ..sample import require
 from .losses import N_OUTPUTS
@@ -16,7 +16,10 @@ from .neural import NeuralMassRegressor
 from .set_batches import Scaling, SetBatches
 from .set_inputs import N_QUARTERS, DescribedSets, SetInputs
 
-FEATURES = {"photons": PHOTON_FEATURES, "galaxies": GALAXY_FEATURES}
+FEATURES = {
+    "photons": {**PHOTON_FEATURES, **SCALE_FEATURES},
+    "galaxies": GALAXY_FEATURES,
+}
 """Columns that may describe what is in a set, by the name of the set."""
 FEATURIZERS = {"photons": "PhotonFeaturizer", "galaxies": "GalaxyFeaturizer"}
 
