@@ -719,6 +719,25 @@ def test_all_fields_of_a_table_arrive_in_the_sample():
     assert_allclose([sample.r500c[0], sample.field_radius[0]], [0.7, 0.5])
 
 
+def test_redshifts_of_galaxies_are_not_magnitudes():
+    rng = np.random.default_rng(0)
+    sky = {"ra": rng.normal(10, 0.05, 9), "dec": rng.normal(0, 0.05, 9)}
+    about = {"center": (10.0, 0.0), "redshift": 0.1}
+    z = rng.normal(0.1, 0.003, 9)
+    magnitude = rng.normal(17.5, 0.5, 9)
+    with pytest.raises(
+        ValueError, match=r"'z' has a median of 17\.\d+, .* a magnitude"
+    ):
+        read_galaxies(sky | {"z": magnitude}, **about)
+    with pytest.raises(ValueError, match=r"'z' and 'zspec' may both .* in 9 of 9 rows"):
+        read_galaxies(sky | {"z": magnitude, "zspec": z}, **about)
+    gaps = np.where(np.arange(9) < 3, np.nan, z + 1e-4)
+    both = read_galaxies(sky | {"z": z, "zspec": gaps}, **about)
+    assert_allclose(both["v"], 299792.458 * (z - 0.1) / 1.1)
+    one = read_galaxies(sky | {"zspec": z, "mag_z": magnitude}, **about)
+    assert_allclose(one["v"], both["v"])
+
+
 def test_galaxies_of_a_sample_are_placed_about_each_cluster(tmp_path):
     Table({"ra": [10.0], "dec": [0.5], "z": [0.2]}).write(tmp_path / "g.csv")
     catalog = {"redshift": [0.1, 0.2], "ra": [10.0, 10.0], "dec": [0.0, 0.5]}

@@ -84,6 +84,39 @@ def net(sample, **parameters):
     return measurer.count_photons(sample)["n_phot_500c"]
 
 
+@pytest.mark.parametrize(("unit", "factor"), [("", 1), ("s", 1), ("ks", 1e3)])
+def test_exposure_maps_may_have_a_unit(unit, factor, tmp_path):
+    image = fits.PrimaryHDU(np.full((30, 30), 1500 / factor), wcs_of().to_header())
+    if unit:
+        image.header["BUNIT"] = unit
+    image.writeto(tmp_path / "expmap.fits")
+    found = with_exposure_map(
+        sample_of([0.0], [0.0], center=sky_of_pixel(15, 15)),
+        read_image(tmp_path / "expmap.fits"),
+    )
+    assert_allclose(found.exposure, [1500], rtol=1e-6)
+
+
+def sky_of_pixel(column, row):
+    sky = wcs_of().pixel_to_world(column, row)
+    return sky.ra.deg, sky.dec.deg
+
+
+@pytest.mark.parametrize("unit", ["cm**2 s", "count", "s cm^2 ct photon^-1"])
+def test_maps_that_hold_no_seconds_give_only_the_shape(unit):
+    values = np.tile(np.linspace(4e5, 6e5, 301), (301, 1))
+    image = SkyImage(values, wcs_of(shape=(301, 301)), name="expmap.fits", unit=unit)
+    sample = sample_of([0.0], [0.0])
+    with pytest.raises(
+        ValueError, match=r"expmap\.fits has the unit .* Or give the cl"
+    ):
+        with_exposure_map(sample, image)
+    exposed = with_exposure_map(sample.assign(exposure=[2e3]), image)
+    assert_array_equal(exposed.exposure, [2e3])
+    relative = relative_exposure_at(exposed, 0, *np.transpose([CENTER]))
+    assert_allclose(relative, 1)
+
+
 def test_a_field_of_view_and_an_exposure_map_limit_what_is_seen_together():
     """A circle of 1 Mpc/h, the western half of which was exposed for twice as long."""
     sample = sample_of(

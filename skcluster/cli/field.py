@@ -8,6 +8,9 @@ import numpy as np
 from ..io.kept_arrays import file_state
 from ..printable import printable
 
+ANY_EXPOSURE = 1000.0
+"""Exposure of clusters that get no mass, because a sample has no gaps [s]."""
+
 
 def with_field(sample, arguments):
     """Return the sample with its exposure map, and without masked photons."""
@@ -40,9 +43,7 @@ def with_field_where_observed(sample, arguments):
     nothing = unseen.photons.select(np.zeros(unseen.photons.offsets[-1], bool))
     unseen = unseen.assign(photons=nothing)
     if unseen.exposure is None:
-        # A sample has no gaps, and without photons the number does not matter.
-        typical = np.median([np.median(i.values[i.values > 0]) for i in maps])
-        unseen = unseen.assign(exposure=np.full(len(unseen), typical))
+        unseen = unseen.assign(exposure=np.full(len(unseen), ANY_EXPOSURE))
     parts = [unseen]
     if is_seen.any():
         parts.insert(0, with_field(sample[is_seen], arguments))

@@ -11,6 +11,9 @@ from .file_errors import error_names_file
 from .tables import column_with_gaps, complete_column, listed, read_table
 
 SPEED_OF_LIGHT = c.to_value("km/s")
+FARTHEST = 8.0
+"""Median redshift beyond which the numbers are taken for magnitudes."""
+SAME_REDSHIFT = 0.01
 PHASE_SPACE = ("x", "y", "v")
 REDSHIFTS = ("z", "redshift", "zspec", "z_spec", "specz", "spec_z", "zsp", "z_sp")
 
@@ -84,10 +87,26 @@ def read_galaxies(
         return {name: column[near] for name, column in galaxies.items()}
 
 
+def _check_same_redshifts(table, column, other):
+    """Refuse two columns of redshifts of which most differ: only one can be meant."""
+    one, two = (column_with_gaps(table, name) for name in (column, other))
+    if {one.dtype.kind, two.dtype.kind} - {*"iuf"} or one.shape != two.shape:
+        return
+    known = np.isfinite(one) & np.isfinite(two)
+    differ = known & (np.abs(one - two) > SAME_REDSHIFT)
+    if 2 * differ.sum() > known.sum():
+        first = np.argmax(differ)
+        raise ValueError(
+            f"The columns {column!r} and {other!r} may both be the redshift, but differ in "
+            f"{differ.sum()} of {known.sum()} rows (first: row {first}, {one[first]:.4g} "
+            f"and {two[first]:.4g}). Rename the one that is not meant."
+        )
+
+
 def _about_center(table, center, redshift, cosmology, radius_max):
     sky = find_sky_columns(table.colnames)
     spelled = (find_column(table.colnames, name) for name in REDSHIFTS)
-    column = next(filter(None, spelled), None)
+    column, *others = dict.fromkeys(filter(None, spelled)) or (None,)
     if sky is None or column is None:
         raise ValueError(
             "Galaxies need the columns x, y, v or ra, dec, z; the table has "
@@ -108,7 +127,15 @@ def _about_center(table, center, redshift, cosmology, radius_max):
     if radius_max is not None:
         is_near = distance * np.hypot(x, y) <= radius_max
     z_near = np.where(is_near, z, redshift)
+    for other in others:
+        _check_same_redshifts(table, column, other)
     check_plausible("galaxy_redshift", z_near, f"column {column!r}", rows="row")
+    if is_near.any() and np.median(z[is_near]) > FARTHEST:
+        raise ValueError(
+            f"Column {column!r} has a median of {np.median(z[is_near]):.4g}, which is not "
+            "the redshift of galaxies about a cluster. Is it a magnitude? Give the "
+            "redshift in its place."
+        )
     with np.errstate(over="ignore"):
         v = SPEED_OF_LIGHT * (np.asarray(z, float) - redshift) / (1 + redshift)
     lost = np.flatnonzero((~np.isfinite(x + v) | (np.abs(dec) > 90)) & is_near)

@@ -52,9 +52,10 @@ def read_image(path, *, hdu=None):
         with parse_errors_name_file(path, "FITS"):
             values = np.array(image.data, np.float32)
             wcs = WCS(image.header)
+            unit = str(image.header.get("BUNIT", "")).strip()
         # XMM and others add axes of length 1.
         values = values.reshape([n for n in values.shape if n > 1] or values.shape)
-        return SkyImage(values, wcs, name=named)
+        return SkyImage(values, wcs, name=named, unit=unit)
 
 
 def _image_of(hdus, hdu):

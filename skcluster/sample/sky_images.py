@@ -17,6 +17,8 @@ class SkyImage:
         Coordinates of its pixels, in any projection and frame.
     name : str, default=""
         What messages call it, such as the path of its file.
+    unit : str, default=""
+        Unit of the values, as files spell it (``BUNIT``); "" if it is not known.
 
     Attributes
     ----------
@@ -38,13 +40,13 @@ class SkyImage:
     array([ 7.,  9.,  5., nan], dtype=float32)
     """
 
-    def __init__(self, values, wcs, name=""):
+    def __init__(self, values, wcs, name="", unit=""):
         values = as_numbers(values, "The image", "")
         if values.ndim != 2:
             raise ValueError(
                 f"An image of the sky must be 2-d, got shape {values.shape}."
             )
-        self.name = name
+        self.name, self.unit = name, unit
         if wcs is None or not wcs.has_celestial:
             raise ValueError(
                 f"{self} has no celestial coordinates: the WCS keywords of its header "

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..cosmology import sky_to_plane
 from ..sample import SkyImage, SkyImages, require
-from ..sample.units import check_plausible
+from ..sample.units import check_plausible, unit_factor
 
 
 def with_exposure_map(sample, exposure_map):
@@ -18,9 +18,9 @@ def with_exposure_map(sample, exposure_map):
     sample : ClusterSample
         Sample with centers.
     exposure_map : SkyImage or list of SkyImage
-        Exposures [s], from `read_image`; of several, each cluster gets that with the
-        longest exposure at its center. Sky photons follow vignetted maps. One map serves
-        all energies.
+        Exposures [s, or the unit of the map], from `read_image`; of several, each cluster
+        gets that with the longest exposure at its center. Sky photons follow vignetted
+        maps. One map serves all energies.
 
     Returns
     -------
@@ -32,8 +32,8 @@ def with_exposure_map(sample, exposure_map):
     Raises
     ------
     ValueError
-        A center lies outside of all maps or where they have no exposure, or the map does
-        not hold seconds.
+        A center lies outside of all maps or where they have no exposure; or the map does
+        not hold seconds, but a product with an area, and the sample has no exposures.
 
     Examples
     --------
@@ -49,6 +49,7 @@ def with_exposure_map(sample, exposure_map):
     require(sample, "center", by="with_exposure_map")
     images = [exposure_map] if isinstance(exposure_map, SkyImage) else [*exposure_map]
     values = np.array([image.at(*sample.center.T) for image in images], float)
+    values *= _seconds(images, are_needed=sample.exposure is None)
     outside = np.isnan(values).all(axis=0)
     values = np.nan_to_num(values)
     deepest = values.argmax(axis=0)
@@ -72,6 +73,22 @@ def with_exposure_map(sample, exposure_map):
     return sample.drop("maps", "coverage").assign(
         exposure_map=SkyImages(images, deepest), exposure=exposure
     )
+
+
+def _seconds(images, *, are_needed):
+    """Return the factors from the units of exposure maps to seconds, as a column."""
+    factors = []
+    for image in images:
+        try:
+            factors.append(unit_factor("exposure", image.unit, str(image)))
+        except ValueError as error:
+            if are_needed:
+                raise ValueError(
+                    f"{error} Or give the clusters their exposures: the map then gives "
+                    "only the shape of the field."
+                ) from error
+            factors.append(1.0)
+    return np.array(factors)[:, None]
 
 
 def has_field(sample):
