@@ -29,6 +29,8 @@ ITS_RIVALS = (
     "mean of photon set and recommended network",
 )
 
+KINDS = ("std", "robust")
+
 BLOCK = re.compile(r"^\.\. result-table:: (.+)\n((?:   :.+\n)*)", re.M)
 FACT = re.compile(r"\|(n_tested|n_octants|without_predictions|made_with)\|")
 IN_README = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.S)
@@ -201,6 +203,20 @@ def covered_parts(header, *quantities):
     return rows
 
 
+def apertures():
+    """Scatter of masses from counts in true, iterated and fixed apertures."""
+    mean = kept("apertures-mean.csv")
+    skies = ("paper", "eFEDS")
+    rows = [["aperture", *(f"{sky}, {kind}" for sky in skies for kind in KINDS)]]
+    for name in dict.fromkeys(kept("apertures.csv")["aperture"]):
+        parts = [
+            mean[(mean["aperture"] == name) & (mean["sky"] == sky)][0] for sky in skies
+        ]
+        cells = [with_error(part, kind, 3) for part in parts for kind in KINDS]
+        rows.append([name, *cells])
+    return rows
+
+
 STRESSES = {
     "center": ("center off by", '{:g}"', (10, 20, 60)),
     "redshift": ("redshift off by", "{:g}", (0.005, 0.01, 0.02)),
@@ -260,6 +276,7 @@ TABLES = {
     "coverage": coverage,
     "coverage in thirds": coverage_in_thirds,
     "coverage at the end": coverage_at_the_end,
+    "apertures": apertures,
     "stress changes": stress_changes,
     "stress scatters": stress_scatters,
 }

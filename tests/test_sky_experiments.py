@@ -112,6 +112,7 @@ def test_gains_are_those_of_each_seed(script):
     ("script", "file"),
     [
         ("stress_tests", "stress-tests"),
+        ("apertures", "apertures"),
     ],
     indirect=["script"],
 )
@@ -181,3 +182,15 @@ class TestSentences:
                 assert not counts or abs(stress(model, "exposure", share)) < 0.005
                 assert abs(stress(model, "exposure ignored", share)) > 0.1
         assert stress("rings", "exposure", 0.1) < -0.1
+
+    def test_an_unknown_radius_costs_little(self):
+        table = Table.read(RESULTS / "apertures.csv")
+        for sky in ("paper", "eFEDS"):
+            for seed in (0, 1, 2):
+                rows = table[(table["sky"] == sky) & (table["seed"] == seed)]
+                std = dict(zip(rows["aperture"], rows["std"], strict=True))
+                cost = {name: std[name] / std["true R500c"] for name in std}
+                assert 1.055 < cost["iterated R500c"] < 1.075
+                assert 1.055 < cost["0.6 Mpc/h"] < 1.095
+                assert cost["control: R500c of others"] > cost["iterated R500c"] - 0.01
+                assert sky == "paper" or cost["2.3 Mpc/h"] > 1.8
