@@ -8,7 +8,7 @@ import sys
 PACKAGES = (
     *("numpy", "scipy", "scikit-learn", "astropy", "torch", "skorch", "joblib", "tqdm"),
     "threadpoolctl",
-    *("matplotlib", "pyarrow", "skops", "captum", "argcomplete"),
+    *("matplotlib", "pyarrow", "skops", "captum", "argcomplete", "distributed"),
 )
 """What is needed, and what extras add."""
 

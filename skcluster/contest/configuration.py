@@ -57,10 +57,10 @@ class Configuration:
     maps: dict
     entries: tuple
     shared: dict
-    n_folds: int = None
-    max_folds: int = None
-    n_jobs: int = None
-    reference: str = None
+    n_folds: int | None = None
+    max_folds: int | None = None
+    n_jobs: int | None = None
+    reference: str | None = None
 
     @property
     def trained(self):

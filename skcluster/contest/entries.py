@@ -38,8 +38,8 @@ class BuiltIn:
 
     make: Callable
     says: str
-    columns: tuple = None
-    bands: str = None
+    columns: tuple | None = None
+    bands: str | None = None
     photon_features: bool = False
 
 
@@ -69,8 +69,8 @@ class Entry:
     name: str
     make: Callable
     arguments: dict = field(default_factory=dict)
-    columns: tuple = None
-    bands: tuple = None
+    columns: tuple | None = None
+    bands: tuple | None = None
     photon_features: bool = False
     mean_of: tuple = ()
 

@@ -113,7 +113,7 @@ class Halo:
     axes: np.ndarray
     dispersion: float
     richness: float = 0.0
-    position: np.ndarray = (0.0, 0.0, 0.0)
+    position: np.ndarray | tuple = (0.0, 0.0, 0.0)
     velocity: float = 0.0
     is_bound: bool = True
     emission_left: float = 1.0

@@ -25,7 +25,7 @@ from ..printable import printable
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 NEW_FILE_MODE = 0o666  # before the umask
 MANY_FILES = 16

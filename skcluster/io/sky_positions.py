@@ -10,13 +10,17 @@ from astropy.wcs import WCS
 REFERENCE_AXES = {"CTYP": "CTYPE", "CRPX": "CRPIX", "CRVL": "CRVAL", "CDLT": "CDELT"}
 REFERENCE_AXES |= {"CUNI": "CUNIT", "CROT": "CROTA"}
 PIXEL_STRINGS = ("TCTYP", "TCTY", "TCUNI", "TCUN", "RADE")
-PIXEL_NUMBERS = ("TCRVL", "TCRV", "TCRPX", "TCRP", "TCDLT", "TCDE", "TCROT")
-PIXEL_NUMBERS += ("LONP", "LATP", "EQUI")
+PIXEL_NUMBERS = (
+    *("TCRVL", "TCRV", "TCRPX", "TCRP", "TCDLT", "TCDE", "TCROT"),
+    *("LONP", "LATP", "EQUI"),
+)
 PIXEL_MATRICES = ("TC", "TCD", "TP", "TPC")
 PIXEL_PARAMETERS = ("TV", "TPV")
 CELESTIAL = re.compile(r"(RA|GLON|DEC|GLAT)-+\w+")
-FRAMES = {"ICRS": "icrs", "ICRF": "icrs", "FK5": "fk5", "J2000": "fk5", "FK4": "fk4"}
-FRAMES |= {"FK4-NO-E": "fk4noeterms", "": None}
+FRAMES = {
+    **{"ICRS": "icrs", "ICRF": "icrs", "FK5": "fk5", "J2000": "fk5", "FK4": "fk4"},
+    **{"FK4-NO-E": "fk4noeterms", "": None},
+}
 
 
 def sky_of_pixels(header, keyword, numbers, pixels):

@@ -61,8 +61,9 @@ def read_table_file(source, *, strings=()):
 
 
 def _format_suffix(path):
-    *before, last = ("", *path.suffixes)
-    return (before[-1] if last.lower() in COMPRESSED else last).lower()
+    suffixes = ["", *path.suffixes]
+    is_compressed = suffixes[-1].lower() in COMPRESSED
+    return suffixes[-2 if is_compressed else -1].lower()
 
 
 def _read_csv(path, suffix, strings=TEXT_COLUMNS):

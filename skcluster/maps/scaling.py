@@ -168,7 +168,7 @@ class LogScaler(SampleTransformer):
     array([[0., 1., 2.]])
     """
 
-    _parameter_kinds = {}
+    _parameter_kinds: dict = {}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

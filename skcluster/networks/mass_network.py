@@ -66,7 +66,7 @@ class MassNetwork(nn.Module):
     torch.Size([5])
     """
 
-    inputs = ("maps",)
+    inputs: tuple[str, ...] = ("maps",)
     trains_in_parts = True
 
     def __init__(self, n_outputs):

@@ -59,7 +59,7 @@ class MapOutlierDetector(OutlierMixin, BaseEstimator):
     array([-1])
     """
 
-    _parameter_kinds = {}
+    _parameter_kinds: dict = {}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -25,7 +25,7 @@ class Kind:
     """
 
     says = "anything"
-    error = ValueError
+    error: type[Exception] = ValueError
 
     def read(self, value):
         return value

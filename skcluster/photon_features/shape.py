@@ -10,8 +10,12 @@ CENTROID_RADIUS, AXIS_RADIUS = 0.5, 0.7
 ROUND = 1e-12
 """Difference of the mean squares along two axes [(Mpc/h)²] that is only rounding."""
 
-RING_EDGES = (0, 0.0125, 0.025, 0.045, 0.065, 0.09, 0.12, 0.155, 0.195, 0.24, 0.29)
-RING_EDGES = np.array([*RING_EDGES, 0.35, 0.435, 0.545, 0.7, 0.87, 1.13, 2**0.5])
+RING_EDGES = np.array(
+    [
+        *(0, 0.0125, 0.025, 0.045, 0.065, 0.09, 0.12, 0.155, 0.195, 0.24, 0.29),
+        *(0.35, 0.435, 0.545, 0.7, 0.87, 1.13, 2**0.5),
+    ]
+)
 """Radii between which photons are counted, in units of the aperture's half-width."""
 
 EMPTY_RING = 0.3

@@ -11,7 +11,7 @@ BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 
 _lock = threading.RLock()
 _is_forked = False
-_running = []
+_running: list[tuple] = []
 """Open sessions, outermost first: thread, and `contextlib.ExitStack` of its settings."""
 
 

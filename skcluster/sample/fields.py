@@ -124,7 +124,7 @@ class Numbers(Field):
         Whether a single number may serve all clusters.
     """
 
-    rows: tuple = None
+    rows: tuple | None = None
     one_for_all: bool = False
 
     @property
