@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -444,6 +445,25 @@ class TestShares:
             main(["predict", "m.skops", "t.csv", f"--share={text}"])
         assert stop.value.code == 2
         assert "is not a share such as 3/10" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a script of bash")
+def test_the_array_of_jobs_gives_the_table_of_one(survey, model, tmp_path):
+    assert (
+        main(["predict", str(model), str(survey), "-o", str(tmp_path / "a.csv")]) == 0
+    )
+    script = Path(__file__).parents[1] / "docs" / "scripts" / "predict_array.sh"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for i in (1, 2):
+        about = {"SLURM_ARRAY_TASK_ID": str(i), "SLURM_ARRAY_TASK_COUNT": "2"}
+        command = ["bash", script, model, survey, tmp_path / "masses"]
+        subprocess.run(command, env=os.environ | {"PATH": path} | about, check=True)
+    shares = sorted((tmp_path / "masses").iterdir())
+    assert [share.name for share in shares] == ["masses-0001.csv", "masses-0002.csv"]
+    lines = [share.read_text().splitlines() for share in shares]
+    joined = [lines[0][0], *lines[0][1:], *lines[1][1:]]
+    assert joined == (tmp_path / "a.csv").read_text().splitlines()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +106,13 @@ def test_the_command_gives_the_same_bits(cluster, tmp_path, capsys, monkeypatch)
         found.append(json.loads(capsys.readouterr().out))
     assert len(found[0]) == 10
     assert found[0] == found[1]
+
+
+def test_the_example_of_the_page_runs():
+    script = Path(__file__).parents[1] / "docs" / "scripts" / "on_dask.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "the same bits: True" in done.stdout
 
 
 def test_a_cluster_with_threads_or_no_cluster_is_refused(tmp_path):

@@ -36,7 +36,10 @@ TEXTS = {
 EXAMPLES = {
     path.stem: path.read_text("utf-8") for path in (ROOT / "examples").glob("*.py")
 }
-ALL_TEXT = "\n".join([*TEXTS.values(), *EXAMPLES.values()])
+POLICIES = [
+    (ROOT / name).read_text("utf-8") for name in ("CONTRIBUTING.md", "SECURITY.md")
+]
+ALL_TEXT = "\n".join([*TEXTS.values(), *EXAMPLES.values(), *POLICIES])
 MODULES = ("comparison", "cosmology", "model_selection")
 PACKAGES = ("datasets", "explain", "metrics", "plotting")
 
@@ -116,6 +119,8 @@ def test_every_test_that_a_page_names_exists():
     }
     assert len(named) > 30
     assert named - tests == set()
+    files = set(re.findall(r"tests/\w+\.py", ALL_TEXT))
+    assert [file for file in sorted(files) if not (ROOT / file).exists()] == []
 
 
 def test_every_object_that_a_page_names_exists():
@@ -134,7 +139,7 @@ def test_every_file_target_and_extra_that_a_page_names_exists():
         assert f"$({variable})" in makefile
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = ",".join(re.findall(r"(?:skcluster|\.)\[([\w,]+)\]", ALL_TEXT))
-    assert {*extras.split(",")} == {"plot", "io", "explain", "completion"}
+    assert {*extras.split(",")} == {"plot", "io", "explain", "completion", "dask"}
     assert {*extras.split(",")} <= set(project["optional-dependencies"])
 
 

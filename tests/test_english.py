@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("skcluster", "tests", "docs", "examples", "benchmarks", "experiments")
 MADE = {"_build", "gallery", "generated"}
-FILES = [ROOT / "README.md", ROOT / "CHANGES.md"] + [
+FILES = [*ROOT.glob("*.md")] + [
     path
     for folder in FOLDERS
     for path in sorted((ROOT / folder).rglob("*"))
