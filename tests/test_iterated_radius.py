@@ -16,6 +16,8 @@ from skcluster import (
 from skcluster.cosmology import comoving_distance, r500c_of_mass
 from skcluster.datasets import make_mock_survey
 from skcluster.estimator_parts import predicts_std
+from skcluster.proxies.iterated_radius import MASSES_WITH_RADIUS
+from skcluster.sample.units import TABLE
 
 COUNTER = ProxyMeasurer(proxies=("n_phot_500c",), with_redshift=True)
 N_PHOTONS, R_MAX = 20_000, 3.0
@@ -124,3 +126,10 @@ def test_a_mass_that_does_not_settle_is_a_warning(spread):
         ConvergenceWarning, match=r"of 3 clusters .*Raise max_iterations"
     ):
         model.fit(spread, [14.0, 14.3, 14.6])
+
+
+def test_radii_of_all_masses_that_it_may_try_are_plausible():
+    redshift = np.geomspace(1e-3, TABLE["redshift"].high, 50)
+    for log_mass in MASSES_WITH_RADIUS:
+        radius = r500c_of_mass(np.full(50, 10**log_mass), redshift)
+        assert ClusterSample(redshift, r500c=radius).r500c.shape == (50,)

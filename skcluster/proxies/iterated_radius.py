@@ -16,7 +16,7 @@ from ..plausible_masses import checked_log_mass
 from ..sample import require
 from ..sample.transformer import TakesSample
 
-MASSES_WITH_RADIUS = (10.0, 16.5)
+MASSES_WITH_RADIUS = (10.0, 15.6)
 """Range of log10 M whose R500c is plausible at any redshift; beyond, the ends are taken."""
 
 
