@@ -137,6 +137,9 @@ def test_it_says_in_words_what_crosses():
         in str(twice)
     )
     assert "Neighbors: not known without positions." in str(twice)
+    assert twice.is_clean is False
+    nothing_known = leakage_report(np.zeros((4, 1)), [([0, 1], [2, 3])])
+    assert nothing_known.is_clean is None
 
 
 def test_labels_or_positions_serve_any_table():

@@ -87,7 +87,11 @@ def leakage_report(
     if position is not None:
         redshift = X.redshift if isinstance(X, ClusterSample) else None
         lines += _about_neighbors(pairs, distance, redshift)
-    return LeakageReport(_counts(folds, in_both, pairs), in_both, pairs, lines)
+    table = _counts(folds, in_both, pairs)
+    is_clean = len(in_both) == len(pairs) == 0
+    if is_clean and position is None and group is None:
+        is_clean = None
+    return LeakageReport(table, in_both, pairs, is_clean, lines)
 
 
 class LeakageReport:
@@ -105,13 +109,13 @@ class LeakageReport:
         One row per fold and pair of neighbors on both sides of it that are not of one
         group: ``fold``, the rows ``test`` and ``train``, their ``distance`` [comoving
         Mpc/h].
-    is_clean : bool
-        Whether nothing crosses.
+    is_clean : bool or None
+        Whether nothing crosses; None if neither groups nor positions are known.
     """
 
-    def __init__(self, table, groups, neighbors, lines):
+    def __init__(self, table, groups, neighbors, is_clean, lines):
         self.table, self.groups, self.neighbors = table, groups, neighbors
-        self.is_clean = len(groups) == len(neighbors) == 0
+        self.is_clean = is_clean
         self._lines = lines
 
     def __repr__(self):
