@@ -30,6 +30,7 @@ ITS_RIVALS = (
 )
 
 KINDS = ("std", "robust")
+LADDER = ("std [dex]", "gain [%]")
 
 BLOCK = re.compile(r"^\.\. result-table:: (.+)\n((?:   :.+\n)*)", re.M)
 FACT = re.compile(r"\|(n_tested|n_octants|without_predictions|made_with)\|")
@@ -255,6 +256,22 @@ def stressed(kind, sign=""):
     return rows
 
 
+def sky_ladder():
+    """Scatter of estimators under three skies, and their gain over counts."""
+    mean = kept("sky-ladder-mean.csv")
+    by_seed = kept("sky-ladder.csv")
+    skies = [*dict.fromkeys(by_seed["sky"])]
+    rows = [["estimator", *(f"{sky}, {what}" for sky in skies for what in LADDER)]]
+    for name in dict.fromkeys(by_seed["estimator"]):
+        cells = [name]
+        for sky in skies:
+            (part,) = mean[(mean["estimator"] == name) & (mean["sky"] == sky)]
+            cells.append(with_error(part, "std", 3))
+            cells.append(with_error(part, "std_gain", 1, "+"))
+        rows.append(cells)
+    return rows
+
+
 def with_error(row, name, digits, sign=""):
     """Spell a value with its error."""
     error = row["error" if name == "change" else f"{name}_error"]
@@ -279,6 +296,7 @@ TABLES = {
     "apertures": apertures,
     "stress changes": stress_changes,
     "stress scatters": stress_scatters,
+    "sky ladder": sky_ladder,
 }
 
 

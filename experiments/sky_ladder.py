@@ -30,14 +30,10 @@ from skcluster import (
     PhotonMapper,
     ProxyMeasurer,
 )
-from skcluster.contest.entries import (
-    ho2023_one_band,
-    ho2023_three_bands,
-    ridge_on_rings,
-)
+from skcluster.contest.entries import ho2023_three_bands, ridge_on_rings
 from skcluster.datasets import make_mock_survey
 from skcluster.metrics import mass_scatter
-from skcluster.paper import THREE_BANDS, WIDE_BAND
+from skcluster.paper import THREE_BANDS
 
 SKIES = ("paper", "eFEDS, true catalog", "eFEDS")
 NET = {"band": (0.5, 2.2), "background": "annulus"}
@@ -74,7 +70,6 @@ def models(is_real, seed, arguments):
         "rings, three bands": on_maps(
             THREE_BANDS, ridge_on_rings(with_exposure=is_real), 64
         ),
-        "network, one band": on_maps([WIDE_BAND], ho2023_one_band(**settings)),
         "network, three bands": on_maps(THREE_BANDS, ho2023_three_bands(**settings)),
     }
 

@@ -113,6 +113,7 @@ def test_gains_are_those_of_each_seed(script):
     [
         ("stress_tests", "stress-tests"),
         ("apertures", "apertures"),
+        ("sky_ladder", "sky-ladder"),
     ],
     indirect=["script"],
 )
@@ -194,3 +195,15 @@ class TestSentences:
                 assert 1.055 < cost["0.6 Mpc/h"] < 1.095
                 assert cost["control: R500c of others"] > cost["iterated R500c"] - 0.01
                 assert sky == "paper" or cost["2.3 Mpc/h"] > 1.8
+
+    def test_most_of_the_gain_survives(self):
+        mean = Table.read(RESULTS / "sky-ladder-mean.csv")
+        gain = {
+            (row["sky"], row["estimator"]): (row["std_gain"], row["std_gain_error"])
+            for row in mean
+        }
+        skies = ("paper", "eFEDS, true catalog", "eFEDS")
+        paper, true, real = (gain[sky, "network, three bands"] for sky in skies)
+        assert_allclose([paper[0], real[0]], [47, 37], atol=0.6)
+        assert paper[0] - true[0] > 3 * np.hypot(paper[1], true[1])
+        assert abs(true[0] - real[0]) < 2 * np.hypot(true[1], real[1])
