@@ -1,5 +1,6 @@
 """Catalogs and tiles on the command line: the same masses as with a list per cluster."""
 
+import argparse
 import json
 
 import numpy as np
@@ -19,6 +20,7 @@ from skcluster import (
     write_photons,
 )
 from skcluster.cli import main
+from skcluster.cli.list_options import add_list_options, options_of_tables
 
 TINY = ["--pixels=16", "--epochs=1", "--device=cpu"]
 CATALOG = ["--columns", "redshift=BEST_Z,exposure=EXP", "--columns", "name=ID"]
@@ -122,6 +124,16 @@ def test_clusters_outside_of_the_exposure_map_get_no_mass(folder, model, capsys)
     assert_allclose(found[row]["log_mass"], expected, atol=1e-5)
     line = refused(capsys, "train", *table, "-o", folder / "no.skops", *TINY)
     assert "The centers of 11 of 12 clusters lie outside of the exposure map" in line
+
+
+@pytest.mark.parametrize(
+    ("half_width", "aperture"), [(2.3, None), (2.7, 4.05), (-1, None), (2300, None)]
+)
+def test_the_corners_of_wide_maps_lie_in_the_aperture(half_width, aperture):
+    parser = argparse.ArgumentParser()
+    add_list_options(parser)
+    options = options_of_tables(parser.parse_args([]), half_width)
+    assert options["aperture"] == pytest.approx(aperture)
 
 
 def test_options_of_tables_are_refused_for_one_list(folder, model, capsys):

@@ -97,10 +97,13 @@ def options_of_tables(arguments, half_width=0.0):
         beyond the default aperture.
     """
     from ..io.photon_lists import APERTURE
+    from ..sample.units import TABLE
 
     aperture = CORNER * half_width
+    # A half-width that makes no sense is refused by its own name.
+    is_wider = APERTURE < aperture <= TABLE["radius_max"].high
     return {
-        "aperture": aperture if aperture > APERTURE else None,
+        "aperture": aperture if is_wider else None,
         "columns": joined_columns(arguments.columns or []),
         "events": arguments.events,
         "drop_duplicates": arguments.drop_duplicates,

@@ -274,8 +274,8 @@ def aperture_angles(catalog, aperture, cosmology):
     """
     if "ra" not in catalog:
         raise ValueError(
-            "Rows of the table share a photon list, but there are no columns ra and dec, "
-            "which say what photons belong to which cluster. Add them."
+            "Clusters share a photon list or have an aperture, but the table has no "
+            "columns ra and dec, which say what photons belong to which of them. Add them."
         )
     aperture = APERTURE if aperture is None else aperture
     if np.ndim(aperture) or isinstance(aperture, str | bytes | bool):

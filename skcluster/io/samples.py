@@ -97,7 +97,8 @@ def read_sample(
         cluster then has an empty list. None raises the error, as happens in any case if
         no list can be used.
     verbose : int, default=0
-        If positive, count the lists on standard error, after two seconds.
+        If positive, count the lists on standard error, after two seconds, and say there
+        how R500c is converted.
 
     Returns
     -------
@@ -116,7 +117,8 @@ def read_sample(
     Warns
     -----
     UserWarning
-        Clusters have no photon in their aperture: they lie outside of their lists.
+        Clusters have no photon in their aperture: they lie outside of their lists; or
+        they have the same photons in several lists.
 
     Examples
     --------
