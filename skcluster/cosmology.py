@@ -181,6 +181,15 @@ def length_factor(unit, redshift, cosmology):
     how : str
     factor : float, ndarray of shape (n_clusters,) or None
         None for a unit that is neither a length without h nor an angle.
+
+    Examples
+    --------
+    >>> from astropy import units
+    >>> how, factor = length_factor(units.kpc, np.array([0.0, 0.25]), "WMAP7")
+    >>> how
+    'a physical length, which is multiplied by (1 + z) h, h = 0.704'
+    >>> factor
+    array([0.000704, 0.00088 ])
     """
     from astropy import units
 

@@ -197,8 +197,12 @@ def read_exposure(
     keyword : str, default="EXPOSURE"
         Keyword of the table of photons, or else of the primary header. Take the same for
         all clusters.
-    ra, dec, energy, hdu : as in `read_photons`
-        Which of several tables is the list of photons.
+    ra, dec : str, default="RA", "DEC"
+        Columns of the position, as in `read_photons`: they tell which table is the list.
+    energy : str, default=None
+        Column of the energy, likewise.
+    hdu : int or str, default=None
+        Number (0 is the primary HDU) or name of the table.
 
     Returns
     -------
