@@ -103,6 +103,15 @@ def test_the_examples_of_a_page_run_and_its_commands_succeed(
         assert main(shlex.split(command)) == 0, command
 
 
+def test_code_on_a_page_is_no_wider_than_its_box():
+    # Boxes hold 98 characters at 1300 pixels; `make site-check` measures them in a browser.
+    code = re.compile(r"^ *(?:\$ |>>> |\.\.\. )(.+)$", re.M)
+    wide = [
+        line for text in TEXTS.values() for line in code.findall(text) if len(line) > 96
+    ]
+    assert wide == []
+
+
 def test_the_quickstart_shows_each_command_that_reads_or_writes_files():
     shown = re.findall(r"\$ skcluster (\w+)", TEXTS["quickstart"])
     assert {*shown} == {"simulate", "train", "predict"}
