@@ -115,11 +115,24 @@ def compare_estimators(
 class Comparison(Bunch):
     """Estimators side by side, as `compare_estimators` returns them.
 
-    Attributes
+    Parameters
     ----------
     table : astropy Table
+        One row per estimator.
     predictions : dict of str to ndarray
+        Predicted log10 masses by estimator.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from skcluster.comparison import Comparison
+    >>> comparison = Comparison(table=Table({"estimator": ["a"]}), predictions={})
+    >>> comparison.table["estimator"].tolist(), comparison["predictions"]
+    (['a'], {})
     """
+
+    def __init__(self, *, table, predictions):
+        super().__init__(table=table, predictions=predictions)
 
     def _repr_html_(self):
         header = ["estimator", "clusters", "std [%]", "robust [%]", "median bias [dex]"]

@@ -1,5 +1,6 @@
 """Side by side means: the same folds, the same clusters, both scatters."""
 
+import pickle
 import warnings
 from xml.etree import ElementTree
 
@@ -277,3 +278,5 @@ def test_notebooks_show_a_comparison_and_run_nothing_in_its_names():
     widths = [float(each.find(".//rect").get("width")) for each in (first, second)]
     ratio = comparison.table["std_percent"][0] / comparison.table["std_percent"][1]
     assert_allclose(widths, [160 * ratio, 160], atol=0.5)
+    again = pickle.loads(pickle.dumps(comparison))
+    assert again._repr_html_() == comparison._repr_html_()
