@@ -26,10 +26,8 @@ TESTS = (
     "test_cli",
     "test_cli_inspect",
     "test_persistence",
-    "test_io",
-    "test_own_network",
 )
-"""What a user meets first: names, the contract, the command, files, models of before."""
+"""What a user meets first: names, the contract, the command, models of before."""
 
 
 def run(*command, **options):

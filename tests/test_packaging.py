@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from skcluster import __version__
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OPTIONAL = PROJECT["optional-dependencies"]
@@ -64,3 +66,12 @@ def test_constraints_pin_what_is_declared():
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     pinned = names_of(line for line in lines if not line.startswith("#"))
     assert names_of(PROJECT["dependencies"]) - pinned <= {"tqdm", "threadpoolctl"}
+
+
+def test_a_release_has_one_number_and_one_date():
+    changes = (ROOT / "CHANGES.md").read_text("utf-8")
+    version, date = re.search(r"^## (\S+) \((\S+)\)$", changes, flags=re.M).groups()
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert version == __version__
+    assert f"version: {version}\n" in citation
+    assert date == "unreleased" or f'date-released: "{date}"\n' in citation
