@@ -39,7 +39,7 @@ def read(tmp_path):
 def test_what_is_left_out_has_the_papers_size_and_octants(read, tmp_path):
     found = read(LEAST)
     assert found.survey["n_clusters"] == 3285
-    assert found.survey["agn"] is True
+    assert found.survey["agn"] is found.survey["sky"] is None  # the paper's sky
     assert (found.seeds, found.n_folds, found.max_folds) == ((0,), None, None)
     assert found.maps == {"n_pixels": 128, "half_width": 2.3, "cosmology": "WMAP7"}
     assert found.output == tmp_path / "contest"
@@ -111,7 +111,10 @@ WRONG = [
     ("[survey]\nn_clusters = 'x'\n[estimators.n_phot]", r"n_clusters must be a pos"),
     ("[survey]\nseeds = [1, 1]\n[estimators.n_phot]", "list of different seeds"),
     ("[survey]\nbackground = -1\n[estimators.n_phot]", r"background must be in \["),
-    ("[survey]\nagn = 3\n[estimators.n_phot]", "agn must be True or False, got 3"),
+    (
+        "[survey]\nagn = 3\n[estimators.n_phot]",
+        "agn must be True or False or in .0, 1.,",
+    ),
     ("[estimators.n_phot]", r"no table \[survey\], which a contest needs"),
     ("[survey]", r"no table \[estimators\]"),
     ("[survey]\n[estimators]", r"\[estimators\] is empty"),
