@@ -291,7 +291,8 @@ def X(estimator, mapped):
     if isinstance(estimator, EvrardProxyRegressor | FixedPowerLawRegressor):
         return MEASURER.transform(mapped)
     if isinstance(estimator, CountRateMassRegressor):
-        return MEASURER.transform(mapped)[:, [1, -1]]
+        log_count_and_redshift = MEASURER.transform(mapped)[:, [1, -1]]
+        return log_count_and_redshift - [np.log(2000.0), 0.0]  # 2000 s
     if isinstance(estimator, PhotonSetRegressor):
         return FEATURIZER.transform(mapped)
     return mapped

@@ -215,3 +215,15 @@ def test_rates_of_a_sample_become_masses():
         np.log(n / exposure),
         rtol=1e-6,
     )
+
+
+def test_counts_in_place_of_ln_of_rates_are_refused():
+    X = np.column_stack([[400.0, 1500.0], [0.2, 0.3]])
+    with pytest.raises(ValueError, match="look like counts"):
+        CountRateMassRegressor(scatter=0.3).predict(X)
+
+
+def test_rates_in_place_of_their_ln_bring_a_warning():
+    X = np.column_stack([[0.3, 1.2], [0.2, 0.3]])
+    with pytest.warns(UserWarning, match="if these are rates"):
+        CountRateMassRegressor(scatter=0.3).predict(X)

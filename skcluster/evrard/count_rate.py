@@ -1,5 +1,6 @@
 """`CountRateMassRegressor`: masses by a published relation of count rate and mass."""
 
+import warnings
 from types import MappingProxyType
 
 import numpy as np
@@ -250,6 +251,13 @@ class CountRateMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             )
         redshift, error = X[:, -1], X[:, 1] if X.shape[1] == 3 else np.zeros(len(X))
         check_plausible("redshift", redshift, rows="cluster")
+        check_plausible("log_count_rate", X[:, 0], rows="cluster")
+        if len(X) > 1 and X[:, 0].min() > 0:
+            warnings.warn(
+                f"All {len(X)} clusters have a positive ln of the count rate: more than "
+                "one photon per second. Give the natural logarithm, if these are rates.",
+                stacklevel=3,
+            )
         wrong = np.flatnonzero(error < 0)
         if len(wrong):
             raise ValueError(

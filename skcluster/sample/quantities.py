@@ -144,6 +144,14 @@ TABLE = {
     "galaxy_redshift": Row(
         "number", "", -0.1, 30, _scaled(3e-3, 10, cz=SPEED_OF_LIGHT)
     ),
+    # What is measured from photons.
+    "log_count_rate": Row(
+        "number",
+        "ln(1/s)",
+        -15,
+        7,
+        (LookAlike("counts", 7, 1e8, "Give ln of counts over exposure."),),
+    ),
     # Targets and what is predicted.
     "log_mass": Row("log mass", "log10 Msun/h", 10, 17, _LOG_MASS),
     "mass": Row("mass", "Msun/h", 1e10, 1e17, _MASS),
