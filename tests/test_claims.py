@@ -411,13 +411,19 @@ class TestSentencesOnEqualContexts:
     def test_the_photon_set_is_a_fifth_better_at_less_cost(self, of):
         for kind in ("std_dex", "robust_dex"):
             gain = 1 - of("photon set", kind) / of(self.NETWORK, kind)
-            assert_allclose(gain, 0.2, atol=0.05)
+            assert_allclose(gain.mean(), 0.2, atol=0.015)
+            assert 0.13 < gain.min() < gain.max() < 0.26
         cost = of("photon set", "fit_cpu_seconds") / of(self.NETWORK, "fit_cpu_seconds")
-        assert_allclose(cost.mean(), 0.8, atol=0.05)
+        assert_allclose(cost.mean(), 0.75, atol=0.05)
         sigmas = [
             float(each) for each in re.findall(r"\((\S+) sigma", str(self.gain()))
         ]
-        assert min(sigmas) < 3 <= max(sigmas)
+        assert max(sigmas) < 3
+
+    def test_learning_origins_changes_nothing(self, of):
+        for kind in ("std_dex", "robust_dex"):
+            change = of("photon set that learns origins", kind) / of("photon set", kind)
+            assert abs(change.mean() - 1) < 0.02
 
     @staticmethod
     def gain():
@@ -430,11 +436,10 @@ class TestSentencesOnEqualContexts:
             error = of("photon set", f"{kind}_error") / of("photon set", kind)
             assert abs(change.mean()) < error.mean()
 
-    def test_a_ridge_on_three_bands_is_as_good_as_the_network(self, of):
-        for kind in ("std_dex", "robust_dex"):
+    def test_a_ridge_on_three_bands_comes_close_to_the_network(self, of):
+        for kind, wider in (("std_dex", 0.04), ("robust_dex", 0.08)):
             change = of(self.RIDGE, kind) / of(self.NETWORK, kind) - 1
-            error = of(self.NETWORK, f"{kind}_error") / of(self.NETWORK, kind)
-            assert abs(change.mean()) < 2 * error.mean() / np.sqrt(len(change))
+            assert_allclose(change.mean(), wider, atol=0.005)
             eight = of("ridge on rings, eight bands", kind)
             assert eight.mean() > of(self.RIDGE, kind).mean()
         assert of(self.RIDGE, "fit_cpu_seconds").mean() < 10
