@@ -129,7 +129,7 @@ def test_what_real_catalogs_hold_is_plausible(name):
         ("r500c", [9e5], "pc"),
         ("r500c", [2.8e22], "m"),
         ("r500c", [2.8e24], "cm"),
-        ("r500c", [5.0, 8.0], "arcmin"),
+        ("r500c", [6.0, 8.0], "arcmin"),
         ("energy", [2.4e-9], "erg"),
         ("energy", [2.4e-16], "J"),
         ("energy", [1500.0], "eV"),

@@ -76,7 +76,7 @@ _R500C = (
     LookAlike("pc", 2e4, 5e6, _PHYSICAL.replace("kpc / 1000", "pc / 1e6")),
     LookAlike("m", 1e20, 1e24, "Give comoving Mpc/h: physical Mpc * (1 + z) * h."),
     LookAlike("cm", 1e24, 1e26, "Give comoving Mpc/h: physical Mpc * (1 + z) * h."),
-    LookAlike("arcmin", 3, 60, _ANGULAR),
+    LookAlike("arcmin", 5, 60, _ANGULAR),
     LookAlike("degrees or radians", 1e-4, 0.01, _ANGULAR),
 )
 _ENERGY = (
@@ -135,7 +135,7 @@ TABLE = {
     "y": Row("comoving length", _MPC_H, -200, 200, _scaled(0.1, 200, kpc_h=1e3)),
     "position": Row("comoving length", _MPC_H, -25e3, 25e3, _BOX),
     "v": Row("speed", "km/s", -SPEED_OF_LIGHT, 6e6, _scaled(100, 1e5, m_s=1e3)),
-    "r500c": Row("comoving length", _MPC_H, 0.01, 3, _R500C),
+    "r500c": Row("comoving length", _MPC_H, 0.01, 5, _R500C),
     "field_radius": Row("angle", "deg", 0.01, 12, _FIELD, _WIDE_FIELD),
     "coverage": Row("number", "", 0, 1 + 1e-6, _scaled(1e-2, 1, percent=100)),
     "exposure": Row("time", "s", 30, 1e8, _scaled(300, 1e7, ks=1e-3), "Drop them."),

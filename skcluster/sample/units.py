@@ -7,7 +7,7 @@ another unit, and says which one.
 >>> check_plausible("r500c", [0.9, 700.0])
 Traceback (most recent call last):
 ...
-ValueError: 1 of 2 values of r500c are outside of 0.01 to 3 comoving Mpc/h (first: number 1,
+ValueError: 1 of 2 values of r500c are outside of 0.01 to 5 comoving Mpc/h (first: number 1,
 700); they look like kpc. Give comoving Mpc/h: physical kpc / 1000 * (1 + z) * h.
 """
 
