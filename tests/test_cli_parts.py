@@ -239,12 +239,13 @@ class TestGoingOn:
                 cwd=tmp_path / ".",
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                start_new_session=True,  # for a kill that reaches its workers, too
             )
 
         def parts():
             return {path.name for path in tmp_path.glob("killed/**/rows-*.npz")}
 
-        expected, _ = run("unkilled").communicate()
+        expected, _ = run("steady").communicate()
         rng = np.random.default_rng(0)
         for jobs in ("--jobs=1", "--jobs=2", "--jobs=1"):
             n_before = len(parts())
@@ -253,15 +254,15 @@ class TestGoingOn:
                 assert process.poll() is None
                 time.sleep(0.002)
             time.sleep(rng.uniform(0, 0.1))
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
         kept = parts()
         process = run("killed")
         found, _ = process.communicate()
         assert 6 <= len(kept) < N_CLUSTERS
-        assert found == expected.replace(b"unkilled/", b"killed/")
-        for path in (tmp_path / "unkilled").rglob("*"):
-            same = tmp_path / "killed" / path.relative_to(tmp_path / "unkilled")
+        assert found == expected.replace(b"steady/", b"killed/")
+        for path in (tmp_path / "steady").rglob("*"):
+            same = tmp_path / "killed" / path.relative_to(tmp_path / "steady")
             assert path.is_dir() or path.read_bytes() == same.read_bytes()
 
 
