@@ -90,3 +90,14 @@ def _assert_same(one, other):
 def assert_same():
     """A function that fails unless two samples hold the same."""
     return _assert_same
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """One thread of torch, because several crawl when cores are shared."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

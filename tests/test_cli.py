@@ -10,7 +10,6 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 from astropy.cosmology import WMAP7
 from astropy.io import fits
 from astropy.table import Table
@@ -30,13 +29,7 @@ from skcluster.cli import main
 TINY = ["--pixels", "16", "--epochs", "1", "--device", "cpu"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    # The command has no option for torch's threads, which crawl when cores are shared.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from astropy.coordinates import SkyCoord
 from astropy.cosmology import WMAP7
 from astropy.io import fits
@@ -35,12 +34,7 @@ N_CLUSTERS = 14
 pytest.importorskip("skops")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

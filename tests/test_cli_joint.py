@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -18,12 +17,7 @@ TINY = ["--pixels=16", "--bins=16", "--epochs=1", "--device=cpu", "--joint"]
 pytest.importorskip("skops")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

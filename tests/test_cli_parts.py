@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from astropy.table import Table
 
 from skcluster.cli import explain as explain_module
@@ -24,12 +23,7 @@ N_IN_A_PART = 4
 TINY = ["--pixels=16", "--epochs=1", "--device=cpu"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from astropy.io import fits
 from astropy.table import Table, vstack
 from astropy.wcs import WCS
@@ -28,12 +27,7 @@ CATALOG = ["--columns", "redshift=BEST_Z,exposure=EXP", "--columns", "name=ID"]
 pytest.importorskip("skops")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
