@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
+from seed_tables import mean_and_error, write
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
@@ -127,19 +128,9 @@ def over_seeds(table):
     for group in table.group_by(["sky", "aperture"]).groups:
         row = {name: group[name][0] for name in ("sky", "aperture")}
         for kind in ("std", "robust"):
-            n = len(group)
-            spread = np.std(group[kind], ddof=1) if n > 1 else np.nan
-            row |= {kind: np.mean(group[kind]), f"{kind}_error": spread / np.sqrt(n)}
+            row[kind], row[f"{kind}_error"] = mean_and_error(group[kind])
         rows.append(row)
     return Table(rows=rows)
-
-
-def write(table, path):
-    """Write a table with four digits."""
-    for column in table.itercols():
-        if column.dtype.kind == "f":
-            column.info.format = ".4f"
-    table.write(path, overwrite=True)
 
 
 def main():

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
+from seed_tables import mean_and_error, write
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
@@ -118,7 +119,7 @@ def over_seeds(table):
     rows = []
     for group in table.group_by(["sky", "estimator"]).groups:
         row = {name: group[name][0] for name in ("sky", "estimator")}
-        row["seeds"] = n = len(group)
+        row["seeds"] = len(group)
         for kind in KINDS:
             rival = {
                 each["seed"]: each[kind]
@@ -130,18 +131,9 @@ def over_seeds(table):
                 for each in group
             ]
             for name, values in ((kind, group[kind]), (f"{kind}_gain", gain)):
-                spread = np.std(values, ddof=1) if n > 1 else np.nan
-                row |= {name: np.mean(values), f"{name}_error": spread / np.sqrt(n)}
+                row[name], row[f"{name}_error"] = mean_and_error(values)
         rows.append(row)
     return Table(rows=rows)
-
-
-def write(table, path):
-    """Write a table with four digits."""
-    for column in table.itercols():
-        if column.dtype.kind == "f":
-            column.info.format = ".4f"
-    table.write(path, overwrite=True)
 
 
 def main():

@@ -32,6 +32,7 @@ from pathlib import Path
 import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table, vstack
+from seed_tables import mean_and_error, write
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
@@ -210,17 +211,16 @@ def over_seeds(table):
     """Mean over the seeds; errors hold the scatter between clusters and between fits."""
     rows = []
     for group in table.group_by(["model", "stress", "level"]).groups:
-        n = len(group)
-        between = np.std(group["change"], ddof=1) if n > 1 else np.nan
-        within = np.sqrt(np.mean(group["error"] ** 2))
-        spread = np.std(group["scatter"], ddof=1) if n > 1 else np.nan
+        change, between = mean_and_error(group["change"])
+        within = np.sqrt(np.mean(group["error"] ** 2) / len(group))
+        scatter, scatter_error = mean_and_error(group["scatter"])
         rows.append(
             {
                 **{name: group[name][0] for name in ("model", "stress", "level")},
-                "change": np.mean(group["change"]),
-                "error": max(between, within) / np.sqrt(n),
-                "scatter": np.mean(group["scatter"]),
-                "scatter_error": spread / np.sqrt(n),
+                "change": change,
+                "error": max(between, within),
+                "scatter": scatter,
+                "scatter_error": scatter_error,
             }
         )
     return Table(rows=rows)
@@ -287,17 +287,10 @@ def main():
                 continue
             found = Table(rows=list(rows_of(name, seed, arguments)))
             table = found if table is None else vstack([table, found])
-            write(table, path)
-            write(over_seeds(table), path.with_name("stress-tests-mean.csv"))
+            write(table, path, 5, exact=["level"])
+            means = path.with_name("stress-tests-mean.csv")
+            write(over_seeds(table), means, 5, exact=["level"])
             print(f"{name}, seed {seed}: {len(found)} rows", flush=True)
-
-
-def write(table, path):
-    """Write a table with five digits."""
-    for column in table.itercols():
-        if column.dtype.kind == "f" and column.name != "level":
-            column.info.format = ".5f"
-    table.write(path, overwrite=True)
 
 
 if __name__ == "__main__":
