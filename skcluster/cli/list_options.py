@@ -45,6 +45,10 @@ def add_list_options(parser):
             metavar="COLUMN",
             help=f"column of the {what} (default: {name.upper()})",
         )
+    _add_options_of_exposures(lists)
+
+
+def _add_options_of_exposures(lists):
     lists.add_argument(
         "--exposure-keyword",
         metavar="KEYWORD",
