@@ -8,11 +8,9 @@
 
 For every seed, of a mock survey and of the networks, one octant is held out. Trained on the
 others are the paper's three-band network, the photon set, and photon sets from which
-something is withheld, or to which something is added, in training and afterwards:
+something is withheld in training and afterwards:
 
 no densities         the three columns of local density
-scales of the sky    nothing, but six columns on fixed scales of the sky are added
-origins learned      nothing, but the photons' origins are a second task in training
 energies shuffled    among the photons of each cluster
 angles shuffled      every photon at a random position angle, at its radius: neither
                      shapes nor clumps are left
@@ -54,7 +52,7 @@ from skcluster.cosmology import comoving_distance, plane_to_sky, sky_to_plane
 from skcluster.datasets import make_mock_survey
 from skcluster.model_selection import octants
 from skcluster.paper import ORIGINS, THREE_BANDS
-from skcluster.photon_features import PHOTON_FEATURES, SCALE_FEATURES
+from skcluster.photon_features import PHOTON_FEATURES
 
 WITHOUT_DENSITIES = [
     name for name in PHOTON_FEATURES if "contrast" not in name and "density" not in name
@@ -119,8 +117,6 @@ NETWORKS = {
     "paper": as_it_is,
     "photon set": as_it_is,
     "no densities": as_it_is,
-    "scales of the sky": as_it_is,
-    "origins learned": as_it_is,
     "energies shuffled": with_shuffled_energies,
     "angles shuffled": with_shuffled_angles,
 }
@@ -159,14 +155,9 @@ def pipeline_of(network, seed, arguments):
         mapper = PhotonMapper(bands=THREE_BANDS, n_pixels=arguments.pixels)
         steps = mapper, RedshiftNormalizer(), LogScaler()
         return make_pipeline(*steps, XrayCNNRegressor(**training))
-    features = {
-        "no densities": WITHOUT_DENSITIES,
-        "scales of the sky": [*PHOTON_FEATURES, *SCALE_FEATURES],
-    }
-    if network == "origins learned":
-        training["origin_weight"] = 0.3
+    features = WITHOUT_DENSITIES if network == "no densities" else None
     return make_pipeline(
-        PhotonFeaturizer(features=features.get(network)), PhotonSetRegressor(**training)
+        PhotonFeaturizer(features=features), PhotonSetRegressor(**training)
     )
 
 

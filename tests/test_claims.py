@@ -420,13 +420,6 @@ class TestSentencesOnEqualContexts:
         ]
         assert max(sigmas) < 3
 
-    @pytest.mark.parametrize("more", ["that learns origins", "with scales of the sky"])
-    def test_neither_origins_nor_scales_lower_the_scatter(self, of, more):
-        for kind in ("std_dex", "robust_dex"):
-            change = of(f"photon set {more}", kind) / of("photon set", kind) - 1
-            error = of("photon set", f"{kind}_error") / of("photon set", kind)
-            assert abs(change.mean()) < error.mean()
-
     @staticmethod
     def gain():
         return next(row for row in TABLES["gains"]() if row[0] == "photon set")

@@ -257,16 +257,6 @@ def photon_set(**arguments):
     return PhotonSetRegressor(**arguments)
 
 
-def photon_set_on_scales(**arguments):
-    """`photon_set` with photons that are also described on fixed scales of the sky."""
-    from sklearn.pipeline import make_pipeline
-
-    from ..photon_features import PHOTON_FEATURES, SCALE_FEATURES, PhotonFeaturizer
-
-    features = [*PHOTON_FEATURES, *SCALE_FEATURES]
-    return make_pipeline(PhotonFeaturizer(features=features), photon_set(**arguments))
-
-
 BUILT_IN = {
     "n_phot": BuiltIn(
         covariance_model, "photons within 2.3 Mpc/h, by a power law", ("n_phot",)
@@ -326,10 +316,6 @@ BUILT_IN = {
         photon_set,
         "PhotonSetRegressor on the photons themselves",
         photon_features=True,
-    ),
-    "photon_set_on_scales": BuiltIn(
-        photon_set_on_scales,
-        "the same, with columns on fixed scales of the sky, made in each fold",
     ),
 }
 """Estimators that a configuration may name."""

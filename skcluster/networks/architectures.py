@@ -20,8 +20,6 @@ JOINT_ARCHITECTURES = {
 """Classes of `skcluster.networks` that take maps and cubes, or cubes alone."""
 SET_ARCHITECTURES = {"photon_set": "PhotonSetNetwork"}
 """Classes of `skcluster.networks` that take photons."""
-OPTIONAL = {"n_scalars": "scalars=()", "origin_weight": "origin_weight=0"}
-"""Keywords that a network may lack, with what the regressor must then be given."""
 EIGHT_BANDS = (
     (0.5, 0.75),
     (0.75, 1.0),
@@ -78,14 +76,10 @@ def build_network(architecture, registered, offered, **arguments):
     try:
         inspect.signature(architecture).bind(**arguments)
     except TypeError as error:
-        for keyword, cure in OPTIONAL.items():
-            if keyword in arguments and _binds_without(
-                keyword, architecture, arguments
-            ):
-                what, _ = cure.split("=")
-                raise ValueError(
-                    f"The network {name} takes no {what}. Give {cure}."
-                ) from error
+        if "n_scalars" in arguments and _binds_without_scalars(architecture, arguments):
+            raise ValueError(
+                f"The network {name} takes no scalars. Give scalars=()."
+            ) from error
         raise TypeError(
             f"The architecture {name} is called with the keywords {', '.join(arguments)}, "
             f"but does not take them ({error}). Add what it lacks to its signature."
@@ -95,8 +89,8 @@ def build_network(architecture, registered, offered, **arguments):
     return network
 
 
-def _binds_without(keyword, architecture, arguments):
-    arguments = {name: each for name, each in arguments.items() if name != keyword}
+def _binds_without_scalars(architecture, arguments):
+    arguments = {name: each for name, each in arguments.items() if name != "n_scalars"}
     try:
         inspect.signature(architecture).bind(**arguments)
     except TypeError:

@@ -19,7 +19,6 @@ class MassNetwork(nn.Module):
     ``with_indicator``   whether clusters may lack a cube (`JointCNNRegressor`)
     ``n_columns``        numbers that describe a photon (`PhotonSetRegressor`)
     ``n_galaxy_columns`` numbers that describe a galaxy, where galaxies are described
-    ``origin_weight``    weight of the photons' origins, where these are learned, too
     ``n_scalars``        number of the regressor's `scalars`, if there are any
     ``dropout``          the regressor's `dropout`
     ``n_outputs``        1; or 2 for the mean and the logarithm of the variance
@@ -105,13 +104,6 @@ class MassNetwork(nn.Module):
 
     def forward(self, *inputs, **named_inputs):
         return self.estimate(*self.features(*inputs, **named_inputs))
-
-    def outputs_and_penalty(self, **named_inputs):
-        """Outputs, and what training adds to the loss: the default is 0.
-
-        A network that learns something besides the mass in training overrides this.
-        """
-        return self(**named_inputs), 0.0
 
     def features(self, *inputs, **named_inputs):
         """Return the output of `extract` as a tuple: the arguments of `estimate`."""

@@ -3,7 +3,6 @@
 import torch
 from torch import nn
 
-from ..paper import ORIGINS
 from .layers import dense_layers
 from .mass_network import MassNetwork
 
@@ -44,12 +43,6 @@ class PhotonSetNetwork(MassNetwork):
     n_galaxy_columns : int, default=0
         Numbers that describe a galaxy, its cluster's redshift among them; 0 for a network
         without galaxies.
-    origin_weight : float, default=0.0
-        Weight of a second task in training, which only simulations can set: to tell from
-        the hidden layers of :math:`\phi` whether a photon is of the gas, of an active
-        nucleus or of the background. Added to the loss is this weight times the cross
-        entropy of a linear classifier, averaged over the photons of each cluster, then
-        over clusters. Prediction does not need it.
 
     References
     ----------
@@ -65,22 +58,12 @@ class PhotonSetNetwork(MassNetwork):
 
     trains_in_parts = False
 
-    def __init__(
-        self,
-        n_columns,
-        dropout=0.0,
-        n_outputs=1,
-        n_galaxy_columns=0,
-        origin_weight=0.0,
-    ):
+    def __init__(self, n_columns, dropout=0.0, n_outputs=1, n_galaxy_columns=0):
         super().__init__(n_outputs)
-        self.origin_weight = origin_weight
         n_features = 1
         if n_columns:
             self.of_photon = contributions(n_columns)
             n_features += N_SUMS
-        if origin_weight:
-            self.origin = nn.Linear(64, len(ORIGINS))
         if n_galaxy_columns:
             self.of_galaxy = contributions(n_galaxy_columns)
             self.without_galaxies = nn.Parameter(torch.zeros(N_SUMS))
@@ -96,40 +79,12 @@ class PhotonSetNetwork(MassNetwork):
         return self.output
 
     def extract(self, photons=None, redshift=None, galaxies=None):
-        of_photons = None if photons is None else photons.sum(self.of_photon)
-        return self.with_sums(self._all_sums(of_photons, galaxies), redshift)
-
-    def outputs_and_penalty(self, **named_inputs):
-        """Outputs, and the cross entropy of the photons' origins times its weight.
-
-        A subclass with its own `extract` is trained without this penalty.
-        """
-        is_ours = type(self).extract is PhotonSetNetwork.extract
-        photons = named_inputs.get("photons")
-        if not (is_ours and self.origin_weight) or photons.labels is None:
-            return super().outputs_and_penalty(**named_inputs)
-        sums = photons.sum(self._contributions_and_entropy, with_labels=True)
-        entropy, n_known = sums[:, N_SUMS:].T
-        mean = entropy / n_known.clamp(min=torch.finfo(n_known.dtype).tiny)
-        sums = self._all_sums(sums[:, :N_SUMS], named_inputs.get("galaxies"))
-        outputs = self.estimate(self.with_sums(sums, named_inputs["redshift"]))
-        return outputs, self.origin_weight * mean.mean()
-
-    def _contributions_and_entropy(self, photons, origins):
-        hidden = self.of_photon[:4](photons)
-        entropy = nn.functional.cross_entropy(
-            self.origin(hidden).float(), origins, ignore_index=-1, reduction="none"
-        )
-        made = self.of_photon[4:](hidden).float()
-        is_known = (origins >= 0).float()
-        return torch.cat([made, entropy[:, None], is_known[:, None]], 1)
-
-    def _all_sums(self, of_photons, galaxies):
-        """Sums over photons, if there are any, and then over galaxies."""
-        parts = [] if of_photons is None else [of_photons]
+        parts = []
+        if photons is not None:
+            parts.append(photons.sum(self.of_photon))
         if galaxies is not None:
             parts.append(galaxies.sum(self.of_galaxy))
-        return torch.cat(parts, 1)
+        return self.with_sums(torch.cat(parts, 1), redshift)
 
     def with_sums(self, sums, redshift):
         """Features of clusters whose photons and galaxies contribute the given sums.

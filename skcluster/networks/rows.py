@@ -25,9 +25,6 @@ class Rows:
         Weight of each row in sums; 0 for rows that only fill a block.
     n_blocks : Tensor of int of shape (n_clusters,)
         Number of blocks of each cluster, which may be 0.
-    labels : Tensor of int of shape (n_blocks * BLOCK,), default=None
-        What is known of each row in training, such as the origin of a photon; -1 where it
-        is not known.
 
     Examples
     --------
@@ -37,30 +34,28 @@ class Rows:
             [ 0.]])
     """
 
-    def __init__(self, values, weight, n_blocks, labels=None):
+    def __init__(self, values, weight, n_blocks):
         self.values, self.weight, self.n_blocks = values, weight, n_blocks
-        self.labels = labels
 
     def __len__(self):
         return len(self.n_blocks)
 
     def to(self, device):
         """Return the rows on a device."""
-        each = self.values, self.weight, self.n_blocks, self.labels
-        return Rows(*(None if part is None else part.to(device) for part in each))
+        return Rows(
+            *(each.to(device) for each in (self.values, self.weight, self.n_blocks))
+        )
 
     def split(self, size):
         """Split into parts of `size` clusters."""
         n_blocks = self.n_blocks.split(size)
         n_rows = [int(each.sum()) * BLOCK for each in n_blocks]
-        labels = [None] * len(n_rows)
-        if self.labels is not None:
-            labels = self.labels.split(n_rows)
-        values, weight = self.values.split(n_rows), self.weight.split(n_rows)
-        parts = zip(values, weight, n_blocks, labels, strict=True)
+        parts = zip(
+            self.values.split(n_rows), self.weight.split(n_rows), n_blocks, strict=True
+        )
         return [Rows(*part) for part in parts]
 
-    def sum(self, function, *, with_labels=False):
+    def sum(self, function):
         """Sum what a function makes of each row over the rows of each cluster.
 
         Parameters
@@ -68,8 +63,6 @@ class Rows:
         function : callable
             Takes rows of shape (n, n_columns), and returns (n, n_features). It is called
             with some of the rows at a time, which bounds the memory of a prediction.
-        with_labels : bool, default=False
-            Whether the function also takes the labels of these rows.
 
         Returns
         -------
@@ -80,8 +73,7 @@ class Rows:
         total = None
         for first in range(0, max(len(self.values), 1), ROWS_AT_ONCE):
             rows = slice(first, first + ROWS_AT_ONCE)
-            labels = [self.labels[rows]] if with_labels else []
-            made = function(self.values[rows], *labels).float()
+            made = function(self.values[rows]).float()
             if total is None:
                 total = made.new_zeros(len(self), made.shape[1])
             blocks = slice(first // BLOCK, (first + ROWS_AT_ONCE) // BLOCK)

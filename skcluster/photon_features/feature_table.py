@@ -16,15 +16,3 @@ PHOTON_FEATURES = {
     "comoving Mpc/h",
 }
 """Name of each column -> what it holds, in words. All are float32."""
-
-SCALE_FEATURES = {
-    f"log_density_{scale}_arcsec": "log10 of the surface density smoothed with a Gaussian "
-    f"of {scale} arcsec, in photons per arcsec²"
-    for scale in (8, 20, 50, 125)
-}
-SCALE_FEATURES |= {
-    f"log_energy_{scale}_arcsec": "mean log10 of the energies in keV of the other photons, "
-    f"with Gaussian weights of {scale} arcsec"
-    for scale in (20, 125)
-}
-"""The same for columns on fixed scales of the sky, which must be asked for by name."""

@@ -17,7 +17,7 @@ from ..parameters import (
 from ..sample import require
 from ..sample.lists import check_near_center
 from ..sample.transformer import SampleTransformer
-from .feature_table import PHOTON_FEATURES, SCALE_FEATURES
+from .feature_table import PHOTON_FEATURES
 from .photon_field import PhotonField
 
 ARCSEC = np.pi / (180 * 3600)
@@ -55,19 +55,10 @@ class PhotonFeaturizer(SampleTransformer):
     ``log_centroid_distance``
         :math:`\log_{10} (d + 0.01)`, with d the distance to the centroid in Mpc/h
 
-    On request there are also columns on fixed scales of the sky, which a network can tell
-    point sources by (see the module ``skcluster.photon_features.sky_scales``):
-
-    ``log_density_8_arcsec``, and of 20, 50 and 125 arcsec
-        :math:`\log_{10}` of the surface density of the other photons, smoothed with a
-        Gaussian of this width, in photons per arcsec²
-    ``log_energy_20_arcsec``, and of 125 arcsec
-        mean :math:`\log_{10} (E / \mathrm{keV})` of the other photons, with these weights
-
     Parameters
     ----------
     features : sequence of str or None, default=None
-        Names of the columns to add; None adds the eight above.
+        Names of the columns to add; None adds all eight.
     band : (low, high), default=(0.5, 10.0)
         Energies of the photons that are kept [keV], ``[low, high)``.
     half_width : float, default=2.3
@@ -112,7 +103,7 @@ class PhotonFeaturizer(SampleTransformer):
     """
 
     _parameter_kinds = {
-        "features": Names({**PHOTON_FEATURES, **SCALE_FEATURES}) | None,
+        "features": Names(PHOTON_FEATURES) | None,
         "band": EnergyBand(),
         "half_width": Quantity("half_width"),
         "pixel": Interval("(0, 600]"),
@@ -182,7 +173,6 @@ def _describe(photons, center, distance, parameters, names):
                 energy[kept],
                 half_width=parameters.half_width,
                 pixel=parameters.pixel * ARCSEC * distance[i],
-                arcsec=ARCSEC * distance[i],
             )
             columns.append(field.columns(names))
     return is_kept, np.concatenate(columns, axis=1)

@@ -4,11 +4,9 @@ from functools import cached_property
 
 import numpy as np
 
-from .feature_table import SCALE_FEATURES
 from .neighbors import Neighborhood
 from .positions import Positions
 from .shape import centroid, log_mean_density, main_axis
-from .sky_scales import SkyScales
 
 SOFTENING = 0.01
 """Length added to distances before their logarithm is taken [comoving Mpc/h]."""
@@ -27,14 +25,12 @@ class PhotonField:
         Half the side of the aperture [comoving Mpc/h].
     pixel : float
         Side of the camera's pixels [comoving Mpc/h].
-    arcsec : float
-        Length of an arcsecond [comoving Mpc/h].
     """
 
-    def __init__(self, x, y, energy, *, half_width, pixel, arcsec):
+    def __init__(self, x, y, energy, *, half_width, pixel):
         self.log_energies = np.log10(energy.astype(float))
         self.positions = Positions.of(x, y, self.log_energies)
-        self.half_width, self.pixel, self.arcsec = half_width, pixel, arcsec
+        self.half_width, self.pixel = half_width, pixel
 
     def __len__(self):
         return len(self.log_energies)
@@ -43,10 +39,7 @@ class PhotonField:
         """Return the named columns, a float32 array of shape (n_names, n_photons)."""
         columns = np.empty((len(names), len(self)), np.float32)
         for column, name in zip(columns, names, strict=True):
-            if name in SCALE_FEATURES:
-                column[:] = self._on_scale(name)
-            else:
-                column[:] = getattr(self, name)()
+            column[:] = getattr(self, name)()
         return columns
 
     def log_radius(self):
@@ -80,16 +73,6 @@ class PhotonField:
         x, y = centroid(self.positions, 10**self._log_contrast_near)
         distance = np.hypot(self.positions.x - x, self.positions.y - y)
         return self._each(np.log10(distance + SOFTENING))
-
-    def _on_scale(self, name):
-        what, scale, _ = name.rsplit("_", 2)
-        if what == "log_density":
-            return self._each(self._scales.log_density(float(scale)))
-        return self._scales.log_energy(float(scale), self.log_energies)
-
-    @cached_property
-    def _scales(self):
-        return SkyScales(self.positions, self.pixel, self.arcsec)
 
     @cached_property
     def _neighborhood(self):

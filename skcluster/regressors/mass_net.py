@@ -98,13 +98,10 @@ class MassNet(NeuralNetRegressor):
                 enabled=self.precision == "bfloat16",
                 cache_enabled=False,
             ):
-                predicted, penalty = self.module_.outputs_and_penalty(
-                    **self._taken(part)
-                )
+                predicted = self.infer(part, **fit_params)
             part_loss = self.get_loss(predicted.float(), part_target, X=part)
-            share = len(part_target) / len(target)
-            part_loss = part_loss * share
-            (part_loss + penalty * share).backward()
+            part_loss = part_loss * (len(part_target) / len(target))
+            part_loss.backward()
             loss = loss + part_loss.detach()
             predictions.append(predicted.detach())
         return {"loss": loss, "y_pred": torch.cat(predictions)}

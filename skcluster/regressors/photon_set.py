@@ -6,8 +6,8 @@ from ..exposure import reference_exposure, relative_exposure
 from ..galaxy_features import GALAXY_FEATURES
 from ..networks.architectures import SET_ARCHITECTURES, build_network
 from ..outliers import Measures
-from ..parameters import Integer, NonNegative
-from ..photon_features import PHOTON_FEATURES, SCALE_FEATURES
+from ..parameters import Integer
+from ..photon_features import PHOTON_FEATURES
 from ..plausible_masses import MASS_RANGE
 from ..sample import require
 from .losses import N_OUTPUTS
@@ -16,10 +16,7 @@ from .neural import NeuralMassRegressor
 from .set_batches import Scaling, SetBatches
 from .set_inputs import N_QUARTERS, DescribedSets, SetInputs
 
-FEATURES = {
-    "photons": {**PHOTON_FEATURES, **SCALE_FEATURES},
-    "galaxies": GALAXY_FEATURES,
-}
+FEATURES = {"photons": PHOTON_FEATURES, "galaxies": GALAXY_FEATURES}
 """Columns that may describe what is in a set, by the name of the set."""
 FEATURIZERS = {"photons": "PhotonFeaturizer", "galaxies": "GalaxyFeaturizer"}
 
@@ -80,17 +77,8 @@ class PhotonSetRegressor(NeuralMassRegressor):
         Largest number of photons, and of galaxies, of a cluster that are drawn in each
         epoch of training.
 
-    origin_weight : float, default=0.0
-        With more than 0, the network also learns to tell photons of the gas, of active
-        nuclei and of the background, if the training photons have the column ``origin``,
-        as those of simulations do. This is the weight of their cross entropy in the loss
-        (see `skcluster.networks.PhotonSetNetwork`). Photons to predict from need no
-        origin.
-
     Attributes
     ----------
-    learns_origins_ : bool
-        Whether training had origins to learn.
     columns_ : dict of str to tuple of str
         Columns of `PhotonFeaturizer` that the training ``photons`` had, and of
         `GalaxyFeaturizer` that the ``galaxies`` had; others are not used.
@@ -158,7 +146,6 @@ class PhotonSetRegressor(NeuralMassRegressor):
         **NETWORK_PARAMETERS,
         "architecture": Architecture(SET_ARCHITECTURES),
         "n_photons": Integer(1),
-        "origin_weight": NonNegative(),
     }
 
     def __init__(
@@ -186,7 +173,6 @@ class PhotonSetRegressor(NeuralMassRegressor):
         n_dropout_draws=0,
         mass_range=MASS_RANGE,
         n_photons=1000,
-        origin_weight=0.0,
     ):
         super().__init__(
             architecture=architecture,
@@ -212,7 +198,6 @@ class PhotonSetRegressor(NeuralMassRegressor):
             mass_range=mass_range,
         )
         self.n_photons = n_photons
-        self.origin_weight = origin_weight
 
     def _read(self, X):
         needed = self.columns_ if self.__sklearn_is_fitted__() else ()
@@ -269,8 +254,6 @@ class PhotonSetRegressor(NeuralMassRegressor):
                     f"{'band and aperture' if name == 'photons' else 'cuts'}?"
                 )
         sets = inputs.sets
-        has_origins = "photons" in sets and "origin" in sets["photons"].all_rows
-        self.learns_origins_ = bool(has_origins and self.origin_weight > 0)
         self.columns_ = {name: each.columns for name, each in sets.items()}
         self.column_moments_ = {name: each.moments() for name, each in sets.items()}
         self.column_quartiles_ = {name: each.quartiles() for name, each in sets.items()}
@@ -300,8 +283,6 @@ class PhotonSetRegressor(NeuralMassRegressor):
         described = {"n_columns": n_columns.get("photons", 0)}
         if "galaxies" in n_columns:
             described["n_galaxy_columns"] = n_columns["galaxies"]
-        if self.learns_origins_:
-            described["origin_weight"] = float(self.origin_weight)
         return build_network(
             self.architecture,
             SET_ARCHITECTURES,
@@ -322,14 +303,10 @@ class PhotonSetRegressor(NeuralMassRegressor):
             scalings=scalings,
             redshift_moments=self.redshift_moments_,
             n_drawn=self.n_photons if is_training else None,
-            with_origin=is_training and self.learns_origins_,
         )
 
     def _arrays(self, inputs):
-        arrays = inputs.arrays()
-        if self.learns_origins_:
-            arrays.append(inputs.sets["photons"].all_rows["origin"])
-        return arrays
+        return inputs.arrays()
 
     def _filled_up(self, inputs, n_clusters):
         return inputs.filled_up(n_clusters)

@@ -7,7 +7,6 @@ import torch
 from torch.utils.data import Dataset
 
 from ..networks.rows import BLOCK, Rows
-from ..paper import ORIGINS
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,13 @@ class SetBatches(Dataset):
         Largest number of rows of a set that are drawn from each cluster each time that it
         is read, by torch's generator. None: all rows, in an order that depends on their
         values alone.
-    with_origin : bool, default=False
-        Whether photons come with their origin, as labels.
     """
 
     def __init__(
-        self,
-        inputs,
-        target=None,
-        *,
-        scalings,
-        redshift_moments,
-        n_drawn=None,
-        with_origin=False,
+        self, inputs, target=None, *, scalings, redshift_moments, n_drawn=None
     ):
         target = np.zeros(len(inputs)) if target is None else target
-        self.inputs, self.n_drawn, self.with_origin = inputs, n_drawn, with_origin
+        self.inputs, self.n_drawn = inputs, n_drawn
         self.target = torch.tensor(target, dtype=torch.float32)
         self.scalings, self.redshift_moments = scalings, redshift_moments
 
@@ -112,15 +102,12 @@ class SetBatches(Dataset):
         """Rows of some clusters in blocks, with weights."""
         sets = inputs.sets[name]
         drawn = sets.rows() if self.n_drawn is None else self._drawn(sets)
-        rows, labels = self.described(name, inputs, drawn), None
-        if self.with_origin and name == "photons":
-            labels = _known_origins(sets.all_rows["origin"][np.concatenate(drawn)])
+        rows = self.described(name, inputs, drawn)
         n_drawn = np.array([len(numbers) for numbers in drawn])
         cluster = np.repeat(np.arange(len(sets)), n_drawn)
         if self.n_drawn is None:
             # Sums of float32 depend on the order, and a mass must not.
-            order = np.lexsort((_hash_of_rows(rows), cluster))
-            rows, labels = rows[order], None if labels is None else labels[order]
+            rows = rows[np.lexsort((_hash_of_rows(rows), cluster))]
         n_blocks = -(-n_drawn // BLOCK)
         n_before = np.cumsum(n_blocks * BLOCK - n_drawn) - (n_blocks * BLOCK - n_drawn)
         place = np.arange(len(rows)) + np.repeat(n_before, n_drawn)
@@ -130,11 +117,7 @@ class SetBatches(Dataset):
         each = sets.lengths / np.maximum(n_drawn, 1) / self.scalings[name].count
         each = each / sets.relative_exposure
         weight[place] = each[cluster]
-        filled = [values, weight, n_blocks]
-        if labels is not None:
-            filled.append(np.full(len(values), -1))
-            filled[-1][place] = labels
-        return Rows(*map(torch.from_numpy, filled))
+        return Rows(*map(torch.from_numpy, (values, weight, n_blocks)))
 
     def _drawn(self, sets):
         """Row numbers of rows that are drawn from each cluster."""
@@ -145,11 +128,6 @@ class SetBatches(Dataset):
             else rows
             for rows in sets.rows()
         ]
-
-
-def _known_origins(origin):
-    """Codes of origins, or -1 where they are not known."""
-    return np.where(np.isin(origin, [*ORIGINS.values()]), origin, -1).astype(np.int64)
 
 
 def _hash_of_rows(values):

@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from ..photon_features import SCALE_FEATURES
-
 N_QUARTERS = 4
-DENSITIES = ("log_density_6", *(n for n in SCALE_FEATURES if "density" in n))
+DENSITIES = ("log_density_6",)
 """Columns that rise with the exposure like its logarithm."""
 
 
