@@ -148,7 +148,7 @@ def coverage():
     mean, by_seed = kept("coverage-mean.csv"), kept("coverage-by-seed.csv")
     seeds = ", ".join(str(seed) for seed in sorted(set(by_seed["seed"])))
     rows = [
-        ["posterior", "scatter", "mean error"]
+        ["posterior", "std", "mean error"]
         + [f"{level} %" for level in levels]
         + [f"p of the PIT, seeds {seeds}"]
     ]

@@ -69,7 +69,9 @@ figure, ax = plt.subplots(figsize=(6.2, 3.2), layout="constrained")
 rows = np.arange(len(inputs))[::-1]
 error = [drawn[name].std() for name in inputs]
 ax.errorbar([*scatter.values()], rows, xerr=error, fmt="o", capsize=2)
-ax.set(yticks=rows, yticklabels=[*inputs], xlabel="scatter of ln M [%]", xlim=0)
+ax.set(
+    yticks=rows, yticklabels=[*inputs], xlabel="standard deviation of ln M [%]", xlim=0
+)
 ax.grid(axis="x", color="0.9")
 
 # %%

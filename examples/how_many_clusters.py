@@ -83,7 +83,8 @@ for name, (X, model) in models.items():
     mean = [np.mean(each) for each in scatter]
     spread = [np.std(each, ddof=1) if len(each) > 1 else 0 for each in scatter]
     ax.errorbar(sizes, mean, spread, fmt="o-", capsize=2, label=name)
-ax.set(xscale="log", xlabel="training clusters", ylabel="scatter of ln M [%]", ylim=0)
+ax.set(xscale="log", xlabel="training clusters", ylim=0)
+ax.set_ylabel("standard deviation of ln M [%]")
 ax.set_xticks(sizes, map(str, sizes))
 ax.minorticks_off()
 ax.legend(frameon=False)

@@ -72,8 +72,8 @@ residuals = {
 }
 
 # %%
-# How much smaller random folds make the scatter look. The bar is the bootstrap error
-# over the octants, each of which is drawn with all of its entries.
+# How much smaller random folds make the root mean square error look. The bar is the
+# bootstrap error over the octants, each of which is drawn with all of its entries.
 label = np.empty(len(X), int)
 for number, (_, in_octant) in enumerate(octants):
     label[in_octant] = number
@@ -93,7 +93,7 @@ for row, (name, (*random, by_octant)) in enumerate(residuals.items()):
     print(f"{name}: random folds flatter by {flattery:.1f} ± {error:.1f} %")
 ax.axvline(0, color="0.7", lw=1, zorder=0)
 ax.set(yticks=range(len(models)), yticklabels=[*models], ylim=(-0.5, len(models) - 0.5))
-ax.set_xlabel("scatter that random folds hide [%]")
+ax.set_xlabel("root mean square error that random folds hide [%]")
 
 # %%
 # A linear regression cannot remember a cluster, so it loses next to nothing on new

@@ -85,7 +85,9 @@ for name, model in models.items():
         exposures[:-1], [each.mean() for each in change], error, fmt="o-", capsize=2
     )
 
-left.set(ylabel="scatter of ln M [%]", ylim=0, title="trained at this exposure")
+left.set(
+    ylabel="standard deviation of ln M [%]", ylim=0, title="trained at this exposure"
+)
 right.set(ylabel="shift of log10 M [dex]", title="trained at 2000 s")
 right.axhline(0, color="0.7", lw=1, zorder=0)
 for ax in (left, right):

@@ -39,7 +39,9 @@ figure, (left, right) = plt.subplots(
 rows = np.arange(len(table))
 left.errorbar(scatter, rows, xerr=np.hypot(error, between), fmt="none", color="0.6")
 left.errorbar(scatter, rows, xerr=error, fmt="o", color="#0072B2", lw=3)
-left.set(xlabel="scatter of ln M [%]", yticks=rows, yticklabels=table["estimator"])
+left.set(
+    xlabel="standard deviation of ln M [%]", yticks=rows, yticklabels=table["estimator"]
+)
 right.barh(rows, cost, left=1e-3, height=0.5, color="#E69F00")
 right.set(xscale="log", xlabel="training [CPU s]")
 for ax in (left, right):

@@ -76,7 +76,9 @@ ax.legend(frameon=False)
 for density, row in zip(densities, predicted, strict=True):
     scatter = mass_scatter(log_mass, row, unit="percent")
     error = scatter / np.sqrt(2 * len(log_mass))
-    print(f"Omega_m = {density:.3f}: scatter of ln M {scatter:.1f} ± {error:.1f} %")
+    print(
+        f"Omega_m = {density:.3f}: standard deviation of ln M {scatter:.1f} ± {error:.1f} %"
+    )
 
 # %%
 # Only the size of the clusters is wrong here. A real mistake also moves luminosities,

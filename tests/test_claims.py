@@ -393,6 +393,37 @@ class TestTablesAreDrawnFromFiles:
         )
 
 
+class TestOneMeaningOfScatter:
+    """A table or an axis says which scatter it shows: one word has several meanings."""
+
+    def test_no_table_of_results_calls_a_column_scatter(self):
+        for name, table in TABLES["TABLES"].items():
+            assert "scatter" not in " ".join(table()[0]), name
+
+    def test_no_axis_of_the_gallery_is_called_scatter(self):
+        pages = sorted((ROOT / "examples").glob("*.py"))
+        assert len(pages) > 5
+        for page in pages:
+            labels = re.findall(
+                r"[xy]label\w*[=(]\s*r?\"([^\"]+)", page.read_text("utf-8")
+            )
+            assert not [label for label in labels if "scatter" in label], page.name
+
+    def test_pages_with_both_kinds_define_them(self):
+        pages = [
+            page for page, text in PAGES.items() if re.search(r"robust \[%\]", text)
+        ]
+        pages += ["docs/real_sky.rst", "docs/photon_set.rst"]
+        assert {"README.md", "docs/index.rst", "docs/equal_contexts.rst"} < {*pages}
+        for page in pages:
+            text = " ".join(PAGES[page].split())
+            assert re.search(
+                r"standard deviation \(std\).{,20} and half of (the|their) central 68 % "
+                r"\(robust\)",
+                text,
+            ), page
+
+
 class TestSentencesOnEqualContexts:
     """What docs/equal_contexts.rst says of its tables."""
 

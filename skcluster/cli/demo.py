@@ -91,6 +91,10 @@ def demo(arguments):
         shutil.rmtree(checkpoints, ignore_errors=True)
     table = comparison.table
     print_table(table if arguments.json else readable(table), as_json=arguments.json)
+    say(
+        "std: standard deviation, robust: half of the central 68 %, both of the residuals "
+        "of clusters in octants that the fit has not seen (% of ln M)."
+    )
     _write(folder, comparison, survey)
     say(f"Wrote {folder}/table.csv, maps.png and masses.png.")
     return 0
