@@ -244,25 +244,82 @@ class TestTrend:
             CalibratedMassRegressor(Boaster(), by="trend").fit(table, log_mass)
 
 
+def with_a_sharp_end(n, seed, error=0.08):
+    """Mean, standard deviation and PIT of exact posteriors, masses and observed ones.
+
+    Masses are half of a Gaussian and end at 13.5; errors are Gaussian, and so the
+    posteriors are truncated Gaussians.
+    """
+    rng = np.random.default_rng(seed)
+    log_mass = 13.5 + np.abs(rng.normal(0, 0.45, n))
+    observed = log_mass + rng.normal(0, error, n)
+    width = (1 / 0.45**2 + 1 / error**2) ** -0.5
+    peak = 13.5 + (observed - 13.5) * width**2 / error**2
+    u = (peak - 13.5) / width
+    hazard = stats.norm.pdf(u) / stats.norm.cdf(u)
+    mean, std = peak + width * hazard, width * np.sqrt(1 - u * hazard - hazard**2)
+    pit = 1 - stats.norm.sf((log_mass - peak) / width) / stats.norm.cdf(u)
+    return mean, std, pit, log_mass, observed
+
+
 class TestLimits:
     """What a calibration by some thousand clusters can do, with perfect predictions."""
+
+    @staticmethod
+    def perfect_pits(n, seed):
+        """PITs of 2400 new clusters, and two quantities that say nothing of them."""
+        rng = np.random.default_rng(seed)
+        inputs, new = rng.normal(size=(n, 2)), rng.normal(size=(2400, 2))
+        trend, left = learn_trend(rng.normal(size=n), inputs)
+        edges, probability = _cells(left)
+        mean, width = follow_trend(trend, new)
+        below = np.concatenate([[0], np.cumsum(probability)])
+        return np.interp((rng.normal(size=2400) - mean) / width, edges, below), new
 
     @pytest.mark.slow
     @pytest.mark.parametrize(("n", "failing"), [(1200, 0.18), (3285, 0.045)])
     def test_the_one_sample_test_fails_perfect_predictions(self, n, failing):
         """As it does for 2400 new clusters that a sample of n is compared with."""
-        rng = np.random.default_rng(0)
-        p_value = []
-        for _ in range(200):
-            inputs, new = rng.normal(size=(n, 2)), rng.normal(size=(2400, 2))
-            trend, left = learn_trend(rng.normal(size=n), inputs)
-            edges, probability = _cells(left)
-            mean, width = follow_trend(trend, new)
-            below = np.concatenate([[0], np.cumsum(probability)])
-            pit = np.interp((rng.normal(size=2400) - mean) / width, edges, below)
-            p_value.append(stats.kstest(pit, stats.uniform.cdf).pvalue)
+        p_value = [
+            stats.kstest(self.perfect_pits(n, seed)[0], stats.uniform.cdf).pvalue
+            for seed in range(200)
+        ]
         found = np.mean(np.array(p_value) < 0.01)
         assert abs(found - failing) < 3 * np.sqrt(failing * (1 - failing) / 200)
+
+    @pytest.mark.slow
+    def test_a_third_misses_by_more_than_three_percent_in_18_of_100(self):
+        """Perfect predictions, calibrated by 1200 clusters, of 2400 others."""
+        covered, covered_95 = [], []
+        for seed in range(150):
+            pit, new = self.perfect_pits(1200, seed)
+            is_inside = np.abs(pit - 0.5) < 0.34
+            covered.append(
+                [
+                    is_inside[rows].mean()
+                    for each in new.T
+                    for rows in np.array_split(np.argsort(each), 3)
+                ]
+            )
+            covered_95.append(np.mean(np.abs(pit - 0.5) < 0.475))
+        misses = np.abs(np.array(covered) - 0.68)
+        assert_allclose(np.std(covered), 0.023, atol=0.0025)
+        assert_allclose(np.std(covered_95), 0.0071, atol=0.0013)
+        assert abs(np.mean(misses > 0.03) - 0.18) < 0.05
+        assert abs(np.mean((misses < 0.03).all(axis=1)) - 0.39) < 0.12
+        of_three_seeds = misses.reshape(50, 18).max(axis=1)
+        assert abs(np.median(of_three_seeds) - 0.046) < 0.006
+        assert np.mean(of_three_seeds > 0.07) < 0.15
+
+    def test_near_an_end_exact_posteriors_cover_where_the_mean_is_known(self):
+        """By the closed form: 68 % in bins of what is predicted, not of true masses."""
+        mean, _, pit, log_mass, _ = with_a_sharp_end(100_000, 0, error=0.12)
+        is_covered = np.abs(pit - 0.5) < 0.34
+        distance = mean - 13.5
+        for nearest, farthest in ((0, 0.1), (0.1, 0.2), (0.2, 0.3)):
+            rows = (nearest <= distance) & (distance < farthest)
+            assert abs(is_covered[rows].mean() - 0.68) < 0.02
+        assert is_covered[log_mass < 13.6].mean() < 0.6
 
     @pytest.mark.slow
     @pytest.mark.parametrize(("own_error", "covered"), [(0.0, 0.67), (0.03, 0.65)])
@@ -270,15 +327,9 @@ class TestLimits:
         """Predictions are exact posterior moments, but for an error of their own."""
 
         def draw(n, seed):
-            rng = np.random.default_rng(seed)
-            log_mass = 13.5 + np.abs(rng.normal(0, 0.45, n))
-            observed = log_mass + rng.normal(0, 0.08, n)
-            variance = 1 / (1 / 0.45**2 + 1 / 0.08**2)
-            mean = 13.5 + (observed - 13.5) * variance / 0.08**2
-            below, width = (13.5 - mean) / variance**0.5, variance**0.5
-            mean, variance = stats.truncnorm(below, np.inf, mean, width).stats("mv")
-            mean = mean + rng.normal(0, own_error, n)
-            return np.column_stack([mean, np.sqrt(variance + own_error**2)]), log_mass
+            mean, std, _, log_mass, _ = with_a_sharp_end(n, seed)
+            mean = mean + np.random.default_rng(1000 + seed).normal(0, own_error, n)
+            return np.column_stack([mean, np.hypot(std, own_error)]), log_mass
 
         inside = []
         perfect = FrozenEstimator(Boaster().fit(None, None))

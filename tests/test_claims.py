@@ -228,6 +228,53 @@ class TestStatedNumbersFollowFromEachOther:
             "seed 1, MC dropout: 92.8 instead of 95 %",
         ]
 
+    def test_thirds_miss_as_often_and_by_as_much_as_the_page_says(self):
+        text = " ".join(section("docs/uncertainty.rst", "What was measured").split())
+        by_seed = Table.read(ROOT / "experiments/results/coverage-by-seed.csv")
+        by_seed = by_seed[by_seed["posterior"] == "by trend"]
+        is_third = np.isin(by_seed["quantity"], ["predicted mass", "redshift"])
+        misses, worst = {}, {}
+        for name in ("gaussian_nll", "MC dropout", "covariance model"):
+            rows = by_seed[is_third & (by_seed["estimator"] == name)]
+            off = np.abs(rows["coverage_68"] - 68)
+            misses[name], worst[name] = np.sum(off > 3), rows[np.argmax(off)]
+            assert len(rows) == 18
+        networks = ("gaussian_nll", "MC dropout")
+        words = "{} of 18 thirds miss it for {}, {} for {} and {} for the {}"
+        pairs = [part for name, n in misses.items() for part in (n, name)]
+        assert words.format(*pairs) in text
+        off = [worst[name]["coverage_68"] - 68 for name in networks]
+        assert (
+            "the networks by {:.1f} and {:.1f} % (highest mass, seed 2)".format(*off)
+            in text
+        )
+        for name in networks:
+            cells = [worst[name][key] for key in ("quantity", "bin", "seed")]
+            assert cells == ["predicted mass", 2, 2]
+            rows = by_seed[is_third & (by_seed["estimator"] == name)]
+            assert rows["p_two_samples"].min() > 0.04
+        of_all = by_seed[(by_seed["quantity"] == "all") & (by_seed["seed"] == 1)]
+        off = [
+            95 - of_all[of_all["estimator"] == n]["coverage_95"][0] for n in networks
+        ]
+        assert "seed 1, by {:.1f} and {:.1f} %, where".format(*off) in text
+
+    def test_a_trend_costs_coverage_near_the_least_mass(self):
+        text = " ".join(section("docs/uncertainty.rst", "What was measured").split())
+        mean = Table.read(ROOT / "experiments/results/coverage-mean.csv")
+        mean = mean[(mean["quantity"] == "above least mass") & (mean["bin"] == 0)]
+        said = {
+            "raw": "raw networks cover {:.0f} ± {:.0f} and {:.0f} ± {:.0f} % within",
+            "by trend": "calibrated by trend {:.0f} ± {:.0f} and {:.0f} ± {:.0f} %.",
+        }
+        for posterior, words in said.items():
+            rows = mean[
+                (mean["posterior"] == posterior)
+                & (mean["estimator"] != "covariance model")
+            ]
+            pairs = zip(rows["coverage_68"], rows["error_68"], strict=True)
+            assert words.format(*np.ravel([*pairs])) in text
+
     def test_ratios_of_scatters_are_those_of_the_joint_table(self):
         text = section("docs/joint.rst", "Do galaxies help?")
         rows = re.findall(

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.testing import assert_allclose
+from scipy import stats
 
 from skcluster.posterior.score_trends import follow_trend, learn_trend
 
@@ -23,6 +24,21 @@ def test_curves_are_those_that_scores_were_drawn_from():
     assert_allclose(mean, 0.3 * x**2 - 0.2, atol=0.06)
     assert_allclose(width, np.exp(0.25 * z), rtol=0.04)
     assert_allclose([left.mean(), left.std()], [0, 1], atol=0.02)
+
+
+def test_a_polynomial_cannot_follow_the_bias_at_an_end():
+    """Unbiased predictions, Gaussian errors, flat masses: truncated Gaussians."""
+    low, high, error = 13.5, 15.0, 0.12
+    rng = np.random.default_rng(0)
+    log_mass = rng.uniform(low, high, 30_000)
+    observed = rng.normal(log_mass, error)
+    trend, _ = learn_trend((log_mass - observed) / error, observed[:, None])
+    near = low + np.linspace(-0.1, 0.1, 9)
+    mean, width = follow_trend(trend, near[:, None])
+    exact = stats.truncnorm((low - near) / error, (high - near) / error, near, error)
+    bias = (near + error * mean - exact.mean()) / exact.std()
+    assert_allclose(np.abs(bias).max(), 0.17, atol=0.03)
+    assert_allclose((error * width / exact.std()).max(), 1.22, atol=0.05)
 
 
 def test_scores_left_are_those_of_refits_without_the_cluster():
