@@ -1,10 +1,13 @@
 """What do wrong centers, redshifts, cosmologies and exposures do to each estimator?
 
     python experiments/stress_tests.py --output experiments/results     # three seeds
-    python experiments/stress_tests.py --output experiments/results --models network
+    python experiments/stress_tests.py --output experiments/results --models network \
+        "network, thinned" "photon set" "photon set, thinned"           # minutes per fit
     python experiments/stress_tests.py --output experiments/results --draw
 
-Models are trained on mock clusters of 2 ks with true centers and redshifts. Other clusters
+Models are trained on mock clusters of 2 ks with true centers and redshifts; those with
+", thinned" on the same clusters of 6 ks and on two copies, with each cluster rotated and
+thinned to 0.2 to 6 ks; the network on maps is also told the exposure. Other clusters
 are given to them as they are, and under one stress at a time:
 
 * centers off by 5 to 60 arcsec (standard deviation in each of two directions);
@@ -16,7 +19,7 @@ are given to them as they are, and under one stress at a time:
 
 Writes stress-tests.csv, one row per seed, model and stress: the mean change of log10 M of
 the same clusters, its error over the clusters, and the scatter of log10 M about the truth.
-Rows that are there are not computed again. In stress-tests-mean.csv are the means over the
+Rows that are there are not computed again; with --keep, neither are fits. In stress-tests-mean.csv are the means over the
 seeds, with errors that hold the scatter between clusters and between fits. Tested are
 clusters beyond z = 0.1, since nearer ones have spectra, that show at least five photons
 within 0.3 Mpc/h in the shortest exposure. Clusters to which a model refuses to give a mass,
@@ -47,10 +50,14 @@ from skcluster import (
     ProxyMeasurer,
     RedshiftNormalizer,
     RingProfiler,
+    RotationAugmentedRegressor,
     XrayCNNRegressor,
     add_catalog_errors,
+    load_model,
+    save_model,
     thin_photons,
 )
+from skcluster.cosmology import cosmology_name, get_cosmology
 from skcluster.datasets import make_mock_survey
 from skcluster.metrics import mass_scatter
 
@@ -82,6 +89,7 @@ UNSTRESSED = {
 FAST = ("N_phot", "N_phot,500c iterated", "four proxies", "rings")
 FEWEST, WITHIN = 5, 0.3  # photons, Mpc/h
 NEAREST = 0.1
+SEEN = ["log_exposure"]
 
 
 def power_law(**parameters):
@@ -109,19 +117,41 @@ def make(name, seed):
             StandardScaler(),
             RidgeCV(np.logspace(-1, 4, 11)),
         ),
-        "network": lambda: make_pipeline(
-            PhotonMapper(n_pixels=64),
-            RedshiftNormalizer(),
-            LogScaler(),
-            XrayCNNRegressor(max_epochs=25, random_state=seed, n_threads=1),
-        ),
-        "photon set": lambda: make_pipeline(
-            PhotonFeaturizer(),
-            PhotonSetRegressor(
-                max_epochs=20, n_photons=300, random_state=seed, n_threads=1
-            ),
-        ),
+        "network": lambda: network(seed),
+        "photon set": lambda: photon_set(seed),
+        "network, thinned": lambda: thinned(network(seed, scalars=SEEN), seed),
+        "photon set, thinned": lambda: thinned(photon_set(seed), seed),
     }[name]()
+
+
+def network(seed, **parameters):
+    """The paper's network, for half as many pixels."""
+    return make_pipeline(
+        PhotonMapper(n_pixels=64),
+        RedshiftNormalizer(),
+        LogScaler(),
+        XrayCNNRegressor(max_epochs=25, random_state=seed, n_threads=1, **parameters),
+    )
+
+
+def photon_set(seed):
+    """A network on the photons themselves."""
+    return make_pipeline(
+        PhotonFeaturizer(),
+        PhotonSetRegressor(
+            max_epochs=20, n_photons=300, random_state=seed, n_threads=1
+        ),
+    )
+
+
+def thinned(model, seed):
+    """A model that is trained on copies of all exposures of the test."""
+    return RotationAugmentedRegressor(
+        model,
+        n_rotations=2,
+        thin_to=SHARES[0] * TYPICAL / DEEP,
+        random_state=seed,
+    )
 
 
 def survey(n_clusters, seed, exposure):
@@ -130,13 +160,24 @@ def survey(n_clusters, seed, exposure):
 
 
 def with_cosmology(model, cosmology):
-    """Change the cosmology of a fitted model's steps, and return the model."""
-    names = [
-        name
-        for name in model.get_params()
-        if name == "cosmology" or name.endswith("__cosmology")
-    ]
-    return model.set_params(**dict.fromkeys(names, cosmology))
+    """Change the cosmology of a fitted model's steps, and return the model.
+
+    Networks refuse maps of another cosmology than in training, so they are told that they
+    were trained with this one.
+    """
+    fitted = getattr(model, "estimator_", model)
+    for each in (model, fitted):
+        names = [
+            name
+            for name in each.get_params()
+            if name == "cosmology" or name.endswith("__cosmology")
+        ]
+        each.set_params(**dict.fromkeys(names, cosmology))
+    geometry = getattr(fitted[-1], "map_geometry_", None)
+    if geometry is not None:
+        name = cosmology_name(get_cosmology(cosmology))
+        fitted[-1].map_geometry_ = geometry._replace(cosmology=name)
+    return model
 
 
 def tested(seed, n_clusters):
@@ -183,10 +224,22 @@ def stressed(model, usual, deep, seed):
         yield "exposure ignored", share, masses(model, ignored)
 
 
+def fitted(name, seed, arguments):
+    """Return the fitted model, from its file if it was kept."""
+    kept = arguments.keep and arguments.keep / f"{name}, {seed}.skops"
+    if kept and kept.exists():
+        return load_model(kept)
+    exposure = DEEP if name.endswith(", thinned") else TYPICAL
+    training = survey(arguments.clusters, seed, exposure)
+    model = make(name, seed).fit(training.sample, training.log_mass)
+    if kept:
+        save_model(model, kept)
+    return model
+
+
 def rows_of(name, seed, arguments):
     """One row per stress of one fit."""
-    training = survey(arguments.clusters, seed, TYPICAL)
-    model = make(name, seed).fit(training.sample, training.log_mass)
+    model = fitted(name, seed, arguments)
     usual, deep, log_mass = tested(seed, arguments.test_clusters)
     before = masses(model, usual)
     unstressed = [("none", 0.0, before)]
@@ -270,6 +323,7 @@ def main():
     parser.add_argument("--clusters", type=int, default=1200)
     parser.add_argument("--test-clusters", type=int, default=500)
     parser.add_argument("--output", type=Path, default=Path("."))
+    parser.add_argument("--keep", type=Path, help="folder of the fitted models")
     parser.add_argument("--draw", action="store_true", help="draw and print, no more")
     arguments = parser.parse_args()
     path = arguments.output / "stress-tests.csv"
