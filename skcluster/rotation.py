@@ -15,8 +15,8 @@ from .sample.transformer import TakesSample
 from .sample.units import in_our_unit
 from .sky import thin_photons
 
-MADE_OF_LISTS = ("maps", "cubes", "coverage")
-FIXED_ON_THE_SKY = ("exposure_map", "mask", "holes")
+MADE_OF_LISTS = ("maps", "cubes", "coverage", "unobserved")
+FIXED_ON_THE_SKY = ("exposure_map", "unvignetted_map", "mask", "holes")
 
 
 def rotate(sample, angle, *, mirror=False):

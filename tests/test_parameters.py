@@ -110,6 +110,7 @@ SENSE = {
             "signed",
             "verbose",
             "with_exposure",
+            "with_unobserved",
             "with_redshift",
         )
     },

@@ -752,3 +752,104 @@ def test_the_command_takes_map_and_mask_of_the_real_field(
     assert_allclose(rows[0]["log_mass"], record["log_mass"], atol=1e-6)
     assert [row["log_mass"] is not None for row in rows] == [True] * 2 + [False] * 9
     assert "9 of 11 clusters get no mass, because their centers lie outside" in err
+
+
+# Particles.
+
+
+def with_two_maps(sample, vignetted, unvignetted):
+    return with_exposure_map(
+        sample, image_of(vignetted), unvignetted=image_of(unvignetted)
+    )
+
+
+def falling(x, y):
+    """Vignetting by the square of the distance from the center."""
+    return 2000 * (1 - 0.1 * np.hypot(x, y) ** 2)
+
+
+def constant(x, y):
+    return 3000.0 + 0 * x
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_particles_follow_the_unvignetted_map(share):
+    r"""The closed form for vignetting :math:`1 - a r^2`, whose mean over a disk is known.
+
+    Within R the mean of the vignetting is :math:`1 - a R^2 / 2`. An annulus of N photons
+    with the mean v implies the density :math:`N / (A ((1 - f) v + f))` at the center.
+    """
+    inner, outer, radius = 1.4, 2.0, 0.8
+    rng = np.random.default_rng(0)
+    r, angle = np.sqrt(rng.uniform(inner**2, outer**2, 700)), rng.uniform(0, 6.28, 700)
+    around = r * np.cos(angle), r * np.sin(angle)
+    sample = with_two_maps(sample_of(*around), falling, constant)
+    counts = net(
+        sample,
+        background="annulus",
+        background_annulus=(inner, outer),
+        r500c=radius,
+        particle_share=share,
+    )
+    of_sky = 1 - 0.1 * (inner**2 + outer**2) / 2
+    density = 700 / (np.pi * (outer**2 - inner**2) * ((1 - share) * of_sky + share))
+    disk = np.pi * radius**2
+    within = disk * ((1 - share) * (1 - 0.05 * radius**2) + share)
+    assert_allclose(counts.background, density * within, rtol=2e-3)
+    # The net counts are divided by the vignetting, which raises the particles among them.
+    raised = np.log(1 / (1 - 0.1 * radius**2)) / (0.1 * radius**2)
+    expected = -density * disk * ((1 - share) + share * raised)
+    assert_allclose(counts.net, expected, rtol=2e-3)
+
+
+def test_a_known_rate_of_particles_follows_the_unvignetted_map():
+    sample = with_two_maps(sample_of([0.0], [0.0]), falling, constant)
+    rate = 2e-3
+    counts = net(sample, background=rate, r500c=1.0, particle_share=1.0)
+    area = np.pi * (np.degrees(1.0 / DISTANCE) * 60) ** 2
+    assert_allclose(counts.background, rate * 2000 * area, rtol=1e-3)
+
+
+def test_without_particles_both_maps_give_what_one_gives():
+    x, y = flat(3000)
+    one = with_exposure_map(sample_of(x, y), image_of(falling))
+    both = with_two_maps(sample_of(x, y), falling, constant)
+    known = {"background": "annulus", "background_annulus": (1.4, 2.0)}
+    before = net(one, **known)
+    after = net(both, **known, particle_share=0.0)
+    assert_array_equal(before.net, after.net)
+    assert_array_equal(before.error, after.error)
+
+
+def test_both_maps_need_the_share_of_particles_and_it_needs_both():
+    one = with_exposure_map(sample_of([0.0], [0.0]), image_of(falling))
+    both = with_two_maps(sample_of([0.0], [0.0]), falling, constant)
+    with pytest.raises(ValueError, match=r"Say how many .*particle_share=0\.5"):
+        net(both, background="annulus")
+    with pytest.raises(ValueError, match=r"needs sample.unvignetted_map.*unvignetted="):
+        net(one, background="annulus", particle_share=0.5)
+    assert_array_equal(net(both).net, net(one).net)  # no background to subtract
+
+
+def test_exchanged_and_missing_unvignetted_maps_are_refused():
+    with pytest.raises(ValueError, match="Are the two exchanged"):
+        with_two_maps(sample_of([0.0], [0.0]), constant, falling)
+    with pytest.raises(ValueError, match="1 exposure maps and 2 unvignetted ones"):
+        with_exposure_map(
+            sample_of([0.0], [0.0]),
+            image_of(falling),
+            unvignetted=[image_of(constant)] * 2,
+        )
+    with pytest.raises(ValueError, match=r"no exposure at the center of cluster 0"):
+        with_two_maps(sample_of([0.0], [0.0]), falling, lambda x, y: 3e3 * (x > 1))
+
+
+def test_the_unit_of_an_unvignetted_map_does_not_matter():
+    wcs = wcs_of()
+    seconds = SkyImage(np.full((300, 300), 2000.0), wcs, unit="s")
+    kiloseconds = SkyImage(np.full((300, 300), 3.0), wcs, unit="ks")
+    sample = sample_of([0.0], [0.0])
+    found = with_exposure_map(sample, seconds, unvignetted=kiloseconds)
+    assert found.unvignetted_map.image(0) is kiloseconds
+    with pytest.raises(ValueError, match="Are the two exchanged"):
+        with_exposure_map(sample, kiloseconds, unvignetted=seconds)

@@ -211,7 +211,8 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
 
 
 def _warn_of_the_field(sample):
-    lost = [name for name in ("exposure_map", "mask", "holes") if name in sample.fields]
+    fields = "exposure_map", "unvignetted_map", "mask", "holes"
+    lost = [name for name in fields if name in sample.fields]
     if lost:
         warnings.warn(
             f"{' and '.join(lost)} are not written. Give them to the sample again after "

@@ -13,7 +13,14 @@ from ..cosmology import (
     sky_to_plane,
 )
 from ..paper import HALF_WIDTH, WIDE_BAND
-from ..parameters import EnergyBands, Integer, Quantity, ReadBy, check_parameters
+from ..parameters import (
+    Boolean,
+    EnergyBands,
+    Integer,
+    Quantity,
+    ReadBy,
+    check_parameters,
+)
 from ..sample import MapGeometry, SparseMaps, require
 from ..sample.lists import check_near_center
 from ..sample.transformer import SampleTransformer
@@ -49,6 +56,10 @@ class PhotonMapper(SampleTransformer):
         Half the side of the map [comoving Mpc/h].
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         Turns angles into comoving lengths.
+    with_unobserved : bool, default=False
+        Also add ``unobserved``: which share of each pixel was not observed, so that a
+        network can tell a gap from an empty sky (see `XrayCNNRegressor`). The sample must
+        know its field.
 
     Notes
     -----
@@ -60,6 +71,7 @@ class PhotonMapper(SampleTransformer):
     `remove_sources`), counts are divided by the mean exposure of their pixel over that at
     the center, and `coverage` is the fraction of the square that was observed. Pixels with
     less than a tenth of the exposure at the center count as not observed, and are empty.
+    Whether an empty pixel is one of them, only ``unobserved`` says.
 
     References
     ----------
@@ -87,6 +99,7 @@ class PhotonMapper(SampleTransformer):
         "n_pixels": Integer(1),
         "half_width": Quantity("half_width"),
         "cosmology": ReadBy(get_cosmology),
+        "with_unobserved": Boolean(),
     }
 
     def __init__(
@@ -96,11 +109,13 @@ class PhotonMapper(SampleTransformer):
         n_pixels=128,
         half_width=HALF_WIDTH,
         cosmology="WMAP7",
+        with_unobserved=False,
     ):
         self.bands = bands
         self.n_pixels = n_pixels
         self.half_width = half_width
         self.cosmology = cosmology
+        self.with_unobserved = with_unobserved
 
     def fit(self, X, y=None):
         """Check the parameters and the sample; there is nothing to learn."""
@@ -118,13 +133,21 @@ class PhotonMapper(SampleTransformer):
             for block in X.photons.blocks()
         )
         check_near_center(X, maps.total() == 0, by="PhotonMapper")
-        coverage = None
+        coverage = unobserved = None
         if has_field(X):
-            maps, coverage = _corrected(maps, X, distance, parameters)
+            maps, coverage, unobserved = _corrected(maps, X, distance, parameters)
         elif X.field_radius is not None:
             radius = distance * np.tan(np.radians(X.field_radius))
             coverage = square_inside_circle(parameters.half_width, radius)
-        return X.assign(maps=maps, coverage=coverage)
+            if parameters.with_unobserved:
+                unobserved = _beyond_circle(X, distance, radius, parameters)
+        elif parameters.with_unobserved:
+            raise ValueError(
+                "PhotonMapper(with_unobserved=True) needs to know what was observed: give "
+                "an exposure map by with_exposure_map, a mask or sources by "
+                "remove_sources, or ClusterSample(field_radius=...) in degrees."
+            )
+        return X.assign(maps=maps, coverage=coverage, unobserved=unobserved)
 
     def _checked_parameters(self):
         parameters = check_parameters(self)
@@ -139,13 +162,14 @@ class PhotonMapper(SampleTransformer):
 
 
 def _corrected(maps, X, distance, parameters):
-    """Return maps of counts in the exposure of the center, and coverages.
+    """Return maps of counts in the exposure of the center, coverages and `unobserved`.
 
     The exposures of one map after the other are made, so that memory does not grow.
     """
     warn_of_coarse_images(X, distance, parameters)
     rows = maps.rows
     factor, coverage = np.empty(rows.nnz, np.float32), np.empty(len(X))
+    lost = []
     for i, (start, stop) in enumerate(pairwise(rows.indptr.tolist())):
         exposure, observed = exposure_of_pixels(X, i, distance[i], parameters)
         pixel = rows.indices[start:stop] % parameters.n_pixels**2
@@ -153,11 +177,37 @@ def _corrected(maps, X, distance, parameters):
             of_pixel = np.where(exposure > 0, 1 / exposure, 0)
         factor[start:stop] = of_pixel[pixel]
         coverage[i] = observed.mean()
+        if parameters.with_unobserved:
+            lost.append(_stored(1 - observed))
     corrected = sparse.csr_array(
         (rows.data * factor, rows.indices, rows.indptr), shape=rows.shape, copy=True
     )
     corrected.eliminate_zeros()
-    return SparseMaps(corrected, maps.shape[1:], maps.geometry), coverage
+    maps = SparseMaps(corrected, maps.shape[1:], maps.geometry)
+    return maps, coverage, _images_of(lost, parameters)
+
+
+def _beyond_circle(X, distance, radius, parameters):
+    """Share of each pixel that lies outside of a circular field of view."""
+    everything = np.ones(parameters.n_pixels**2)
+    lost = []
+    for i in range(len(X)):
+        observed = everything
+        if radius[i] < np.sqrt(2) * parameters.half_width:
+            _, observed = exposure_of_pixels(X, i, distance[i], parameters)
+        lost.append(_stored(1 - observed))
+    return _images_of(lost, parameters)
+
+
+def _stored(pixels):
+    return sparse.csr_array(pixels[None].astype(np.float32))
+
+
+def _images_of(rows, parameters):
+    if not rows:
+        return None
+    shape = (1, parameters.n_pixels, parameters.n_pixels)
+    return SparseMaps(sparse.vstack(rows, format="csr"), shape)
 
 
 def _count(photons, center, distance, parameters):

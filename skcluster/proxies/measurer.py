@@ -13,6 +13,7 @@ from ..parameters import (
     Choice,
     Edges,
     EnergyBand,
+    Interval,
     Names,
     NonNegative,
     Quantity,
@@ -78,7 +79,7 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         Background to subtract from photon counts: the density of photons in an annulus
         about each cluster; or a known rate in the `band` [counts / s / arcmin²], which
         needs exposures. Both are scaled to the area and the exposure of the aperture, as
-        photons of the sky are. None subtracts nothing.
+        photons of the sky are (see `particle_share`). None subtracts nothing.
     background_annulus : (float, float), default=(2.3, 3.0)
         Inner and outer radius of the annulus [comoving Mpc/h].
     r500c : "true" or float, default="true"
@@ -86,6 +87,11 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         true one, which no observer knows; `IteratedRadiusRegressor` puts there what the
         mass implies. A number is the same radius for all clusters [comoving Mpc/h], as in
         `MorphologyMeasurer`.
+    particle_share : float or None, default=None
+        Share of particles in the background at the center of a cluster, in the `band`. They
+        follow the sample's unvignetted exposure map (see `with_exposure_map`), which this
+        needs, the rest of the background the vignetted one. None: the sample has no
+        unvignetted map, and all of the background is scaled as photons of the sky are.
 
     Attributes
     ----------
@@ -139,6 +145,7 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         "background": Choice(["annulus"]) | NonNegative() | None,
         "background_annulus": Edges(),
         "r500c": Choice(("true",)) | Quantity("r500c"),
+        "particle_share": Interval("[0, 1]") | None,
     }
 
     def __init__(
@@ -154,6 +161,7 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         background=None,
         background_annulus=(HALF_WIDTH, 3.0),
         r500c="true",
+        particle_share=None,
     ):
         self.proxies = proxies
         self.half_width = half_width
@@ -165,6 +173,7 @@ class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
         self.background = background
         self.background_annulus = background_annulus
         self.r500c = r500c
+        self.particle_share = particle_share
 
     def fit(self, X, y=None):
         """Learn the reference exposure, if the sample has exposures."""
@@ -259,8 +268,19 @@ def _check_background(X, parameters):
             "background_annulus must be an inner and an outer radius in comoving Mpc/h, "
             f"got {[*map(float, annulus)]}."
         )
-    if background is not None and background != "annulus":
+    if background is None:
+        return
+    if background != "annulus":
         require(X, "exposure", by=f"ProxyMeasurer(background={background:g})")
+    if parameters.particle_share is not None:
+        require(X, "unvignetted_map", by="ProxyMeasurer(particle_share=...)")
+    elif X.unvignetted_map is not None:
+        raise ValueError(
+            "The sample has an unvignetted exposure map, which only particles follow. Say "
+            "how many of the background photons they are, by "
+            "ProxyMeasurer(particle_share=0.5) or the like, or leave the map away by "
+            'sample.drop("unvignetted_map").'
+        )
 
 
 def _positive(counts, name, names):

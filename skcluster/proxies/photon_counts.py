@@ -72,10 +72,12 @@ def count_photons(X, parameters):
     Returns
     -------
     counts : dict of str to PhotonCounts
-        Of ``n_phot`` and, if it is asked for, ``n_phot_500c``.
+        Of ``n_phot`` and ``n_phot_500c``, as far as a proxy needs them.
     """
     distance = comoving_distance(X.redshift, parameters.cosmology)
-    apertures = {"n_phot": np.full(len(X), parameters.half_width)}
+    apertures = {}
+    if "n_phot" in parameters.proxies:
+        apertures["n_phot"] = np.full(len(X), parameters.half_width)
     if {"n_phot_500c", "count_rate"} & set(parameters.proxies):
         r500c = X.r500c if parameters.r500c == "true" else parameters.r500c
         apertures["n_phot_500c"] = np.full(len(X), parameters.radius_factor * r500c)
@@ -84,7 +86,9 @@ def count_photons(X, parameters):
         return {name: _plain(counts) for name, counts in found.items()}
     density = _background_density(X, distance, parameters)
     return {
-        name: _in_rings(X, distance, radius, parameters.band, *density)
+        name: _in_rings(
+            *(X, distance, radius, parameters.band, *density, parameters.particle_share)
+        )
         for name, radius in apertures.items()
     }
 
@@ -133,34 +137,50 @@ def _projected_radius(photons, center, distance):
     return np.hypot(x, y) * np.repeat(distance, photons.lengths)
 
 
-def _in_rings(X, distance, radius, band, density, density_error):
+def _in_rings(X, distance, radius, band, density, density_error, particle_share=None):
     """Return the `PhotonCounts` within a radius per cluster, ring by ring."""
     photons = _per_ring(X, distance, radius, band)
     area = np.pi * np.outer(radius / distance, SHARES[1:]) ** 2 * ARCMIN2
     area = np.diff(area, axis=1, prepend=0)
-    exposure = _exposure_of_rings(X, distance, np.outer(radius, SHARES))
+    edges = np.outer(radius, SHARES)
+    exposure = _exposure_of_rings(X, distance, edges)
+    to_background = _exposure_to_background(
+        X, distance, edges, particle_share, exposure
+    )
     seen = exposure >= LEAST_OBSERVED
     exposed = (area * exposure * seen).sum(axis=1)
+    expected = (area * to_background * seen).sum(axis=1)
     per_ring = np.divide(photons, exposure, where=seen, out=np.zeros_like(photons))
     variance = np.divide(photons, exposure**2, where=seen, out=np.zeros_like(photons))
-    area = (area * seen).sum(axis=1)
+    ratio = np.divide(to_background, exposure, where=seen, out=np.zeros_like(photons))
+    area = (area * ratio).sum(axis=1)
     return PhotonCounts(
         photons=photons.sum(axis=1),
-        background=density * exposed,
-        background_error=density_error * exposed,
+        background=density * expected,
+        background_error=density_error * expected,
         observed=exposed / (np.pi * (radius / distance) ** 2 * ARCMIN2),
         net=per_ring.sum(axis=1) - density * area,
         error=np.sqrt(variance.sum(axis=1) + (density_error * area) ** 2),
     )
 
 
-def _exposure_of_rings(X, distance, edges):
+def _exposure_to_background(X, distance, edges, particle_share, to_sky):
+    """Mean exposure of rings to the background, of which a share are particles."""
+    if particle_share is None:
+        return to_sky
+    to_particles = _exposure_of_rings(X, distance, edges, of="unvignetted_map")
+    return (1 - particle_share) * to_sky + particle_share * to_particles
+
+
+def _exposure_of_rings(X, distance, edges, of="exposure_map"):
     """Mean exposure of rings over that at the center, of shape (n_clusters, n_rings).
 
     Parameters
     ----------
     edges : ndarray of shape (n_clusters, n_rings + 1)
         [comoving Mpc/h]
+    of : {"exposure_map", "unvignetted_map"}, default="exposure_map"
+        Exposure to photons of the sky, or to particles.
     """
     n_clusters, n_rings = len(X), edges.shape[1] - 1
     if not has_field(X) and X.field_radius is None:
@@ -175,7 +195,7 @@ def _exposure_of_rings(X, distance, edges):
         radius = np.sqrt(inner + (outer - inner) * part).ravel() / distance[i]
         x, y = np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))
         ra, dec = plane_to_sky(x.ravel(), y.ravel(), *X.center[i])
-        points = relative_exposure_at(X, i, ra, dec)
+        points = relative_exposure_at(X, i, ra, dec, of=of)
         exposure[i] = points.reshape(n_rings, -1).mean(axis=1)
     return exposure
 
@@ -192,6 +212,8 @@ def _background_density(X, distance, parameters):
     within = _within(X, distance, radii, parameters.band)
     photons = within["outer"] - within["inner"]
     area = np.pi * (edges[:, 1] ** 2 - edges[:, 0] ** 2) / distance**2 * ARCMIN2
-    exposure = _exposure_of_rings(X, distance, edges)[:, 0]
+    exposure = _exposure_of_rings(X, distance, edges)
+    share = parameters.particle_share
+    exposure = _exposure_to_background(X, distance, edges, share, exposure)[:, 0]
     exposed = np.where(exposure >= LEAST_OBSERVED, area * exposure, np.nan)
     return np.array([photons / exposed, np.sqrt(photons) / exposed])

@@ -17,14 +17,25 @@ class MapBatches(Dataset):
         Moments of the training pixels, to standardize with.
     scalars : ndarray of shape (n, n_scalars), default=None
         Standardized numbers of the clusters beside the maps.
+    unobserved : SparseMaps of shape (n, 1, n_pixels, n_pixels), default=None
+        Share of each pixel that was not observed.
     """
 
-    def __init__(self, maps, target=None, *, mean=0.0, deviation=1.0, scalars=None):
+    def __init__(
+        self,
+        maps,
+        target=None,
+        *,
+        mean=0.0,
+        deviation=1.0,
+        scalars=None,
+        unobserved=None,
+    ):
         target = np.zeros(len(maps)) if target is None else target
         self.maps = maps
         self.target = torch.tensor(target, dtype=torch.float32)
         self.mean, self.deviation = mean, deviation
-        self.scalars = None
+        self.scalars, self.unobserved = None, unobserved
         if scalars is not None:
             self.scalars = torch.tensor(scalars, dtype=torch.float32)
 
@@ -40,7 +51,11 @@ class MapBatches(Dataset):
         rows = np.asarray(rows)
         maps = torch.from_numpy(np.asarray(self.maps[rows], np.float32))
         maps.sub_(self.mean).div_(self.deviation)
-        batch, rows = {"maps": maps}, torch.from_numpy(rows)
+        batch = {"maps": maps}
+        if self.unobserved is not None:
+            unobserved = np.asarray(self.unobserved[rows], np.float32)
+            batch["unobserved"] = torch.from_numpy(unobserved)
+        rows = torch.from_numpy(rows)
         if self.scalars is not None:
             batch["scalars"] = self.scalars[rows]
         return batch, self.target[rows]

@@ -6,6 +6,30 @@ from ..sample import ClusterSample, SparseMaps, require
 from .map_batches import pixel_moments
 
 
+class MapsAndMore:
+    """Maps of clusters and what else a network sees of them; rows can be selected.
+
+    Parameters
+    ----------
+    maps : SparseMaps
+    scalars : ndarray of shape (n, n_scalars), default=None
+    unobserved : SparseMaps of shape (n, 1, n_pixels, n_pixels), default=None
+    """
+
+    def __init__(self, maps, scalars=None, unobserved=None):
+        self.maps, self.scalars, self.unobserved = maps, scalars, unobserved
+
+    def __len__(self):
+        return len(self.maps)
+
+    def __getitem__(self, rows):
+        more = (
+            None if each is None else each[rows]
+            for each in (self.scalars, self.unobserved)
+        )
+        return MapsAndMore(self.maps[rows], *more)
+
+
 class MapInputs:
     """Mixin of regressors that take maps, alone or among other inputs."""
 

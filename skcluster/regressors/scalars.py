@@ -36,25 +36,6 @@ class ScalarNames(Kind):
         return f"Give a list: [{value!r}]." if is_name else ""
 
 
-class MapsAndScalars:
-    """Maps and scalars of clusters, from which rows can be selected.
-
-    Parameters
-    ----------
-    maps : SparseMaps
-    scalars : ndarray of shape (n, n_scalars)
-    """
-
-    def __init__(self, maps, scalars):
-        self.maps, self.scalars = maps, scalars
-
-    def __len__(self):
-        return len(self.maps)
-
-    def __getitem__(self, rows):
-        return MapsAndScalars(self.maps[rows], self.scalars[rows])
-
-
 def read_scalars(X, names, *, by):
     """Compute the scalars of a sample, or refuse a sample that lacks them.
 

@@ -5,7 +5,7 @@ import torch
 from ..networks import MassNetwork
 
 N_SYMMETRIES = 8
-SKY_AXES = {"maps": (-2, -1), "cubes": (-3, -2)}
+SKY_AXES = {"maps": (-2, -1), "unobserved": (-2, -1), "cubes": (-3, -2)}
 """Axes that point North and West in each input that lies on the sky."""
 
 

@@ -1,12 +1,14 @@
 """`XrayCNNRegressor`: masses from photon maps by the paper's network."""
 
 from ..networks.architectures import ARCHITECTURES, build_network
+from ..networks.unobserved import SeesUnobserved
+from ..sample import ClusterSample, require
 from .losses import N_OUTPUTS
 from .map_batches import MapBatches
-from .map_inputs import MapInputs, maps_of
+from .map_inputs import MapInputs, MapsAndMore, maps_of
 from .network_parameters import MAP_PARAMETERS, Architecture
 from .neural import NeuralMassRegressor
-from .scalars import MapsAndScalars, WithScalars
+from .scalars import WithScalars
 
 RECOMMENDED = {
     "architecture": "skcluster",
@@ -117,6 +119,9 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
     map_geometry_ : MapGeometry or None
         Bands, half-width and cosmology of the `PhotonMapper` that made the training maps,
         if they are known. Maps of another one are refused.
+    sees_unobserved_ : bool
+        Whether the training sample had `unobserved` pixels. The network then has one more
+        channel with them, and refuses samples without.
     pixel_mean_, pixel_scale_ : float
         Moments of the training pixels.
     scalar_moments_ : ndarray of shape (2, n_scalars)
@@ -213,26 +218,51 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
 
     def _read(self, X):
         maps, scalars = self._read_maps(X), self._scalars_of(X)
-        return maps if scalars is None else MapsAndScalars(maps, scalars)
+        unobserved = self._unobserved_of(X)
+        if scalars is None and unobserved is None:
+            return maps
+        return MapsAndMore(maps, scalars, unobserved)
+
+    def _unobserved_of(self, X):
+        """Return what is not observed, if training clusters said so, or None."""
+        given = X.unobserved if isinstance(X, ClusterSample) else None
+        if not self.__sklearn_is_fitted__():
+            self.sees_unobserved_ = given is not None
+        if not self._sees_unobserved:
+            return None
+        if given is None and not isinstance(X, ClusterSample):
+            raise TypeError(
+                "XrayCNNRegressor was fitted to clusters with `unobserved` pixels, which "
+                "only a ClusterSample holds: give the sample, not its maps."
+            )
+        return require(X, "unobserved", by=type(self).__name__).unobserved
 
     def _learn_scaling(self, inputs):
         self._learn_map_scaling(maps_of(inputs))
         self._learn_scalar_scaling(inputs)
 
     def _check_shape(self, inputs):
-        self._check_map_shape(maps_of(inputs))
+        maps, unobserved = maps_of(inputs), getattr(inputs, "unobserved", None)
+        self._check_map_shape(maps)
+        if unobserved is not None and unobserved.shape[2:] != maps.shape[2:]:
+            raise ValueError(
+                f"`unobserved` has shape {unobserved.shape}, but the maps have "
+                f"{maps.shape}. Make both with one PhotonMapper."
+            )
 
     def _module(self):
         offered, described = self._with_scalars("maps")
-        return build_network(
+        n_bands, *shape = self.map_shape_
+        network = build_network(
             self.architecture,
             ARCHITECTURES,
             offered,
-            map_shape=self.map_shape_,
+            map_shape=(n_bands + self._sees_unobserved, *shape),
             dropout=self.dropout,
             n_outputs=N_OUTPUTS[self.loss],
             **described,
         )
+        return SeesUnobserved(network) if self._sees_unobserved else network
 
     def _batches(self, inputs, target=None, is_training=False):
         return MapBatches(
@@ -241,9 +271,23 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
             mean=self.pixel_mean_,
             deviation=self.pixel_scale_,
             scalars=self._standardized_scalars(inputs),
+            unobserved=getattr(inputs, "unobserved", None),
         )
 
     def _arrays(self, inputs):
         maps = maps_of(inputs)
-        arrays = [maps.rows.data, maps.rows.indices, maps.rows.indptr, maps.shape]
-        return [*arrays, inputs.scalars] if len(self.scalars) else arrays
+        arrays = [*_stored(maps), maps.shape]
+        if len(self.scalars):
+            arrays.append(inputs.scalars)
+        if self._sees_unobserved:
+            arrays += _stored(inputs.unobserved)
+        return arrays
+
+    @property
+    def _sees_unobserved(self):
+        # Models of version 0.1.0 do not say.
+        return getattr(self, "sees_unobserved_", False)
+
+
+def _stored(maps):
+    return maps.rows.data, maps.rows.indices, maps.rows.indptr

@@ -12,6 +12,7 @@ from .fields import (
     Maps,
     Numbers,
     Redshift,
+    Shares,
     SkyPosition,
     Strings,
     descriptions_of,
@@ -76,13 +77,16 @@ default=None
         Radius of a circular field of view about the center [deg], if there is one.
     coverage : array-like of shape (n_clusters,), default=None
         Fraction of the map inside the field of view; `PhotonMapper` sets it.
+    unobserved : SparseMaps or array-like of shape (n, 1, n_pixels, n_pixels), default=None
+        Share of each pixel of the maps that was not observed, from 0 to 1;
+        ``PhotonMapper(with_unobserved=True)`` sets it.
     exposure : array-like of shape (n_clusters,), default=None
         Effective exposure at the center [s]; greater than 0. See the notes.
     map_exposure : array-like of shape (n_clusters,), default=None
         Exposure that the counts of the maps stand for [s]. None says that it is
         `exposure`; `RedshiftNormalizer` sets its reference exposure.
-    exposure_map : SkyImage or list of SkyImage or None, default=None
-        Exposure over the field; `with_exposure_map` sets it.
+    exposure_map, unvignetted_map : SkyImage or list of SkyImage or None, default=None
+        Exposure over the field, to the sky and to particles; `with_exposure_map` sets them.
     mask : SkyImage or list of SkyImage or None, default=None
         Images that are 0 where photons were removed; `remove_sources` sets it.
     holes : Ragged or list of tables, default=None
@@ -170,6 +174,9 @@ default=None
         )
     )
     coverage: Any = optional(Numbers("put PhotonMapper before this step"))
+    unobserved: Any = optional(
+        Shares("put PhotonMapper(with_unobserved=True) before this step")
+    )
     exposure: Any = optional(
         Numbers(
             "give ClusterSample(exposure=...) in seconds, in a table the column exposure",
@@ -181,6 +188,9 @@ default=None
     )
     exposure_map: Any = optional(
         Images("give with_exposure_map(sample, read_image(path))")
+    )
+    unvignetted_map: Any = optional(
+        Images("give with_exposure_map(sample, exposure_map, unvignetted=...)")
     )
     mask: Any = optional(Images("give remove_sources(sample, read_image(path))"))
     holes: Any = optional(

@@ -314,6 +314,21 @@ class Maps(Field):
 
 
 @dataclass(frozen=True)
+class Shares(Maps):
+    """Maps of shares from 0 to 1, with a single image per cluster."""
+
+    def checked(self, name, value, n_clusters):
+        maps = super().checked(name, value, n_clusters)
+        if maps.shape[1] != 1:
+            raise ValueError(
+                f"{name} must have shape (n_clusters, 1, n_pixels, n_pixels), got "
+                f"{maps.shape}."
+            )
+        check_plausible(name, maps.rows.data, name, rows="stored pixel")
+        return maps
+
+
+@dataclass(frozen=True)
 class Cubes(Field):
     """Phase-space cubes without NaN, checked a few clusters at a time."""
 

@@ -138,6 +138,7 @@ TABLE = {
     "r500c": Row("comoving length", _MPC_H, 0.01, 5, _R500C),
     "field_radius": Row("angle", "deg", 0.01, 12, _FIELD, _WIDE_FIELD),
     "coverage": Row("number", "", 0, 1 + 1e-6, _scaled(1e-2, 1, percent=100)),
+    "unobserved": Row("number", "", 0, 1 + 1e-6, _scaled(1e-2, 1, percent=100)),
     "exposure": Row("time", "s", 30, 1e8, _scaled(300, 1e7, ks=1e-3), "Drop them."),
     "source_radius": Row("angle", "deg", 1e-4, 1, _SOURCE),
     # Galaxies before they are placed about a cluster.

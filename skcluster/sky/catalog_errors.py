@@ -119,4 +119,4 @@ def with_redshift(sample, redshift, cosmology):
         v = (galaxies["v"] * (1 + z) + SPEED_OF_LIGHT * (z - other)) / (1 + other)
         x, y = galaxies["x"] * stretch, galaxies["y"] * stretch
         new["galaxies"] = galaxies.assign(x=x, y=y, v=v)
-    return sample.drop("maps", "cubes", "coverage").assign(**new)
+    return sample.drop("maps", "cubes", "coverage", "unobserved").assign(**new)

@@ -142,7 +142,7 @@ def moved_centers(sample, offset, distance):
         new["galaxies"] = galaxies.assign(x=galaxies["x"] - x, y=galaxies["y"] - y)
     if sample.exposure_map is not None and sample.exposure is not None:
         new["exposure"] = sample.exposure * _change_of_exposure(sample, new["center"])
-    return sample.drop("maps", "cubes", "coverage").assign(**new)
+    return sample.drop("maps", "cubes", "coverage", "unobserved").assign(**new)
 
 
 def _change_of_exposure(sample, center):

@@ -6,8 +6,13 @@ from ..cosmology import sky_to_plane
 from ..sample import SkyImage, SkyImages, require
 from ..sample.units import check_plausible, unit_factor
 
+MARGIN = 1e-9
+"""Added to the reach of positions, so that rounding leaves no hole out [deg]."""
+ROUNDING = 1.01
+"""Ratio of vignetted to unvignetted exposure that rounding may leave on the axis."""
 
-def with_exposure_map(sample, exposure_map):
+
+def with_exposure_map(sample, exposure_map, *, unvignetted=None):
     """Give the clusters of a sample their exposure map, and their exposures from it.
 
     Counts are then corrected for the exposure within the field, and what lies outside of
@@ -21,19 +26,25 @@ def with_exposure_map(sample, exposure_map):
         Exposures [s, or the unit of the map], from `read_image`; of several, each cluster
         gets that with the longest exposure at its center. Sky photons follow vignetted
         maps. One map serves all energies.
+    unvignetted : SkyImage or list of SkyImage, default=None
+        The same without vignetting, as many as there are in `exposure_map` and in their
+        order: particles do not come through the mirrors. Only the shape is used, by
+        ``ProxyMeasurer(background=..., particle_share=...)``.
 
     Returns
     -------
     exposed : ClusterSample
         With `exposure_map` and, unless the sample has its own, `exposure`: the values of
         the maps at the centers. Own exposures stay, and the map then gives only the shape:
-        exposures relative to that at the center.
+        exposures relative to that at the center. With `unvignetted`, also
+        `unvignetted_map`.
 
     Raises
     ------
     ValueError
         A center lies outside of all maps or where they have no exposure; or the map does
-        not hold seconds, but a product with an area, and the sample has no exposures.
+        not hold seconds, but a product with an area, and the sample has no exposures; or
+        the two kinds of maps are exchanged.
 
     Examples
     --------
@@ -47,7 +58,7 @@ def with_exposure_map(sample, exposure_map):
     array([1500.])
     """
     require(sample, "center", by="with_exposure_map")
-    images = [exposure_map] if isinstance(exposure_map, SkyImage) else [*exposure_map]
+    images = _listed(exposure_map)
     values = np.array([image.at(*sample.center.T) for image in images], float)
     values *= _seconds(images, are_needed=sample.exposure is None)
     outside = np.isnan(values).all(axis=0)
@@ -70,9 +81,55 @@ def with_exposure_map(sample, exposure_map):
         check_plausible("exposure", exposure, subject, rows="cluster")
     else:
         exposure = sample.exposure
-    return sample.drop("maps", "coverage").assign(
-        exposure_map=SkyImages(images, deepest), exposure=exposure
+    particles = None
+    if unvignetted is not None:
+        particles = SkyImages(_unvignetted(unvignetted, images), deepest)
+        _check_not_exchanged(sample, SkyImages(images, deepest), particles)
+    return sample.drop("maps", "coverage", "unobserved").assign(
+        exposure_map=SkyImages(images, deepest),
+        unvignetted_map=particles,
+        exposure=exposure,
     )
+
+
+def _listed(images):
+    return [images] if isinstance(images, SkyImage) else [*images]
+
+
+def _unvignetted(images, vignetted):
+    images = _listed(images)
+    if len(images) != len(vignetted):
+        raise ValueError(
+            f"There are {len(vignetted)} exposure maps and {len(images)} unvignetted ones: "
+            "give one for each, in the same order."
+        )
+    return images
+
+
+def _check_not_exchanged(sample, vignetted, particles):
+    """Refuse a vignetted map that exceeds the unvignetted one, where both hold seconds."""
+    for i, center in enumerate(sample.center):
+        pair = vignetted.image(i), particles.image(i)
+        sky, all_of_it = (float(image.at(center[:1], center[1:])[0]) for image in pair)
+        if not all_of_it > 0:
+            raise ValueError(
+                f"The unvignetted map has no exposure at the center of cluster {i} (RA "
+                f"{center[0]:.4f}, Dec {center[1]:.4f}), where the exposure map has some. "
+                "Give both maps of one field."
+            )
+        if sample.exposure is None and sky > ROUNDING * all_of_it * _to_unit(*pair):
+            raise ValueError(
+                f"The exposure map has {sky:.5g} at the center of cluster {i} and the "
+                f"unvignetted one only {all_of_it:.5g}, but vignetting shortens exposures. "
+                "Are the two exchanged?"
+            )
+
+
+def _to_unit(image, other):
+    """Return the factor from the unit of another exposure map to that of an image."""
+    ((factor,),) = _seconds([image], are_needed=True)
+    ((from_other,),) = _seconds([other], are_needed=False)
+    return from_other / factor
 
 
 def _seconds(images, *, are_needed):
@@ -97,7 +154,7 @@ def has_field(sample):
     return any(each is not None for each in about)
 
 
-def relative_exposure_at(sample, i, ra, dec):
+def relative_exposure_at(sample, i, ra, dec, *, of="exposure_map"):
     """Exposure at sky positions about one cluster, over the exposure at its center.
 
     Parameters
@@ -108,6 +165,8 @@ def relative_exposure_at(sample, i, ra, dec):
         Number of the cluster.
     ra, dec : ndarray of shape (n_points,)
         [deg]
+    of : {"exposure_map", "unvignetted_map"}, default="exposure_map"
+        Exposure to photons of the sky, or to particles.
 
     Returns
     -------
@@ -116,7 +175,8 @@ def relative_exposure_at(sample, i, ra, dec):
         in masked pixels and in holes.
     """
     center = sample.center[i]
-    image = None if sample.exposure_map is None else sample.exposure_map.image(i)
+    images = getattr(sample, of)
+    image = None if images is None else images.image(i)
     if image is not None:
         relative = np.nan_to_num(image.at(ra, dec)).astype(float).clip(0)
         relative /= _at_center(image, center, i)
@@ -139,14 +199,22 @@ def is_removed(sample, i, ra, dec):
         # Outside of the image (NaN) the mask says nothing.
         removed |= mask.at(ra, dec) == 0
     if sample.holes is not None:
-        holes = sample.holes.table(i)
-        for at_ra, at_dec, radius in zip(
-            holes["ra"], holes["dec"], holes["radius"], strict=True
-        ):
+        for at_ra, at_dec, radius in _holes_within_reach(sample.holes.table(i), ra, dec):
             near = np.flatnonzero(np.abs(dec - at_dec) <= radius)
             inside = separation(ra[near], dec[near], at_ra, at_dec) <= radius
             removed[near[inside]] = True
     return removed
+
+
+def _holes_within_reach(holes, ra, dec):
+    """Return RA, Dec and radius of the holes that may hold any of the positions."""
+    where = np.column_stack([holes[name] for name in ("ra", "dec", "radius")])
+    is_known = np.flatnonzero(np.isfinite(ra + dec))
+    if not len(is_known):
+        return where[:0]
+    first = ra[is_known[0]], dec[is_known[0]]
+    reach = np.nanmax(separation(ra, dec, *first))
+    return where[separation(*where[:, :2].T, *first) <= reach + where[:, 2] + MARGIN]
 
 
 def separation(ra, dec, other_ra, other_dec):

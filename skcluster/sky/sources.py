@@ -80,7 +80,7 @@ def remove_sources(sample, catalog, *, radius=None):
     ]
     kept = photons.select(~np.concatenate(removed))
     _check_what_is_left(marked, photons, kept)
-    return marked.drop("maps", "coverage").assign(photons=kept)
+    return marked.drop("maps", "coverage", "unobserved").assign(photons=kept)
 
 
 def _circles(catalog, radius):
