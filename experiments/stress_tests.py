@@ -19,9 +19,10 @@ are given to them as they are, and under one stress at a time:
 
 Writes stress-tests.csv, one row per seed, model and stress: the mean change of log10 M of
 the same clusters, its error over the clusters, and the scatter of log10 M about the truth.
-Rows that are there are not computed again; with --keep, neither are fits. In stress-tests-mean.csv are the means over the
-seeds, with errors that hold the scatter between clusters and between fits. Tested are
-clusters beyond z = 0.1, since nearer ones have spectra, that show at least five photons
+Rows that are there are not computed again; with --keep, neither are fits. In
+stress-tests-mean.csv are the means over the seeds, with errors that hold the scatter
+between clusters and between fits. Tested are clusters beyond z = 0.1, since nearer ones
+have spectra, that show at least five photons
 within 0.3 Mpc/h in the shortest exposure. Clusters to which a model refuses to give a mass,
 such as those without a photon in their aperture, are counted as lost.
 
@@ -125,9 +126,9 @@ def make(name, seed):
 
 
 def network(seed, **parameters):
-    """The paper's network, for half as many pixels."""
+    """The paper's network, on maps of a quarter as many pixels per side."""
     return make_pipeline(
-        PhotonMapper(n_pixels=64),
+        PhotonMapper(n_pixels=32),
         RedshiftNormalizer(),
         LogScaler(),
         XrayCNNRegressor(max_epochs=25, random_state=seed, n_threads=1, **parameters),
