@@ -38,6 +38,13 @@ def add_list_options(parser):
         metavar="NAME",
         help="name or number of the table in the file, if there are several",
     )
+    lists.add_argument(
+        "--image-energy",
+        type=float,
+        metavar="KEV",
+        help="energy of the photons of count images, which may take the place of lists: "
+        "the middle of their band [keV], if their headers do not have E_MIN and E_MAX",
+    )
     for name, what in (("ra", "right ascension"), ("dec", "declination")):
         lists.add_argument(
             f"--{name}-column",
@@ -74,6 +81,12 @@ def _add_options_of_tables(tables):
         metavar="NAME=COLUMN,...",
         help="columns of the table that have other names than ours, with a unit after a "
         'colon if they have none: "redshift=BEST_Z,r500c=R500:kpc,exposure=EXP"',
+    )
+    tables.add_argument(
+        "--table-hdu",
+        type=_hdu,
+        metavar="NAME",
+        help="name or number of the table of clusters in a FITS file, if there are several",
     )
     tables.add_argument(
         "--events",
@@ -113,13 +126,14 @@ def options_of_tables(arguments, half_width=0.0):
         "drop_duplicates": arguments.drop_duplicates,
         "photon_options": list_options(arguments),
         "exposure_keyword": arguments.exposure_keyword,
+        "table_hdu": arguments.table_hdu,
     }
 
 
 def refuse_options_of_tables(arguments):
     """Refuse options that change nothing for one event list."""
-    for name in ("columns", "events", "drop_duplicates"):
-        if getattr(arguments, name):
+    for name in ("columns", "events", "drop_duplicates", "table_hdu"):
+        if getattr(arguments, name) not in (None, False, []):
             raise ValueError(
                 f"--{name.replace('_', '-')} is for tables of clusters, not for one event "
                 "list with --redshift, --ra and --dec. Leave it out."
@@ -136,6 +150,7 @@ def list_options(arguments):
         "energy_range": arguments.energy_range,
         "drop_nulls": arguments.drop_nulls,
         "hdu": arguments.hdu,
+        "image_energy": arguments.image_energy,
     }
     defaults = {"ra": "RA", "dec": "DEC", "drop_nulls": False}
     return {name: v for name, v in given.items() if v != defaults.get(name)}

@@ -7,6 +7,8 @@ OPTIONS = {
     "energy_range": "energy_range",
     "drop_nulls": "drop_nulls",
     "hdu": "hdu",
+    "table_hdu": "table_hdu",
+    "image_energy": "image_energy",
     "exposure_keyword": "exposure_keyword",
     "drop_duplicates": "drop_duplicates",
     "half_width": "half_width",

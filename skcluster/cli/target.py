@@ -77,7 +77,7 @@ def add_target_options(parser):
     )
 
 
-def check_unit_of_column(table, name, unit):
+def check_unit_of_column(table, name, unit, hdu=None):
     """Refuse a target column whose own unit is not log10 of Msun/h.
 
     Parameters
@@ -88,11 +88,13 @@ def check_unit_of_column(table, name, unit):
         Column of the table.
     unit : TargetUnit or None
         Unit from --target-unit, which overrides the column's own unit.
+    hdu : int or str, default=None
+        Number or name of the table in a FITS file, if there are several.
     """
     from ..io.tables import read_table
     from ..sample.units import unit_factor
 
-    own = getattr(read_table(table)[name], "unit", None)
+    own = getattr(read_table(table, hdu=hdu)[name], "unit", None)
     if unit is not None or own is None:
         return
     try:

@@ -184,11 +184,12 @@ def train(arguments):
             f"{arguments.table} has no column {arguments.target!r} of true log10 M500c; "
             f"besides the photons it has {sorted(columns)}. Name it with --target."
         )
-    check_unit_of_column(arguments.table, target, arguments.target_unit)
+    unit = arguments.target_unit
+    check_unit_of_column(arguments.table, target, unit, arguments.table_hdu)
     y = log_masses(
         arguments.table,
         (target, columns[target]),
-        arguments.target_unit,
+        unit,
         arguments.cosmology,
     )
     check_galaxies(pipeline, sample.galaxies is not None, arguments.table)

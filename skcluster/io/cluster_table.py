@@ -22,7 +22,7 @@ class ClusterTable:
     Parameters
     ----------
     table, directory, cosmology, columns, events, aperture, drop_duplicates, \
-photon_options, exposure_keyword, verbose
+photon_options, exposure_keyword, table_hdu, verbose
         See `read_sample`.
 
     Attributes
@@ -59,13 +59,15 @@ photon_options, exposure_keyword, verbose
         drop_duplicates=False,
         photon_options=None,
         exposure_keyword=None,
+        table_hdu=None,
         verbose=0,
     ):
         self.source = table if _is_path(table) else None
         self.folder = _folder_of(table) if directory is None else _path(directory)
         self.cosmology = cosmology
         self.exposure_keyword = exposure_keyword
-        table = read_table(table, strings=columns_of_strings(columns))
+        strings = columns_of_strings(columns)
+        table = read_table(table, strings=strings, hdu=table_hdu)
         with error_names_file(self.source):
             found, units = find_columns(
                 table.colnames, columns, with_events=events is not None

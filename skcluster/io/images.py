@@ -46,8 +46,14 @@ def read_image(path, *, hdu=None):
     >>> expmap.shape, expmap.at([140.3], [3.2])
     ((2, 3), array([1500.], dtype=float32))
     """
-    named = printable(path)
-    with opened_fits(path) as hdus, error_names_file(path):
+    with opened_fits(path) as hdus:
+        image, _ = image_in(hdus, path, hdu)
+    return image
+
+
+def image_in(hdus, path, hdu):
+    """Return an image of an open FITS file, and its header; see `read_image`."""
+    with error_names_file(path):
         image = _image_of(hdus, hdu)
         with parse_errors_name_file(path, "FITS"):
             values = np.array(image.data, np.float32)
@@ -55,7 +61,7 @@ def read_image(path, *, hdu=None):
             unit = str(image.header.get("BUNIT", "")).strip()
         # XMM and others add axes of length 1.
         values = values.reshape([n for n in values.shape if n > 1] or values.shape)
-        return SkyImage(values, wcs, name=named, unit=unit)
+        return SkyImage(values, wcs, name=printable(path), unit=unit), image.header
 
 
 def _image_of(hdus, hdu):

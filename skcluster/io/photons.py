@@ -10,6 +10,7 @@ from ..sample import FIELDS
 from ..sample.lists import checked_photons
 from ..sample.units import TABLE, check_plausible
 from .atomic import check_is_free
+from .count_images import is_image, photons_of_image
 from .event_table import find_event_table
 from .fits_files import opened_fits
 from .fits_writing import fits_table, header_of, header_text, write_fits
@@ -30,6 +31,7 @@ def read_photons(
     drop_nulls=False,
     hdu=None,
     columns=(),
+    image_energy=None,
 ):
     r"""Read the photons of a FITS event list, from any of the X-ray missions.
 
@@ -59,6 +61,10 @@ def read_photons(
     others                refused: give `energy_unit`
     ===================== ============================================================
 
+    *Count images*: a file that has an image of counts and no table is read as photons at
+    the centers of its pixels. All have the energy `image_energy`, or that between E_MIN and
+    E_MAX of its header (see `SkyImage.to_photons`).
+
     Parameters
     ----------
     path : str, bytes or path-like
@@ -81,13 +87,16 @@ def read_photons(
         Number (0 is the primary HDU) or name of the table.
     columns : sequence of str, default=()
         More columns to read, returned under these names.
+    image_energy : float, default=None
+        Energy of all photons of a count image, such as the middle of its band [keV].
 
     Returns
     -------
     photons : dict of ndarray
         ``ra``, ``dec`` [deg, float64], ``energy`` [keV, float32], ``origin`` [int8]
         if the table has it as small integers (0 ICM, 1 AGN, 2 background), and
-        `columns`. All in native byte order and in memory.
+        `columns`; of count images ``pixel``, the side of a pixel [deg, float32]. All in
+        native byte order and in memory.
 
     Raises
     ------
@@ -114,6 +123,14 @@ def read_photons(
     if drop_nulls not in (True, False):
         raise ValueError(f"drop_nulls must be True or False, got {drop_nulls!r}.")
     with opened_fits(path) as hdus:
+        if is_image(hdus, hdu):
+            photons = photons_of_image(hdus, path, hdu, image_energy, columns)
+            return _in_range(photons, low, high)
+        if image_energy is not None:
+            raise ValueError(
+                f"{named} is a list of photons with energies of their own, so "
+                f"image_energy={image_energy!r} would change nothing. Leave it out."
+            )
         table = find_event_table(hdus, named, ra=ra, dec=dec, energy=energy, hdu=hdu)
         if drop_nulls:
             _drop_nulls(table, ra, dec, energy)
@@ -132,8 +149,10 @@ def read_photons(
         raise ValueError(
             f"The columns of {named} hold different numbers of photons: {lengths}."
         )
-    if energy_range is None:
-        return photons
+    return photons if energy_range is None else _in_range(photons, low, high)
+
+
+def _in_range(photons, low, high):
     kept = (photons["energy"] >= low) & (photons["energy"] < high)
     return {name: column[kept] for name, column in photons.items()}
 

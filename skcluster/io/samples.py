@@ -32,6 +32,7 @@ def read_sample(
     drop_duplicates=False,
     photon_options=None,
     exposure_keyword=None,
+    table_hdu=None,
     on_unreadable=None,
     verbose=0,
 ):
@@ -49,8 +50,8 @@ def read_sample(
         redshift         or ``z``, if there are no ``x`` and ``y`` with it
         ra, dec          the cluster's center [deg]; also as catalogs spell them, such
                          as ``RAJ2000``, ``DEJ2000``
-        photons          path of the photon list, see `read_photons`; or paths of several,
-                         separated by semicolons
+        photons          path of the photon list, or of an image of counts, see
+                         `read_photons`; or paths of several, separated by semicolons
         hdu, energy_unit how the photon list of the row is read, see `read_photons`
         galaxies         path of the galaxy list, see `read_galaxies`; empty if there
                          is no spectroscopy
@@ -92,6 +93,8 @@ def read_sample(
     exposure_keyword : str, default=None
         Keyword of the photon lists' headers that holds the exposure, such as
         ``"LIVETIME"``, in place of a column; see `read_exposure`.
+    table_hdu : int or str, default=None
+        Number or name of the table of clusters in a FITS file that holds several.
     on_unreadable : callable, default=None
         Function of a row number and an error, called for each list that cannot be used; the
         cluster then has an empty list. None raises the error, as happens in any case if
@@ -145,6 +148,7 @@ def read_sample(
         drop_duplicates=drop_duplicates,
         photon_options=photon_options,
         exposure_keyword=exposure_keyword,
+        table_hdu=table_hdu,
         verbose=verbose,
     )
     return found.read(on_unreadable=on_unreadable, verbose=verbose), found.others

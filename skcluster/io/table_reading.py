@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 from astropy.table import Table
 
 from ..printable import printable
@@ -30,7 +31,7 @@ PARQUET_BYTES = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4}
 PARQUET_BYTES |= {"DOUBLE": 8}
 
 
-def read_table_file(source, *, strings=()):
+def read_table_file(source, *, strings=(), hdu=None):
     """Read a table from a file, in the format given by the suffix of its name.
 
     Parameters
@@ -38,6 +39,8 @@ def read_table_file(source, *, strings=()):
     source : str, bytes or path-like
     strings : iterable of str, default=()
         More columns that stay strings, besides `TEXT_COLUMNS`.
+    hdu : int or str, default=None
+        Number or name of the table in a FITS file, if there are several.
 
     Returns
     -------
@@ -54,6 +57,13 @@ def read_table_file(source, *, strings=()):
         raise ValueError(
             f"{printable(path)} is not a table of a known format; its name must end in "
             f"{', '.join(READERS)}."
+        )
+    if READERS[suffix] is _read_fits:
+        return _read_fits(path, suffix, hdu)
+    if hdu is not None:
+        raise ValueError(
+            f"{printable(path)} is not a FITS file, so table_hdu={hdu!r} would change "
+            "nothing. Leave it out."
         )
     if READERS[suffix] is _read_csv:
         return _read_csv(path, suffix, (*TEXT_COLUMNS, *strings))
@@ -151,12 +161,34 @@ def _read_decimal_commas(table, strings):
         table[name] = numbers
 
 
-def _read_fits(path, suffix):
-    with (
-        opened_fits(path, memmap=False) as hdus,
-        parse_errors_name_file(path, suffix),
-    ):
-        return Table.read(hdus, format="fits")
+def _read_fits(path, suffix, hdu=None):
+    with opened_fits(path, memmap=False) as hdus:
+        number = _number_of_table(hdus, path, hdu)
+        with parse_errors_name_file(path, suffix):
+            return Table.read(hdus, format="fits", hdu=number)
+
+
+def _number_of_table(hdus, path, hdu):
+    """Return the number of the HDU that holds the table, or refuse a choice of several."""
+    tables = {
+        i: each
+        for i, each in enumerate(hdus)
+        if isinstance(each, fits.BinTableHDU | fits.TableHDU)
+    }
+    chosen = [i for i, each in tables.items() if hdu in (None, i, each.name)]
+    if len(chosen) == 1 or not tables:
+        # Without a table, the reader knows best what there is.
+        return chosen[0] if chosen else None
+    names = "".join(
+        f"\n  {i} {printable(each.name) or '(no name)'}: "
+        f"{', '.join(map(printable, each.columns.names))}"
+        for i, each in tables.items()
+    )
+    which = f"{len(tables)} tables" if hdu is None else f"no single table {hdu!r}"
+    raise ValueError(
+        f"{printable(path)} holds {which}. Choose the one of clusters by table_hdu, or "
+        f"write the table to a file of its own. It has:{names}"
+    )
 
 
 def _read_votable(path, suffix):

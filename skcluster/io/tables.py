@@ -18,7 +18,7 @@ from ..sample.units import in_our_unit
 from .table_reading import read_table_file
 
 
-def read_table(source, *, strings=()):
+def read_table(source, *, strings=(), hdu=None):
     """Read a table from a path, or convert one in memory.
 
     Parameters
@@ -28,6 +28,8 @@ def read_table(source, *, strings=()):
         pandas or polars, or a pyarrow Table.
     strings : iterable of str, default=()
         Columns of a CSV file that stay strings: a name such as 0012 is not a number.
+    hdu : int or str, default=None
+        Number or name of the table in a FITS file, if there are several.
 
     Returns
     -------
@@ -37,7 +39,12 @@ def read_table(source, *, strings=()):
         if there are none, and times are in ISO format.
     """
     if isinstance(source, str | bytes | os.PathLike):
-        table = read_table_file(source, strings=strings)
+        table = read_table_file(source, strings=strings, hdu=hdu)
+    elif hdu is not None:
+        raise ValueError(
+            f"table_hdu={hdu!r} is for FITS files, but the table is in memory. Leave it "
+            "out."
+        )
     else:
         names = column_names(source)
         try:

@@ -117,6 +117,24 @@ def warn_of_coarse_images(sample, distance, parameters):
         )
 
 
+def warn_of_coarse_counts(sample, distance, parameters):
+    """Warn of photons from count images whose pixels are larger than those of the map."""
+    side = np.degrees(2 * parameters.half_width / parameters.n_pixels / distance)
+    pixel = np.zeros(len(sample))
+    np.maximum.at(pixel, sample.photons.cluster, sample.photons["pixel"])
+    coarse = np.flatnonzero(pixel > COARSE * side)
+    if len(coarse):
+        first = int(coarse[0])
+        warnings.warn(
+            f"The count images of {len(coarse)} of {len(sample)} clusters have larger "
+            f"pixels than their maps (first: {cluster_label(first, sample.name)}, "
+            f"{3600 * pixel[first]:.3g} and {3600 * side[first]:.3g} arcsec), so that some "
+            "pixels of the maps stay empty. Give finer images, or maps with fewer pixels.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _images(sample, i):
     """Exposure map and mask of a cluster, as far as it has them."""
     images = [

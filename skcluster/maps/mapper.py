@@ -28,6 +28,7 @@ from ..sky import has_field
 from .coverage import (
     exposure_of_pixels,
     square_inside_circle,
+    warn_of_coarse_counts,
     warn_of_coarse_images,
 )
 
@@ -133,6 +134,8 @@ class PhotonMapper(SampleTransformer):
             for block in X.photons.blocks()
         )
         check_near_center(X, maps.total() == 0, by="PhotonMapper")
+        if "pixel" in X.photons.columns:
+            warn_of_coarse_counts(X, distance, parameters)
         coverage = unobserved = None
         if has_field(X):
             maps, coverage, unobserved = _corrected(maps, X, distance, parameters)

@@ -5,6 +5,9 @@ import numpy as np
 from .plain_arrays import as_numbers, read_only
 from .ragged import row_indices
 
+FEWEST_STEPS, LEAST_NOISE = 1000, 0.25
+"""Pairs of pixels that tell noise, and its least share that images of counts have."""
+
 
 class SkyImage:
     """One image with celestial coordinates: an exposure map, a mask or counts.
@@ -108,7 +111,14 @@ class SkyImage:
         Returns
         -------
         photons : dict of ndarray
-            Columns ``ra``, ``dec`` [deg] and ``energy`` [keV], a row per count.
+            Columns ``ra``, ``dec`` [deg], ``energy`` [keV] and ``pixel``, the side of a
+            pixel [deg], by which maps know how coarse the places are. A row per count.
+
+        Raises
+        ------
+        ValueError
+            Values are negative or fractional, or vary less between pixels than the noise of
+            counts, as those of exposure maps and masks do.
         """
         counts = self.values
         if not (counts >= 0).all() or (counts != np.floor(counts)).any():
@@ -116,6 +126,7 @@ class SkyImage:
                 f"{self} does not hold counts: {self._not_counts()}. Give a count image, "
                 "not one that is divided by its exposure."
             )
+        self._check_noise()
         row, column = np.nonzero(counts)
         times = counts[row, column].astype(int)
         ra, dec = self._sky(column, row)
@@ -123,7 +134,22 @@ class SkyImage:
             "ra": np.repeat(ra, times),
             "dec": np.repeat(dec, times),
             "energy": np.full(times.sum(), float(energy)),
+            "pixel": np.full(times.sum(), self.pixel_size, np.float32),
         }
+
+    def _check_noise(self):
+        """Refuse what is smoother than counts: the mean square step is twice their mean."""
+        counts = self.values.astype(float)
+        steps = np.diff(counts, axis=1)
+        if steps.size < FEWEST_STEPS:
+            return
+        step, expected = np.mean(steps**2), 2 * counts.mean()
+        if step < LEAST_NOISE * expected:
+            raise ValueError(
+                f"{self} is smoother than counts can be: neighboring pixels differ by "
+                f"{np.sqrt(step):.3g} (rms), and counts of this mean by "
+                f"{np.sqrt(expected):.3g}. Is it an exposure map, a mask or a model?"
+            )
 
     def _not_counts(self):
         wrong = ~(self.values >= 0) | (self.values != np.floor(self.values))

@@ -199,7 +199,9 @@ def is_removed(sample, i, ra, dec):
         # Outside of the image (NaN) the mask says nothing.
         removed |= mask.at(ra, dec) == 0
     if sample.holes is not None:
-        for at_ra, at_dec, radius in _holes_within_reach(sample.holes.table(i), ra, dec):
+        for at_ra, at_dec, radius in _holes_within_reach(
+            sample.holes.table(i), ra, dec
+        ):
             near = np.flatnonzero(np.abs(dec - at_dec) <= radius)
             inside = separation(ra[near], dec[near], at_ra, at_dec) <= radius
             removed[near[inside]] = True

@@ -1,0 +1,219 @@
+"""Images of counts in place of event lists, and FITS files with several tables."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from astropy.wcs import WCS
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skcluster import (
+    ClusterSample,
+    PhotonMapper,
+    SkyImage,
+    read_image,
+    read_photons,
+    read_sample,
+)
+from skcluster.cli import main
+from skcluster.cosmology import comoving_distance
+from skcluster.datasets import make_mock_survey
+
+CENTER = 150.0, 2.0
+ARCSEC = 1 / 3600
+
+
+def header_of(shape, pixel, center=CENTER, **more):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), center
+    wcs.wcs.crpix = (shape[1] + 1) / 2, (shape[0] + 1) / 2
+    wcs.wcs.cdelt = -pixel, pixel
+    header = wcs.to_header()
+    header.update(more)
+    return header
+
+
+def image_of(path, counts, pixel=4 * ARCSEC, **more):
+    header = header_of(np.shape(counts), pixel, **more)
+    fits.PrimaryHDU(np.asarray(counts, np.int16), header).writeto(path)
+    return path
+
+
+def binned(photons, path, pixel, n=401, **more):
+    """Image with as many counts as there are photons, by the WCS of astropy."""
+    header = header_of((n, n), pixel, **more)
+    column, row = WCS(header).wcs_world2pix(photons["ra"], photons["dec"], 0)
+    edges = np.arange(n + 1) - 0.5
+    counts, _, _ = np.histogram2d(row, column, (edges, edges))
+    fits.PrimaryHDU(counts.astype(np.int16), header).writeto(path)
+    return path
+
+
+def test_counts_are_photons_at_the_centers_of_pixels(tmp_path):
+    path = image_of(tmp_path / "image.fits", [[0, 2], [1, 0]])
+    photons = read_photons(path, image_energy=1.3)
+    assert_array_equal(photons["energy"], np.float32([1.3] * 3))
+    assert_allclose(
+        photons["dec"] - CENTER[1], np.array([-2, -2, 2]) * ARCSEC, atol=1e-8
+    )
+    # The second column is the western one.
+    west = -(photons["ra"] - CENTER[0]) * np.cos(np.radians(CENTER[1]))
+    assert_allclose(west, np.array([2, 2, -2]) * ARCSEC, atol=1e-8)
+    assert_allclose(photons["pixel"], 4 * ARCSEC, rtol=1e-5)
+
+
+def test_the_band_of_the_header_is_between_the_photons(tmp_path):
+    path = image_of(tmp_path / "image.fits", [[3, 1], [0, 0]], E_MIN=0.5, E_MAX=2.0)
+    assert_array_equal(read_photons(path)["energy"], [1.0] * 4)
+    assert len(read_photons(path, energy_range=(1.1, 2.0))["ra"]) == 0
+
+
+def test_maps_of_an_image_are_those_of_its_photons(tmp_path):
+    """Pixels of 2 arcsec, which none of the map's edges of 30 arcsec cuts."""
+    rng = np.random.default_rng(0)
+    redshift = 0.2
+    mapper = PhotonMapper(n_pixels=24, half_width=1.0)
+    photons = {
+        "ra": CENTER[0] + rng.normal(0, 0.02, 800),
+        "dec": CENTER[1] + rng.normal(0, 0.02, 800),
+        "energy": np.full(800, 1.0),
+    }
+    path = binned(photons, tmp_path / "image.fits", 0.5 * ARCSEC, n=801)
+    image = read_photons(path, image_energy=1.0)
+    samples = [
+        ClusterSample([redshift], center=[CENTER], photons=[each])
+        for each in (photons, image)
+    ]
+    direct, through = (np.asarray(mapper.transform(each).maps) for each in samples)
+    # A photon is at most 0.35 arcsec off, and pixels are 30 arcsec wide.
+    inside = len(image["ra"])
+    assert inside > 700
+    assert np.abs(direct - through).sum() < 0.1 * inside
+
+
+def test_coarse_count_images_bring_a_warning(tmp_path):
+    path = image_of(tmp_path / "image.fits", [[3, 1], [0, 4]], pixel=60 * ARCSEC)
+    photons = [read_photons(path, image_energy=1.0)]
+    sample = ClusterSample([0.2], center=[CENTER], photons=photons)
+    side = 2 * 1.3 / 64 / comoving_distance([0.2])[0] / np.radians(ARCSEC)
+    with pytest.warns(UserWarning, match=rf"cluster 0, 60 and {side:.3g} arcsec"):
+        PhotonMapper(n_pixels=64, half_width=1.3).transform(sample)
+    PhotonMapper(n_pixels=8, half_width=1.3).transform(sample)
+
+
+def test_images_that_are_not_counts_are_refused(tmp_path):
+    header = header_of((60, 60), 4 * ARCSEC)
+    y, x = np.indices((60, 60))
+    exposure = 1500 - np.hypot(x - 30, y - 30).astype(int)
+    for name, values in (("expmap", exposure), ("mask", np.hypot(x - 9, y) > 9)):
+        image = SkyImage(values.astype(float), WCS(header), name=f"{name}.fits")
+        with pytest.raises(
+            ValueError, match=rf"{name}.fits is smoother than counts can"
+        ):
+            image.to_photons(1.0)
+    rng = np.random.default_rng(0)
+    for mean in (0.01, 1.0, 50.0):
+        counts = rng.poisson(mean, (60, 60))
+        assert len(SkyImage(counts, WCS(header)).to_photons(1.0)["ra"]) == counts.sum()
+
+
+@pytest.mark.parametrize(
+    ("energy", "message"),
+    [
+        (None, r"no band \(E_MIN and E_MAX in keV\). Give image_energy"),
+        (1200.0, "looks like eV"),
+        (-1.0, "image_energy must be a positive number"),
+        ("1", "image_energy must be a positive number"),
+    ],
+)
+def test_an_image_needs_an_energy_in_kev(energy, message, tmp_path):
+    path = image_of(tmp_path / "image.fits", [[3, 1], [0, 4]])
+    with pytest.raises(ValueError, match=message):
+        read_photons(path, image_energy=energy)
+
+
+def test_event_lists_have_their_own_energies(tmp_path):
+    table = Table({"RA": [150.0], "DEC": [2.0], "ENERGY": [1.0]})
+    table.write(tmp_path / "events.fits")
+    with pytest.raises(ValueError, match="energies of their own"):
+        read_photons(tmp_path / "events.fits", image_energy=1.0)
+
+
+def test_an_image_beside_tables_is_chosen_by_its_hdu(tmp_path):
+    image = fits.PrimaryHDU(np.ones((2, 2), np.int16), header_of((2, 2), 4 * ARCSEC))
+    times = fits.table_to_hdu(Table({"START": [0.0], "STOP": [9.0]}))
+    fits.HDUList([image, times]).writeto(tmp_path / "xmm.fits")
+    with pytest.raises(ValueError, match="has no table with the columns RA, DEC"):
+        read_photons(tmp_path / "xmm.fits")
+    found = read_photons(tmp_path / "xmm.fits", hdu=0, image_energy=1.0)
+    assert len(found["ra"]) == 4
+    assert read_image(tmp_path / "xmm.fits").shape == (2, 2)
+
+
+# The command.
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    return make_mock_survey(12, random_state=0, galaxies=False, psf_hew=0.0)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory, clusters):
+    """One image per cluster, and a catalog that names them, among other tables."""
+    folder = tmp_path_factory.mktemp("images")
+    sample = clusters.sample
+    names = [f"{i}.fits" for i in range(len(sample))]
+    for i, name in enumerate(names):
+        center = tuple(sample.center[i])
+        binned(sample.photons[i], folder / name, 8 * ARCSEC, n=601, center=center)
+    ra, dec = sample.center.T
+    catalog = Table({"ra": ra, "dec": dec, "redshift": sample.redshift})
+    catalog["photons"], catalog["log_mass"] = names, clusters.log_mass
+    hdus = [fits.table_to_hdu(Table({"START": [0.0]})), fits.table_to_hdu(catalog)]
+    for hdu, name in zip(hdus, ("GTI", "CLUSTERS"), strict=True):
+        hdu.name = name
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(folder / "catalog.fits")
+    return folder
+
+
+def test_a_catalog_is_chosen_among_the_tables_of_a_file(images):
+    path = images / "catalog.fits"
+    with pytest.raises(
+        ValueError, match=r"holds 2 tables(?s:.*)1 GTI: START\n  2 CLUSTERS: ra, dec"
+    ):
+        read_sample(path)
+    options = {"image_energy": 1.0}
+    by_name, _ = read_sample(path, table_hdu="CLUSTERS", photon_options=options)
+    by_number, others = read_sample(path, table_hdu=2, photon_options=options)
+    assert_array_equal(by_name.redshift, by_number.redshift)
+    assert "log_mass" in others
+    with pytest.raises(ValueError, match="holds no single table 'SOURCES'"):
+        read_sample(path, table_hdu="SOURCES")
+
+
+def test_a_table_that_is_no_fits_file_has_no_hdu(tmp_path):
+    with pytest.raises(ValueError, match=r"in memory\. Leave it out"):
+        read_sample({"redshift": [0.2]}, table_hdu=1)
+    Table({"redshift": [0.2]}).write(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match=r"not a FITS file, so table_hdu='A' would"):
+        read_sample(tmp_path / "a.csv", table_hdu="A")
+
+
+def test_the_command_trains_and_predicts_from_images(images, tmp_path, capsys):
+    table, model = str(images / "catalog.fits"), str(tmp_path / "m.skops")
+    given = ["--image-energy", "1.0", "--table-hdu", "CLUSTERS"]
+    train = ["train", table, "--output", model, "--pixels", "16", "--epochs", "2"]
+    assert main([*train, *given, "--seed", "0"]) == 0
+    output = tmp_path / "masses.csv"
+    assert main(["predict", model, table, *given, "--output", str(output)]) == 0
+    found = Table.read(output)
+    assert np.isfinite(found["log_mass"]).all()
+    sample, _ = read_sample(
+        table, table_hdu="CLUSTERS", photon_options={"image_energy": 1.0}
+    )
+    counts = PhotonMapper(n_pixels=16).transform(sample).maps.total()
+    assert_array_equal(found["n_photons"], counts)
+    capsys.readouterr()
+    assert main(["predict", model, table, "--image-energy", "1.0"]) != 0
+    assert "--table-hdu" in capsys.readouterr().err
