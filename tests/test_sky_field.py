@@ -237,7 +237,8 @@ def test_samples_with_and_without_a_mask_are_joined_without_losing_it():
     plain = sample_of([0.0], [0.0])
     mask = image_of(lambda x, y: np.abs(x) > -1)
     masked = remove_sources(plain, mask)
-    holed = remove_sources(plain, {"ra": [150.0], "dec": [2.1]}, radius=0.01)
+    with pytest.warns(UserWarning, match="None of the 1 sources is near"):
+        holed = remove_sources(plain, {"ra": [150.0], "dec": [2.1]}, radius=0.01)
     joined = ClusterSample.concatenate([plain, masked, holed])
     assert [joined.mask.image(i) for i in range(3)] == [None, mask, None]
     assert_array_equal(joined.holes.lengths, [0, 0, 0])  # too far from any photon
@@ -853,3 +854,54 @@ def test_the_unit_of_an_unvignetted_map_does_not_matter():
     assert found.unvignetted_map.image(0) is kiloseconds
     with pytest.raises(ValueError, match="Are the two exchanged"):
         with_exposure_map(sample, kiloseconds, unvignetted=seconds)
+
+
+# Masks and catalogs of another kind or field.
+
+
+def test_a_mask_of_another_field_is_named():
+    mask = image_of(lambda x, y: np.hypot(x, y) > 0.3)
+    elsewhere = SkyImage(mask.values, wcs_of(center=(170.0, 2.0)), name="mask.fits")
+    with pytest.warns(
+        UserWarning,
+        match=r"mask\.fits lies in another field.*RA 170\.0000, Dec 2\.0000",
+    ):
+        remove_sources(sample_of([0.5], [0.5]), elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (lambda x, y: 1500.0 - x, r"values from 1497 to 1503. Is it an exposure map\?"),
+        (
+            lambda x, y: np.where(x > 0, np.nan, 1),
+            "must be 0 where photons are removed",
+        ),
+        (lambda x, y: np.where(x > 0, -0.5, 0.5), r"2 values from -0\.5 to 0\.5"),
+    ],
+)
+def test_what_is_not_a_mask_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        remove_sources(sample_of([0.5], [0.5]), image_of(values))
+
+
+@pytest.mark.parametrize("kept", [1, 255])
+def test_a_mask_may_hold_any_number_where_photons_are_kept(kept):
+    mask = image_of(lambda x, y: kept * (np.hypot(x - 1, y) > 0.3))
+    assert remove_sources(sample_of([0.5, 1.1], [0.5, 0]), mask).photons.lengths == [1]
+
+
+def test_sources_of_another_field_bring_a_warning_and_need_positions():
+    sample = sample_of([0.5], [0.5])
+    radians = {"ra": np.radians([150.0]), "dec": np.radians([2.0])}
+    with pytest.warns(UserWarning, match=r"None of the 1 sources .*RA 2\.6180"):
+        remove_sources(sample, radians, radius=0.01)
+    with pytest.raises(ValueError, match=r"1 of 2 sources have no position .*row 1"):
+        remove_sources(sample, {"ra": [150, np.nan], "dec": [2.0, 2.0]}, radius=0.01)
+
+
+def test_an_annulus_inside_of_the_aperture_brings_a_warning():
+    sample = sample_of(*flat(500), r500c=[1.2])
+    with pytest.warns(UserWarning, match=r"annulus begins at 1 Mpc/h.*0, 1\.2 Mpc/h"):
+        net(sample, background="annulus", background_annulus=(1.0, 2.0))
+    net(sample, background="annulus", background_annulus=(1.2, 2.0))

@@ -25,6 +25,7 @@ from skcluster.maps import square_inside_circle
 REDSHIFT = 0.2
 DISTANCE = comoving_distance([REDSHIFT])[0]
 RA, DEC = 150.0, 2.0
+SOURCE = {"ra": [RA + 0.05], "dec": [DEC]}
 HALF_WIDTH, PIXELS = 1.6, 16
 PIXEL = 2 * HALF_WIDTH / PIXELS
 """Side of the maps' pixels [Mpc/h]."""
@@ -162,7 +163,9 @@ def test_shares_are_sparse_and_pass_the_scalers_untouched():
 @pytest.mark.parametrize(
     "change",
     [
-        lambda sample: remove_sources(sample, {"ra": [0.0], "dec": [0.0]}, radius=0.01),
+        lambda sample: remove_sources(
+            sample, {"ra": [RA + 0.05], "dec": [DEC]}, radius=0.01
+        ),
         lambda sample: with_exposure_map(sample, image_of(lambda x, y: 0 * x + 1000)),
     ],
 )

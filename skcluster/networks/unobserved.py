@@ -36,15 +36,7 @@ class SeesUnobserved(MassNetwork):
         return self.network.bytes_per_cluster
 
     def extract(self, maps, unobserved, **others):
-        return self.network.extract(**_joined(maps, unobserved), **others)
-
-    def outputs_and_penalty(self, maps, unobserved, **others):
-        joined = _joined(maps, unobserved)
-        return self.network.outputs_and_penalty(**joined, **others)
+        return self.network.extract(maps=torch.cat([maps, unobserved], 1), **others)
 
     def estimate(self, *features):
         return self.network.estimate(*features)
-
-
-def _joined(maps, unobserved):
-    return {"maps": torch.cat([maps, unobserved], 1)}

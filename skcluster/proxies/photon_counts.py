@@ -1,11 +1,13 @@
 """Photons within apertures: less the background, for the area that was observed."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..cosmology import comoving_distance, plane_to_sky, sky_to_plane
 from ..sky import has_field, relative_exposure_at
+from ..training_ranges import cluster_label
 
 N_RINGS = 16
 """Rings of an aperture, in each of which the lost area is made up for."""
@@ -18,6 +20,9 @@ POINTS = (4, 128)
 
 LEAST_OBSERVED = 0.05
 """Relative exposure below which a ring counts as not observed."""
+
+ROUNDING = 1.001
+"""Ratio of the radius of an aperture to that of the annulus that is not yet inside it."""
 
 ARCMIN2 = (180 * 60 / np.pi) ** 2  # per steradian
 
@@ -84,6 +89,8 @@ def count_photons(X, parameters):
     if parameters.background is None and not has_field(X):
         found = _within(X, distance, apertures, parameters.band)
         return {name: _plain(counts) for name, counts in found.items()}
+    if parameters.background == "annulus":
+        _warn_of_inner_annulus(X, apertures, parameters.background_annulus[0])
     density = _background_density(X, distance, parameters)
     return {
         name: _in_rings(
@@ -91,6 +98,22 @@ def count_photons(X, parameters):
         )
         for name, radius in apertures.items()
     }
+
+
+def _warn_of_inner_annulus(X, apertures, inner):
+    """Warn of apertures that reach into the annulus in which the background is measured."""
+    for name, radius in apertures.items():
+        wrong = np.flatnonzero(radius > ROUNDING * inner)
+        if len(wrong):
+            warnings.warn(
+                f"The background's annulus begins at {inner:g} Mpc/h, within the aperture "
+                f"of {name} of {len(wrong)} of {len(X)} clusters (first: "
+                f"{cluster_label(wrong[0], X.name)}, {radius[wrong[0]]:.3g} Mpc/h): there "
+                "it holds the photons of these clusters, and their net counts are too low. "
+                "Give a wider background_annulus.",
+                UserWarning,
+                stacklevel=5,
+            )
 
 
 def _plain(counts):

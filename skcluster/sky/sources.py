@@ -43,12 +43,14 @@ def remove_sources(sample, catalog, *, radius=None):
     Raises
     ------
     ValueError
-        No photon would be left: a mask may be inverted.
+        No photon would be left: a mask may be inverted. Or the mask holds other values than
+        two, as an exposure map does.
 
     Warns
     -----
     UserWarning
-        The center of a cluster is removed: catalogs may list the cluster itself.
+        The center of a cluster is removed: catalogs may list the cluster itself. Or the
+        mask, or all sources of the catalog, lie in another field.
 
     Examples
     --------
@@ -69,6 +71,7 @@ def remove_sources(sample, catalog, *, radius=None):
             raise ValueError(
                 "The sample has a mask already. Multiply the two, and give their product."
             )
+        _check_mask(catalog, sample)
         mask = SkyImages([catalog], np.zeros(n_clusters, int))
         marked = sample.assign(mask=mask)
     else:
@@ -83,6 +86,27 @@ def remove_sources(sample, catalog, *, radius=None):
     return marked.drop("maps", "coverage", "unobserved").assign(photons=kept)
 
 
+def _check_mask(mask, sample):
+    """Refuse an image of more than two values, and warn if no photon lies in it."""
+    kinds = np.unique(mask.values)
+    if not np.isfinite(kinds).all() or len(kinds[kinds != 0]) > 1:
+        raise ValueError(
+            f"{mask} must be 0 where photons are removed and 1 where they are kept, but it "
+            f"holds {len(kinds)} values from {kinds[0]:.4g} to {kinds[-1]:.4g}. Is it an "
+            "exposure map? Give such to with_exposure_map."
+        )
+    photons = sample.photons
+    if len(photons["ra"]) and np.isnan(mask.at(photons["ra"], photons["dec"])).all():
+        (ra, dec), (mask_ra, mask_dec) = sample.center[0], mask.center
+        warnings.warn(
+            f"{mask} lies in another field than the photons (its middle is RA "
+            f"{mask_ra:.4f}, Dec {mask_dec:.4f}, the first cluster at RA {ra:.4f}, Dec "
+            f"{dec:.4f}), so it removes nothing. Give the mask of their field.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _circles(catalog, radius):
     """Return RA, Dec and radius of the sources [deg]."""
     names = column_names(catalog)
@@ -95,6 +119,12 @@ def _circles(catalog, radius):
         plain_column(catalog[column], column, row).astype(float)
         for column, row in zip(found, ("ra", "dec"), strict=True)
     )
+    unknown = np.flatnonzero(~np.isfinite(ra + dec))
+    if len(unknown):
+        raise ValueError(
+            f"{len(unknown)} of {len(ra)} sources have no position (first: row "
+            f"{unknown[0]}). Drop them."
+        )
     if radius is None:
         raise TypeError("remove_sources needs the radius of a catalog's sources [deg].")
     if isinstance(radius, str):
@@ -120,6 +150,14 @@ def _holes(sample, ra, dec, radius):
         near = separation(ra, dec, *center) <= reach + radius
         tables.append({"ra": ra[near], "dec": dec[near], "radius": radius[near]})
     holes = checked_holes(Ragged.from_tables(tables))
+    if len(ra) and not holes.lengths.any():
+        warnings.warn(
+            f"None of the {len(ra)} sources is near the photons of a cluster (the first is "
+            f"at RA {ra[0]:.4f}, Dec {dec[0]:.4f}), so nothing is removed. They must be in "
+            "degrees, and of the same field.",
+            UserWarning,
+            stacklevel=3,
+        )
     if sample.holes is None:
         return holes
     both = [
