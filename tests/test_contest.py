@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,12 +24,21 @@ from skcluster.contest import (
     run_contest,
     write_results,
 )
-from skcluster.contest.fold_files import read_fold
+from skcluster.contest.fold_files import (
+    SameFold,
+    describe_entry,
+    describe_fold,
+    read_fold,
+    read_folds,
+)
 from skcluster.contest.results import summary_table
+from skcluster.contest.surveys import Survey
 from skcluster.datasets import make_mock_survey
 from skcluster.io import write_sample
+from skcluster.io.kept_arrays import read_kept, write_kept
 from skcluster.metrics import mass_scatter
 
+EQUAL_CONTEXTS = Path(__file__).parents[1] / "experiments" / "equal_contexts.toml"
 # It writes a line for each fit: its label, how many fits there were, and the clusters.
 OWN = """
 import os
@@ -343,6 +353,78 @@ class TestResuming:
         assert [i for _, _, i in latest] == [0]
         parameters = latest["one", 0, 0].about["description"]["estimator"]["parameters"]
         assert parameters["depth"] == 1
+
+    def test_what_another_version_of_the_package_trained_is_kept(self, contest):
+        same = {"survey": "n_clusters = 40", "folds": "n_folds = 2\nmax_folds = 1"}
+        line = '[estimators.line]\nfactory = "skcluster:EvrardProxyRegressor"\n'
+        line += 'columns = ["n_phot"]\n'
+        given = line + "arguments = {beta = 0.1}\n"
+        assert run_contest(contest(line, **same), verbose=0).n_trained == 1
+        (path,) = files(contest(line, **same))
+        arrays, about, _ = read_kept(path)
+        # A version without these parameters, and with a name of its own for the file.
+        del about["description"]["estimator"]["parameters"]["beta"]
+        del about["description"]["survey"]["pixelize"]
+        del about["entry"]["survey"]["pixelize"]
+        path.unlink()
+        write_kept(path.with_name("seed0-fold0-0123456789abcdef.npz"), arrays, about)
+        assert run_contest(contest(line, **same), verbose=0).n_kept == 1
+        assert len(read_predictions(contest(line, **same))) == 1
+        other_sky = same | {"survey": "n_clusters = 40\npixelize = false"}
+        assert not read_predictions(contest(line, **other_sky))
+        assert run_contest(contest(given, **same), verbose=0).n_trained == 1
+        assert run_contest(contest(line, **other_sky), verbose=0).n_trained == 1
+
+    def test_committed_predictions_are_those_of_todays_estimators(self):
+        """No parameter that has changed since asks for all networks to be trained."""
+        configuration = read_configuration(EQUAL_CONTEXTS)
+        for entry in configuration.trained:
+            for seed in configuration.seeds:
+                folds, problems = read_folds(configuration, entry, seed)
+                assert not problems
+                is_same = SameFold(entry.build(configuration.shared, seed))
+                for fold in folds:
+                    i = fold.about["description"]["fold"]
+                    today = describe_fold(configuration, entry, seed, i)
+                    assert is_same(fold.about["description"], today), entry.name
+                    today = describe_entry(configuration, entry, seed, i)
+                    assert is_same(fold.about["entry"], today), entry.name
+
+    def test_the_bits_of_another_processor_are_the_same_survey(self, survey):
+        def digest(change=None):
+            sample, log_mass = survey.sample, survey.log_mass
+            if change:
+                sample, log_mass = change(sample, log_mass)
+            return Survey(sample, log_mass, {}, {}).digest()
+
+        def rounded(sample, log_mass):
+            to = np.random.default_rng(0).choice([-np.inf, np.inf], len(sample))
+            photons = sample.photons.assign(
+                ra=np.nextafter(sample.photons["ra"], np.inf),
+                dec=np.nextafter(sample.photons["dec"], -np.inf),
+            )
+            assert photons["ra"].dtype == float
+            return sample.assign(photons=photons), np.nextafter(log_mass, to)
+
+        def with_one_photon_changed(sample, log_mass):
+            energy = sample.photons["energy"].copy()
+            energy[1000] *= 1.1
+            return sample.assign(photons=sample.photons.assign(energy=energy)), log_mass
+
+        def without_a_photon(sample, log_mass):
+            kept = np.arange(sample.photons.offsets[-1]) != 7
+            return sample.assign(photons=sample.photons.select(kept)), log_mass
+
+        assert digest(rounded) == digest()
+        others = {
+            digest(),
+            digest(with_one_photon_changed),
+            digest(without_a_photon),
+            digest(lambda sample, log_mass: (sample, log_mass[::-1])),
+            digest(lambda sample, log_mass: (sample[::-1], log_mass)),
+            digest(lambda sample, log_mass: (sample, log_mass + 1e-4)),
+        }
+        assert len(others) == 6
 
     def test_ctrl_c_loses_only_the_fold_that_is_trained(self, contest):
         stops = TWO_RECORDERS.replace('"two"', '"two", stops_at = 3')

@@ -1,5 +1,7 @@
 """A contest's statistics and costs, against closed forms and other packages."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -13,10 +15,11 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils import Bunch
 
 from skcluster import EvrardProxyRegressor, XrayCNNRegressor
+from skcluster.contest import fingerprints
 from skcluster.contest.accuracy import gain_over, summarize
 from skcluster.contest.cost import count_learned, measured
 from skcluster.contest.figures import fastest_and_best, scatter_figure, time_figure
-from skcluster.contest.fingerprints import described
+from skcluster.contest.fingerprints import agree, defaults_within, described
 from skcluster.contest.results import summary_table
 from skcluster.io.kept_arrays import fingerprint_of
 
@@ -194,6 +197,56 @@ class TestFingerprint:
             n_threads=1, device="cpu", verbose=1, keep_memory=False, checkpoint_dir="x"
         )
         assert described(one) == described(other)
+
+    def test_a_parameter_of_another_version_counts_as_what_changed_nothing(
+        self, monkeypatch
+    ):
+        estimator = make_pipeline(StandardScaler(), XrayCNNRegressor(n_members=2))
+        today, defaults = described(estimator), defaults_within(estimator)
+
+        def of_version(joined=(), deleted=()):
+            """Description by a version with other parameters of the network."""
+            there = json.loads(json.dumps(today))
+            parameters = there["parameters"]["steps"][1][1]["parameters"]
+            for name in deleted:
+                del parameters[name]
+            parameters.update(joined)
+            return there
+
+        assert agree(of_version(), today, defaults)
+        # Before a parameter joined, nothing was as with another value than its default.
+        assert agree(of_version(deleted=["lr"]), today, defaults)
+        assert not agree(of_version(deleted=["n_members"]), today, defaults)
+        # A default that was another one at that time counts with its former value.
+        assert not agree(of_version({"lr": 2e-3}), today, defaults)
+        # Of parameters that are gone, the value that changed nothing is in a table.
+        assert not agree(of_version({"gone": 0.0}), today, defaults)
+        table = {"skcluster.XrayCNNRegressor": {"gone": 0.0, "lr": 2e-3}}
+        monkeypatch.setattr(fingerprints, "VALUES_WHERE_ABSENT", table)
+        assert agree(of_version({"gone": 0.0}), today, defaults)
+        assert not agree(of_version({"gone": 0.3}), today, defaults)
+        assert not agree(of_version(deleted=["lr"]), today, defaults)
+
+    def test_a_class_a_step_or_a_key_more_is_another_estimator(self):
+        one = make_pipeline(StandardScaler(), RidgeCV())
+        defaults = defaults_within(one)
+        for other in (
+            RidgeCV(),
+            make_pipeline(RidgeCV()),
+            make_pipeline(RidgeCV(), one),
+        ):
+            assert not agree(described(one), described(other), defaults)
+        assert not agree({"a": 1}, {"a": 1, "b": None}, {})
+
+    def test_numbers_agree_up_to_the_rounding_of_processors(self):
+        alphas = np.logspace(-1, 4, 11)
+        here, there, other = (
+            described(RidgeCV(each))
+            for each in (alphas, np.nextafter(alphas, 1), alphas * (1 + 1e-9))
+        )
+        assert here != there
+        assert agree(here, there, {})
+        assert not agree(here, other, {})
 
     def test_arrays_and_functions_count(self):
         a, same, b = np.arange(3.0), np.arange(3.0), np.arange(4.0)

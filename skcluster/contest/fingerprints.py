@@ -1,4 +1,9 @@
-"""Describe what sets the predictions of a fold by what JSON can hold."""
+"""Describe what sets the predictions of a fold by what JSON can hold, and compare it.
+
+Versions of the package differ in their parameters. A description that lacks one is
+compared as if it had the value with which nothing changes: so neither a parameter that
+joins nor one that is deleted trains anything again, but every other value does.
+"""
 
 import hashlib
 import inspect
@@ -18,6 +23,19 @@ CHANGES_NO_RESULT = (
     "verbose",
 )
 """Parameters that are left out: they change predictions at most by rounding."""
+MOCK_SURVEY = "skcluster.make_mock_survey"
+VALUES_WHERE_ABSENT = {
+    "skcluster.PhotonSetRegressor": {"origin_weight": 0.0},
+}
+"""By class or function, values of parameters in versions that do not have them.
+
+Of other parameters it is the default. An entry is due for a parameter that is deleted, or
+whose default is no longer the value that left everything as it had been.
+"""
+LONGEST = 100
+"""Arrays with more numbers are described by a hash."""
+ROUNDING = 1e-12
+"""Relative difference of numbers that agree: processors round powers differently."""
 OURS = ("builtins", "numpy", "sklearn", "skcluster")
 """Packages whose classes are known by their names; those of others also by their source."""
 
@@ -49,9 +67,116 @@ def described(value):
         return {str(key): described(item) for key, item in value.items()}
     if isinstance(value, BaseEstimator):
         return _described_estimator(value)
+    if isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= LONGEST:
+        return described(value.tolist())
     if callable(value) and hasattr(value, "__qualname__"):
         return {"name": _name_of(value), "source": _source_of(value)}
     return {"hash": joblib.hash(value)}
+
+
+def defaults_within(value):
+    """Return the defaults of all parameters of an estimator and of the steps in it.
+
+    Parameters
+    ----------
+    value : estimator, or value of a parameter
+
+    Returns
+    -------
+    defaults : dict of str to dict
+        By the name of the class, the described default of each parameter that has one.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> found = defaults_within([("ridge", Ridge(alpha=2))])
+    >>> found["sklearn.linear_model._ridge.Ridge"]["alpha"]
+    1.0
+    """
+    if isinstance(value, list | tuple | dict):
+        parts = value.values() if isinstance(value, dict) else value
+    elif isinstance(value, BaseEstimator):
+        parts = value.get_params(deep=False).values()
+    else:
+        return {}
+    found = {}
+    for part in parts:
+        found |= defaults_within(part)
+    if isinstance(value, BaseEstimator):
+        found[_name_of(type(value))] = defaults_of(type(value))
+    return found
+
+
+def defaults_of(function):
+    """Return the described default of each parameter of a class or function.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> defaults_of(Ridge)["fit_intercept"]
+    True
+    """
+    return {
+        name: described(parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is not parameter.empty and name not in CHANGES_NO_RESULT
+    }
+
+
+def agree(one, other, defaults):
+    """Return whether two descriptions set the same predictions.
+
+    Parameters
+    ----------
+    one, other : dict, list or number
+        As `described` returns them.
+    defaults : dict of str to dict
+        As `defaults_within` returns it.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> today, defaults = described(Ridge()), defaults_within(Ridge())
+    >>> before = today | {"parameters": dict(today["parameters"])}
+    >>> del before["parameters"]["positive"]
+    >>> agree(before, today, defaults)
+    True
+    >>> agree(before, described(Ridge(positive=True)), defaults)
+    False
+    """
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(
+            agree(*pair, defaults) for pair in zip(one, other, strict=True)
+        )
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=ROUNDING)
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return one == other
+    if {"class", "parameters"} <= {*one}:
+        one, other = (
+            each | {"parameters": filled(each["parameters"], one["class"], defaults)}
+            if "parameters" in each
+            else each
+            for each in (one, other)
+        )
+    return one.keys() == other.keys() and all(
+        agree(one[name], other[name], defaults) for name in one
+    )
+
+
+def filled(parameters, name, defaults):
+    """Fill in the parameters that a description of another version does not have.
+
+    Parameters
+    ----------
+    parameters : dict
+    name : str
+        Name of the class or function that has them.
+    defaults : dict of str to dict
+        As `defaults_within` returns it.
+    """
+    absent = defaults.get(name, {}) | VALUES_WHERE_ABSENT.get(name, {})
+    return absent | parameters
 
 
 def _described_estimator(estimator):

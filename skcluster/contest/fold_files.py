@@ -5,8 +5,16 @@ import re
 import numpy as np
 from sklearn.utils import Bunch
 
+from ..datasets import make_mock_survey
 from ..io.kept_arrays import kept_file, read_kept, write_kept
-from .fingerprints import described
+from .fingerprints import (
+    MOCK_SURVEY,
+    agree,
+    defaults_of,
+    defaults_within,
+    described,
+    filled,
+)
 
 FORMAT = 1
 COLUMNS = {
@@ -85,6 +93,30 @@ def _uses_maps(entry):
     return bool(entry.bands or entry.columns or entry.photon_features)
 
 
+class SameFold:
+    """Comparison of descriptions of an entry's folds, whatever version wrote them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        As the entry builds it.
+    """
+
+    def __init__(self, estimator):
+        survey = defaults_of(make_mock_survey)
+        self.defaults = defaults_within(estimator) | {MOCK_SURVEY: survey}
+
+    def __call__(self, one, other):
+        """Return whether two descriptions of `describe_fold` or `describe_entry` agree."""
+        return agree(self._filled(one), self._filled(other), self.defaults)
+
+    def _filled(self, description):
+        survey = description["survey"]
+        if "table" in survey:
+            return description
+        return description | {"survey": filled(survey, MOCK_SURVEY, self.defaults)}
+
+
 def fold_path(configuration, entry, description):
     """Return the path of the file that a description of `describe_fold` belongs to.
 
@@ -102,6 +134,34 @@ def folder_of(configuration, entry):
     """Return the folder of all predictions of an entry."""
     name = re.sub(r"[^a-z0-9]+", "-", entry.name.lower()).strip("-") or "estimator"
     return configuration.output / "predictions" / name
+
+
+def read_folds(configuration, entry, seed, fold="*"):
+    """Read all files of one fold of an entry, or of all of its folds.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    entry : Entry
+    seed : int
+    fold : int or "*", default="*"
+
+    Returns
+    -------
+    folds : list of Bunch
+        As `read_fold` returns them.
+    problems : list of str
+        Why other files cannot be used.
+    """
+    paths = folder_of(configuration, entry).glob(f"seed{seed}-fold{fold}-*.npz")
+    folds, problems = [], []
+    for path in sorted(paths):
+        found, problem = read_fold(path)
+        if found is None:
+            problems.append(problem)
+        else:
+            folds.append(found)
+    return folds, problems
 
 
 def write_fold(path, columns, about):

@@ -8,7 +8,7 @@ from ..printable import printable
 from ..progress import say
 from .accuracy import gain_over, summarize
 from .configuration import importable
-from .fold_files import COLUMNS, describe_entry, folder_of, read_fold
+from .fold_files import COLUMNS, SameFold, describe_entry, read_folds
 
 COSTS = ("fit_cpu_seconds", "fit_seconds", "predict_ms", "peak_mib", "n_parameters")
 
@@ -155,23 +155,25 @@ def summary_table(table):
 
 def _folds_of(configuration, entry, seed, verbose):
     """Return the folds of one estimator, all of its latest version."""
+    is_same = SameFold(entry.build(configuration.shared, seed))
+    folds, problems = read_folds(configuration, entry, seed)
+    for problem in problems:
+        say(problem, verbose=verbose)
     found = []
-    for path in sorted(folder_of(configuration, entry).glob(f"seed{seed}-fold*.npz")):
-        fold, problem = read_fold(path)
-        if fold is None:
-            say(problem, verbose=verbose)
-            continue
+    for fold in folds:
         i = fold.about["description"]["fold"]
         is_wanted = configuration.max_folds is None or i < configuration.max_folds
-        if is_wanted and fold.about["entry"] == describe_entry(
-            configuration, entry, seed, i
-        ):
+        present = describe_entry(configuration, entry, seed, i)
+        if is_wanted and is_same(fold.about["entry"], present):
             found.append(fold)
-    if not found:
-        return []
-    latest = max(found, key=lambda fold: fold.about["made"]["when"]).about
-    version = latest["description"]["estimator"]
-    return [fold for fold in found if fold.about["description"]["estimator"] == version]
+    found.sort(key=lambda fold: fold.about["made"]["when"])
+    latest = {}
+    for fold in found:
+        description = fold.about["description"]
+        of_latest = found[-1].about["description"] | {"fold": description["fold"]}
+        if is_same(description, of_latest):
+            latest[description["fold"]] = fold
+    return [*latest.values()]
 
 
 def _means(entry, predictions):

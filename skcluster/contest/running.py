@@ -21,10 +21,11 @@ from .configuration import importable
 from .cost import count_learned, measured
 from .entries import Entry
 from .fold_files import (
+    SameFold,
     describe_entry,
     describe_fold,
     fold_path,
-    read_fold,
+    read_folds,
     write_fold,
 )
 from .surveys import load_survey
@@ -105,7 +106,7 @@ def _run_survey(configuration, seed, ends, outcome, verbose):
     """Run the folds of the survey of one seed, all estimators on one fold at a time."""
     survey = load_survey(configuration, seed, verbose=verbose)
     wanted = _tasks(configuration, survey, seed)
-    missing = [task for task in wanted if not _is_kept(task, verbose)]
+    missing = [task for task in wanted if not _is_kept(configuration, task, verbose)]
     outcome.n_kept += len(wanted) - len(missing)
     n_jobs = configuration.n_jobs
     parallel = Parallel(
@@ -170,23 +171,28 @@ def _tasks(configuration, survey, seed):
     return tasks
 
 
-def _is_kept(task, verbose):
+def _is_kept(configuration, task, verbose):
     """Return whether a file holds the predictions of exactly this task."""
-    fold, problem = read_fold(task.path)
-    if problem:
+    is_same = SameFold(task.estimator)
+    folds, problems = read_folds(configuration, task.entry, task.seed, task.fold)
+    described = [
+        fold
+        for fold in folds
+        if is_same(fold.about["description"], task.about["description"])
+    ]
+    for fold in described:
+        is_of_survey = fold.about["data"] == task.about["data"]
+        if is_of_survey and np.array_equal(fold.cluster, task.test):
+            return True
+    for problem in problems:
         say(f"{problem} This fold is trained again.", verbose=verbose)
-    if fold is None:
-        return False
-    is_same = np.array_equal(fold.cluster, task.test) and all(
-        fold.about[name] == task.about[name] for name in ("data", "description")
-    )
-    if not is_same:
+    if described:
         say(
             f"{task.path} is about other clusters than the survey has now. This fold is "
             "trained again.",
             verbose=verbose,
         )
-    return is_same
+    return False
 
 
 def _run_fold(task, X):
