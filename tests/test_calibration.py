@@ -43,6 +43,17 @@ class Boaster(RegressorMixin, BaseEstimator):
         return (X[:, 0], X[:, 1] / self.boast) if return_std else X[:, 0]
 
 
+class Echo(RegressorMixin, BaseEstimator):
+    """Takes the first column for the mass."""
+
+    def fit(self, X, y):
+        self.fitted_ = True
+        return self
+
+    def predict(self, X):
+        return np.asarray(X, float)[:, 0]
+
+
 def masses_and_errors(n=2000, seed=0, df=None):
     """Masses, and observed ones with errors that differ from cluster to cluster."""
     rng = np.random.default_rng(seed)
@@ -126,6 +137,64 @@ def trending(n, seed, redshift=True):
     log_mass = m + bias + error * rng.normal(size=n)
     table = np.column_stack([m, np.full(n, 0.1)])
     return table, z, log_mass, bias, error
+
+
+class TestPairs:
+    """Posteriors of Kodi Ramanah et al. 2021, against scipy's kernel estimate."""
+
+    @pytest.mark.parametrize("with_weights", [False, True])
+    def test_posteriors_are_slices_of_the_joint_density(self, with_weights):
+        rng = np.random.default_rng(2)
+        true = rng.uniform(13.5, 15, 4000)
+        X = (true + rng.normal(0, 0.05 + 0.1 * (true - 13.5)))[:, None]
+        weight = rng.uniform(0, 2, len(true)) if with_weights else None
+        model = CalibratedMassRegressor(
+            FrozenEstimator(Echo().fit(X, true)), by="pairs"
+        )
+        posterior = model.fit(X, true, sample_weight=weight).predict_posterior(
+            [[13.7], [14.6]]
+        )
+        joint = stats.gaussian_kde([X[:, 0], true], bw_method=0.2, weights=weight)
+        for i, at in enumerate((13.7, 14.6)):
+            edges = posterior.edges[i]
+            middle = (edges[1:] + edges[:-1]) / 2
+            density = joint(np.array([np.full(len(middle), at), middle]))
+            density /= density.sum()
+            assert_allclose(
+                posterior.probability[i], density, atol=0.003 * density.max()
+            )
+        mean, std = model.predict([[13.7], [14.6]], return_std=True)
+        assert_allclose(mean, posterior.mean())
+        assert_allclose(std, posterior.std())
+        assert std[1] > 1.5 * std[0]
+
+    def test_they_cover_what_they_say_but_do_not_follow_each_error(self):
+        X, log_mass = masses_and_errors(3000)
+        model = CalibratedMassRegressor(Boaster(), by="pairs", cv=3).fit(X, log_mass)
+        X, log_mass = masses_and_errors(3000, seed=1)
+        posterior = model.predict_posterior(X)
+        for level in (0.68, 0.95):
+            assert_allclose(coverage(posterior, log_mass, level), level, atol=0.03)
+        is_sharp = X[:, 1] < 0.1
+        assert coverage(posterior[is_sharp], log_mass[is_sharp], 0.68) > 0.9
+
+    def test_a_model_file_keeps_the_pairs(self, tmp_path):
+        X, log_mass = masses_and_errors(200)
+        model = CalibratedMassRegressor(LinearRegression(), by="pairs", cv=4)
+        model.fit(X, log_mass)
+        save_model(model, tmp_path / "model.skops")
+        assert_array_equal(
+            load_model(tmp_path / "model.skops").predict(X), model.predict(X)
+        )
+        assert model.pairs_.shape == (3, 200)
+
+    def test_far_from_all_pairs_the_nearest_ones_decide(self):
+        X, log_mass = masses_and_errors(200)
+        model = CalibratedMassRegressor(Boaster(), by="pairs", cv=4).fit(X, log_mass)
+        slope, _ = np.polyfit(*model.pairs_[:2], 1)
+        last = model.pairs_[:2, np.argmax(model.pairs_[0])]
+        found = model.predict(np.array([[25.0, 0.1]]))
+        assert_allclose(found, last[1] + slope * (25 - last[0]), atol=1e-6)
 
 
 class OfFirstRow(Boaster):

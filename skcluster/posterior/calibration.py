@@ -18,6 +18,7 @@ from ..parameters import Anything, Choice, Integer, NJobs, WithMethods, check_pa
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from ..sample import ClusterSample
 from ..sample.transformer import TakesSample
+from .mass_pairs import cells_at
 from .mass_posterior import MassPosterior
 from .predictors import PosteriorMixin
 from .priors import TrainingPrior, log_prior, mass_density
@@ -55,11 +56,13 @@ class CalibratedMassRegressor(
         The folds, as in `skcluster.model_selection.spatial_folds`. None: octants where the
         sample has positions, otherwise five folds. Neither splits a group.
         Clusters in no test fold are not used for calibration.
-    by : {"trend", "redshift", "mass"} or None, default=None
+    by : {"trend", "redshift", "mass", "pairs"} or None, default=None
         With "trend", the mean and the width of the scores follow smooth functions of
         predicted mass and, if X is a `ClusterSample`, redshift (see
         `posterior.score_trends`). "redshift" (of a `ClusterSample`) and "mass" (predicted)
-        learn separate distributions in bins.
+        learn separate distributions in bins. "pairs" takes no scores, but the density of
+        true masses among held-out clusters of about the same predicted mass, as Kodi
+        Ramanah et al. 2021 do (see `posterior.mass_pairs`); s then does not matter.
     n_bins : int, default=3
         Number of these bins, which hold equally many clusters.
     n_jobs : int, default=None
@@ -79,6 +82,9 @@ class CalibratedMassRegressor(
         infinite.
     trend_ : dict of str to ndarray or None
         With ``by="trend"``, how the mean and the width of the scores vary.
+    pairs_ : ndarray of shape (3, n_scores) or None
+        With ``by="pairs"``, predicted and true masses of the held-out clusters, and their
+        weights.
     score_edges_, score_probability_ : ndarrays of shape (n_bins, 513) and (n_bins, 512)
         Distribution of t (less its trend) in narrow cells, for each bin: a Gaussian kernel
         estimate with Scott's bandwidth, shrunk such that it has the mean and the variance
@@ -102,6 +108,8 @@ class CalibratedMassRegressor(
     ----------
     Vovk, Gammerman & Shafer (2022), Algorithmic Learning in a Random World.
 
+    Kodi Ramanah et al. (2021), arXiv:2009.03340, for ``by="pairs"``.
+
     Examples
     --------
     >>> import numpy as np
@@ -122,7 +130,7 @@ class CalibratedMassRegressor(
     _parameter_kinds = {
         "estimator": WithMethods("an estimator with fit and predict"),
         "cv": Anything(),  # read by `spatial_folds`
-        "by": Choice(["trend", "redshift", "mass"]) | None,
+        "by": Choice(["trend", "redshift", "mass", "pairs"]) | None,
         "n_bins": Integer(1),
         "n_jobs": NJobs(),
         "mass_range": MASS_RANGE_KIND,
@@ -185,7 +193,10 @@ class CalibratedMassRegressor(
             tested, mean, std = tested[counts], mean[counts], std[counts]
             share = weight[tested]
         self.scores_ = (y[tested] - mean) / std
-        self.trend_, scores = None, self.scores_
+        self.trend_, scores, self.pairs_ = None, self.scores_, None
+        if parameters.by == "pairs":
+            each = np.ones_like(mean) if share is None else share
+            self.pairs_ = np.array([mean, y[tested], each])
         if parameters.by == "trend":
             _check_scores(scores, MIN_FOR_TREND, "to learn a trend")
             inputs = _trend_inputs(X, mean, tested)
@@ -219,6 +230,10 @@ class CalibratedMassRegressor(
         std : ndarray of shape (n,), if `return_std`
         """
         mean, std, b = self._mean_std_bin(X)
+        if self._has_pairs:
+            posterior = self._posterior(np.column_stack([mean, std]), b)
+            mean = posterior.mean()
+            return (mean, posterior.std()) if return_std else mean
         middle = (self.score_edges_[:, 1:] + self.score_edges_[:, :-1]) / 2
         score = np.sum(self.score_probability_ * middle, axis=1)
         if not return_std:
@@ -233,6 +248,10 @@ class CalibratedMassRegressor(
 
     def _posterior(self, mean_and_std, b):
         mean, std = mean_and_std.T
+        if self._has_pairs:
+            return MassPosterior.from_cells(
+                *cells_at(mean, self.pairs_), self._log_prior()
+            )
         edges = mean[:, None] + std[:, None] * self.score_edges_[b]
         return MassPosterior.from_cells(
             edges,
@@ -247,7 +266,13 @@ class CalibratedMassRegressor(
         each = getattr(innermost, "_predicts_each_std", True)
         return self._has_trend or (each and predicts_std(self.estimator_))
 
+    @property
+    def _has_pairs(self):
+        return getattr(self, "pairs_", None) is not None  # older models have none
+
     def _log_prior(self):
+        if self._has_pairs:
+            return log_prior(self.mass_density_)
         if self._has_trend:  # Means that follow it are those of the training masses.
             return TrainingPrior(self.mass_density_)
         own = None

@@ -33,12 +33,12 @@ def smoothed_counts(values, width, edges, weight=None):
         :math:`w`, standard deviation of the kernel.
     edges : ndarray of shape (n_cells + 1,)
         :math:`e_j`.
-    weight : ndarray of shape (n_values,), default=None
+    weight : ndarray of shape (n_values,) or (n_values, k), default=None
         :math:`v_i`; None stands for ones.
 
     Returns
     -------
-    counts : ndarray of shape (n_cells,)
+    counts : ndarray of shape (n_cells,) or (n_cells, k)
         :math:`n_j`; they sum up to the number (or weight) of values if the edges enclose
         all kernels.
 
@@ -60,4 +60,4 @@ def smoothed_counts(values, width, edges, weight=None):
             ndtr((edges[:, None] - block) / width) @ w
             for block, w in zip(blocks, weights, strict=True)
         )
-    return np.diff(below)
+    return np.diff(below, axis=0)
