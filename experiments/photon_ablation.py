@@ -4,7 +4,7 @@
     python experiments/photon_ablation.py --seeds 0 1 2 --clusters 3285
     python experiments/photon_ablation.py --minutes 10     # some rows now, more next time
     python experiments/photon_ablation.py --seeds 0 1 2 --clusters 1000 --pixels 64 \
-        --precision bfloat16                               # half an hour, one quiet core
+        --output experiments/results                       # an hour, one quiet core
 
 For every seed, of a mock survey and of the networks, one octant is held out. Trained on the
 others are the paper's three-band network, the photon set, and photon sets from which
@@ -22,9 +22,9 @@ dynamical states. The clusters are the same ones, so that differences are paired
 Every prediction is kept in --folder, beside a table of scatters that grows row by row
 (rows.csv): the script goes on where it was stopped. Printed are, for all seeds so far, the
 change of the bias and the ratio of the scatters against the clean sky, or against the
-photon set with everything. The errors of one seed are those of a bootstrap over its
-clusters, without the scatter between fits; those of several seeds are from the scatter
-between seeds, with the significance of Student's t (sigma).
+photon set with everything; --output also writes them as tables. The errors of one seed are
+those of a bootstrap over its clusters, without the scatter between fits; those of several
+seeds are from the scatter between seeds, with the significance of Student's t (sigma).
 """
 
 import argparse
@@ -34,6 +34,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Table
+from seed_tables import write
 from significance import significance
 from sklearn.pipeline import make_pipeline
 
@@ -61,6 +63,7 @@ TO_PERCENT = 100 * np.log(10)
 """Percent of the mass per dex, for small residuals."""
 NO_CHANGE = np.array([0.0, 1.0, 1.0])
 """Change of the bias and ratios of the scatters when nothing changes."""
+QUANTITIES = ("bias", "std_ratio", "robust_ratio")
 CENTER_ERROR = 0.05
 """Standard deviation of wrong centers along each axis [comoving Mpc/h]."""
 
@@ -276,13 +279,20 @@ def changes(first, second):
     )
 
 
-def mean_changes(pairs):
+def more_changed(first, second, control_first, control_second):
+    """Compare `changes` with those of a control: differences of bias, ratios of ratios."""
+    change, control = changes(first, second), changes(control_first, control_second)
+    return np.array([change[0] - control[0], *(change[1:] / control[1:])])
+
+
+def mean_changes(seeds, compare=changes):
     """Mean of `changes` over the seeds, its error, and its significance.
 
     Parameters
     ----------
-    pairs : list of pairs of ndarray
-        Residuals of each seed, first and second.
+    seeds : list of tuples of ndarray
+        Residuals of each seed that `compare` takes.
+    compare : callable, default=changes
 
     Returns
     -------
@@ -290,14 +300,15 @@ def mean_changes(pairs):
         The error is from the scatter between seeds; of one seed, from a bootstrap over
         its clusters. Sigma, by Student's t, is NaN for one seed.
     """
-    each = np.array([changes(*pair) for pair in pairs])
-    mean, n_seeds = each.mean(axis=0), len(pairs)
+    each = np.array([compare(*residuals) for residuals in seeds])
+    mean, n_seeds = each.mean(axis=0), len(seeds)
     if n_seeds > 1:
         error = each.std(axis=0, ddof=1) / np.sqrt(n_seeds)
     else:
-        first, second = pairs[0]
-        rows = np.random.default_rng(0).integers(0, len(first), (2000, len(first)))
-        error = changes(first[rows], second[rows]).std(axis=1)
+        (residuals,) = seeds
+        n = len(residuals[0])
+        rows = np.random.default_rng(0).integers(0, n, (2000, n))
+        error = compare(*(each[rows] for each in residuals)).std(axis=1)
     sigma = [
         significance(value, 0.0, one_error, n_seeds)
         for value, one_error in zip(mean - NO_CHANGE, error, strict=True)
@@ -305,36 +316,66 @@ def mean_changes(pairs):
     return mean, error, np.array(sigma)
 
 
-def report(experiments):
-    """Print what all seeds say that have both sides of a comparison."""
-    comparisons = [
-        (f"{network} / photon set", (("photon set", CLEAN), (network, CLEAN)))
-        for network in NETWORKS
-        if network != "photon set"
-    ]
-    comparisons += [
-        (f"{sky}: {network}", ((network, CLEAN), (network, sky)))
-        for sky in SKIES
-        if sky != CLEAN
-        for network in ("paper", "photon set")
-    ]
-    titles = "bias [%] (sigma)", "std ratio", "robust ratio"
-    print(f"{'':34}" + "".join(f"{title:>21}" for title in titles), "seeds")
-    for name, (first, second) in comparisons:
-        pairs = [
-            (each.residual(*first), each.residual(*second)) for each in experiments
-        ]
-        pairs = [pair for pair in pairs if all(side is not None for side in pair)]
-        if not pairs:
+def comparisons():
+    """Yield what is compared: a sky, a network, sides with both names, and how."""
+    clean = {network: (network, CLEAN) for network in NETWORKS}
+    for network in NETWORKS:
+        if network != "photon set":
+            yield CLEAN, network, (clean["photon set"], clean[network]), changes
+    for sky in SKIES:
+        if sky == CLEAN:
             continue
-        cells = [
-            f"{value:{form}} ± {error:{form.lstrip('+')}}"
-            + ("" if np.isnan(sigma) else f" ({sigma:+.1f})")
-            for form, value, error, sigma in zip(
-                ("+.1f", ".2f", ".2f"), *mean_changes(pairs), strict=True
-            )
+        sides = {name: (clean[name], (name, sky)) for name in ("paper", "photon set")}
+        for network, pair in sides.items():
+            yield sky, network, pair, changes
+        both = (*sides["photon set"], *sides["paper"])
+        yield sky, "photon set against paper", both, more_changed
+
+
+def mean_table(experiments):
+    """Return a row per comparison that some seeds have all sides of."""
+    rows = []
+    for sky, network, sides, compare in comparisons():
+        seeds = [
+            [each.residual(*side) for side in sides]
+            for each in experiments
+            if all(each.residual(*side) is not None for side in sides)
         ]
-        print(f"{name:34}" + "".join(f"{cell:>21}" for cell in cells), len(pairs))
+        if not seeds:
+            continue
+        row = {"sky": sky, "network": network, "seeds": len(seeds)}
+        found = zip(QUANTITIES, *mean_changes(seeds, compare), strict=True)
+        for name, mean, error, sigma in found:
+            row |= {name: mean, f"{name}_error": error, f"{name}_sigma": sigma}
+        rows.append(row)
+    return rows
+
+
+def report(rows):
+    """Print what all seeds say that have all sides of a comparison."""
+    titles = "bias [%] (sigma)", "std ratio", "robust ratio"
+    print(f"{'':42}" + "".join(f"{title:>21}" for title in titles), "seeds")
+    for row in rows:
+        name = f"{row['sky']}: {row['network']}"
+        if row["sky"] == CLEAN:
+            name = f"{row['network']} / photon set"
+        cells = [
+            f"{row[each]:{form}} ± {row[f'{each}_error']:{form.lstrip('+')}}"
+            + ("" if row["seeds"] < 2 else f" ({row[f'{each}_sigma']:+.1f})")
+            for each, form in zip(QUANTITIES, ("+.1f", ".2f", ".2f"), strict=True)
+        ]
+        print(f"{name:42}" + "".join(f"{cell:>21}" for cell in cells), row["seeds"])
+
+
+def write_tables(arguments, rows):
+    """Write the rows of all jobs so far, and the means over seeds."""
+    measured = Table.read(arguments.folder / "rows.csv")
+    is_wanted = [
+        seed in arguments.seeds and (network, sky) in JOBS
+        for seed, network, sky in measured.iterrows("seed", "network", "sky")
+    ]
+    write(measured[is_wanted], arguments.output / "photon-ablation.csv", digits=2)
+    write(Table(rows=rows), arguments.output / "photon-ablation-mean.csv")
 
 
 def main():
@@ -349,6 +390,7 @@ def main():
         "--minutes", type=float, default=np.inf, help="start no row later"
     )
     parser.add_argument("--folder", type=Path, default=Path("photon_ablation"))
+    parser.add_argument("--output", type=Path, help="folder for the tables over seeds")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -360,7 +402,10 @@ def main():
             if time.monotonic() - started > 60 * arguments.minutes:
                 break
             experiment.measure(network, sky)
-    report(experiments)
+    rows = mean_table(experiments)
+    report(rows)
+    if arguments.output is not None:
+        write_tables(arguments, rows)
     return 0
 
 

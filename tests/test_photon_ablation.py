@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import kstest, norm, t
 
@@ -105,6 +106,42 @@ def test_the_error_of_several_seeds_is_from_their_scatter(ablation):
     assert_allclose(error[1:], 0.1 / np.sqrt(3))
     p_value = 2 * t.sf(0.2 / (0.1 / np.sqrt(3)), 2)
     assert_allclose(2 * norm.sf(sigma[1:]), p_value, rtol=1e-6)
+
+
+def test_a_change_is_compared_with_that_of_a_control(ablation):
+    first = np.random.default_rng(0).normal(0, 0.1, 300)
+    sides = first, 3 * first + 0.05, first, 1.5 * first + 0.01
+    bias, std, robust = ablation.more_changed(*sides)
+    assert_allclose(bias, 230.2585 * (1.5 * first.mean() + 0.04), rtol=1e-6)
+    assert_allclose([std, robust], 2)
+    _, error, _ = ablation.mean_changes([sides], ablation.more_changed)
+    assert_allclose(error[1:], 0, atol=1e-12)
+
+
+def test_tables_hold_what_is_measured_and_still_asked(ablation, tmp_path, monkeypatch):
+    rng, rows = np.random.default_rng(0), []
+    for seed in (0, 1, 7):
+        for network in ("paper", "photon set", "gone"):
+            residual = rng.normal(0, 0.1, 200)
+            np.save(
+                tmp_path / f"seed{seed}-{network.replace(' ', '_')}-clean.npy", residual
+            )
+            row = {"seed": seed, "network": network, "sky": "clean"}
+            ablation.append_row(tmp_path / "rows.csv", row | {"std_percent": 23.04})
+            rows.append(residual)
+    options = ["--seeds", "0", "1", "--minutes", "0", "--folder", str(tmp_path)]
+    options += ["--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["photon_ablation.py", *options])
+    assert ablation.main() == 0
+    measured = Table.read(tmp_path / "photon-ablation.csv")
+    assert sorted(set(measured["network"])) == ["paper", "photon set"]
+    assert sorted(set(measured["seed"])) == [0, 1]
+    (mean,) = Table.read(tmp_path / "photon-ablation-mean.csv")
+    ratios = [rows[i].std() / rows[i + 1].std() for i in (0, 3)]
+    assert (mean["network"], mean["seeds"]) == ("paper", 2)
+    assert_allclose(mean["std_ratio"], np.mean(ratios), atol=1e-4)
+    error = np.abs(np.diff(ratios)) / 2
+    assert_allclose(mean["std_ratio_error"], error, atol=1e-4)
 
 
 def test_what_is_in_the_folder_is_reported_and_not_computed_again(
