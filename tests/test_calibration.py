@@ -519,7 +519,7 @@ class TestRefusals:
         X, log_mass = masses_and_errors(30)
         with pytest.raises(
             ValueError,
-            match=r"by must be one of \['trend', 'redshift', 'mass'\] or None",
+            match=r"by must be one of \['trend', 'redshift', 'mass', 'pairs'\] or None",
         ):
             CalibratedMassRegressor(Boaster(), by="color").fit(X, log_mass)
         with pytest.raises(ValueError, match="n_bins must be a positive int, got 0"):
