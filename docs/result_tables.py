@@ -272,6 +272,50 @@ def sky_ladder():
     return rows
 
 
+WITHHELD = {
+    "paper": "the paper's network",
+    "no densities": "photon set without local densities",
+    "energies shuffled": "photon set, energies shuffled",
+    "angles shuffled": "photon set, angles shuffled",
+}
+RATIOS = ("std_ratio", "robust_ratio")
+RATIO_TITLES = ("std / that of the photon set", "robust / that of the photon set")
+
+
+def photon_ablation():
+    """Scatters of networks that lack something, in units of the photon set's."""
+    mean = kept("photon-ablation-mean.csv")
+    clean = mean[mean["sky"] == "clean"]
+    rows = [["network", *RATIO_TITLES]]
+    for network, words in WITHHELD.items():
+        (row,) = clean[clean["network"] == network]
+        rows.append([words, *(with_sigma(row, name, 2) for name in RATIOS)])
+    return rows
+
+
+def photon_robustness():
+    """Changes of both networks under other skies."""
+    mean = kept("photon-ablation-mean.csv")
+    names = ("paper", "photon set")
+    titles = ("bias [%]", "std ratio")
+    rows = [["sky", *(f"{name}: {title}" for title in titles for name in names)]]
+    for sky in dict.fromkeys(mean["sky"]):
+        of_sky = mean[(mean["sky"] == sky) & (sky != "clean")]
+        if len(of_sky):
+            parts = [of_sky[of_sky["network"] == name][0] for name in names]
+            rows.append(
+                [str(sky)]
+                + [with_sigma(part, "bias", 1, "+") for part in parts]
+                + [with_sigma(part, "std_ratio", 2) for part in parts]
+            )
+    return rows
+
+
+def with_sigma(row, name, digits, sign=""):
+    """Spell a value with its error and its sigma."""
+    return f"{with_error(row, name, digits, sign)} ({abs(row[f'{name}_sigma']):.1f})"
+
+
 def with_error(row, name, digits, sign=""):
     """Spell a value with its error."""
     error = row["error" if name == "change" else f"{name}_error"]
@@ -297,6 +341,8 @@ TABLES = {
     "stress changes": stress_changes,
     "stress scatters": stress_scatters,
     "sky ladder": sky_ladder,
+    "photon ablation": photon_ablation,
+    "photon robustness": photon_robustness,
 }
 
 

@@ -525,3 +525,89 @@ class TestSentencesOnEqualContexts:
         }
         assert min(std.values()) > 1.15 * of(self.RIDGE, "std_dex").mean()
         assert std["true R500c"] >= std["0.6 Mpc/h"]
+
+
+class TestSentencesOnTheAblation:
+    """What docs/photon_set.rst says of the ablation, from its tables."""
+
+    ROBUST_AGAINST = ("no pixels", "dynamics")
+
+    @pytest.fixture
+    def mean(self):
+        return Table.read(ROOT / "experiments/results/photon-ablation-mean.csv")
+
+    def of(self, mean, sky, network):
+        (row,) = mean[(mean["sky"] == sky) & (mean["network"] == network)]
+        return row
+
+    def test_no_part_of_the_gain_is_shown_but_all_seeds_agree(self, mean):
+        by_seed = Table.read(ROOT / "experiments/results/photon-ablation.csv")
+        clean = by_seed[by_seed["sky"] == "clean"]
+        without = [*TABLES["WITHHELD"]]
+        assert {*clean["network"]} == {"photon set", *without}
+        assert sorted(set(clean["seed"])) == [0, 1, 2]
+        assert sum(clean["clusters"][clean["network"] == "photon set"]) == 356
+        for kind in ("std", "robust"):
+            scatter = {
+                (row["seed"], row["network"]): row[f"{kind}_percent"] for row in clean
+            }
+            for network in without:
+                row = self.of(mean, "clean", network)
+                ratios = [
+                    scatter[seed, network] / scatter[seed, "photon set"]
+                    for seed in (0, 1, 2)
+                ]
+                assert min(ratios) > 1
+                assert_allclose(row[f"{kind}_ratio"], np.mean(ratios), atol=2e-3)
+                error = np.std(ratios, ddof=1) / np.sqrt(3)
+                assert_allclose(row[f"{kind}_ratio_error"], error, atol=2e-3)
+                p_value = 2 * t.sf((np.mean(ratios) - 1) / error, 2)
+                assert_allclose(
+                    row[f"{kind}_ratio_sigma"], norm.isf(p_value / 2), rtol=0.05
+                )
+                assert row[f"{kind}_ratio_sigma"] < 3
+        cost = {name: self.of(mean, "clean", name)["std_ratio"] for name in without}
+        assert_allclose(cost["no densities"], cost["paper"], atol=0.05)
+        assert_allclose(cost["angles shuffled"], 1.23, atol=0.005)
+        assert_allclose(cost["energies shuffled"], 1.13, atol=0.005)
+
+    @pytest.mark.parametrize(
+        ("sky", "network", "bias"),
+        [
+            ("exposure / 2", "paper", -28),
+            ("exposure / 2", "photon set", -28),
+            ("exposure / 4", "paper", -48),
+            ("exposure / 4", "photon set", -52),
+            ("centers wrong", "photon set", -5.8),
+        ],
+    )
+    def test_shorter_exposures_and_wrong_centers_lower_masses(
+        self, mean, sky, network, bias
+    ):
+        row = self.of(mean, sky, network)
+        assert_allclose(row["bias"], bias, atol=0.5 if abs(bias) > 6 else 0.05)
+        assert row["bias_sigma"] < -3
+
+    def test_background_raises_masses_by_an_amount_that_differs(self, mean):
+        for sky in ("background x 10", "background x 100"):
+            paper, photon_set = (
+                self.of(mean, sky, network) for network in ("paper", "photon set")
+            )
+            assert min(paper["bias"], photon_set["bias"]) > 20
+            assert photon_set["bias_error"] > 2 * paper["bias_error"]
+
+    def test_pixels_and_dynamics_change_no_scatter(self, mean):
+        for sky in self.ROBUST_AGAINST:
+            for network in ("paper", "photon set"):
+                assert abs(self.of(mean, sky, network)["std_ratio"] - 1) < 0.025
+
+    def test_neither_network_is_shown_to_be_more_robust(self, mean):
+        against = mean[mean["network"] == "photon set against paper"]
+        assert len(against) == 10
+        for name in ("bias", "std_ratio", "robust_ratio"):
+            assert np.abs(against[f"{name}_sigma"]).max() < 3
+        (centers,) = against[against["sky"] == "centers wrong"]
+        assert_allclose(
+            [centers["bias"], centers["bias_error"]], [-3.5, 0.3], atol=0.05
+        )
+        assert np.abs(against["bias_sigma"]).max() == -centers["bias_sigma"]
