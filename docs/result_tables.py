@@ -316,6 +316,27 @@ def with_sigma(row, name, digits, sign=""):
     return f"{with_error(row, name, digits, sign)} ({abs(row[f'{name}_sigma']):.1f})"
 
 
+def real_sky():
+    """Masses of two real clusters by each estimator, and what their radii imply."""
+    table = kept("real-sky.csv")
+    titles = "cluster", "estimator", "log10 M", "error of one mass", "published R500"
+    rows = [[*titles, "difference / error"]]
+    for position, name in dict.fromkeys(
+        zip(table["position"], table["estimator"], strict=True)
+    ):
+        is_it = (table["position"] == position) & (table["estimator"] == name)
+        part = table[is_it]
+        if position.startswith("blank"):
+            continue
+        mass, published = np.mean(part["mass"]), part["published"][0]
+        between = np.std(part["mass"], ddof=1) / np.sqrt(len(part))
+        width = np.mean(part["high"] - part["low"]) / 2
+        spelled = f"{mass:.2f} ± {between:.2f}", f"{width:.2f}", f"{published:.2f}"
+        names = str(position), str(name)
+        rows.append([*names, *spelled, f"{(mass - published) / width:+.1f}"])
+    return rows[:1] + sorted(rows[1:], key=lambda row: row[0], reverse=True)
+
+
 def with_error(row, name, digits, sign=""):
     """Spell a value with its error."""
     error = row["error" if name == "change" else f"{name}_error"]
@@ -338,6 +359,7 @@ TABLES = {
     "coverage in thirds": coverage_in_thirds,
     "coverage at the end": coverage_at_the_end,
     "apertures": apertures,
+    "real sky": real_sky,
     "stress changes": stress_changes,
     "stress scatters": stress_scatters,
     "sky ladder": sky_ladder,

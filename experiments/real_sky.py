@@ -1,49 +1,68 @@
 """Masses of two real eROSITA clusters, from photons, exposure map and mask of their field.
 
-    SKCLUSTER_DATA=... python experiments/real_sky.py       # minutes: three seeds
+    SKCLUSTER_DATA=... python experiments/real_sky.py --output experiments/results
+    # minutes per seed: three of them
 
 Needs the folder ``efeds`` of real data: photon list, exposure map and mask of a field of
-the eFEDS survey. Power laws of photon counts are fitted to mock clusters with the real
-background, whose exposures are spread about those of the field. Counts are net of a local
-background and corrected for the mask. The exposures are those of the catalog, vignetted;
-the map gives the shape of the field. Each cluster gets two masses: with counts inside the
-published R500, and inside the radius that its own mass implies.
+the eFEDS survey. Everything is trained on mock clusters under the sky of eFEDS, with the
+background of this field, exposures spread about its own, and holes as many and as large as
+those of its mask in place of active nuclei. Three estimators give p(M) of each cluster:
 
-Prints log10 M500c [Msun/h] with its error, which share of the training clusters shows fewer
-counts, and the published value: the mass that the published R500 implies with H0 = 70 and
-Om = 0.3. Exits with 1 if one of two blank positions of the field gets a mass.
+* the covariance model: a power law of the photons inside the published R500;
+* the same inside the R500 that the mass itself implies;
+* the paper's network on maps in three bands, which is told the exposure and which pixels
+  were not observed, and not R500.
 
-The mock is no calibration: its luminosities are tuned to a simulation, its telescope points
-at each cluster, and it has no point sources here, because the real ones are masked. So an
-agreement within the scatter of one cluster shows that units, exposures, areas and radii are
-right, and no more.
+Other mock clusters calibrate them. Counts are net of a local background and corrected for
+the mask. The exposures are those of the catalog, vignetted; the map gives the shape of the
+field.
+
+Writes real-sky.csv, one row per seed, position and estimator: net photons and their error,
+which share of the training clusters shows fewer per second, quantiles of p(M) [log10
+Msun/h], the scatter of the estimator on the mock clusters of the calibration [dex], the
+distance of the maps from those of training over the limit for outliers, and the published
+value: the mass that the published R500 implies with H0 = 70 and Om = 0.3. Rows that are
+there are not computed again. Exits with 1 if one of two blank positions of the field is
+taken for a cluster: only what exceeds its background by 3 sigma gets a mass.
+
+The mock is no calibration: its luminosities are tuned to a simulation. So an agreement
+within the scatter of one cluster shows that units, exposures, areas and radii are right,
+and no more.
 """
 
 import argparse
 import os
 import sys
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table, vstack
+from seed_tables import write
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
+    CalibratedMassRegressor,
     ClusterSample,
     EvrardProxyRegressor,
     IteratedRadiusRegressor,
+    PhotonMapper,
     ProxyMeasurer,
     SkyImage,
+    misspecification_score,
     read_image,
     read_sample,
     remove_sources,
     with_exposure_map,
 )
-from skcluster.cosmology import comoving_distance, mass_within_r500c
+from skcluster.contest.entries import ho2023_three_bands
+from skcluster.cosmology import comoving_distance, mass_within_r500c, plane_to_sky
 from skcluster.datasets import make_mock_survey
+from skcluster.metrics import mass_scatter
 
 # Name, center, redshift, R500 [arcmin] and vignetted exposure [s] of Bahar et al. (2022).
 CLUSTERS = (
@@ -55,9 +74,17 @@ BLANK = (
     ("blank 1", (140.47, 3.42), 0.333, 4.068, 1437.0),
 )
 BAND = (0.6, 2.2)
+BANDS = ((0.6, 1.1), (1.1, 1.6), (1.6, 2.2))
+"""Bands in which the photons of the list are known [keV]."""
 SIGNIFICANT = 3.0
 """Net counts over their error from which a cluster is called seen."""
 COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
+BACKGROUND = 1.19
+"""Background of this field in 0.6-2.2 keV over that of the mock, another field's."""
+HOLES = 0.058, 50 / 3600
+"""Holes of the mask per square arcmin, without the clusters; and their radius [deg]."""
+QUANTILES = {"low": 0.16, "mass": 0.5, "high": 0.84}
+TRUE, ITERATED, NETWORK = "counts in R500", "counts in iterated R500", "network"
 
 
 def field(folder):
@@ -100,61 +127,122 @@ def published_masses():
     return np.log10(mass_within_r500c(radius, redshift, COSMOLOGY))
 
 
-def training_set(n_clusters, seed):
-    """Mock clusters beyond z = 0.2, whose annuli lie in the field of view."""
+def mock(n_clusters, seed):
+    """Mock clusters that are seen like those of the field, and their masses.
+
+    They lie beyond z = 0.2, so that their annuli fit into the field.
+    """
     rng = np.random.default_rng(seed)
     survey = make_mock_survey(
         n_clusters,
         random_state=seed,
         galaxies=False,
-        background=1.0,
-        agn=False,  # the mask removes point sources
+        sky="eFEDS",
+        background=BACKGROUND,
+        field_agn=False,  # the mask removes them
         exposure=rng.uniform(1100, 1700, n_clusters),
     )
-    far = survey.sample.redshift > 0.2
-    return survey.sample[far], survey.log_mass[far]
-
-
-def regressor():
-    """Power law of the net counts inside R500c."""
-    measurer = ProxyMeasurer(
-        proxies=["n_phot_500c"], band=BAND, background="annulus", with_redshift=True
-    )
-    return make_pipeline(
-        measurer, EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)
-    )
-
-
-def rows_of_seed(seed, observed, arguments):
-    """Masses by one training set."""
-    sample, log_mass = training_set(arguments.clusters, seed)
-    known = regressor()
-    counts = known[0].fit(sample).count_photons(sample)["n_phot_500c"]
+    is_far = survey.sample.redshift > 0.2
+    sample = with_holes(survey.sample[is_far], rng)
+    counts = net_counts(sample)
     # Faint clusters drown in the background: they have no logarithm.
     seen = counts.net > SIGNIFICANT * counts.error
-    sample, log_mass = sample[seen], log_mass[seen]
-    known.fit(sample, log_mass)
-    iterated = IteratedRadiusRegressor(regressor()).fit(sample, log_mass)
-    counts = known[0].count_photons(observed)["n_phot_500c"]
-    logs = known[0].transform(sample)[:, 0]
-    for i, published in enumerate([*published_masses(), *[np.nan] * len(BLANK)]):
-        row = {"seed": seed, "name": observed.name[i], "published": published}
-        row |= {"net": counts.net[i], "error": counts.error[i]}
-        is_seen = counts.net[i] > SIGNIFICANT * counts.error[i]
-        for name, model in (("mass", known), ("iterated", iterated)):
-            mass, std = [np.nan], [np.nan]
-            if is_seen:
-                mass, std = model.predict(observed[i], return_std=True)
-            row |= {name: mass[0], f"std {name}": std[0]}
-        log = known[0].transform(observed[i])[0, 0] if is_seen else np.nan
-        yield row | {"rank": np.mean(logs < log) if is_seen else np.nan}
+    return sample[seen], survey.log_mass[is_far][seen]
+
+
+def with_holes(sample, rng):
+    """Remove circles at random places, but not the centers of clusters."""
+    density, radius = HOLES
+    around = np.radians(sample.field_radius)
+    n_holes = rng.poisson(density * np.pi * (np.degrees(around) * 60) ** 2)
+    cluster = np.repeat(np.arange(len(sample)), n_holes)
+    distance = around[cluster] * np.sqrt(rng.random(len(cluster)))
+    angle = rng.uniform(0, 2 * np.pi, len(cluster))
+    kept = distance > np.radians(2 * radius)
+    x, y = distance * np.cos(angle), distance * np.sin(angle)
+    ra, dec = plane_to_sky(x[kept], y[kept], *sample.center[cluster[kept]].T)
+    return remove_sources(sample, {"ra": ra, "dec": dec}, radius=radius)
+
+
+def net_counts(sample):
+    """Photons inside R500c less the background."""
+    return measurer().fit(sample).count_photons(sample)["n_phot_500c"]
+
+
+def measurer():
+    """ln of the net counts inside R500c, and the redshift."""
+    return ProxyMeasurer(
+        proxies=["n_phot_500c"], band=BAND, background="annulus", with_redshift=True
+    )
+
+
+def power_law():
+    """The covariance model of the net counts inside R500c."""
+    return make_pipeline(
+        measurer(), EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)
+    )
+
+
+def models(seed, arguments):
+    """Name -> unfitted estimator."""
+    network = ho2023_three_bands(
+        max_epochs=arguments.epochs,
+        random_state=seed,
+        n_threads=1,
+        scalars=["log_exposure"],
+    )
+    mapper = PhotonMapper(bands=BANDS, n_pixels=arguments.pixels, with_unobserved=True)
+    return {
+        TRUE: power_law(),
+        ITERATED: IteratedRadiusRegressor(power_law(), tolerance=1e-3),
+        NETWORK: make_pipeline(mapper, network),
+    }
+
+
+def rows_of(name, seed, observed, arguments):
+    """Masses by one estimator, with one training set and one set to calibrate with."""
+    sample, log_mass = mock(arguments.clusters, seed)
+    others, true = mock(arguments.clusters, 1000 + seed)
+    counts, trained = net_counts(observed), net_counts(sample)
+    rate, rates = counts.net / observed.exposure, trained.net / sample.exposure
+    seen = counts.net > SIGNIFICANT * counts.error
+    published = [*published_masses(), *[np.nan] * len(BLANK)]
+    model = models(seed, arguments)[name].fit(sample, log_mass)
+    frozen = FrozenEstimator(model)
+    calibrated = CalibratedMassRegressor(frozen, by="trend").fit(others, true)
+    quantiles = np.full((len(observed), len(QUANTILES)), np.nan)
+    shares = [*QUANTILES.values()]
+    quantiles[seen] = calibrated.predict_quantiles(observed[seen], shares)
+    score = np.full(len(observed), np.nan)
+    if name == NETWORK:
+        score = misspecification_score(model, observed)
+    scatter = mass_scatter(true, calibrated.predict(others))
+    for i, position in enumerate(observed.name):
+        yield {
+            "seed": seed,
+            "position": position,
+            "estimator": name,
+            "net": counts.net[i],
+            "error": counts.error[i],
+            "fewer": np.mean(rates < rate[i]),
+            **dict(zip(QUANTILES, quantiles[i], strict=True)),
+            "scatter": scatter,
+            "score": score[i],
+            "published": published[i],
+            "trained": len(log_mass),
+            "calibrated": len(true),
+        }
 
 
 def main():
     """Train, predict and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--clusters", type=int, default=1500)
+    parser.add_argument("--models", nargs="+", default=[TRUE, ITERATED, NETWORK])
+    parser.add_argument("--clusters", type=int, default=800)
+    parser.add_argument("--pixels", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=45)
+    parser.add_argument("--output", type=Path, default=Path("."))
     arguments = parser.parse_args()
     folder = Path(os.environ.get("SKCLUSTER_DATA", "data")) / "efeds"
     if not folder.is_dir():
@@ -162,17 +250,21 @@ def main():
         return 0
     warnings.simplefilter("ignore", UserWarning)  # of what is below the background
     observed = field(folder)
-    tables = [
-        Table(rows=[*rows_of_seed(seed, observed, arguments)])
-        for seed in arguments.seeds
-    ]
-    table = vstack(tables)
-    for name, column in table.columns.items():
-        if column.dtype.kind == "f":
-            column.format = ".0f" if name in ("net", "error") else ".3f"
-    print(*table.pformat(max_width=-1, max_lines=-1), sep="\n")
-    is_blank = np.char.startswith(np.asarray(table["name"], str), "blank")
-    fails = np.isfinite(table["mass"][is_blank]).any()
+    path = arguments.output / "real-sky.csv"
+    table = Table.read(path) if path.exists() else None
+    done = set()
+    if table is not None:
+        done = set(zip(table["seed"], table["estimator"], strict=True))
+    for seed, name in product(arguments.seeds, arguments.models):
+        if (seed, name) in done:
+            continue
+        found = Table(rows=[*rows_of(name, seed, observed, arguments)])
+        table = found if table is None else vstack([table, found])
+        write(table, path, 3)
+        lines = table[-len(found) :].pformat(max_width=-1, max_lines=-1)
+        print(*lines, sep="\n", flush=True)
+    is_blank = np.char.startswith(np.asarray(table["position"], str), "blank")
+    fails = np.isfinite(np.ma.filled(table["mass"][is_blank], np.nan)).any()
     print("A blank position has a mass." if fails else "Blank positions have no mass.")
     return int(fails)
 

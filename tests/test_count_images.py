@@ -217,3 +217,15 @@ def test_the_command_trains_and_predicts_from_images(images, tmp_path, capsys):
     capsys.readouterr()
     assert main(["predict", model, table, "--image-energy", "1.0"]) != 0
     assert "--table-hdu" in capsys.readouterr().err
+
+
+def test_a_real_image_holds_the_photons_of_the_list(data_folder):
+    folder = data_folder / "efeds"
+    photons = read_photons(folder / "efeds_example_events.fits")
+    in_band = np.abs(photons["energy"] - np.sqrt(0.6 * 1.1)) < 0.01
+    found = read_photons(folder / "img_0600_1100.fits.gz", image_energy=0.8)
+    assert len(found["ra"]) == in_band.sum()
+    assert_allclose(np.sort(found["dec"]), np.sort(photons["dec"][in_band]), atol=1e-6)
+    for name in ("expmap_norm_0600_1100.fits.gz", "mask.fits.gz"):
+        with pytest.raises(ValueError, match="smoother than counts can be"):
+            read_photons(folder / name, image_energy=0.8)

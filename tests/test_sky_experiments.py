@@ -226,3 +226,38 @@ class TestSentences:
         assert_allclose([paper[0], real[0]], [47, 37], atol=0.6)
         assert paper[0] - true[0] > 3 * np.hypot(paper[1], true[1])
         assert abs(true[0] - real[0]) < 2 * np.hypot(true[1], real[1])
+
+    @pytest.fixture
+    def two(self):
+        table = Table.read(RESULTS / "real-sky.csv")
+        assert np.unique(table["seed"]).tolist() == [0, 1, 2]
+        return table
+
+    def test_blank_positions_are_not_seen_and_clusters_are(self, two):
+        is_blank = np.char.startswith(np.asarray(two["position"], str), "blank")
+        assert (two["net"][is_blank] < 3 * two["error"][is_blank]).all()
+        assert (two["net"][~is_blank] > 3 * two["error"][~is_blank]).all()
+        assert (
+            np.ma.getmaskarray(two["mass"])[is_blank].all()
+            or not np.isfinite(np.ma.filled(two["mass"], np.nan)[is_blank]).any()
+        )
+
+    def test_a_blank_map_is_no_outlier(self, two):
+        network = two[two["estimator"] == "network"]
+        score = dict.fromkeys(network["position"], 0)
+        for name in score:
+            score[name] = np.mean(network["score"][network["position"] == name])
+        assert max(score["blank 0"], score["blank 1"], score["J092121.2+031726"]) < 1
+        assert score["J092022.0+030106"] > 1
+
+    def test_two_clusters_agree_with_their_radii_within_two_errors(self, two):
+        seen = two[np.isfinite(np.ma.filled(two["mass"], np.nan))]
+        difference = (seen["mass"] - seen["published"]) / (
+            (seen["high"] - seen["low"]) / 2
+        )
+        assert (np.abs(difference) < 2).all()
+        bright = seen["position"] == "J092121.2+031726"
+        assert (difference[bright] < 0).all()
+        assert (difference[~bright] > 0).all()
+        assert_allclose(seen["fewer"][bright], 0.93, atol=0.02)
+        assert_allclose(seen["fewer"][~bright], 0.25, atol=0.02)
