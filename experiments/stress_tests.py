@@ -2,7 +2,7 @@
 
     python experiments/stress_tests.py --output experiments/results     # three seeds
     python experiments/stress_tests.py --output experiments/results --models network \
-        "network, thinned" "photon set" "photon set, thinned"           # minutes per fit
+        "network, thinned" "photon set" "photon set, thinned"       # minutes per fit
     python experiments/stress_tests.py --output experiments/results --draw
 
 Models are trained on mock clusters of 2 ks with true centers and redshifts; those with
