@@ -218,6 +218,27 @@ def apertures():
     return rows
 
 
+def pair_posteriors():
+    """Coverage of posteriors by kernel densities of pairs, beside those by scores."""
+    mean = kept("pair-posteriors-mean.csv")
+    titles = {"coverage_68": "in 68 % [%]", "coverage_95": "in 95 % [%]"}
+    titles |= {"mean_error": "mean error [%]", "log_density": "log density"}
+    thirds = [f"{name} third, in 68 %" for name in ("lowest", "middle", "highest")]
+    rows = [["estimator, calibration", *titles.values(), *thirds]]
+    for part in mean[mean["third"] == "all"]:
+        same = mean[
+            (mean["estimator"] == part["estimator"])
+            & (mean["calibration"] == part["calibration"])
+        ]
+        digits = {"log_density": 3}
+        cells = [with_error(part, name, digits.get(name, 1)) for name in titles]
+        for name in ("lowest", "middle", "highest"):
+            (third,) = same[same["third"] == name]
+            cells.append(with_error(third, "coverage_68", 1))
+        rows.append([f"{part['estimator']}, {part['calibration']}", *cells])
+    return rows
+
+
 STRESSES = {
     "center": ("center off by", '{:g}"', (10, 20, 60)),
     "redshift": ("redshift off by", "{:g}", (0.005, 0.01, 0.02)),
@@ -363,6 +384,7 @@ TABLES = {
     "stress changes": stress_changes,
     "stress scatters": stress_scatters,
     "sky ladder": sky_ladder,
+    "pair posteriors": pair_posteriors,
     "photon ablation": photon_ablation,
     "photon robustness": photon_robustness,
 }

@@ -611,3 +611,59 @@ class TestSentencesOnTheAblation:
             [centers["bias"], centers["bias_error"]], [-3.5, 0.3], atol=0.05
         )
         assert np.abs(against["bias_sigma"]).max() == -centers["bias_sigma"]
+
+
+class TestSentencesOnPairs:
+    """What docs/uncertainty.rst says of posteriors from pairs, from their tables."""
+
+    @staticmethod
+    def table(name):
+        return Table.read(ROOT / f"experiments/results/pair-posteriors{name}.csv")
+
+    def test_all_clusters_are_covered(self):
+        mean = self.table("-mean")
+        of_all = mean[mean["third"] == "all"]
+        assert len(of_all) == 6
+        assert np.abs(of_all["coverage_68"] - 68).max() < 3
+        assert np.abs(of_all["coverage_95"] - 95).max() < 1
+
+    def test_pairs_cover_every_third_and_single_scores_do_not(self):
+        mean = self.table("-mean")
+        thirds = mean[mean["third"] != "all"]
+        pairs = thirds["coverage_68"][thirds["calibration"] == "pairs"]
+        assert len(pairs) == 6
+        assert 69 < pairs.min() < pairs.max() < 72
+        ridge = thirds[
+            (thirds["calibration"] == "scores")
+            & (thirds["estimator"] == "ridge on rings")
+        ]
+        covered = dict(zip(ridge["third"], ridge["coverage_68"], strict=True))
+        assert_allclose([covered["lowest"], covered["highest"]], [64, 76], atol=0.6)
+
+    @pytest.mark.parametrize(
+        ("estimator", "gain", "error"),
+        [("covariance model", 0.05, 0.02), ("ridge on rings", 0.03, 0.01)],
+    )
+    def test_that_pairs_are_better_is_not_shown(self, estimator, gain, error):
+        table = self.table("")
+        table = table[table["estimator"] == estimator]
+
+        def differences(third):
+            of_third = table[table["third"] == third]
+            pairs, trend = (
+                np.asarray(of_third["log_density"][of_third["calibration"] == name])
+                for name in ("pairs", "scores by trend")
+            )
+            return pairs - trend
+
+        every = differences("all")
+        assert len(every) == 3
+        assert (every > 0).all()
+        assert (differences("lowest") > every).all()
+        assert (differences("highest") < 0).all()
+        assert_allclose(every.mean(), gain, atol=0.005)
+        assert_allclose(every.std(ddof=1) / np.sqrt(3), error, atol=0.005)
+        for third in ("all", "lowest", "middle", "highest"):
+            each = differences(third)
+            in_errors = abs(each.mean()) / (each.std(ddof=1) / np.sqrt(3))
+            assert norm.isf(t.sf(in_errors, 2)) < 3
