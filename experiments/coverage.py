@@ -28,7 +28,6 @@ the mean over seeds of each third is 68 ± 3 % within its error.
 """
 
 import argparse
-import json
 import sys
 import warnings
 from itertools import pairwise
@@ -37,7 +36,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from astropy.table import Table, vstack
-from kept_fits import N_OCTANTS, KeptFit, keep_fits, path_of
+from kept_fits import N_OCTANTS, KeptFit, folder_of, keep_fits, path_of
 from scipy import stats
 from sklearn.pipeline import make_pipeline
 
@@ -144,14 +143,7 @@ def folder_of_fits(seed, arguments):
     """Folder of the kept fits of one seed; an error if they are of other arguments."""
     names = ("clusters", "test_clusters", "pixels", "epochs", "patience", "precision")
     settings = {name: getattr(arguments, name) for name in names}
-    folder = arguments.output / f"fits-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "settings.json"
-    if not path.exists():
-        path.write_text(json.dumps(settings))
-    if json.loads(path.read_text()) != settings:
-        raise SystemExit(f"{folder} holds fits of {path.read_text()}: give --output.")
-    return folder
+    return folder_of(arguments.output / f"fits-{seed}", settings)
 
 
 def posteriors_of(estimator, train, log_mass, test):

@@ -1,4 +1,9 @@
-"""Predictions of networks for clusters that they have not seen, kept in small files."""
+"""Predictions of networks for clusters that they have not seen, kept in small files.
+
+An experiment that is stopped goes on where it was: it reads the files that are there.
+"""
+
+import json
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -8,6 +13,78 @@ from skcluster.model_selection import octants
 from skcluster.posterior import PosteriorMixin, TrainingPrior, mass_density
 
 N_OCTANTS = 8
+
+
+def folder_of(path, settings):
+    """Make a folder for files of these settings; exit if it holds those of others."""
+    path.mkdir(parents=True, exist_ok=True)
+    described = path / "settings.json"
+    if not described.exists():
+        described.write_text(json.dumps(settings))
+    if json.loads(described.read_text()) != settings:
+        raise SystemExit(
+            f"{path} is of a run with {described.read_text()}. Give another folder."
+        )
+    return path
+
+
+def kept(path, compute, *args, **kwargs):
+    """Read the arrays of a file, which are computed unless it is there.
+
+    Parameters
+    ----------
+    path : Path
+        Its name ends in ``.npz``.
+    compute : callable
+        Returns a dict of arrays.
+    *args, **kwargs
+        Arguments of ``compute``.
+
+    Returns
+    -------
+    arrays : dict
+    """
+    if not path.exists():
+        unfinished = path.with_suffix(".unfinished")
+        with unfinished.open("wb") as file:
+            np.savez_compressed(file, **compute(*args, **kwargs))
+        unfinished.replace(path)
+    with np.load(path) as file:
+        return dict(file)
+
+
+def kept_predictions(pipeline, X, log_mass, folds, folder, *, n_jobs=1):
+    """Predict each fold by a fit to its training clusters, kept in a file per fold.
+
+    Parameters
+    ----------
+    pipeline : estimator
+    X : ClusterSample
+    log_mass : ndarray of shape (n_clusters,)
+    folds : list of (train, test)
+    folder : Path
+    n_jobs : int
+        Number of fits that run at the same time.
+
+    Returns
+    -------
+    predicted : ndarray of shape (n_clusters,)
+        NaN for clusters in no fold.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def predictions(train, test):
+        fitted = clone(pipeline).fit(X[train], log_mass[train])
+        return {"log_mass": fitted.predict(X[test])}
+
+    results = Parallel(n_jobs=n_jobs)(
+        delayed(kept)(folder / f"fold-{k}.npz", predictions, *fold)
+        for k, fold in enumerate(folds)
+    )
+    predicted = np.full(len(X), np.nan)
+    for (_, test), result in zip(folds, results, strict=True):
+        predicted[test] = result["log_mass"]
+    return predicted
 
 
 def keep_fits(pipeline, maps, log_mass, tested, folder, *, n_draws, n_jobs=1):
@@ -36,9 +113,10 @@ def keep_fits(pipeline, maps, log_mass, tested, folder, *, n_draws, n_jobs=1):
         left_out: path_of(folder, left_out) for left_out in [None, *range(N_OCTANTS)]
     }
     Parallel(n_jobs=n_jobs)(
-        delayed(keep_fit)(
-            *(pipeline, maps[octant != left_out], log_mass[octant != left_out]),
-            *(tested if left_out is None else maps[octant == left_out], path, n_draws),
+        delayed(kept)(
+            *(path, predicted_by_fit, pipeline),
+            *(maps[octant != left_out], log_mass[octant != left_out]),
+            *(tested if left_out is None else maps[octant == left_out], n_draws),
         )
         for left_out, path in paths.items()
         if not path.exists()
@@ -50,20 +128,17 @@ def path_of(folder, left_out):
     return folder / ("all.npz" if left_out is None else f"without-{left_out}.npz")
 
 
-def keep_fit(pipeline, train, log_mass, tested, path, n_draws):
-    """Fit, predict other clusters without and with draws of dropout, and write a file."""
+def predicted_by_fit(pipeline, train, log_mass, tested, n_draws):
+    """Fit, and predict other clusters without and with draws of dropout."""
     fitted = clone(pipeline).fit(train, log_mass)
     shown = fitted[:-1].transform(tested)
     (offset, *_), (slope, *_) = fitted[-1].offset_, fitted[-1].slope_
-    kept = {"position": shown.position, "offset": offset[0], "slope": slope[0]}
+    found = {"position": shown.position, "offset": offset[0], "slope": slope[0]}
     for draws in (0, n_draws):
         network = fitted[-1].set_params(n_dropout_draws=draws)
         mean, std = network._components(shown)
-        kept[f"mean_{draws}"], kept[f"std_{draws}"] = mean, std.astype(np.float32)
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        np.savez_compressed(file, **kept)
-    unfinished.replace(path)
+        found[f"mean_{draws}"], found[f"std_{draws}"] = mean, std.astype(np.float32)
+    return found
 
 
 class KeptFit(PosteriorMixin, RegressorMixin, BaseEstimator):

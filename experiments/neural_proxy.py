@@ -19,10 +19,11 @@ or if the one with rho = 0 is not.
 
 import argparse
 import sys
+from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
-from sklearn.model_selection import check_cv
+from kept_fits import folder_of, kept_predictions
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
@@ -38,7 +39,6 @@ from skcluster import (
     search_proxies,
     write_covariance,
 )
-from skcluster.comparison import compare_estimators
 from skcluster.datasets import make_mock_survey
 from skcluster.model_selection import octants
 from skcluster.paper import THREE_BANDS
@@ -84,18 +84,15 @@ def observe(seed, arguments):
         n_threads=1,
     )
     maps = PhotonMapper(bands=THREE_BANDS, n_pixels=arguments.pixels).transform(sample)
-    comparison = compare_estimators(
-        {NETWORK: (make_pipeline(RedshiftNormalizer(), LogScaler(), network), maps)},
-        log_mass,
-        cv=check_cv(folds),
+    settings = {name: getattr(arguments, name) for name in ("clusters", "pixels", "epochs")}
+    masses = kept_predictions(
+        make_pipeline(RedshiftNormalizer(), LogScaler(), network),
+        maps.drop("photons", "galaxies", "name"),
+        *(log_mass, folds),
+        folder_of(arguments.folder / f"seed-{seed}", settings),
         n_jobs=arguments.jobs,
-        on_progress=lambda name, done, n, seconds: print(
-            f"seed {seed}: fold {done}/{n}, {seconds:.0f} s",
-            file=sys.stderr,
-            flush=True,
-        ),
     )
-    table[NETWORK] = np.log(10) * comparison.predictions[NETWORK]
+    table[NETWORK] = np.log(10) * masses
     return table
 
 
@@ -229,6 +226,9 @@ def main():
     parser.add_argument("--epochs", type=int, default=45)
     parser.add_argument("--jobs", type=int, default=2, help="folds at a time")
     parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("neural_proxy"), help="of kept predictions"
+    )
     parser.add_argument("--output", help="ECSV file for the calibrated covariance")
     arguments = parser.parse_args()
 
