@@ -39,6 +39,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from joblib import Parallel, delayed
+from kept_fits import folder_of, kept
 from significance import significance, verdict
 from sklearn.pipeline import make_pipeline
 
@@ -70,6 +71,8 @@ ONE_BAND = (WIDE_BAND,)
 # In R500c. The innermost four pixels of 32 per side lie at 0.1 Mpc/h.
 EDGES = np.array([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3])
 CORE, OUTSKIRTS = 0, 4
+SETTINGS = ("clusters", "pixels", "epochs", "batch_size", "precision")
+"""Options that the kept files depend on."""
 MANY = 3.0
 
 
@@ -88,11 +91,13 @@ def network(bands, seed, arguments):
     return make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
 
 
-def explained(train_on, targets, shown, bands, arguments, forget=False):
+def explained(name, train_on, targets, shown, bands, arguments, forget=False):
     """Saliency of each cluster of the shown surveys, by networks that did not see it.
 
     Parameters
     ----------
+    name : str
+        Of the kept files, one per network and fold.
     train_on : ClusterSample
     targets : list of ndarray of shape (n_clusters,)
         Masses to train on, one for each network.
@@ -116,33 +121,36 @@ def explained(train_on, targets, shown, bands, arguments, forget=False):
         for sample in (train_on, *shown)
     )
     folds = list(QuadrantGroupKFold().split(seen))
+    settings = {key: getattr(arguments, key) for key in SETTINGS}
+    folder = folder_of(arguments.folder / name, settings)
     results = Parallel(n_jobs=arguments.jobs)(
-        delayed(one_fold)(
-            network(bands, seed, arguments),
+        delayed(kept)(
+            folder / f"network-{seed}-fold-{k}.npz",
+            *(one_fold, network(bands, seed, arguments)),
             *(seen[train], target[train], [each[test] for each in maps]),
             forget=forget,
         )
         for seed, target in enumerate(targets)
-        for train, test in folds
+        for k, (train, test) in enumerate(folds)
     )
     size = (len(targets), len(seen))
     saliency = [np.empty((*size, *maps[0].maps.shape[1:]), np.float32) for _ in shown]
     predicted = np.empty(size)
-    for i, (of_surveys, masses) in enumerate(results):
+    for i, result in enumerate(results):
         seed, test = i // len(folds), folds[i % len(folds)][1]
-        predicted[seed, test] = masses
-        for all_clusters, of_fold in zip(saliency, of_surveys, strict=True):
+        predicted[seed, test] = result["log_mass"]
+        for all_clusters, of_fold in zip(saliency, result["saliency"], strict=True):
             all_clusters[seed, test] = of_fold
     return saliency, predicted
 
 
 def one_fold(pipeline, train, log_mass, tests, forget):
-    """Saliency of the test clusters of each survey, and masses of the first."""
+    """Saliency of the test clusters of each survey, and masses of the first, by name."""
     pipeline.fit(train, log_mass)
     if forget:
         pipeline = randomized_weights(pipeline, 8, pipeline[-1].random_state)
     found = [SaliencyExplainer(pipeline).explain(test) for test in tests]
-    return found, pipeline.predict(tests[0])
+    return {"saliency": found, "log_mass": pipeline.predict(tests[0])}
 
 
 def of_proxy(survey, arguments):
@@ -270,6 +278,12 @@ def main():
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--output", default="explanations", help="folder of figures")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("explanations"),
+        help="folder of the networks' saliencies, which are not computed again",
+    )
     arguments = parser.parse_args()
     mpl.use("Agg")
     return run(arguments)
@@ -317,7 +331,7 @@ def run(arguments):
     networks = {}
     for name, bands in (("one band", ONE_BAND), ("three bands", THREE_BANDS)):
         (maps,), predicted = explained(
-            survey.sample, targets, [survey.sample], bands, arguments
+            name, survey.sample, targets, [survey.sample], bands, arguments
         )
         networks[name] = maps
         networks[name, "measured"] = Measured(maps, r500c, masks)
@@ -327,7 +341,8 @@ def run(arguments):
 
     calm = survey_with(core_scatter=0)
     (on_calm, on_survey), predicted = explained(
-        calm.sample, targets, [calm.sample, survey.sample], ONE_BAND, arguments
+        "no core scatter",
+        *(calm.sample, targets, [calm.sample, survey.sample], ONE_BAND, arguments),
     )
     calm_proxy = Measured(of_proxy(calm, arguments), r500c, masks)
     calm_one = Measured(on_calm, r500c, with_blind_masks(calm.sample, arguments))
@@ -338,7 +353,8 @@ def run(arguments):
 
     clean = survey_with(agn=False)
     (on_clean, on_survey), predicted = explained(
-        clean.sample, targets, [clean.sample, survey.sample], ONE_BAND, arguments
+        "no AGN",
+        *(clean.sample, targets, [clean.sample, survey.sample], ONE_BAND, arguments),
     )
     clean_one = Measured(on_clean, r500c, masks)
     clean_on_survey = Measured(on_survey, r500c, masks)
@@ -348,12 +364,14 @@ def run(arguments):
     rng = np.random.default_rng(0)
     shuffled = [rng.permutation(survey.log_mass) for _ in range(arguments.shuffles)]
     (maps,), _ = explained(
-        survey.sample, shuffled, [survey.sample], ONE_BAND, arguments
+        "shuffled",
+        *(survey.sample, shuffled, [survey.sample], ONE_BAND, arguments),
     )
     shuffled_one = Measured(maps, r500c, masks)
     say("one band, masses shuffled", shuffled_one, survey)
     once = argparse.Namespace(**{**vars(arguments), "epochs": 1})
     (maps,), _ = explained(
+        "untrained",
         survey.sample,
         [survey.log_mass] * arguments.shuffles,
         [survey.sample],
