@@ -20,8 +20,9 @@ both networks, 1000 times. That error is over clusters, for the fits as they are
 by seed, each with a survey and with fits of its own, tells all of the error: its
 significance is Student's t. With one seed the scatter between fits is not known, and no
 finding is shown. Findings are met beyond 3 sigma; controls must show, or not show, a gain
-of 2 sigma. The residuals of each seed are kept in --folder, and not computed again. Exit
-code 1 if one of the controls fails; whether galaxies help is a finding.
+of 2 sigma. Predictions are kept in --folder, fold by fold, and not computed again. With
+--output the scatters of all seeds are written to a table. Exit code 1 if one of the controls
+fails; whether galaxies help is a finding.
 """
 
 import argparse
@@ -29,6 +30,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Table, vstack
+from kept_fits import folder_of, kept_predictions
+from seed_tables import write
 from significance import significance, verdict
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
@@ -44,12 +48,14 @@ from skcluster import (
     RedshiftNormalizer,
     XrayCNNRegressor,
 )
-from skcluster.comparison import compare_estimators
 from skcluster.datasets import make_mock_survey, plant_dispersion, shuffle_galaxies
+from skcluster.metrics import summarize_residuals
 from skcluster.model_selection import octants
 from skcluster.paper import THREE_BANDS
 
 COLUMNS = ("std_percent", "std_percent_error", "robust_percent", "robust_percent_error")
+SETTINGS = "clusters pixels bins epochs sets photons folds batch".split()
+"""Options that the kept predictions depend on."""
 MAPS, PHOTONS = "three bands", "photons"
 """Names of the networks without galaxies."""
 ALONE = "without galaxies"
@@ -112,46 +118,28 @@ def with_galaxies(sample, log_mass, seed, *, planted):
 
 
 def residuals(seed, arguments, *, planted):
-    """Residuals [dex] of every contestant on the survey of one seed."""
+    """Residuals [dex] of every contestant on the survey of one seed, kept fold by fold."""
+    settings = {name: getattr(arguments, name) for name in SETTINGS}
+    folder = folder_of(arguments.folder / f"seed-{seed}", settings)
     survey = make_mock_survey(arguments.clusters, random_state=seed)
-    comparison = compare_estimators(
-        contestants(survey, seed, arguments, planted=planted),
-        survey.log_mass,
-        cv=GroupKFold(arguments.folds),
-        groups=octants(survey.sample.position),
-        n_jobs=arguments.jobs,
-        on_progress=lambda name, done, n, seconds: print(
-            f"seed {seed}, {name}: fold {done}/{n}, {seconds:.0f} s",
-            file=sys.stderr,
-            flush=True,
-        ),
-    )
-    table = comparison.table["estimator", "n_clusters", *COLUMNS, "seconds"]
-    for column in (*COLUMNS, "seconds"):
+    groups = octants(survey.sample.position)
+    found, rows = {}, []
+    for name, (pipeline, sample) in contestants(
+        survey, seed, arguments, planted=planted
+    ).items():
+        folds = list(GroupKFold(arguments.folds).split(sample, groups=groups))
+        predicted = kept_predictions(
+            *(pipeline, sample, survey.log_mass, folds, folder / name),
+            n_jobs=arguments.jobs,
+        )
+        found[name] = predicted - survey.log_mass
+        summary = summarize_residuals(survey.log_mass, predicted, random_state=0)
+        row = {column: summary[column] for column in COLUMNS}
+        rows.append({"seed": seed, "estimator": name, "n": len(sample)} | row)
+    table = Table(rows)
+    for column in COLUMNS:
         table[column].format = ".1f"
-    print(f"seed {seed}")
-    table.pprint_all()
-    return {
-        name: predicted - survey.log_mass
-        for name, predicted in comparison.predictions.items()
-    }
-
-
-def kept_residuals(seed, arguments, *, planted):
-    """Residuals of one seed, computed unless its file is there."""
-    path = arguments.folder / f"seed{seed}.npz"
-    irrelevant = ("folder", "seeds", "planted", "jobs", "device", "cubes_in_memory")
-    settings = repr(
-        {name: each for name, each in vars(arguments).items() if name not in irrelevant}
-    )
-    if not path.exists():
-        found = residuals(seed, arguments, planted=planted)
-        arguments.folder.mkdir(parents=True, exist_ok=True)
-        np.savez(path, settings=settings, **found)
-    found = dict(np.load(path))
-    if str(found.pop("settings")) != settings:
-        sys.exit(f"{path} is of a run with other options. Give another --folder.")
-    return found
+    return found, table
 
 
 def scatters(residual):
@@ -234,15 +222,23 @@ def main():
         "--planted", type=int, default=3, help="seeds that get the planted survey, too"
     )
     parser.add_argument("--folder", type=Path, default=Path("joint_gain"))
+    parser.add_argument("--output", type=Path, help="folder of the table of scatters")
     parser.add_argument("--jobs", type=int, default=2, help="folds at a time")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--cubes-in-memory", action="store_true", help="make them once")
     arguments = parser.parse_args()
-    found, failed = [], 0
+    found, tables, failed = [], [], 0
     for i, seed in enumerate(arguments.seeds):
         planted = i < arguments.planted
-        found.append(kept_residuals(seed, arguments, planted=planted))
+        residual, table = residuals(seed, arguments, planted=planted)
+        found.append(residual)
+        tables.append(table)
+        print(f"seed {seed}")
+        table.pprint_all()
         failed = judge(found)
+    if arguments.output:
+        kind = "sets" if arguments.sets else "cubes"
+        write(vstack(tables), arguments.output / f"joint-gain-{kind}.csv")
     return int(failed > 0)
 
 
