@@ -96,11 +96,14 @@ def front():
     return columns_of([row for row in rows if is_shown.match(row["estimator"])], titles)
 
 
+def significance(*arguments):
+    """Call `significance` of the experiments."""
+    script = ROOT / "experiments" / "significance.py"
+    return runpy.run_path(str(script))["significance"](*arguments)
+
+
 def gains():
     """Gains over the paper's three-band network in each survey, with their sigma."""
-    significance = runpy.run_path(str(ROOT / "experiments" / "significance.py"))[
-        "significance"
-    ]
     table = kept("equal_contexts/results.csv")
     seeds = ", ".join(str(seed) for seed in sorted(set(table["seed"])))
     rows = [["estimator", f"std, seeds {seeds}", f"robust, seeds {seeds}"]]
@@ -237,6 +240,84 @@ def pair_posteriors():
             cells.append(with_error(third, "coverage_68", 1))
         rows.append([f"{part['estimator']}, {part['calibration']}", *cells])
     return rows
+
+
+def neural_slopes():
+    """How far slopes from a network's masses are off, with and without its covariance."""
+    rows = [["observable", "ρ", "slope", "ρ = 0", "with the covariance", "difference"]]
+    for row in kept("neural-proxy-slopes-mean.csv"):
+        off = [
+            f"{with_error(row, name, 1, '+')} ({row[f'{name}_sigma']:+.1f})"
+            for name in ("rho_0", "with_covariance", "bias")
+        ]
+        cells = [with_error(row, "rho", 3, "+"), with_error(row, "true", 3)]
+        rows.append([LABELS[row["observable"]], *cells, *off])
+    return rows
+
+
+def neural_gains():
+    """Errors of masses by proxies without and with a network, for every seed."""
+    table = kept("neural-proxy-gains.csv")
+    seeds = ", ".join(str(seed) for seed in sorted(set(table["seed"])))
+    rows = [["proxies", f"alone, seeds {seeds}", "with the network"]]
+    for name in dict.fromkeys(table["proxies"]):
+        part = table[table["proxies"] == name]
+        cells = [
+            ", ".join(f"{value:.1f}" if np.isfinite(value) else "–" for value in values)
+            for values in (part["without"], part["with_network"])
+        ]
+        label = ", ".join(LABELS[each] for each in name.split(", "))
+        rows.append([label, *("–" if "–" in cell else cell for cell in cells)])
+    return rows
+
+
+LABELS = {name: name for name in ("none", "T", "L_X", "M_gas", "M_star")} | {
+    "n_phot": "N_phot",
+    "n_phot_500c": "N_phot,500c",
+    "n_gal": "N_gal",
+    "sigma_v": "σ_v",
+}
+
+
+PAIRS = (
+    ("joint", "alone"),
+    ("joint", "shuffled"),
+    ("shuffled", "alone"),
+    ("planted", "alone"),
+    ("planted", "planted, shuffled"),
+    ("planted, shuffled", "alone"),
+)
+"""Networks whose ratio of scatters docs/joint.rst shows."""
+
+
+def joint_gain():
+    """Ratios of scatters with and without galaxies, as cubes and as sets."""
+    rows = [["ratio of standard deviations", "as cubes", "as a set"]]
+    tables = [kept(f"joint-gain-{kind}.csv") for kind in ("cubes", "sets")]
+    for better, other in PAIRS:
+        cells = []
+        for table in tables:
+            names = [*dict.fromkeys(table["estimator"])]
+            first, second = (
+                np.asarray(table["std_percent"][table["estimator"] == name])
+                for name in (better, names[0] if other == "alone" else other)
+            )
+            ratio = first / second
+            error = ratio.std(ddof=1) / np.sqrt(len(ratio))
+            sigma = significance(1 - ratio.mean(), 0.0, error, len(ratio))
+            shown = ", ".join(f"{each:.3f}" for each in ratio)
+            cells.append(f"{ratio.mean():.3f} ({sigma:+.1f} sigma): {shown}")
+        rows.append([f"{SEEN_BY[better]} / {SEEN_BY[other]}", *cells])
+    return rows
+
+
+SEEN_BY = {
+    "alone": "photons alone",
+    "joint": "with galaxies",
+    "shuffled": "with galaxies of other clusters",
+    "planted": "with planted velocities",
+    "planted, shuffled": "with planted velocities of other clusters",
+}
 
 
 STRESSES = {
@@ -387,6 +468,9 @@ TABLES = {
     "pair posteriors": pair_posteriors,
     "photon ablation": photon_ablation,
     "photon robustness": photon_robustness,
+    "neural slopes": neural_slopes,
+    "neural gains": neural_gains,
+    "joint gain": joint_gain,
 }
 
 

@@ -38,9 +38,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from astropy.table import Table
 from joblib import Parallel, delayed
 from kept_fits import folder_of, kept
+from seed_tables import write
 from significance import significance, verdict
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
@@ -48,7 +51,6 @@ from skcluster import (
     LogScaler,
     PhotonMapper,
     ProxyMeasurer,
-    QuadrantGroupKFold,
     RedshiftNormalizer,
     SaliencyExplainer,
     XrayCNNRegressor,
@@ -65,13 +67,14 @@ from skcluster.explain import (
     randomized_weights,
 )
 from skcluster.metrics import bootstrap_error, summarize_residuals
+from skcluster.model_selection import octants
 from skcluster.paper import HALF_WIDTH, THREE_BANDS, WIDE_BAND
 
 ONE_BAND = (WIDE_BAND,)
 # In R500c. The innermost four pixels of 32 per side lie at 0.1 Mpc/h.
 EDGES = np.array([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3])
 CORE, OUTSKIRTS = 0, 4
-SETTINGS = ("clusters", "pixels", "epochs", "batch_size", "precision")
+SETTINGS = ("clusters", "pixels", "folds", "epochs", "batch_size", "precision")
 """Options that the kept files depend on."""
 MANY = 3.0
 
@@ -89,6 +92,12 @@ def network(bands, seed, arguments):
         device=arguments.device,
     )
     return make_pipeline(RedshiftNormalizer(), LogScaler(), regressor)
+
+
+def folds_of(sample, arguments):
+    """Folds of octants."""
+    groups = octants(sample.position)
+    return list(GroupKFold(arguments.folds).split(sample, groups=groups))
 
 
 def explained(name, train_on, targets, shown, bands, arguments, forget=False):
@@ -120,7 +129,7 @@ def explained(name, train_on, targets, shown, bands, arguments, forget=False):
         mapper.transform(sample).drop("photons", "galaxies", "name")
         for sample in (train_on, *shown)
     )
-    folds = list(QuadrantGroupKFold().split(seen))
+    folds = folds_of(seen, arguments)
     settings = {key: getattr(arguments, key) for key in SETTINGS}
     folder = folder_of(arguments.folder / name, settings)
     results = Parallel(n_jobs=arguments.jobs)(
@@ -159,7 +168,7 @@ def of_proxy(survey, arguments):
     log_counts = ProxyMeasurer(proxies=("n_phot",), with_redshift=True)
     log_counts = log_counts.fit_transform(survey.sample)
     saliency = np.empty(mapped.maps.shape)
-    for train, test in QuadrantGroupKFold().split(mapped):
+    for train, test in folds_of(mapped, arguments):
         regressor = EvrardProxyRegressor(redshift_column=-1)
         regressor.fit(log_counts[train], survey.log_mass[train])
         # log10 M changes by 1 / (slope ln 10) with ln S, the slope that of the bin.
@@ -223,16 +232,38 @@ def text(values):
 
 
 class Claims:
-    """Prints claims, and counts those that are not shown."""
+    """Prints claims, counts those that are not shown, and keeps their numbers."""
 
     def __init__(self):
-        self.not_shown = 0
+        self.not_shown, self.rows = 0, []
 
-    def say(self, words, sigmas, number):
-        """Judge a claim by the sigma of its effect, and of its control if it has one."""
+    def say(self, words, sigmas, numbers):
+        """Judge a claim by the sigma of its effect, and of its control if it has one.
+
+        Parameters
+        ----------
+        words : str
+        sigmas : list of float
+        numbers : dict
+            Of each number its value, its errors over clusters and seeds, and its sigma.
+        """
         judged = verdict(*sigmas)
         self.not_shown += judged != "met"
-        print(f"CLAIM {judged:9}: {words}: {number}", flush=True)
+        print(f"CLAIM {judged:9}: {words}", flush=True)
+        for name, each in numbers.items():
+            value, of_clusters, of_seeds, sigma = each
+            print(
+                f"  {name}: {value:+.3f} ± {of_clusters:.3f} ± {of_seeds:.3f}, "
+                f"{sigma:.1f} sigma"
+            )
+            row = {"value": value, "error_clusters": of_clusters}
+            row |= {"error_seeds": of_seeds, "sigma": sigma}
+            self.rows.append({"claim": words, "verdict": judged, "number": name} | row)
+
+
+def number(values, minus=0.0):
+    """Median, its errors over clusters and seeds, and the sigma by which it differs."""
+    return *median_and_errors(values), sigmas(values, minus)
 
 
 def sigmas(values, minus=0.0):
@@ -270,6 +301,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clusters", type=int, default=800)
     parser.add_argument("--pixels", type=int, default=32)
+    parser.add_argument("--folds", type=int, default=8, help="of octants")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--batch-size", type=int, default=25)
     parser.add_argument("--seeds", type=int, default=3, help="networks of each kind")
@@ -278,6 +310,7 @@ def main():
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--output", default="explanations", help="folder of figures")
+    parser.add_argument("--results", type=Path, help="folder of the claims' numbers")
     parser.add_argument(
         "--folder",
         type=Path,
@@ -336,7 +369,7 @@ def run(arguments):
         networks[name] = maps
         networks[name, "measured"] = Measured(maps, r500c, masks)
         say(name, networks[name, "measured"], survey, predicted)
-    one, three = networks["one band", "measured"], networks["three bands", "measured"]
+    one = networks["one band", "measured"]
     draw(Path(arguments.output), survey, proxy_maps, networks, masks, arguments)
 
     calm = survey_with(core_scatter=0)
@@ -384,12 +417,10 @@ def run(arguments):
 
     claims = Claims()
     judge_core(claims, proxy, one, calm_proxy, calm_one, calm_on_survey)
-    bands = three.contrast - one.contrast
-    print(
-        f"  AGN / ICM, three bands over one: {text(bands)}, {sigmas(bands):.1f} sigma"
-    )
     judge_agn(claims, one, clean_one, clean_on_survey)
     judge_shuffled(claims, one, shuffled_one, untrained)
+    if arguments.results:
+        write(Table(rows=claims.rows), arguments.results / "explanations.csv")
     seconds = time.perf_counter() - started
     print(f"{seconds:.0f} s, {claims.not_shown} claims not shown")
     return int(claims.not_shown > 0)
@@ -400,27 +431,29 @@ def judge_core(claims, proxy, one, calm_proxy, calm_one, calm_on_survey):
     in_core = proxy.center - one.center
     above = sigmas(in_core, np.log10(MANY))
     claims.say(
-        f"N_phot's saliency in the core is at least {MANY:g} times the network's",
+        f"N_phot's saliency is more than {MANY:g} times the network's in the core",
         [above],
-        f"{10 ** median_and_errors(in_core)[0]:.2f} times, log10 {text(in_core)}, "
-        f"{above:.1f} sigma above",
+        {"log10 of N_phot's over the network's": number(in_core, np.log10(MANY))},
     )
     with_scatter, without = proxy.core - one.core, calm_proxy.core - calm_one.core
     shrinks, same = with_scatter - without, calm_on_survey.core - one.core
     claims.say(
         "core_scatter=0 shrinks the core down-weighting",
         [sigmas(shrinks), sigmas(same)],
-        f"down-weighting {text(with_scatter)} with, {text(without)} without; difference "
-        f"{text(shrinks)}, {sigmas(shrinks):.1f} sigma; control, on the same maps: "
-        f"{text(same)}, {sigmas(same):.1f} sigma",
+        {
+            "with core scatter": number(with_scatter),
+            "without": number(without),
+            "difference": number(shrinks),
+            "control, on the same maps": number(same),
+        },
     )
 
 
 def judge_agn(claims, one, clean_one, clean_on_survey):
     """Claim 3."""
     for name, attribute in (
-        ("AGN / ICM", "contrast"),
-        ("with AGN photons / without", "blind"),
+        ("AGN pixels over ICM pixels", "contrast"),
+        ("pixels with AGN photons over those without", "blind"),
     ):
         of_one, of_clean, of_shown = (
             getattr(each, attribute) for each in (one, clean_one, clean_on_survey)
@@ -430,12 +463,14 @@ def judge_agn(claims, one, clean_one, clean_on_survey):
         # The differences must have the sign of the contrast itself.
         effects = [np.sign(size) * sigmas(each) for each in (of_one, differ, learned)]
         claims.say(
-            f"AGN switched off removes the contrast {name}",
+            f"AGN switched off removes the contrast of {name}",
             [*effects, np.inf if abs(rest) < abs(size) / 2 else -np.inf],
-            f"{text(of_one)} with AGN ({sigmas(of_one):.1f} sigma), {text(of_clean)} in "
-            f"the twin without; difference {text(differ)}, {sigmas(differ):.1f} sigma; "
-            f"control, learned from AGN, on the same maps: {text(learned)}, "
-            f"{sigmas(learned):.1f} sigma",
+            {
+                "with AGN": number(of_one),
+                "in the twin without": number(of_clean),
+                "difference": number(differ),
+                "control, on the same maps": number(learned),
+            },
         )
 
 
@@ -445,21 +480,24 @@ def judge_shuffled(claims, one, shuffled_one, untrained):
         trained, of_shuffled, of_untrained = (
             getattr(each, name) for each in (one, shuffled_one, untrained)
         )
-        median, *errors = unpaired(of_shuffled, of_untrained)
-        reference, *of_reference = unpaired(trained, of_untrained)
         n_seeds = min(map(len, (trained, of_shuffled, of_untrained)))
-        below = significance(
-            abs(reference) / 2 - abs(median),
-            *np.hypot(errors, np.divide(of_reference, 2)),
-            n_seeds,
+        found, reference = (
+            unpaired(each, of_untrained) for each in (of_shuffled, trained)
         )
+        errors = np.hypot(found[1:], np.divide(reference[1:], 2))
+        below = abs(reference[0]) / 2 - abs(found[0]), *errors
+        numbers = {
+            "shuffled": found,
+            "true masses": reference,
+            "below half of it by": below,
+        }
+        numbers = {
+            key: (*each, significance(*each, n_seeds)) for key, each in numbers.items()
+        }
         claims.say(
             f"shuffled masses leave less than half of the {name} structure",
-            [below, abs(significance(reference, *of_reference, n_seeds))],
-            f"beyond untrained networks {median:+.3f} ± {np.hypot(*errors):.3f} "
-            f"({significance(median, *errors, n_seeds):.1f} sigma); of true masses "
-            f"{reference:+.3f} ± {np.hypot(*of_reference):.3f}; {below:.1f} sigma below "
-            f"half of it",
+            [numbers["below half of it by"][-1], abs(numbers["true masses"][-1])],
+            numbers,
         )
 
 

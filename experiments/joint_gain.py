@@ -20,9 +20,9 @@ both networks, 1000 times. That error is over clusters, for the fits as they are
 by seed, each with a survey and with fits of its own, tells all of the error: its
 significance is Student's t. With one seed the scatter between fits is not known, and no
 finding is shown. Findings are met beyond 3 sigma; controls must show, or not show, a gain
-of 2 sigma. Predictions are kept in --folder, fold by fold, and not computed again. With
---output the scatters of all seeds are written to a table. Exit code 1 if one of the controls
-fails; whether galaxies help is a finding.
+of 2 sigma. Predictions are kept in --folder, fold by fold, and not computed again. --output
+writes a table of the scatters of all seeds. Exit code 1 if one of the controls fails;
+whether galaxies help is a finding.
 """
 
 import argparse
@@ -54,7 +54,7 @@ from skcluster.model_selection import octants
 from skcluster.paper import THREE_BANDS
 
 COLUMNS = ("std_percent", "std_percent_error", "robust_percent", "robust_percent_error")
-SETTINGS = "clusters pixels bins epochs sets photons folds batch".split()
+SETTINGS = ["clusters", "pixels", "bins", "epochs", "sets", "photons", "folds", "batch"]
 """Options that the kept predictions depend on."""
 MAPS, PHOTONS = "three bands", "photons"
 """Names of the networks without galaxies."""

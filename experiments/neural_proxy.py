@@ -1,6 +1,6 @@
 """A network's mass as one more proxy: its correlations, its gain, and the slope it biases.
 
-    python experiments/neural_proxy.py                # about ten minutes on two cores
+    python experiments/neural_proxy.py --output experiments/results  # a quarter of an hour
     python experiments/neural_proxy.py --seeds 0 --clusters 1200
 
 Half of the octants of the mock survey are the calibration set, whose masses are known. Four
@@ -8,13 +8,16 @@ networks are trained on three of its octants each, and give the masses of the fo
 of one octant of the other half, which no network was trained on. So all masses are of
 networks that have not seen the cluster, and their errors are alike in both halves.
 
-Printed: (a) the correlation of the network's residuals with those of every observable;
-(b) the scatter of combinations of proxies, with and without the network; (c) the slope of
-each observable with mass in the second half, from network masses alone: with rho = 0, and
-with the covariance of the first half, against the slope by true masses. Errors are
-bootstrapped over the clusters of both halves. The exit status is 1 if, for the observable
-with the largest |rho| of the calibration, the recovered slope is off by more than 3 sigma,
-or if the one with rho = 0 is not.
+Printed for every seed, of a survey and of networks: the errors of masses by combinations of
+proxies, with and without the network, cross-validated by octant; and, for each observable,
+the correlation of its residuals with those of the network in the first half, and its slope
+with mass in the second half, from network masses alone: with rho = 0, and with the
+covariance of the first half, beside the slope by true masses. --output writes these tables.
+Then the means over the seeds, with significances by Student's t of the seeds, whose scatter
+holds that between surveys and between fits. The exit status is 1 if, for the observable
+with the largest |rho|, the slope with the covariance is off by more than 3 sigma, or unless
+that with rho = 0 is, and differs from the other by more than 3 sigma. Predictions are kept
+in --folder, fold by fold, and not computed again.
 """
 
 import argparse
@@ -23,7 +26,10 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
-from kept_fits import folder_of, kept_predictions
+from kept_fits import folder_of, kept, kept_predictions
+from seed_tables import mean_and_error, write
+from significance import ENOUGH, significance, verdict
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
@@ -53,24 +59,34 @@ IDEAL = {
 MEASURED = {"n_phot": "", "n_phot_500c": "", "n_gal": "", "sigma_v": "km/s"}
 OBSERVABLES = [*IDEAL, *MEASURED]
 NAMES = [*OBSERVABLES, NETWORK]
+SETS = [set(), *({name} for name in OBSERVABLES), {"n_phot", "n_gal", "sigma_v"}]
+SETS += [{*MEASURED}, {*IDEAL}, {*OBSERVABLES}]
 UNITS = [*(unit for _, unit in IDEAL.values()), *MEASURED.values(), "Msun/h"]
 
 
 def observe(seed, arguments):
     """A mock survey as a table: ln of the observables and of the networks' masses."""
+    settings = {
+        key: getattr(arguments, key) for key in ("clusters", "pixels", "epochs")
+    }
+    folder = folder_of(arguments.folder / f"seed-{seed}", settings)
+    return Table(kept(folder / "observables.npz", observed, seed, arguments, folder))
+
+
+def observed(seed, arguments, folder):
+    """Columns of the table of `observe`; each fold's predictions are kept in the folder."""
     survey = make_mock_survey(
         arguments.clusters, random_state=seed, n_jobs=arguments.jobs
     )
     sample, log_mass = survey.sample, survey.log_mass
     octant = octants(sample.position)
     is_known = octant < 4
-    table = Table({"redshift": sample.redshift, "mu": np.log(10) * (log_mass - 14)})
-    table["seed"], table["is_known"] = seed, is_known
+    columns = {"redshift": sample.redshift, "mu": np.log(10) * (log_mass - 14)}
+    columns |= {"octant": octant, "is_known": is_known}
     for name, (column, _) in IDEAL.items():
-        table[name] = np.log(survey.catalog[column])
+        columns[name] = np.log(survey.catalog[column])
     measured = ProxyMeasurer(proxies=tuple(MEASURED)).fit_transform(sample)
-    for name, column in zip(MEASURED, measured.T, strict=True):
-        table[name] = column
+    columns |= dict(zip(MEASURED, measured.T, strict=True))
     folds = [
         (np.flatnonzero(is_known & (octant != k)), np.flatnonzero(octant % 4 == k))
         for k in range(4)
@@ -84,16 +100,13 @@ def observe(seed, arguments):
         n_threads=1,
     )
     maps = PhotonMapper(bands=THREE_BANDS, n_pixels=arguments.pixels).transform(sample)
-    settings = {name: getattr(arguments, name) for name in ("clusters", "pixels", "epochs")}
     masses = kept_predictions(
         make_pipeline(RedshiftNormalizer(), LogScaler(), network),
         maps.drop("photons", "galaxies", "name"),
-        *(log_mass, folds),
-        folder_of(arguments.folder / f"seed-{seed}", settings),
+        *(log_mass, folds, folder),
         n_jobs=arguments.jobs,
     )
-    table[NETWORK] = np.log(10) * masses
-    return table
+    return columns | {NETWORK: np.log(10) * masses}
 
 
 def columns_of(table, names):
@@ -104,55 +117,32 @@ def log_mass_of(table):
     return 14 + table["mu"] / np.log(10)
 
 
-def correlations(table, random_state):
-    """Rows of `residual_correlation` with the network, by observable."""
-    pairs = residual_correlation(
-        columns_of(table, NAMES),
-        log_mass_of(table),
-        names=NAMES,
-        redshift=table["redshift"],
-        random_state=random_state,
-    )
-    return pairs[pairs["second"] == NETWORK]["first", "rho", "error", "n_clusters"]
-
-
-def scatter_of_combinations(table):
-    """Scatter of every combination [% of ln M], by the set of names."""
+def errors_of_combinations(table):
+    """Errors of masses of new clusters [% of ln M], by the set of proxies."""
     found = search_proxies(
         columns_of(table, NAMES),
         log_mass_of(table),
         names=NAMES,
         redshift=table["redshift"],
+        cv=GroupKFold(8),
+        groups=table["octant"],
     )
     proxies = [frozenset(text.split(", ")) for text in found["proxies"]]
-    return dict(zip(proxies, found["scatter_percent"], strict=True))
+    return dict(zip(proxies, found["cv_error_percent"], strict=True))
 
 
-def gains(table, rng, n_draws=100):
-    """Scatter of sets of proxies, without and with the network, and their ratio."""
-    sets = [{name} for name in OBSERVABLES]
-    sets += [{"n_phot", "n_gal", "sigma_v"}, {*MEASURED}, {*IDEAL}, {*OBSERVABLES}]
-    everything = scatter_of_combinations(table)
-    draws = [scatter_of_combinations(resampled(table, rng)) for _ in range(n_draws)]
-    rows = []
-    for names in map(frozenset, sets):
-        both = names | {NETWORK}
-        ratio = [draw[both] / draw[names] for draw in draws]
-        rows.append(
-            {
-                "proxies": ", ".join(name for name in NAMES if name in names),
-                "without": everything[names],
-                "with network": everything[both],
-                "ratio": everything[both] / everything[names],
-                "error": np.std(ratio, ddof=1),
-            }
-        )
-    alone = everything[frozenset({NETWORK})]
-    return alone, Table(rows=rows)
-
-
-def resampled(table, rng):
-    return table[rng.integers(0, len(table), len(table))]
+def gains(table):
+    """Errors of masses by sets of proxies [% of ln M], without and with the network."""
+    errors = errors_of_combinations(table)
+    rows = [
+        {
+            "proxies": ", ".join(name for name in NAMES if name in names) or "none",
+            "without": errors.get(frozenset(names), np.nan),
+            "with_network": errors[frozenset(names | {NETWORK})],
+        }
+        for names in SETS
+    ]
+    return Table(rows=rows)
 
 
 def calibrated(table):
@@ -162,15 +152,27 @@ def calibrated(table):
     return proxy_covariance(model, names=NAMES, units=UNITS)
 
 
-def slopes(known, survey):
-    """Per observable: slope by true masses, with rho = 0, with the covariance."""
+def slopes(table):
+    """What the network's masses make of each observable's slope with mass."""
+    is_known = np.asarray(table["is_known"])
+    known, survey = table[is_known], table[~is_known]
     covariance = calibrated(known)
     redshifts = np.unique(survey["redshift"])
     at_redshift = survey["redshift"][:, None] == redshifts
     design = np.column_stack([survey["mu"], at_redshift.astype(float)])
     true, *_ = np.linalg.lstsq(design, columns_of(survey, OBSERVABLES))
-    inferred = [
-        [
+    pairs = residual_correlation(
+        columns_of(known, NAMES),
+        log_mass_of(known),
+        names=NAMES,
+        redshift=known["redshift"],
+        random_state=0,
+    )
+    found = Table({"observable": OBSERVABLES})
+    found["rho"] = pairs[pairs["second"] == NETWORK]["rho"]
+    found["true"] = true[0]
+    for column, ignored in (("rho_0", True), ("with_covariance", False)):
+        found[column] = [
             infer_slope(
                 survey[name],
                 survey[NETWORK],
@@ -179,46 +181,47 @@ def slopes(known, survey):
                 redshift=survey["redshift"],
                 ignore_correlation=ignored,
             )[0]
-            for ignored in (True, False)
+            for name in OBSERVABLES
         ]
-        for name in OBSERVABLES
-    ]
-    return np.column_stack([true[0], inferred])
+    return found
 
 
-def slope_table(table, rng, n_draws=300):
-    """What the network's masses make of each observable's slope with mass."""
-    is_known = np.asarray(table["is_known"])
-    known, survey = table[is_known], table[~is_known]
-    found = slopes(known, survey)
-    draws = np.array(
-        [slopes(resampled(known, rng), resampled(survey, rng)) for _ in range(n_draws)]
-    )
-    rho = correlations(known, random_state=0)
-    result = Table({"observable": OBSERVABLES, "rho": rho["rho"]})
-    result["true"], result["rho=0"], result["with C"] = found.T
-    for i, label in ((1, "rho=0"), (2, "with C")):
-        off = found[:, i] - found[:, 0]
-        error = np.std(draws[..., i] - draws[..., 0], axis=0, ddof=1)
-        result[f"{label}: off [%]"] = 100 * off / found[:, 0]
-        result[f"{label}: error [%]"] = 100 * error / np.abs(found[:, 0])
-        result[f"{label}: off [sigma]"] = off / error
-    return result
+def over_seeds(table):
+    """Means over the seeds, with the errors that the scatter between them tells.
 
+    Parameters
+    ----------
+    table : Table
+        Rows of `slopes` of every seed.
 
-def show(title, table):
-    print(f"\n{title}")
-    for name in table.colnames:
-        if table[name].dtype.kind == "f":
-            table[name].info.format = (
-                ".1f" if "%" in name or "sigma]" in name else ".3f"
-            )
-    table.pprint_all()
-    sys.stdout.flush()
+    Returns
+    -------
+    table : Table
+        One row per observable: how far its slope is off that by true masses [%], with
+        rho = 0 and with the covariance, and the difference of the two, ``bias``.
+        Significances are by Student's t of the seeds.
+    """
+    rows = []
+    for name in OBSERVABLES:
+        part = table[table["observable"] == name]
+        row = {"observable": name}
+        for column in ("rho", "true"):
+            row[column], row[f"{column}_error"] = mean_and_error(part[column])
+        off = {
+            column: 100 * (part[column] / part["true"] - 1)
+            for column in ("rho_0", "with_covariance")
+        }
+        off["bias"] = off["rho_0"] - off["with_covariance"]
+        for column, values in off.items():
+            mean, error = mean_and_error(values)
+            row |= {column: mean, f"{column}_error": error}
+            row[f"{column}_sigma"] = significance(mean, 0.0, error, len(values))
+        rows.append(row)
+    return Table(rows)
 
 
 def main():
-    """Print the three tables and the verdict."""
+    """Print the tables and the verdict."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clusters", type=int, default=2400)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -229,43 +232,41 @@ def main():
     parser.add_argument(
         "--folder", type=Path, default=Path("neural_proxy"), help="of kept predictions"
     )
-    parser.add_argument("--output", help="ECSV file for the calibrated covariance")
+    parser.add_argument("--output", type=Path, help="folder of the tables of all seeds")
+    parser.add_argument("--covariance", help="ECSV file for the calibrated covariance")
     arguments = parser.parse_args()
 
     surveys = [observe(seed, arguments) for seed in arguments.seeds]
-    table = vstack(surveys)
-    rng = np.random.default_rng(0)
-    show("(a) Correlation with the network:", correlations(table, random_state=0))
-    alone, gained = gains(table, rng)
-    for name in ("without", "with network"):
-        gained[name].info.format = ".1f"
-    print(f"\nScatter of the network alone: {alone:.1f} % of ln M")
-    show("(b) Scatter of proxies [% of ln M] without and with it:", gained)
+    if arguments.covariance:
+        table = vstack(surveys)
+        write_covariance(calibrated(table[table["is_known"]]), arguments.covariance)
+    tables = {}
+    for name, measure in (("gains", gains), ("slopes", slopes)):
+        parts = [measure(each) for each in surveys]
+        for seed, part in zip(arguments.seeds, parts, strict=True):
+            part.add_column(seed, name="seed", index=0)
+        tables[name] = vstack(parts)
+        if arguments.output:
+            path = arguments.output / f"neural-proxy-{name}.csv"
+            write(tables[name].copy(), path)
+        print(f"\n{name}")
+        tables[name].pprint_all()
+    mean = over_seeds(tables["slopes"])
     if arguments.output:
-        write_covariance(calibrated(table[table["is_known"]]), arguments.output)
-
-    result = slope_table(table, rng)
-    show("(c) Slopes in the half of unknown masses:", result)
-    chosen = result[np.argmax(np.abs(result["rho"]))]
-    name, ignored, used = (
-        chosen[key]
-        for key in ("observable", "rho=0: off [sigma]", "with C: off [sigma]")
+        write(mean.copy(), arguments.output / "neural-proxy-slopes-mean.csv")
+    mean.pprint_all()
+    chosen = mean[np.argmax(np.abs(mean["rho"]))]
+    off = "{:+.1f} % ({:+.1f} sigma)"
+    ignored, used, bias = (
+        off.format(chosen[name], chosen[f"{name}_sigma"])
+        for name in ("rho_0", "with_covariance", "bias")
     )
-    if len(surveys) > 1:
-        row = OBSERVABLES.index(name)
-        for seed, one in zip(arguments.seeds, surveys, strict=True):
-            is_known = np.asarray(one["is_known"])
-            true, biased, recovered = slopes(one[is_known], one[~is_known])[row]
-            print(
-                f"seed {seed}: {name} by true masses {true:.3f}, with rho = 0 "
-                f"{biased:.3f}, with C {recovered:.3f}"
-            )
     print(
-        f"\nLargest |rho| in the calibration: {name}. Its slope is off by "
-        f"{chosen['rho=0: off [%]']:+.1f} % ({ignored:+.1f} sigma) if rho is ignored, by "
-        f"{chosen['with C: off [%]']:+.1f} % ({used:+.1f} sigma) if it is used."
+        f"\nLargest |rho| in the calibration: {chosen['observable']}. Its slope is off by "
+        f"{ignored} if rho is ignored, by {used} if it is used; difference {bias}."
     )
-    is_shown = abs(ignored) > 3 and abs(used) <= 3
+    shown = verdict(*(abs(chosen[f"{name}_sigma"]) for name in ("rho_0", "bias")))
+    is_shown = shown == "met" and abs(chosen["with_covariance_sigma"]) <= ENOUGH
     print("Bias and recovery are shown." if is_shown else "NOT SHOWN.")
     return 0 if is_shown else 1
 
