@@ -320,6 +320,29 @@ SEEN_BY = {
 }
 
 
+def dynamical_state():
+    """What morphology knows of the mass in a simulation and in the mock survey."""
+    table = kept("dynamical-state.csv")
+    values = {(row["sample"], row["quantity"]): float(row["value"]) for row in table}
+    seeds = sorted({int(name.split()[-1]) for name in table["sample"] if " " in name})
+    samples = {
+        "Green et al.": ["Green+19"],
+        "as many of theirs": [f"as many {seed}" for seed in seeds],
+        "``dynamics=True``": [f"dynamics {seed}" for seed in seeds],
+        "``dynamics=False``": [f"without {seed}" for seed in seeds],
+    }
+    rows = [["quantity", *samples]]
+    for quantity in dict.fromkeys(table["quantity"][table["sample"] == "Green+19"]):
+        digits = 0 if quantity == "n" or "%" in quantity else 2
+        digits = 3 if "dex" in quantity else digits
+        cells = (
+            ", ".join(f"{values[name, quantity]:.{digits}f}" for name in names)
+            for names in samples.values()
+        )
+        rows.append([quantity, *cells])
+    return rows
+
+
 STRESSES = {
     "center": ("center off by", '{:g}"', (10, 20, 60)),
     "redshift": ("redshift off by", "{:g}", (0.005, 0.01, 0.02)),
@@ -471,6 +494,7 @@ TABLES = {
     "neural slopes": neural_slopes,
     "neural gains": neural_gains,
     "joint gain": joint_gain,
+    "dynamical state": dynamical_state,
 }
 
 

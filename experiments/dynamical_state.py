@@ -2,12 +2,16 @@
 
     python experiments/dynamical_state.py                        # three seeds: minutes
     python experiments/dynamical_state.py --clusters 1200 --seeds 0
+    python experiments/dynamical_state.py --exposure 800         # as bright as theirs
 
 Compares Spearman correlations of the mass residual at fixed core-excised luminosity with
 morphology, and the scatter that morphology removes: the public features of Magneticum
 clusters of Green et al. (2019, ApJ 884, 33) beside the mock's gas photons at z = 0.1-0.3,
-with dynamics=True and with dynamics=False. Reads green2019/erosita_features.csv from
---data-home, and says so if it is not there; then the published values stand alone. Exits
+with dynamics=True and with dynamics=False. A forest gains more from more clusters, so there
+is a column of as many clusters of theirs as the mock has, chosen at random. With --exposure
+the mock has a background as theirs, in their band; after 800 s its counts per pixel are
+theirs, too. Reads green2019/erosita_features.csv from --data-home, and says so if it is not
+there; then the published values stand alone. --output writes dynamical-state.csv. Exits
 with 1 if a correlation with dynamics is off by more than 0.1, or the forest's gain by more
 than 5 points, in the mean of the seeds.
 """
@@ -18,8 +22,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from green2019 import log_excised_luminosity, measured, published_features
+from astropy.table import Table
+from green2019 import (
+    MOCK_BACKGROUND,
+    MOCK_BAND,
+    log_excised_luminosity,
+    measured,
+    published_features,
+)
 from scipy.stats import spearmanr
+from seed_tables import write
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
@@ -56,16 +68,23 @@ def logs(columns):
         ]
 
 
-def mock_features(n_clusters, seed, **switches):
-    """Features, core-excised luminosity and mass of the mock's gas at z = 0.1-0.3."""
+def mock_features(n_clusters, seed, exposure=None, **switches):
+    """Features, core-excised luminosity and mass of the mock's gas at z = 0.1-0.3.
+
+    With an exposure [s] also their background, in their band.
+    """
+    if exposure:
+        switches["exposure"] = exposure
+        switches["background"] = MOCK_BACKGROUND * 2000 / exposure
     survey = make_mock_survey(
-        n_clusters, random_state=seed, galaxies=False, agn=False, background=0,
-        pixelize=False, **switches,
+        n_clusters, random_state=seed, galaxies=False, agn=False, pixelize=False,
+        **{"background": 0} | switches,
     )  # fmt: skip
     near = survey.sample.redshift > 0.09
     near &= survey.sample.redshift < 0.3
     sample = survey.sample[near]
-    measures = measured(sample, MorphologyMeasurer(quantities=QUANTITIES)).T
+    band = MOCK_BAND if exposure else (0.5, 10.0)
+    measures = measured(sample, MorphologyMeasurer(quantities=QUANTITIES), band).T
     luminosity = log_excised_luminosity(sample, survey.catalog["luminosity"][near])
     return cleaned(np.column_stack(logs(measures)), luminosity, survey.log_mass[near])
 
@@ -113,6 +132,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clusters", type=int, default=3285)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--exposure", type=float, help="seconds, and their background")
+    parser.add_argument("--output", type=Path, help="folder of the table")
     parser.add_argument(
         "--data-home",
         default=os.environ.get("SKCLUSTER_DATA", "."),
@@ -122,25 +143,45 @@ def main():
     arguments = parser.parse_args()
     published = {name: value for name, (value, *_) in PUBLISHED.items()}
     columns = {"published": published | {GAIN: PUBLISHED_GAIN}}
-    path = Path(arguments.data_home, "green2019", "erosita_features.csv")
-    if path.exists():
-        columns["Green+19"] = judged(*green_features(path))
-    else:
-        print(f"SKIPPED the column of Green et al. (2019): there is no {path}.")
     for dynamics in (True, False):
         for seed in arguments.seeds:
             name = f"{'dynamics' if dynamics else 'without'} {seed}"
-            columns[name] = judged(
-                *mock_features(arguments.clusters, seed, dynamics=dynamics)
+            features = mock_features(
+                *(arguments.clusters, seed, arguments.exposure), dynamics=dynamics
             )
+            columns[name] = judged(*features)
+    path = Path(arguments.data_home, "green2019", "erosita_features.csv")
+    if path.exists():
+        columns |= green_columns(path, columns, arguments.seeds)
+    else:
+        print(f"SKIPPED the columns of Green et al. (2019): there is no {path}.")
     print_table(columns)
+    if arguments.output:
+        rows = [
+            {"sample": sample, "quantity": quantity, "value": value}
+            for sample, column in columns.items()
+            for quantity, value in column.items()
+        ]
+        write(Table(rows=rows), arguments.output / "dynamical-state.csv")
     return int(any([*misses(columns)]))
+
+
+def green_columns(path, columns, seeds):
+    """Columns of Green et al. (2019): all clusters, and as many as the mock has."""
+    arrays = green_features(path)
+    found = {"Green+19": judged(*arrays)}
+    for seed in seeds:
+        rows = np.random.default_rng(seed).permutation(len(arrays[0]))
+        chosen = rows[: columns[f"dynamics {seed}"]["n"]]
+        found[f"as many {seed}"] = judged(*(array[chosen] for array in arrays))
+    return found
 
 
 def print_table(columns):
     """Print one row per quantity and one column per sample."""
     print(" " * 26 + "".join(f"{name:>12}" for name in columns))
-    for quantity in next(reversed(columns.values())):
+    _, measured_in, *_ = columns.values()
+    for quantity in measured_in:
         digits = {"n": 0, "scatter without [dex]": 4}.get(quantity, 2)
         cells = (
             f"{c[quantity]:12.{digits}f}" if quantity in c else " " * 12
