@@ -320,6 +320,21 @@ SEEN_BY = {
 }
 
 
+def explanations():
+    """Claims about what networks look at, with the numbers that decide them."""
+    table = kept("explanations.csv")
+    rows = [["claim", "", "numbers"]]
+    for claim in dict.fromkeys(table["claim"]):
+        part = table[table["claim"] == claim]
+        numbers = "; ".join(
+            f"{row['number']}: {row['value']:.3f} ± {row['error_clusters']:.3f} "
+            f"± {row['error_seeds']:.3f}, {row['sigma']:.1f} sigma"
+            for row in part
+        )
+        rows.append([claim, part["verdict"][0], numbers])
+    return rows
+
+
 def dynamical_state():
     """What morphology knows of the mass in a simulation and in the mock survey."""
     table = kept("dynamical-state.csv")
@@ -494,6 +509,7 @@ TABLES = {
     "neural slopes": neural_slopes,
     "neural gains": neural_gains,
     "joint gain": joint_gain,
+    "explanations": explanations,
     "dynamical state": dynamical_state,
 }
 

@@ -26,10 +26,14 @@ from astropy.table import Table
 from green2019 import (
     MOCK_BACKGROUND,
     MOCK_BAND,
+    PIXEL,
+    counts_per_pixel,
     log_excised_luminosity,
     measured,
     published_features,
+    residual_at,
 )
+from kept_fits import folder_of, kept
 from scipy.stats import spearmanr
 from seed_tables import write
 from sklearn.ensemble import RandomForestRegressor
@@ -39,6 +43,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from skcluster import MorphologyMeasurer
+from skcluster.cosmology import comoving_distance
 from skcluster.datasets import make_mock_survey
 
 # Spearman correlation with the mass residual in Green's file, its column there, and ours.
@@ -55,6 +60,8 @@ PUBLISHED = {
 # For the regressions only: its correlation depends on the filter, which is not published.
 SMOOTHNESS, SMOOTHNESS_COLUMN = "smoothness", "caS"
 QUANTITIES = [*(ours for *_, ours in PUBLISHED.values()), SMOOTHNESS]
+# At fixed luminosity and redshift, with the mass.
+BRIGHTNESS = "counts per pixel"
 GAIN, PUBLISHED_GAIN = "forest: gain [%]", 21.0
 TOLERANCE, GAIN_TOLERANCE = 0.1, 5.0
 
@@ -68,8 +75,13 @@ def logs(columns):
         ]
 
 
-def mock_features(n_clusters, seed, exposure=None, **switches):
-    """Features, core-excised luminosity and mass of the mock's gas at z = 0.1-0.3.
+def mock_row(seed, **settings):
+    """Return what the table shows of a mock survey, as a dict."""
+    return judged(*mock_features(seed, **settings))
+
+
+def mock_features(seed, n_clusters, exposure=None, **switches):
+    """Measure the mock's gas at z = 0.1-0.3: what `judged` takes.
 
     With an exposure [s] also their background, in their band.
     """
@@ -86,25 +98,52 @@ def mock_features(n_clusters, seed, exposure=None, **switches):
     band = MOCK_BAND if exposure else (0.5, 10.0)
     measures = measured(sample, MorphologyMeasurer(quantities=QUANTITIES), band).T
     luminosity = log_excised_luminosity(sample, survey.catalog["luminosity"][near])
-    return cleaned(np.column_stack(logs(measures)), luminosity, survey.log_mass[near])
+    counts = measured(
+        sample,
+        MorphologyMeasurer(quantities=["core_excised_counts"], core_radius=0.01),
+        band,
+    )
+    radius = sample.r500c / comoving_distance(sample.redshift) / PIXEL
+    log_counts = np.log10(counts[:, 0] / (np.pi * radius**2))
+    return cleaned(
+        *(np.column_stack(logs(measures)), luminosity, survey.log_mass[near]),
+        *(sample.redshift, log_counts),
+    )
 
 
 def green_features(path):
-    """Features, core-excised luminosity and mass of Green et al. (2019)."""
+    """Read what `judged` takes of the clusters of Green et al. (2019)."""
     table, features, log_mass = published_features(path)
     names = [column for _, column, _ in PUBLISHED.values()] + [SMOOTHNESS_COLUMN]
     columns = logs([np.asarray(table[name], float) for name in names])
-    return cleaned(np.column_stack(columns), features[:, 0], log_mass)
+    return cleaned(
+        *(np.column_stack(columns), features[:, 0], log_mass),
+        *(np.asarray(table["redshift"]), np.log10(counts_per_pixel(table))),
+    )
 
 
-def cleaned(features, log_luminosity, log_mass):
+def cleaned(features, log_luminosity, *others):
     """Leave out clusters with a feature that is not finite."""
-    kept = np.isfinite(features).all(axis=1) & np.isfinite(log_luminosity)
-    return features[kept], log_luminosity[kept], log_mass[kept]
+    finite = np.isfinite(features).all(axis=1) & np.isfinite(log_luminosity)
+    return (
+        features[finite],
+        log_luminosity[finite],
+        *(other[finite] for other in others),
+    )
 
 
-def judged(features, log_luminosity, log_mass):
-    """Return what the table shows of one sample, as a dict."""
+def judged(features, log_luminosity, log_mass, redshift, log_counts):
+    """Return what the table shows of one sample, as a dict.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_clusters, n_features)
+    log_luminosity : ndarray of shape (n_clusters,)
+        Without the core.
+    log_mass, redshift : ndarray of shape (n_clusters,)
+    log_counts : ndarray of shape (n_clusters,)
+        Counts per pixel within R500c; NaN where they are not known.
+    """
     curve = np.polynomial.Polynomial.fit(log_luminosity, log_mass, 2)
     residual = log_mass - curve(log_luminosity)
     row = {
@@ -125,6 +164,12 @@ def judged(features, log_luminosity, log_mass):
             predicted = cross_val_predict(model, columns, log_mass, cv=folds)
             scatter = float(np.std(predicted - log_mass))
             row[f"{name}: {kind} [%]"] = 100 * (1 - scatter / float(residual.std()))
+    known = np.isfinite(log_counts)
+    given = np.column_stack([log_luminosity, redshift])[known]
+    counts, masses = (
+        residual_at(column[known], given) for column in (log_counts, log_mass)
+    )
+    row[BRIGHTNESS] = float(spearmanr(counts, masses)[0])
     return row | {"scatter without [dex]": float(residual.std()), "n": len(residual)}
 
 
@@ -135,6 +180,12 @@ def main():
     parser.add_argument("--exposure", type=float, help="seconds, and their background")
     parser.add_argument("--output", type=Path, help="folder of the table")
     parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("dynamical_state"),
+        help="folder of the mock's columns, which are not computed again",
+    )
+    parser.add_argument(
         "--data-home",
         default=os.environ.get("SKCLUSTER_DATA", "."),
         help="folder with green2019/erosita_features.csv; by default that of the "
@@ -143,13 +194,13 @@ def main():
     arguments = parser.parse_args()
     published = {name: value for name, (value, *_) in PUBLISHED.items()}
     columns = {"published": published | {GAIN: PUBLISHED_GAIN}}
+    settings = {"n_clusters": arguments.clusters, "exposure": arguments.exposure}
     for dynamics in (True, False):
         for seed in arguments.seeds:
             name = f"{'dynamics' if dynamics else 'without'} {seed}"
-            features = mock_features(
-                *(arguments.clusters, seed, arguments.exposure), dynamics=dynamics
-            )
-            columns[name] = judged(*features)
+            path = folder_of(arguments.folder, settings) / f"{name}.npz"
+            row = kept(path, mock_row, seed, dynamics=dynamics, **settings)
+            columns[name] = {key: float(value) for key, value in row.items()}
     path = Path(arguments.data_home, "green2019", "erosita_features.csv")
     if path.exists():
         columns |= green_columns(path, columns, arguments.seeds)
@@ -172,7 +223,7 @@ def green_columns(path, columns, seeds):
     found = {"Green+19": judged(*arrays)}
     for seed in seeds:
         rows = np.random.default_rng(seed).permutation(len(arrays[0]))
-        chosen = rows[: columns[f"dynamics {seed}"]["n"]]
+        chosen = rows[: int(columns[f"dynamics {seed}"]["n"])]
         found[f"as many {seed}"] = judged(*(array[chosen] for array in arrays))
     return found
 

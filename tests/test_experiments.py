@@ -11,6 +11,7 @@ from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf
 from scipy.stats import ks_2samp, norm, t
+from sklearn.dummy import DummyRegressor
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
@@ -52,6 +53,102 @@ def coverage(monkeypatch):
     pytest.importorskip("torch")
     yield from experiment("coverage", monkeypatch)
     sys.modules.pop("kept_fits")
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    yield from experiment("kept_fits", monkeypatch)
+
+
+class TestKeptFits:
+    def test_nothing_that_is_there_is_computed_again(self, fits, tmp_path):
+        calls = []
+
+        def compute(value):
+            calls.append(value)
+            if value < 0:
+                raise RuntimeError("stopped")
+            return {"value": value}
+
+        path = tmp_path / "kept.npz"
+        with pytest.raises(RuntimeError, match="stopped"):
+            fits.kept(path, compute, -1)
+        assert not path.exists()
+        for value in (1, 2):
+            assert fits.kept(path, compute, value) == {"value": 1}
+        assert calls == [-1, 1]
+
+    def test_folds_are_predicted_by_fits_to_their_training_clusters(
+        self, fits, tmp_path
+    ):
+        y = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+        folds = [
+            (np.array([0, 1]), np.array([3])),
+            (np.array([3, 4]), np.array([0, 2])),
+        ]
+        for model, expected in (
+            (DummyRegressor(), [4.5, np.nan, 4.5, 1.5, np.nan]),
+            ("not a model: all is kept", [4.5, np.nan, 4.5, 1.5, np.nan]),
+        ):
+            found = fits.kept_predictions(model, np.zeros((5, 1)), y, folds, tmp_path)
+            assert_allclose(found, expected)
+
+    def test_a_folder_of_other_settings_is_refused(self, fits, tmp_path):
+        folder = fits.folder_of(tmp_path / "new", {"clusters": 10})
+        assert fits.folder_of(folder, {"clusters": 10}) == folder
+        with pytest.raises(SystemExit, match=r'"clusters": 10.*Give another folder'):
+            fits.folder_of(folder, {"clusters": 20})
+
+
+class TestNeuralProxy:
+    @pytest.fixture
+    def neural_proxy(self, monkeypatch):
+        pytest.importorskip("torch")
+        yield from experiment("neural_proxy", monkeypatch)
+        for name in ("kept_fits", "seed_tables"):
+            sys.modules.pop(name)
+
+    def test_a_planted_correlation_biases_the_slope_and_is_recovered(
+        self, neural_proxy
+    ):
+        rng = np.random.default_rng(0)
+        n, names = 20_000, neural_proxy.NAMES
+        covariance = np.full((len(names), len(names)), 0.0)
+        covariance[-1, :-1] = covariance[:-1, -1] = 0.5 * 0.1 * 0.1
+        np.fill_diagonal(covariance, 0.1**2)
+        covariance[:-1, :-1] += 0.25 * 0.1**2 * (1 - np.eye(len(names) - 1))
+        mu = rng.normal(0, 0.3, n)
+        noise = rng.multivariate_normal(np.zeros(len(names)), covariance, n)
+        table = Table(mu[:, None] + noise, names=names)
+        table["mu"], table["redshift"] = mu, np.repeat([0.1, 0.2], n // 2)
+        table["is_known"] = np.arange(n) % 2 == 0
+        found = neural_proxy.slopes(table)
+        assert_allclose(found["rho"], 0.5, atol=0.03)
+        assert_allclose(found["true"], 1, atol=0.02)
+        assert_allclose(found["with_covariance"], 1, atol=0.02)
+        # rho sigma_s sigma_m over the variance of ln M.
+        assert_allclose(found["rho_0"], 1 + 0.5 * 0.1**2 / 0.3**2, atol=0.02)
+
+    def test_means_over_seeds_have_the_errors_of_the_seeds(self, neural_proxy):
+        rows = [
+            {
+                "seed": seed,
+                "observable": name,
+                "rho": 0.5,
+                "true": 2.0,
+                "rho_0": 2.2 + step,
+                "with_covariance": 2.0 + step,
+            }
+            for seed, step in enumerate([-0.02, 0.0, 0.02])
+            for name in neural_proxy.OBSERVABLES
+        ]
+        mean = neural_proxy.over_seeds(Table(rows=rows))
+        assert_allclose(mean["rho_0"], 10)
+        assert_allclose(mean["rho_0_error"], 1 / np.sqrt(3))
+        p_value = 2 * t.sf(10 * np.sqrt(3), 2)
+        assert_allclose(2 * norm.sf(mean["rho_0_sigma"]), p_value, rtol=1e-6)
+        assert_allclose(mean["bias"], 10)
+        assert_allclose(mean["bias_error"], 0, atol=1e-12)
 
 
 class TestCoverage:
