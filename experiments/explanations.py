@@ -18,6 +18,8 @@ Each claim is printed with its number and its sigma, as met if it and its contro
 beyond 3 sigma, and as not shown otherwise; the exit status is 1 if one is not shown. The
 control is clean if both kinds of networks look at the same maps.
 
+The experiments are named core (claim 2), AGN (3) and shuffled (4); bands draws the figures.
+
 1. N_phot's saliency is many times (3) the network's in the core.
 2. Without core scatter in the survey, the network distrusts the core less: N_phot's core
    minus the network's core is smaller. The control: of two networks that look at the same
@@ -309,6 +311,13 @@ def main():
     parser.add_argument("--jobs", type=int, default=2, help="folds at a time")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--experiments",
+        nargs="*",
+        choices=EXPERIMENTS,
+        default=[*EXPERIMENTS],
+        help="beside one band against N_phot",
+    )
     parser.add_argument("--output", default="explanations", help="folder of figures")
     parser.add_argument("--results", type=Path, help="folder of the claims' numbers")
     parser.add_argument(
@@ -324,119 +333,112 @@ def main():
 
 def run(arguments):
     """Train, explain, compare."""
-    started = time.perf_counter()
+    bench, claims = Bench(arguments), Claims()
+    in_core = bench.proxy.center - bench.one.center
+    above = number(in_core, np.log10(MANY))
+    claims.say(
+        f"N_phot's saliency is more than {MANY:g} times the network's in the core",
+        [above[-1]],
+        {"log10 of N_phot's over the network's": above},
+    )
+    for name in arguments.experiments:
+        EXPERIMENTS[name](bench, claims)
+    if arguments.results:
+        write(Table(rows=claims.rows), arguments.results / "explanations.csv")
+    print(f"{bench.seconds():.0f} s, {claims.not_shown} claims not shown")
+    return int(claims.not_shown > 0)
 
-    def survey_with(**switches):
+
+class Bench:
+    """The survey with everything in it, explained by N_phot and by networks on one band."""
+
+    def __init__(self, arguments):
+        self.started, self.arguments = time.perf_counter(), arguments
+        self.survey = self.survey_with()
+        self.masks = with_blind_masks(self.survey.sample, arguments)
+        self.targets = [self.survey.log_mass] * arguments.seeds
+        self.proxy_maps = of_proxy(self.survey, arguments)
+        self.proxy = self.measured(self.proxy_maps)
+        self.say("N_phot", self.proxy)
+        print(
+            f"  {self.proxy.compared:.0%} of a cluster's AGN pixels have ICM ones at "
+            "equal radius"
+        )
+        (self.one_maps,), predicted = self.explained(
+            "one band", self.survey.sample, self.targets, [self.survey.sample]
+        )
+        self.one = self.measured(self.one_maps)
+        self.say("one band", self.one, predicted)
+
+    def seconds(self):
+        return time.perf_counter() - self.started
+
+    def survey_with(self, **switches):
+        """The same clusters with other switches."""
         return make_mock_survey(
-            arguments.clusters,
+            self.arguments.clusters,
             random_state=0,
-            n_jobs=arguments.jobs,
+            n_jobs=self.arguments.jobs,
             galaxies=False,
             **switches,
         )
 
-    def say(name, measured, survey, predicted=None):
+    def explained(self, name, train_on, targets, shown, bands=ONE_BAND, **options):
+        """Call `explained` with the arguments of the command."""
+        arguments = argparse.Namespace(**{**vars(self.arguments), **options})
+        forget = "epochs" in options
+        return explained(name, train_on, targets, shown, bands, arguments, forget)
+
+    def measured(self, maps, masks=None):
+        """Core and contrast, with the sources of the survey unless others are given."""
+        r500c = self.survey.sample.r500c
+        return Measured(maps, r500c, self.masks if masks is None else masks)
+
+    def say(self, name, measured, predicted=None):
+        """Print what was measured, and how good the masses are."""
         scatter = ""
         if predicted is not None:
             summary = summarize_residuals(
-                survey.log_mass, predicted.mean(axis=0), random_state=0
+                self.survey.log_mass, predicted.mean(axis=0), random_state=0
             )
             scatter = "scatter {std_percent:.1f} ± {std_percent_error:.1f} %; "
             scatter = scatter.format_map(summary)
         print(
-            f"{name} [{time.perf_counter() - started:.0f} s]: {scatter}core "
-            f"{text(measured.core)}; AGN / ICM {text(measured.contrast)}; with AGN photons "
-            f"/ without {text(measured.blind)}",
+            f"{name} [{self.seconds():.0f} s]: {scatter}core {text(measured.core)}; "
+            f"AGN / ICM {text(measured.contrast)}; with AGN photons / without "
+            f"{text(measured.blind)}",
             flush=True,
         )
 
-    survey = survey_with()
-    r500c = survey.sample.r500c
-    masks = with_blind_masks(survey.sample, arguments)
-    targets = [survey.log_mass] * arguments.seeds
 
-    proxy_maps = of_proxy(survey, arguments)
-    proxy = Measured(proxy_maps, r500c, masks)
-    say("N_phot", proxy, survey)
-    print(
-        f"  {proxy.compared:.0%} of a cluster's AGN pixels have ICM ones at equal radius"
+def draw_bands(bench, claims):
+    """Train on three bands, and draw all figures."""
+    (maps,), predicted = bench.explained(
+        "three bands",
+        *(bench.survey.sample, bench.targets, [bench.survey.sample], THREE_BANDS),
     )
-    networks = {}
-    for name, bands in (("one band", ONE_BAND), ("three bands", THREE_BANDS)):
-        (maps,), predicted = explained(
-            name, survey.sample, targets, [survey.sample], bands, arguments
-        )
-        networks[name] = maps
-        networks[name, "measured"] = Measured(maps, r500c, masks)
-        say(name, networks[name, "measured"], survey, predicted)
-    one = networks["one band", "measured"]
-    draw(Path(arguments.output), survey, proxy_maps, networks, masks, arguments)
-
-    calm = survey_with(core_scatter=0)
-    (on_calm, on_survey), predicted = explained(
-        "no core scatter",
-        *(calm.sample, targets, [calm.sample, survey.sample], ONE_BAND, arguments),
+    bench.say("three bands", bench.measured(maps), predicted)
+    networks = {"one band": bench.one_maps, "three bands": maps}
+    draw(
+        *(Path(bench.arguments.output), bench.survey, bench.proxy_maps),
+        *(networks, bench.masks, bench.arguments),
     )
-    calm_proxy = Measured(of_proxy(calm, arguments), r500c, masks)
-    calm_one = Measured(on_calm, r500c, with_blind_masks(calm.sample, arguments))
-    calm_on_survey = Measured(on_survey, r500c, masks)
-    say("N_phot, no core scatter", calm_proxy, calm)
-    say("one band, no core scatter", calm_one, calm, predicted)
-    say("one band, trained without core scatter, shown it", calm_on_survey, survey)
 
-    clean = survey_with(agn=False)
-    (on_clean, on_survey), predicted = explained(
-        "no AGN",
-        *(clean.sample, targets, [clean.sample, survey.sample], ONE_BAND, arguments),
+
+def judge_core(bench, claims):
+    """Claim 2."""
+    calm, survey = bench.survey_with(core_scatter=0), bench.survey
+    (on_calm, on_survey), predicted = bench.explained(
+        "no core scatter", calm.sample, bench.targets, [calm.sample, survey.sample]
     )
-    clean_one = Measured(on_clean, r500c, masks)
-    clean_on_survey = Measured(on_survey, r500c, masks)
-    say("one band, no AGN, masks of the twin", clean_one, clean, predicted)
-    say("one band, trained without AGN, shown them", clean_on_survey, survey)
-
-    rng = np.random.default_rng(0)
-    shuffled = [rng.permutation(survey.log_mass) for _ in range(arguments.shuffles)]
-    (maps,), _ = explained(
-        "shuffled",
-        *(survey.sample, shuffled, [survey.sample], ONE_BAND, arguments),
-    )
-    shuffled_one = Measured(maps, r500c, masks)
-    say("one band, masses shuffled", shuffled_one, survey)
-    once = argparse.Namespace(**{**vars(arguments), "epochs": 1})
-    (maps,), _ = explained(
-        "untrained",
-        survey.sample,
-        [survey.log_mass] * arguments.shuffles,
-        [survey.sample],
-        ONE_BAND,
-        once,
-        forget=True,
-    )
-    untrained = Measured(maps, r500c, masks)
-    say("one band, untrained", untrained, survey)
-
-    claims = Claims()
-    judge_core(claims, proxy, one, calm_proxy, calm_one, calm_on_survey)
-    judge_agn(claims, one, clean_one, clean_on_survey)
-    judge_shuffled(claims, one, shuffled_one, untrained)
-    if arguments.results:
-        write(Table(rows=claims.rows), arguments.results / "explanations.csv")
-    seconds = time.perf_counter() - started
-    print(f"{seconds:.0f} s, {claims.not_shown} claims not shown")
-    return int(claims.not_shown > 0)
-
-
-def judge_core(claims, proxy, one, calm_proxy, calm_one, calm_on_survey):
-    """Claims 1 and 2."""
-    in_core = proxy.center - one.center
-    above = sigmas(in_core, np.log10(MANY))
-    claims.say(
-        f"N_phot's saliency is more than {MANY:g} times the network's in the core",
-        [above],
-        {"log10 of N_phot's over the network's": number(in_core, np.log10(MANY))},
-    )
-    with_scatter, without = proxy.core - one.core, calm_proxy.core - calm_one.core
-    shrinks, same = with_scatter - without, calm_on_survey.core - one.core
+    proxy = bench.measured(of_proxy(calm, bench.arguments))
+    one = bench.measured(on_calm, with_blind_masks(calm.sample, bench.arguments))
+    shown_survey = bench.measured(on_survey)
+    bench.say("N_phot, no core scatter", proxy)
+    bench.say("one band, no core scatter", one, predicted)
+    bench.say("one band, trained without core scatter, shown it", shown_survey)
+    with_scatter, without = bench.proxy.core - bench.one.core, proxy.core - one.core
+    shrinks, same = with_scatter - without, shown_survey.core - bench.one.core
     claims.say(
         "core_scatter=0 shrinks the core down-weighting",
         [sigmas(shrinks), sigmas(same)],
@@ -449,17 +451,24 @@ def judge_core(claims, proxy, one, calm_proxy, calm_one, calm_on_survey):
     )
 
 
-def judge_agn(claims, one, clean_one, clean_on_survey):
+def judge_agn(bench, claims):
     """Claim 3."""
+    clean, survey = bench.survey_with(agn=False), bench.survey
+    (on_clean, on_survey), predicted = bench.explained(
+        "no AGN", clean.sample, bench.targets, [clean.sample, survey.sample]
+    )
+    twin, shown_survey = bench.measured(on_clean), bench.measured(on_survey)
+    bench.say("one band, no AGN, masks of the twin", twin, predicted)
+    bench.say("one band, trained without AGN, shown them", shown_survey)
     for name, attribute in (
         ("AGN pixels over ICM pixels", "contrast"),
         ("pixels with AGN photons over those without", "blind"),
     ):
-        of_one, of_clean, of_shown = (
-            getattr(each, attribute) for each in (one, clean_one, clean_on_survey)
+        of_one, of_twin, of_shown = (
+            getattr(each, attribute) for each in (bench.one, twin, shown_survey)
         )
-        differ, learned = of_one - of_clean, of_one - of_shown
-        size, rest = (median_and_errors(each)[0] for each in (of_one, of_clean))
+        differ, learned = of_one - of_twin, of_one - of_shown
+        size, rest = (median_and_errors(each)[0] for each in (of_one, of_twin))
         # The differences must have the sign of the contrast itself.
         effects = [np.sign(size) * sigmas(each) for each in (of_one, differ, learned)]
         claims.say(
@@ -467,38 +476,61 @@ def judge_agn(claims, one, clean_one, clean_on_survey):
             [*effects, np.inf if abs(rest) < abs(size) / 2 else -np.inf],
             {
                 "with AGN": number(of_one),
-                "in the twin without": number(of_clean),
+                "in the twin without": number(of_twin),
                 "difference": number(differ),
                 "control, on the same maps": number(learned),
             },
         )
 
 
-def judge_shuffled(claims, one, shuffled_one, untrained):
+def judge_shuffled(bench, claims):
     """Claim 4."""
+    survey, n = bench.survey, bench.arguments.shuffles
+    rng = np.random.default_rng(0)
+    shuffled = [rng.permutation(survey.log_mass) for _ in range(n)]
+    (maps,), _ = bench.explained("shuffled", survey.sample, shuffled, [survey.sample])
+    of_shuffled = bench.measured(maps)
+    bench.say("one band, masses shuffled", of_shuffled)
+    targets = [survey.log_mass] * n
+    (maps,), _ = bench.explained(
+        "untrained", survey.sample, targets, [survey.sample], epochs=1
+    )
+    untrained = bench.measured(maps)
+    bench.say("one band, untrained", untrained)
     for name in ("core", "contrast"):
-        trained, of_shuffled, of_untrained = (
-            getattr(each, name) for each in (one, shuffled_one, untrained)
+        judge_beyond_untrained(
+            claims,
+            name,
+            *(getattr(each, name) for each in (bench.one, of_shuffled, untrained)),
         )
-        n_seeds = min(map(len, (trained, of_shuffled, of_untrained)))
-        found, reference = (
-            unpaired(each, of_untrained) for each in (of_shuffled, trained)
-        )
-        errors = np.hypot(found[1:], np.divide(reference[1:], 2))
-        below = abs(reference[0]) / 2 - abs(found[0]), *errors
-        numbers = {
-            "shuffled": found,
-            "true masses": reference,
-            "below half of it by": below,
-        }
-        numbers = {
-            key: (*each, significance(*each, n_seeds)) for key, each in numbers.items()
-        }
-        claims.say(
-            f"shuffled masses leave less than half of the {name} structure",
-            [numbers["below half of it by"][-1], abs(numbers["true masses"][-1])],
-            numbers,
-        )
+
+
+def judge_beyond_untrained(claims, name, trained, shuffled, untrained):
+    """Is less than half of a structure left by shuffled masses?"""
+    n_seeds = min(map(len, (trained, shuffled, untrained)))
+    found, reference = (unpaired(each, untrained) for each in (shuffled, trained))
+    errors = np.hypot(found[1:], np.divide(reference[1:], 2))
+    numbers = {
+        "shuffled": found,
+        "true masses": reference,
+        "below half of it by": (abs(reference[0]) / 2 - abs(found[0]), *errors),
+    }
+    numbers = {
+        key: (*each, significance(*each, n_seeds)) for key, each in numbers.items()
+    }
+    claims.say(
+        f"shuffled masses leave less than half of the {name} structure",
+        [numbers["below half of it by"][-1], abs(numbers["true masses"][-1])],
+        numbers,
+    )
+
+
+EXPERIMENTS = {
+    "bands": draw_bands,
+    "core": judge_core,
+    "AGN": judge_agn,
+    "shuffled": judge_shuffled,
+}
 
 
 def draw(folder, survey, proxy_maps, networks, masks, arguments):
