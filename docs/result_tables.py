@@ -279,47 +279,6 @@ LABELS = {name: name for name in ("none", "T", "L_X", "M_gas", "M_star")} | {
 }
 
 
-PAIRS = (
-    ("joint", "alone"),
-    ("joint", "shuffled"),
-    ("shuffled", "alone"),
-    ("planted", "alone"),
-    ("planted", "planted, shuffled"),
-    ("planted, shuffled", "alone"),
-)
-"""Networks whose ratio of scatters docs/joint.rst shows."""
-
-
-def joint_gain():
-    """Ratios of scatters with and without galaxies, as cubes and as sets."""
-    rows = [["ratio of standard deviations", "as cubes", "as a set"]]
-    tables = [kept(f"joint-gain-{kind}.csv") for kind in ("cubes", "sets")]
-    for better, other in PAIRS:
-        cells = []
-        for table in tables:
-            names = [*dict.fromkeys(table["estimator"])]
-            first, second = (
-                np.asarray(table["std_percent"][table["estimator"] == name])
-                for name in (better, names[0] if other == "alone" else other)
-            )
-            ratio = first / second
-            error = ratio.std(ddof=1) / np.sqrt(len(ratio))
-            sigma = significance(1 - ratio.mean(), 0.0, error, len(ratio))
-            shown = ", ".join(f"{each:.3f}" for each in ratio)
-            cells.append(f"{ratio.mean():.3f} ({sigma:+.1f} sigma): {shown}")
-        rows.append([f"{SEEN_BY[better]} / {SEEN_BY[other]}", *cells])
-    return rows
-
-
-SEEN_BY = {
-    "alone": "photons alone",
-    "joint": "with galaxies",
-    "shuffled": "with galaxies of other clusters",
-    "planted": "with planted velocities",
-    "planted, shuffled": "with planted velocities of other clusters",
-}
-
-
 def explanations():
     """Claims about what networks look at, with the numbers that decide them."""
     table = kept("explanations.csv")
@@ -508,7 +467,6 @@ TABLES = {
     "photon robustness": photon_robustness,
     "neural slopes": neural_slopes,
     "neural gains": neural_gains,
-    "joint gain": joint_gain,
     "explanations": explanations,
     "dynamical state": dynamical_state,
 }
