@@ -287,7 +287,7 @@ def explanations():
         part = table[table["claim"] == claim]
         numbers = "; ".join(
             f"{row['number']}: {row['value']:.3f} ± {row['error_clusters']:.3f} "
-            f"± {row['error_seeds']:.3f}, {row['sigma']:.1f} sigma"
+            f"± {row['error_seeds']:.3f}, {row['sigma']:.2f} sigma"
             for row in part
         )
         rows.append([claim, part["verdict"][0], numbers])
