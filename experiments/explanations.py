@@ -108,7 +108,7 @@ def explained(name, train_on, targets, shown, bands, arguments, forget=False):
     Parameters
     ----------
     name : str
-        Of the kept files, one per network and fold.
+        Folder of the kept files, one file per network and fold.
     train_on : ClusterSample
     targets : list of ndarray of shape (n_clusters,)
         Masses to train on, one for each network.
@@ -247,7 +247,7 @@ class Claims:
         words : str
         sigmas : list of float
         numbers : dict
-            Of each number its value, its errors over clusters and seeds, and its sigma.
+            Each number by name: its value, errors over clusters and seeds, and sigma.
         """
         judged = verdict(*sigmas)
         self.not_shown += judged != "met"
