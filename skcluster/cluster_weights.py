@@ -1,5 +1,7 @@
 """Weights of clusters: the `sample_weight` of fits and metrics, checked and used alike."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from .printable import counted
@@ -58,6 +60,37 @@ def checked_weights(sample_weight, n_clusters, *, by):
             "is nothing to learn from."
         )
     return weight
+
+
+def weights_in(params, n_clusters, *, by):
+    """Return the weights among the parameters that folds hand to fits, checked.
+
+    Parameters
+    ----------
+    params : dict or None
+        As of scikit-learn's `~sklearn.model_selection.cross_val_predict`, but
+        ``sample_weight`` is all that it may hold.
+    n_clusters, by
+        As in `checked_weights`.
+
+    Returns
+    -------
+    weight : ndarray of shape (n_clusters,) or None
+
+    Examples
+    --------
+    >>> weights_in({"sample_weight": 2}, 3, by="compare_estimators")
+    array([2., 2., 2.])
+    """
+    if params is None:
+        return None
+    if not isinstance(params, Mapping) or {*params} - {"sample_weight"}:
+        raise ValueError(
+            f"params of {by} must be a dict that holds sample_weight and nothing else, got "
+            f"{[*params] if isinstance(params, Mapping) else type(params).__name__}. Set "
+            "other parameters of the estimator itself."
+        )
+    return checked_weights(params.get("sample_weight"), n_clusters, by=by)
 
 
 def weighted_quantile(values, probability, weight):

@@ -8,6 +8,7 @@ from astropy.table import Table
 from joblib import Parallel, delayed
 from sklearn.utils import Bunch, column_or_1d
 
+from .cluster_weights import weights_in
 from .metrics import summarize_residuals
 from .model_selection import fit_fold, rows_of, spatial_folds
 from .plausible_masses import MASS_RANGE, checked_log_mass
@@ -25,6 +26,7 @@ def compare_estimators(
     random_state=0,
     on_progress=None,
     mass_range=MASS_RANGE,
+    params=None,
 ):
     """Cross-validate estimators of log10 M on identical folds.
 
@@ -53,6 +55,10 @@ def compare_estimators(
         of folds and the seconds since the contestant started.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Lowest and highest log10 mass that `y` may hold; None takes any.
+    params : dict, default=None
+        Parameters of all fits, as in `~sklearn.model_selection.cross_val_predict`:
+        ``{"sample_weight": weight}``, with one weight per cluster. Scatters and biases are
+        not weighted.
 
     Returns
     -------
@@ -80,6 +86,7 @@ def compare_estimators(
     """
     y = checked_log_mass(y, by="compare_estimators", mass_range=mass_range)
     y = column_or_1d(y, warn=True)
+    weight = weights_in(params, len(y), by="compare_estimators")
     first = _with_most_known([X for _, X in contestants.values()])
     folds = spatial_folds(cv, first, y, groups)
     halo = getattr(first, "group", None) if np.ndim(groups) != 1 else np.asarray(groups)
@@ -90,7 +97,7 @@ def compare_estimators(
         predicted = np.full(len(y), np.nan)
         parallel = Parallel(n_jobs=n_jobs, return_as="generator")
         results = parallel(
-            delayed(_predict_fold)(estimator, X, y, halo, train, test)
+            delayed(_predict_fold)(estimator, X, y, halo, weight, train, test)
             for train, test in folds
         )
         for i, ((_, test), result) in enumerate(zip(folds, results, strict=True)):
@@ -165,9 +172,9 @@ def _with_most_known(tables):
     return tables[0]
 
 
-def _predict_fold(estimator, X, y, halo, train, test):
+def _predict_fold(estimator, X, y, halo, weight, train, test):
     """Return predictions, and the warnings that the calling process should repeat."""
     with warnings.catch_warnings(record=True) as caught:
-        fitted = fit_fold(estimator, X, y, train, halo)
+        fitted = fit_fold(estimator, X, y, train, halo, weight)
         predicted = fitted.predict(rows_of(X, test))
     return predicted, [warning.message for warning in caught]

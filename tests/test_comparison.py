@@ -18,6 +18,8 @@ from sklearn.model_selection import (
     ShuffleSplit,
     cross_val_predict,
 )
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skcluster import ClusterSample, QuadrantGroupKFold
 from skcluster.comparison import compare_estimators
@@ -280,3 +282,27 @@ def test_notebooks_show_a_comparison_and_run_nothing_in_its_names():
     assert_allclose(widths, [160 * ratio, 160], atol=0.5)
     again = pickle.loads(pickle.dumps(comparison))
     assert again._repr_html_() == comparison._repr_html_()
+
+
+def test_weights_go_where_those_of_scikit_learn_go():
+    rng = np.random.default_rng(5)
+    X, y = rng.normal(size=(60, 2)), rng.uniform(13.5, 15, 60)
+    params = {"sample_weight": rng.exponential(size=60)}
+    expected = cross_val_predict(LinearRegression(), X, y, cv=KFold(4), params=params)
+    contestants = {
+        "bare": (LinearRegression(), X),
+        "in a pipeline": (make_pipeline(StandardScaler(), LinearRegression()), X),
+    }
+    found = compare_estimators(contestants, y, cv=KFold(4), params=params)
+    for name in contestants:
+        assert_allclose(found.predictions[name], expected, rtol=1e-12)
+    assert_allclose(
+        found.table["std_dex"], mass_scatter(y, expected), rtol=1e-9
+    )  # of clusters that count once
+
+
+@pytest.mark.parametrize("params", [{"check_input": False}, [1.0] * 40])
+def test_parameters_that_are_no_weights_are_refused(params):
+    X, y = np.zeros((40, 1)), np.linspace(13.5, 15, 40)
+    with pytest.raises(ValueError, match=r"must be a dict that holds sample_weight"):
+        compare_estimators({"a": (LinearRegression(), X)}, y, params=params)

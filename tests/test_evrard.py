@@ -11,7 +11,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    LeaveOneGroupOut,
+    cross_val_predict,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -642,6 +647,25 @@ def test_the_search_cross_validates_a_fit_of_every_subset(redshift_bins):
         assert_allclose(row["cv_error"], error, rtol=1e-9)
         assert_allclose(row["cv_error_percent"], 100 * error, rtol=1e-9)
         assert_allclose(row["scatter"], model.fit(chosen, log_mass).scatter_, rtol=1e-9)
+
+
+def test_weights_in_the_search_count_clusters_so_many_times():
+    ln_s, log_mass = made_clusters(60)
+    n_times = np.resize([1, 2, 0], 60)
+    rows = np.repeat(np.arange(60), n_times)
+    weighted = search_proxies(ln_s, log_mass, names="abc", sample_weight=n_times)
+    repeated = search_proxies(ln_s[rows], log_mass[rows], names="abc")
+    assert_array_equal(weighted["proxies"], repeated["proxies"])
+    assert_allclose(weighted["scatter"], repeated["scatter"], rtol=1e-9)
+    # Folds by halo: copies of a cluster are on one side.
+    halo = np.arange(60) % 4
+    options = {"names": "abc", "cv": LeaveOneGroupOut()}
+    weighted = search_proxies(
+        ln_s, log_mass, groups=halo, sample_weight=n_times, **options
+    )
+    repeated = search_proxies(ln_s[rows], log_mass[rows], groups=halo[rows], **options)
+    assert_array_equal(weighted["proxies"], repeated["proxies"])
+    assert_allclose(weighted["cv_error"], repeated["cv_error"], rtol=1e-9)
 
 
 def test_the_search_is_not_deceived_by_proxies_that_know_nothing():

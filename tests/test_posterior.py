@@ -458,6 +458,18 @@ class TestOfEstimators:
             fold = EvrardProxyRegressor().fit(X[train], log_mass[train])
             assert_allclose(posterior[test].mean(), fold.predict(X[test]), atol=1e-9)
 
+    def test_models_that_left_it_out_are_fitted_with_their_weights(self):
+        X, log_mass = proxies_and_masses(60)
+        cv, weight = KFold(3), np.random.default_rng(2).exponential(size=60)
+        model = make_pipeline(FunctionTransformer(), EvrardProxyRegressor())
+        posterior = cross_val_posterior(
+            model, X, log_mass, cv=cv, params={"sample_weight": weight}
+        )
+        for train, test in cv.split(X):
+            fold = EvrardProxyRegressor()
+            fold.fit(X[train], log_mass[train], sample_weight=weight[train])
+            assert_allclose(posterior[test].mean(), fold.predict(X[test]), atol=1e-9)
+
     def test_octants_are_the_folds_where_there_are_positions(self, sample, log_mass):
         from skcluster import ProxyMeasurer, QuadrantGroupKFold
 

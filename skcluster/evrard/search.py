@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 from astropy.table import Table
 
+from ..cluster_weights import checked_weights
 from ..model_selection import spatial_folds
 from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE
@@ -27,6 +28,7 @@ def search_proxies(
     cv=None,
     groups=None,
     mass_range=MASS_RANGE,
+    sample_weight=None,
 ):
     r"""Rank every combination of proxies by its scatter in mass (paper Table 3).
 
@@ -63,6 +65,9 @@ def search_proxies(
         Labels that no fold may split, or what `cv` takes; only used with `cv`.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Lowest and highest log10 mass that `log_mass` may hold; None takes any.
+    sample_weight : array-like of shape (n_clusters,), default=None
+        Number of times that each cluster counts, in the fits and in their errors. None:
+        once.
 
     Returns
     -------
@@ -90,7 +95,10 @@ def search_proxies(
     X, names = check_observables(X, names, redshift, redshift_bins)
     sizes = Integer(1, len(names)) | None
     max_size = sizes.check("max_size", max_size) or len(names)
-    model = fit_in_bins(X, log_mass, redshift, redshift_bins, evolution, mass_range)
+    weight = checked_weights(sample_weight, len(X), by="search_proxies")
+    options = {"redshift_bins": redshift_bins, "evolution": evolution}
+    options["mass_range"] = mass_range
+    model = fit_in_bins(X, log_mass, redshift, weight=weight, **options)
     subsets = [
         np.array(list(combinations(range(len(names)), size)))
         for size in range(1, max_size + 1)
@@ -104,10 +112,10 @@ def search_proxies(
     )
     table["scatter_percent"] = 100 * table["scatter"]
     if cv is not None:
-        options = {"redshift_bins": redshift_bins, "evolution": evolution}
-        options["mass_range"] = mass_range
         folds = spatial_folds(cv, X, log_mass, groups)
-        table["cv_error"] = _cv_errors(X, log_mass, redshift, subsets, folds, options)
+        table["cv_error"] = _cv_errors(
+            X, log_mass, redshift, weight, subsets, folds, options
+        )
         table["cv_error_percent"] = 100 * table["cv_error"]
     for name in table.colnames[2:]:
         table[name].info.format = ".2f" if name.endswith("percent") else ".4f"
@@ -115,14 +123,18 @@ def search_proxies(
     return table[order]
 
 
-def _cv_errors(X, log_mass, redshift, subsets, folds, options):
+def _cv_errors(X, log_mass, redshift, weight, subsets, folds, options):
     """Root mean square error in ln M of each subset, over the test folds."""
     log_mass = np.asarray(log_mass, float)
     z = np.full(len(X), np.nan) if redshift is None else np.asarray(redshift, float)
-    squares, n_tested = 0.0, 0
+    n_times = np.ones(len(X)) if weight is None else weight
+    squares, total = 0.0, 0.0
     for train, test in folds:
         z_train = None if redshift is None else z[train]
-        model = fit_in_bins(X[train], log_mass[train], z_train, **options)
+        w_train = None if weight is None else weight[train]
+        model = fit_in_bins(
+            X[train], log_mass[train], z_train, weight=w_train, **options
+        )
         slope, intercept, _, b = laws_at(model, z[test])
         mu = LN_10 * (log_mass[test] - np.log10(model.pivot_mass))
         residual = X[test] - intercept - slope * mu[:, None]
@@ -131,9 +143,9 @@ def _cv_errors(X, log_mass, redshift, subsets, folds, options):
             for k in subsets
             for row in k
         ]
-        squares = squares + np.sum(np.square(errors), axis=1)
-        n_tested += len(test)
-    return np.sqrt(squares / n_tested)
+        squares = squares + np.sum(np.square(errors) * n_times[test], axis=1)
+        total += n_times[test].sum()
+    return np.sqrt(squares / total)
 
 
 def _errors_of(subset, residual, slope, covariance):
@@ -152,15 +164,17 @@ def _scatter_of(model, subsets):
     return np.sqrt(variance / len(model.slope_))
 
 
-def fit_in_bins(X, log_mass, redshift, redshift_bins, evolution, mass_range):
+def fit_in_bins(
+    X, log_mass, redshift, redshift_bins, evolution, mass_range, weight=None
+):
     """Fit the covariance model, in bins where redshifts are given."""
     options = {"evolution": evolution, "mass_range": mass_range}
     if redshift is None:
-        return EvrardProxyRegressor(**options).fit(X, log_mass)
+        return EvrardProxyRegressor(**options).fit(X, log_mass, weight)
     model = EvrardProxyRegressor(
         redshift_column=-1, redshift_bins=redshift_bins, **options
     )
-    return model.fit(np.column_stack([X, redshift]), log_mass)
+    return model.fit(np.column_stack([X, redshift]), log_mass, weight)
 
 
 def check_observables(X, names, redshift, redshift_bins):

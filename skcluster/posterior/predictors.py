@@ -5,6 +5,7 @@ from joblib import Parallel, delayed
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from ..cluster_weights import weights_in
 from ..estimator_parts import changes_target, enter, inside
 from ..model_selection import fit_fold, rows_of, spatial_folds
 from ..plausible_masses import MASS_RANGE, checked_log_mass
@@ -134,7 +135,15 @@ def predict_posterior(estimator, X):
 
 
 def cross_val_posterior(
-    estimator, X, y, *, cv=None, groups=None, n_jobs=None, mass_range=MASS_RANGE
+    estimator,
+    X,
+    y,
+    *,
+    cv=None,
+    groups=None,
+    n_jobs=None,
+    mass_range=MASS_RANGE,
+    params=None,
 ):
     """Predict the posterior of each cluster with a model that has not seen it.
 
@@ -155,6 +164,9 @@ def cross_val_posterior(
         Number of folds that run at the same time.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Lowest and highest log10 mass that `y` may hold; None takes any.
+    params : dict, default=None
+        Parameters of all fits, as in `~sklearn.model_selection.cross_val_predict`:
+        ``{"sample_weight": weight}``, with one weight per cluster.
 
     Returns
     -------
@@ -174,6 +186,7 @@ def cross_val_posterior(
     """
     y = checked_log_mass(y, by="cross_val_posterior", mass_range=mass_range)
     y = column_or_1d(y, warn=True)
+    weight = weights_in(params, len(y), by="cross_val_posterior")
     folds = spatial_folds(cv, X, y, groups)
     tested = np.concatenate([test for _, test in folds])
     if len(tested) != len(y) or len(np.unique(tested)) != len(y):
@@ -182,14 +195,14 @@ def cross_val_posterior(
             f"different, but each of the {len(y)} must be in exactly one."
         )
     parts = Parallel(n_jobs=n_jobs)(
-        delayed(_posterior_of_fold)(estimator, X, y, groups, train, test)
+        delayed(_posterior_of_fold)(estimator, X, y, groups, weight, train, test)
         for train, test in folds
     )
     return MassPosterior.concatenate(parts)[np.argsort(tested)]
 
 
-def _posterior_of_fold(estimator, X, y, groups, train, test):
-    fitted = fit_fold(estimator, X, y, train, groups)
+def _posterior_of_fold(estimator, X, y, groups, weight, train, test):
+    fitted = fit_fold(estimator, X, y, train, groups, weight)
     return predict_posterior(fitted, rows_of(X, test))
 
 
