@@ -41,14 +41,12 @@ site-check: docs
 wheel: $(INSTALLED)
 	$(BIN)/python .ci/check_distribution.py
 
-# Runs the suite with the lowest versions that pyproject.toml declares (but for torch). It
-# needs a Python that they have wheels for, 3.11 or 3.12: make lowest PYTHON=python3.11
+# Runs the suite, or what ARGS says, with the lowest versions that pyproject.toml declares
+# (but for torch). A Python newer than 3.12 lacks wheels of some of them: make lowest
+# PYTHON=python3.11 VENV=.venv-3.11
 LOWEST = .venv-lowest
-lowest:
-	$(PYTHON) -m venv $(LOWEST)
-	$(PYTHON) .ci/lowest_versions.py > $(LOWEST)/lowest.txt
-	$(LOWEST)/bin/python -m pip install --quiet --requirement $(LOWEST)/lowest.txt
-	$(LOWEST)/bin/python -m pip install --quiet --no-deps .
+lowest: $(INSTALLED)
+	$(BIN)/python .ci/lowest_versions.py $(LOWEST)
 	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 MPLBACKEND=Agg \
 		$(LOWEST)/bin/python -m pytest --numprocesses auto --dist loadfile \
 		-W ignore::DeprecationWarning $(ARGS)
