@@ -27,7 +27,7 @@ def compare_estimators(
     on_progress=None,
     mass_range=MASS_RANGE,
     params=None,
-):
+) -> "Comparison":
     """Cross-validate estimators of log10 M on identical folds.
 
     Parameters

@@ -8,7 +8,7 @@ from scipy.special import digamma
 
 from .paper import HALF_WIDTH, VELOCITY_MAX
 from .parameters import Names, Quantity, check_parameters
-from .sample import require
+from .sample import ClusterSample, require
 from .sample.lists import massive_enough
 from .sample.plain_arrays import find_column
 from .sample.transformer import SampleTransformer
@@ -127,7 +127,7 @@ class GalaxyFeaturizer(SampleTransformer):
         check_parameters(self)
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> ClusterSample:
         """Return the sample with the galaxies inside the cuts, described."""
         require(X, "galaxies", by="GalaxyFeaturizer")
         parameters = check_parameters(self)

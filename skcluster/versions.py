@@ -13,7 +13,7 @@ PACKAGES = (
 """What is needed, and what extras add."""
 
 
-def show_versions():
+def show_versions() -> None:
     """Print the versions of Python, of the packages that are used, and the devices.
 
     Examples

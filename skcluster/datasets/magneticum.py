@@ -41,7 +41,7 @@ The authors state no license: cite them, and do not redistribute the file.
 """
 
 
-def fetch_magneticum(*, data_home=None, download_if_missing=True):
+def fetch_magneticum(*, data_home=None, download_if_missing=True) -> Bunch:
     """Load simulated clusters of Magneticum Box2/hr: properties, masses and positions.
 
     This is the list that Green et al. (2019) published, about 370 kB. It is downloaded

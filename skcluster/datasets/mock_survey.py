@@ -50,7 +50,7 @@ def make_mock_survey(
     center_error=None,
     redshift_error=None,
     verbose=0,
-):
+) -> Bunch:
     """Draw photon and galaxy lists of synthetic clusters, with the origin of each photon.
 
     The clusters follow the population of Ho et al. (2023): eleven redshifts, masses

@@ -29,7 +29,7 @@ def search_proxies(
     groups=None,
     mass_range=MASS_RANGE,
     sample_weight=None,
-):
+) -> Table:
     r"""Rank every combination of proxies by its scatter in mass (paper Table 3).
 
     All combinations are compared in the same redshift bins: those of

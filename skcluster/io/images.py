@@ -10,7 +10,7 @@ from .file_errors import error_names_file, parse_errors_name_file
 from .fits_files import opened_fits
 
 
-def read_image(path, *, hdu=None):
+def read_image(path, *, hdu=None) -> SkyImage:
     """Read an image of the sky with its coordinates.
 
     Parameters

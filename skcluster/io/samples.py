@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from sklearn.utils import Bunch
 
 from ..progress import Progress
-from ..sample import FIELDS
+from ..sample import FIELDS, ClusterSample
 from ..sample.fields import Labels
 from ..sample.units import TABLE
 from .atomic import check_is_free, files_written_together
@@ -35,7 +36,7 @@ def read_sample(
     table_hdu=None,
     on_unreadable=None,
     verbose=0,
-):
+) -> tuple[ClusterSample, Bunch]:
     """Read a sample from a table with one row per cluster.
 
     Parameters
@@ -154,7 +155,7 @@ def read_sample(
     return found.read(on_unreadable=on_unreadable, verbose=verbose), found.others
 
 
-def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns):
+def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns) -> None:
     """Write a sample as a folder that `read_sample` reads back.
 
     The folder holds ``clusters.ecsv``, ``photons/NAME.fits`` and, if the sample has

@@ -21,7 +21,7 @@ from ..parameters import (
     ReadBy,
     check_parameters,
 )
-from ..sample import MapGeometry, SparseMaps, require
+from ..sample import ClusterSample, MapGeometry, SparseMaps, require
 from ..sample.lists import check_near_center
 from ..sample.transformer import SampleTransformer
 from ..sky import has_field
@@ -124,7 +124,7 @@ class PhotonMapper(SampleTransformer):
         self._checked_parameters()
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> ClusterSample:
         """Return the sample with ``maps`` and, where the field is known, ``coverage``."""
         require(X, "photons", "center", by="PhotonMapper")
         parameters = self._checked_parameters()

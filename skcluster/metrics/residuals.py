@@ -52,7 +52,7 @@ def mass_bias(
     unit="dex",
     sample_weight=None,
     mass_range=MASS_RANGE,
-):
+) -> float:
     """Bias of predicted masses: the median or mean of their residuals.
 
     Parameters
@@ -95,7 +95,7 @@ def mass_scatter(
     unit="dex",
     sample_weight=None,
     mass_range=MASS_RANGE,
-):
+) -> float:
     r"""Scatter of predicted masses: the width of their residuals about their center.
 
     Compare only scatters of the same kind: outliers widen ``"std"``, but hardly

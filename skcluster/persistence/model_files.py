@@ -15,7 +15,7 @@ from .schema_reader import SchemaReader
 from .schema_writer import write_schema
 
 
-def save_model(model, path, *, folds=None, notes=None):
+def save_model(model, path, *, folds=None, notes=None) -> None:
     """Store a fitted estimator or pipeline.
 
     The file holds parameters, arrays and the names of classes, in the format of the skops

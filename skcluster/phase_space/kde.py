@@ -18,7 +18,7 @@ from ..parameters import (
     check_parameters,
 )
 from ..printable import counted
-from ..sample import require
+from ..sample import ClusterSample, require
 from ..sample.lists import massive_enough
 from ..sample.plain_arrays import find_column
 from ..sample.transformer import SampleTransformer
@@ -151,7 +151,7 @@ class PhaseSpaceKDE(SampleTransformer):
         self._checked_parameters(X.galaxies)
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> ClusterSample:
         """Return the sample with ``cubes``, and ``cube_extent`` for networks to check."""
         require(X, "galaxies", by="PhaseSpaceKDE")
         extent = np.tile([self.half_width, self.velocity_max], (len(X), 1))

@@ -14,7 +14,7 @@ from ..parameters import (
     ReadBy,
     check_parameters,
 )
-from ..sample import require
+from ..sample import ClusterSample, require
 from ..sample.lists import check_near_center
 from ..sample.transformer import SampleTransformer
 from .feature_table import PHOTON_FEATURES
@@ -134,7 +134,7 @@ class PhotonFeaturizer(SampleTransformer):
         check_parameters(self)
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> ClusterSample:
         """Return the sample with the photons inside the aperture, described."""
         require(X, "photons", "center", by="PhotonFeaturizer")
         parameters = check_parameters(self)

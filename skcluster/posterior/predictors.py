@@ -93,7 +93,7 @@ class PosteriorMixin:
         )
 
 
-def predict_posterior(estimator, X):
+def predict_posterior(estimator, X) -> MassPosterior:
     """Predict the posterior of log10 M500c, also with a meta-estimator around a regressor.
 
     Parameters
@@ -144,7 +144,7 @@ def cross_val_posterior(
     n_jobs=None,
     mass_range=MASS_RANGE,
     params=None,
-):
+) -> MassPosterior:
     """Predict the posterior of each cluster with a model that has not seen it.
 
     Parameters

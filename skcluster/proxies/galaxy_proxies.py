@@ -9,7 +9,7 @@ from ..sample.lists import massive_enough
 from ..sample.plain_arrays import LARGEST, as_numbers, find_column
 
 
-def gapper_dispersion(velocity):
+def gapper_dispersion(velocity) -> float:
     r"""Velocity dispersion from the gaps between sorted velocities.
 
     .. math::
@@ -42,7 +42,7 @@ def gapper_dispersion(velocity):
     return float(_gapper_of_sorted(galaxies)[0])
 
 
-def clip_velocities(velocity, *, n_sigma=3.0, max_iterations=5):
+def clip_velocities(velocity, *, n_sigma=3.0, max_iterations=5) -> np.ndarray:
     """Clip velocities far from the median, repeatedly, and sort those that remain.
 
     Parameters

@@ -5,7 +5,7 @@ from sklearn.utils import check_random_state
 
 from ..cosmology import comoving_distance, get_cosmology
 from ..parameters import Interval, RandomState
-from ..sample import require
+from ..sample import ClusterSample, require
 from ..sample.units import SPEED_OF_LIGHT
 from .centers import moved_centers
 
@@ -26,7 +26,7 @@ def add_catalog_errors(
     redshift_error=0.0,
     cosmology="WMAP7",
     random_state=None,
-):
+) -> ClusterSample:
     r"""Give clusters the centers and redshifts that an imperfect catalog would list.
 
     .. math::

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from ..cosmology import comoving_distance, get_cosmology, plane_to_sky, sky_to_plane
 from ..paper import WIDE_BAND
 from ..parameters import Choice, EnergyBand, Quantity
-from ..sample import require
+from ..sample import ClusterSample, require
 
 METHODS = ("peak", "centroid")
 STEPS_PER_SIGMA = 4
@@ -26,7 +26,7 @@ def recenter(
     smoothing=0.05,
     band=WIDE_BAND,
     cosmology="WMAP7",
-):
+) -> ClusterSample:
     """Move the centers of clusters to where their photons are.
 
     Point sources attract both kinds of center: remove them first, see `remove_sources`.

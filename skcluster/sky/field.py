@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..cosmology import sky_to_plane
-from ..sample import SkyImage, SkyImages, require
+from ..sample import ClusterSample, SkyImage, SkyImages, require
 from ..sample.units import check_plausible, unit_factor
 
 MARGIN = 1e-9
@@ -12,7 +12,7 @@ ROUNDING = 1.01
 """Ratio of vignetted to unvignetted exposure that rounding may leave on the axis."""
 
 
-def with_exposure_map(sample, exposure_map, *, unvignetted=None):
+def with_exposure_map(sample, exposure_map, *, unvignetted=None) -> ClusterSample:
     """Give the clusters of a sample their exposure map, and their exposures from it.
 
     Counts are then corrected for the exposure within the field, and what lies outside of

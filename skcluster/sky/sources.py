@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from ..sample import Ragged, SkyImage, SkyImages, require
+from ..sample import ClusterSample, Ragged, SkyImage, SkyImages, require
 from ..sample.lists import checked_holes
 from ..sample.plain_arrays import (
     column_names,
@@ -17,7 +17,7 @@ from ..sample.units import check_plausible
 from .field import is_removed, separation
 
 
-def remove_sources(sample, catalog, *, radius=None):
+def remove_sources(sample, catalog, *, radius=None) -> ClusterSample:
     """Remove the photons of point sources, and remember where.
 
     `PhotonMapper` and `ProxyMeasurer` then correct for the area that is lost.

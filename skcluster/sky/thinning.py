@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ..parameters import RandomState
-from ..sample import require
+from ..sample import ClusterSample, require
 from ..sample.plain_arrays import one_per_cluster
 from ..sample.units import check_plausible
 
@@ -15,7 +15,9 @@ LONGER = 1 + 1e-9
 """Factor up to which an exposure is the sample's own, but for rounding."""
 
 
-def thin_photons(sample, *, exposure=None, fraction=None, random_state=None):
+def thin_photons(
+    sample, *, exposure=None, fraction=None, random_state=None
+) -> ClusterSample:
     r"""Thin the photon lists of a sample to shorter exposures.
 
     Each photon is kept with the probability
