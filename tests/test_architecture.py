@@ -148,6 +148,7 @@ def test_this_test_sees_the_imports():
         absolute_imports(ROOT / "comparison.py")
     )
     assert set(our_modules(ROOT / "comparison.py")) == {
+        "cluster_weights",
         "metrics",
         "model_selection",
         "plausible_masses",
