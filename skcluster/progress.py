@@ -40,6 +40,8 @@ class Progress:
     quiet_for : float or None, default=None
         Seconds before anything is shown; None is `QUIET_SECONDS`. Work that ends sooner
         shows nothing at all.
+    worked_for : float, default=0.0
+        Seconds of work on these items before this was made.
 
     Examples
     --------
@@ -48,13 +50,15 @@ class Progress:
     ...         progress.update()
     """
 
-    def __init__(self, what, total, *, done=0, verbose=1, quiet_for=None):
+    def __init__(
+        self, what, total, *, done=0, verbose=1, quiet_for=None, worked_for=0.0
+    ):
         self.what, self.total = printable(what), total
         self.done = self.n_before = done
         self.note = ""
         self._is_on = bool(verbose) and sys.stderr is not None and not _IS_HUSHED.get()
         self._quiet_for = QUIET_SECONDS if quiet_for is None else quiet_for
-        self._started = time.perf_counter()
+        self._started = time.perf_counter() - worked_for
         self._next_line = self._started + self._quiet_for
         self._said = None
         self._bar = None

@@ -14,6 +14,7 @@ import pytest
 from joblib import Parallel, delayed
 
 from skcluster import progress
+from skcluster.cli.demo import _FoldProgress
 from skcluster.progress import Progress, say
 
 
@@ -322,3 +323,9 @@ def test_estimated_times_follow_the_mean_rate(clock, capsys):
     left = seconds[:done].mean() * (40 - done)
     minutes, rest = divmod(round(left), 60)
     assert line == f"clusters {done} / 40 ({minutes}:{rest:02d} left)"
+
+
+def test_the_demo_s_first_fold_tells_how_long_the_others_take(capsys):
+    count = _FoldProgress()
+    count("network", 1, 8, 60.0)
+    assert "fold 1 / 8 (7:00 left)" in capsys.readouterr().err

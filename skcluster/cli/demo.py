@@ -184,7 +184,9 @@ class _FoldProgress:
 
     def __call__(self, name, done, n_folds, seconds):
         if done == 1:
-            self._progress = Progress(f"{name:27s} fold", n_folds, quiet_for=0.0)
+            self._progress = Progress(
+                f"{name:27s} fold", n_folds, quiet_for=0.0, worked_for=seconds
+            )
         self._progress.update()
         if done == n_folds:
             self._progress.close()
