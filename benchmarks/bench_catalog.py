@@ -53,6 +53,7 @@ def skcluster(*arguments, **options):
     """
     code = (
         "import resource, sys; from skcluster.cli import main\n"
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "code = main(sys.argv[1:])\n"
         "used = resource.getrusage(resource.RUSAGE_SELF)\n"
         "print(used.ru_utime + used.ru_stime, file=sys.stderr)\n"

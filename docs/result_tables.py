@@ -18,6 +18,7 @@ from astropy.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
+CATALOG = ROOT / "benchmarks" / "results" / "catalog.csv"
 CONTEST = RESULTS / "equal_contexts"
 
 # Posteriors whose coverage in parts is shown: those of networks.
@@ -44,7 +45,7 @@ def kept(path):
 
 def files_of_results():
     """Return what the tables depend on: the result files and this module."""
-    return [Path(__file__), *RESULTS.rglob("*.csv"), *RESULTS.rglob("*.md")]
+    return [Path(__file__), CATALOG, *RESULTS.rglob("*.csv"), *RESULTS.rglob("*.md")]
 
 
 def markdown_rows():
@@ -436,6 +437,25 @@ def real_sky():
     return rows[:1] + sorted(rows[1:], key=lambda row: row[0], reverse=True)
 
 
+def catalog_cost():
+    """Cost of `skcluster predict` for catalogs of many clusters, in medians over turns."""
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "bench_catalog.py"))
+    found = benchmark["read_pieces"](CATALOG)
+    header = ["clusters", "workers", "CPU ms per cluster", "CPU s", "command [MiB]"]
+    rows = [[*header, "largest worker [MiB]", "turns"]]
+    for n_clusters, n_jobs in sorted({key[:2] for key in found}):
+        turns = [key for key in found if key[:2] == (n_clusters, n_jobs)]
+        n_turns = sum(benchmark["is_finished"](found[key]) for key in turns)
+        if n_turns == 0 or n_clusters == n_jobs * benchmark["PART"]:
+            continue
+        cost = benchmark["per_cluster"](found, n_clusters, n_jobs)
+        cpu, _, _, command, worker = benchmark["medians"](found, n_clusters, n_jobs)
+        sizes = [f"{command:.0f}", f"{worker:.0f}" if n_jobs > 1 else ""]
+        row = [f"{n_clusters:,}", f"{n_jobs}", f"{cost:.1f}", f"{cpu:.0f}"]
+        rows.append([*row, *sizes, f"{n_turns}"])
+    return rows
+
+
 def with_error(row, name, digits, sign=""):
     """Spell a value with its error."""
     error = row["error" if name == "change" else f"{name}_error"]
@@ -469,6 +489,7 @@ TABLES = {
     "neural gains": neural_gains,
     "explanations": explanations,
     "dynamical state": dynamical_state,
+    "catalog cost": catalog_cost,
 }
 
 
