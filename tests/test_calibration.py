@@ -412,6 +412,26 @@ class TestLimits:
         assert len(inside) > 3000
         assert abs(np.mean(inside) - covered) < 3 * np.sqrt(0.22 / 3000)
 
+    @pytest.mark.slow
+    def test_near_an_end_unbiased_predictions_are_made_posteriors(self):
+        """Those of a covariance model, which knows nothing of the end."""
+        inside, best, found = [], [], []
+        for seed in range(8):
+            *_, log_mass, observed = with_a_sharp_end(1500, seed, error=0.12)
+            model = CalibratedMassRegressor(EvrardProxyRegressor(), by="trend")
+            model.fit(np.log(10) * observed[:, None], log_mass)
+            mean, *_, log_mass, observed = with_a_sharp_end(
+                3000, 100 + seed, error=0.12
+            )
+            X, near = np.log(10) * observed[:, None], observed < 13.7
+            best.extend(log_mass - mean)
+            found.extend(log_mass - model.predict(X))
+            posterior = model.predict_posterior(X[near])
+            pit = posterior.cdf(log_mass[near])[posterior.mean() < 13.6]
+            inside.extend(np.abs(pit - 0.5) < 0.34)
+        assert abs(np.mean(inside) - 0.66) < 3 * np.sqrt(0.22 / len(inside))
+        assert np.std(found) < 1.003 * np.std(best)
+
 
 class TestDistribution:
     def test_its_mean_and_width_are_those_of_the_scores(self):

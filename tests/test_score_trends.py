@@ -1,6 +1,7 @@
 """Trends of scores, against refits and the curves that scores were drawn from."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
@@ -26,19 +27,28 @@ def test_curves_are_those_that_scores_were_drawn_from():
     assert_allclose([left.mean(), left.std()], [0, 1], atol=0.02)
 
 
-def test_a_polynomial_cannot_follow_the_bias_at_an_end():
+@pytest.mark.parametrize("at_ends", [True, False])
+def test_a_polynomial_cannot_follow_the_bias_at_an_end(at_ends):
     """Unbiased predictions, Gaussian errors, flat masses: truncated Gaussians."""
     low, high, error = 13.5, 15.0, 0.12
     rng = np.random.default_rng(0)
     log_mass = rng.uniform(low, high, 30_000)
     observed = rng.normal(log_mass, error)
-    trend, _ = learn_trend((log_mass - observed) / error, observed[:, None])
-    near = low + np.linspace(-0.1, 0.1, 9)
+    ends = (low, high, error) if at_ends else None
+    trend, _ = learn_trend((log_mass - observed) / error, observed[:, None], ends=ends)
+    near = np.concatenate([end + np.linspace(-0.1, 0.1, 9) for end in (low, high)])
     mean, width = follow_trend(trend, near[:, None])
     exact = stats.truncnorm((low - near) / error, (high - near) / error, near, error)
     bias = (near + error * mean - exact.mean()) / exact.std()
-    assert_allclose(np.abs(bias).max(), 0.17, atol=0.03)
-    assert_allclose((error * width / exact.std()).max(), 1.22, atol=0.05)
+    stretch = np.log(error * width / exact.std())
+    assert_allclose(np.abs(bias).max(), 0.05 if at_ends else 0.17, atol=0.03)
+    assert_allclose(np.abs(stretch).max(), 0.05 if at_ends else 0.22, atol=0.03)
+
+
+def test_without_errors_nothing_is_learned_at_ends():
+    scores, inputs = scores_and_inputs(300)
+    trend, _ = learn_trend(scores, inputs, ends=(13.5, 15.0, 0.0))
+    assert "ends" not in trend
 
 
 def test_scores_left_are_those_of_refits_without_the_cluster():

@@ -193,6 +193,7 @@ class CalibratedMassRegressor(
             tested, mean, std = tested[counts], mean[counts], std[counts]
             share = weight[tested]
         self.scores_ = (y[tested] - mean) / std
+        self.mass_density_ = mass_density(y, weight)
         self.trend_, scores, self.pairs_ = None, self.scores_, None
         if parameters.by == "pairs":
             each = np.ones_like(mean) if share is None else share
@@ -200,7 +201,9 @@ class CalibratedMassRegressor(
         if parameters.by == "trend":
             _check_scores(scores, MIN_FOR_TREND, "to learn a trend")
             inputs = _trend_inputs(X, mean, tested)
-            self.trend_, scores = learn_trend(scores, inputs, share)
+            error = weighted_std(y[tested] - mean, share)
+            ends = (*TrainingPrior(self.mass_density_).support, error)
+            self.trend_, scores = learn_trend(scores, inputs, share, ends)
         value = self._value_of_bins(X, mean, tested)
         n_bins = parameters.n_bins if parameters.by in ("redshift", "mass") else 1
         self.bin_edges_ = _equal_bins(value, n_bins, share)
@@ -212,7 +215,6 @@ class CalibratedMassRegressor(
         self.score_edges_, self.score_probability_ = map(
             np.array, zip(*cells, strict=True)
         )
-        self.mass_density_ = mass_density(y, weight)
         self.estimator_ = fit_fold(self.estimator, X, y, slice(None), labels, weight)
         return self
 

@@ -1,6 +1,7 @@
 """How the scores of a calibration depend on predicted mass and redshift, smoothly."""
 
 import numpy as np
+from scipy.special import log_ndtr
 
 from ..cluster_weights import effective_number, weighted_std
 
@@ -10,12 +11,14 @@ PRIOR_WIDTH = 0.3
 The inputs have a variance of 1. So the mean of the scores is expected to change by 0.3 of
 their standard deviation within one of redshift or mass, and their width by 30 %.
 """
+PRIOR_WIDTH_AT_ENDS = 1.0
+"""The same of the terms at the ends: 1 where predictions know nothing of the ends."""
 LARGEST = 4.0
 """Scores count as no more than this many standard deviations, lest a few decide."""
 MOST_STEPS, LARGEST_STEP = 100, 0.5
 
 
-def learn_trend(scores, inputs, weight=None):
+def learn_trend(scores, inputs, weight=None, ends=None):
     r"""Learn the mean and the width of scores as functions of other quantities.
 
     .. math::
@@ -36,6 +39,9 @@ def learn_trend(scores, inputs, weight=None):
     weight : ndarray of shape (n,), default=None
         Weights of the logarithms of the likelihood, scaled such that they sum up to the
         effective number of scores.
+    ends : tuple of 3 float, default=None
+        Least and greatest mass, between which the first input is predicted, and the
+        standard deviation of its errors; without errors, nothing is learned at the ends.
 
     Returns
     -------
@@ -70,11 +76,17 @@ def learn_trend(scores, inputs, weight=None):
             [np.average(scores, weights=weight), weighted_std(scores, weight)]
         ),
     }
+    at_ends = ends is not None and ends[2] > 0
+    if at_ends:
+        trend["ends"] = np.array(ends)
     terms = _terms(trend, inputs)
     center, scale = trend["score_moments"]
     t = (scores - center) / scale
     times = 1.0 if weight is None else weight
-    penalty = np.diag([0.0] + [PRIOR_WIDTH**-2] * (terms.shape[1] - 1))
+    expected = np.full(terms.shape[1], PRIOR_WIDTH)
+    if at_ends:
+        expected[-2:] = PRIOR_WIDTH_AT_ENDS
+    penalty = np.diag(np.append(0.0, expected[1:] ** -2))
     coefficients = np.zeros((2, terms.shape[1]))
     for _ in range(MOST_STEPS):
         # Fisher's scoring: the information matrix of a Gaussian is block-diagonal.
@@ -86,7 +98,8 @@ def learn_trend(scores, inputs, weight=None):
         gradient = np.array([terms.T @ slope for slope in slopes])
         gradient -= coefficients @ penalty
         step = np.einsum("kij,kj->ki", inverse, gradient)
-        coefficients += np.clip(step, -LARGEST_STEP, LARGEST_STEP)
+        change = np.abs(step @ terms.T).max()
+        coefficients += step / max(1.0, change / LARGEST_STEP)
         if np.abs(step).max() < 1e-9:
             break
     trend["coefficients"] = coefficients
@@ -116,12 +129,20 @@ def follow_trend(trend, inputs):
 
 
 def _terms(trend, inputs):
-    """Products of up to two standardized inputs, and their cubes: (n, n_terms)."""
+    """Products of up to two standardized inputs, their cubes, and ends: (n, n_terms)."""
     (middle, scale), limits = trend["moments"], trend["limits"]
-    x = (np.clip(inputs, *limits) - middle) / scale
+    inside = np.clip(inputs, *limits)
+    x = (inside - middle) / scale
     one_and_x = np.column_stack([np.ones(len(x)), x])
     first, second = np.triu_indices(one_and_x.shape[1])
-    return np.column_stack([one_and_x[:, first] * one_and_x[:, second], x**3])
+    terms = [one_and_x[:, first] * one_and_x[:, second], x**3]
+    if "ends" in trend:  # older models have none
+        low, high, width = trend["ends"]
+        distance = np.stack([inside[:, 0] - low, high - inside[:, 0]], axis=1) / width
+        terms.append(
+            np.exp(-(distance**2) / 2 - log_ndtr(distance)) / np.sqrt(2 * np.pi)
+        )
+    return np.column_stack(terms)
 
 
 def _inverses(terms, width, penalty, times):
