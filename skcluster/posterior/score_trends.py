@@ -27,10 +27,12 @@ def learn_trend(scores, inputs, weight=None, ends=None):
         \ln w = \ln w_0 + \sum_k \gamma_k P_k
 
     with the mean :math:`t_0` and the standard deviation :math:`w_0` of all scores. The
-    :math:`P_k` are products of up to two of the standardized inputs, and their cubes: where
-    training masses end, masses are predicted too high at one end and too low at the other.
-    The coefficients have the
-    highest likelihood, with a Gaussian prior on all but those of :math:`P_0 = 1`.
+    :math:`P_k` are products of up to two of the standardized inputs, and their cubes. Of
+    predictions that do not know where training masses end, those near the lower end are too
+    low, and those near the upper end too high, by the mean of a truncated Gaussian. So each
+    end adds :math:`\varphi(d) / \Phi(d)`, with the distance d of the first input from it in
+    units of the input's errors. The coefficients have the highest likelihood, with a
+    Gaussian prior on all but those of :math:`P_0 = 1`.
 
     Parameters
     ----------
