@@ -306,7 +306,7 @@ def main():
     parser.add_argument("--folds", type=int, default=8, help="of octants")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--batch-size", type=int, default=25)
-    parser.add_argument("--seeds", type=int, default=3, help="networks of each kind")
+    parser.add_argument("--seeds", type=int, default=8, help="networks of each kind")
     parser.add_argument("--shuffles", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2, help="folds at a time")
     parser.add_argument("--precision", default="float32")
