@@ -589,6 +589,12 @@ class TestSentencesOnEqualContexts:
             error = of("photon set", f"{kind}_error") / of("photon set", kind)
             assert abs(change.mean()) < error.mean()
 
+    def test_one_band_is_worse_than_three(self, of):
+        for kind, percent in (("std_dex", 8), ("robust_dex", 14)):
+            ratio = of("ho2023, one band", kind) / of(self.NETWORK, kind)
+            assert (ratio > 1).all()
+            assert round(100 * (ratio.mean() - 1)) == percent
+
     def test_a_ridge_on_three_bands_comes_close_to_the_network(self, of):
         for kind, wider in (("std_dex", 0.04), ("robust_dex", 0.08)):
             change = of(self.RIDGE, kind) / of(self.NETWORK, kind) - 1
