@@ -144,6 +144,7 @@ SENSE = {
     "MorphologyMeasurer.half_width": {"None"},
     "MorphologyMeasurer.quantities": {"None"},
     "ProxyMeasurer.background": {"None"},
+    "particle_share": {"None"},
     "RotationAugmentedRegressor.thin_to": {"None"},
     "CountRateMassRegressor.prior": {"None", "a negative number"},
 }
