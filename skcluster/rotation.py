@@ -11,11 +11,11 @@ from .estimator_parts import weight_parameters
 from .parameters import Integer, Interval, RandomState, WithMethods, check_parameters
 from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .sample import ClusterSample, require
+from .sample.lists import MADE_OF_LISTS
 from .sample.transformer import TakesSample
 from .sample.units import in_our_unit
 from .sky import thin_photons
 
-MADE_OF_LISTS = ("maps", "cubes", "coverage", "unobserved")
 FIXED_ON_THE_SKY = ("exposure_map", "unvignetted_map", "mask", "holes")
 
 

@@ -25,6 +25,10 @@ PHOTONS_MIN = 20
 MEMBERS_MIN = 5
 """Fewest galaxies whose median velocity shows the unit that it is in."""
 
+MADE_OF_PHOTONS = ("maps", "coverage", "unobserved")
+MADE_OF_LISTS = ("maps", "cubes", "coverage", "unobserved")
+"""Fields that are no longer true of a sample whose lists, centers or field change."""
+
 
 def checked_photons(photons):
     """Return photons as a Ragged with the columns ra, dec [deg] and energy [keV]."""

@@ -6,6 +6,7 @@ from sklearn.utils import check_random_state
 from ..cosmology import comoving_distance, get_cosmology
 from ..parameters import Interval, RandomState
 from ..sample import ClusterSample, require
+from ..sample.lists import MADE_OF_LISTS
 from ..sample.units import SPEED_OF_LIGHT
 from .centers import moved_centers
 
@@ -119,4 +120,4 @@ def with_redshift(sample, redshift, cosmology):
         v = (galaxies["v"] * (1 + z) + SPEED_OF_LIGHT * (z - other)) / (1 + other)
         x, y = galaxies["x"] * stretch, galaxies["y"] * stretch
         new["galaxies"] = galaxies.assign(x=x, y=y, v=v)
-    return sample.drop("maps", "cubes", "coverage", "unobserved").assign(**new)
+    return sample.drop(*MADE_OF_LISTS).assign(**new)

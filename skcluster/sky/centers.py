@@ -9,6 +9,7 @@ from ..cosmology import comoving_distance, get_cosmology, plane_to_sky, sky_to_p
 from ..paper import WIDE_BAND
 from ..parameters import Choice, EnergyBand, Quantity
 from ..sample import ClusterSample, require
+from ..sample.lists import MADE_OF_LISTS
 
 METHODS = ("peak", "centroid")
 STEPS_PER_SIGMA = 4
@@ -142,7 +143,7 @@ def moved_centers(sample, offset, distance):
         new["galaxies"] = galaxies.assign(x=galaxies["x"] - x, y=galaxies["y"] - y)
     if sample.exposure_map is not None and sample.exposure is not None:
         new["exposure"] = sample.exposure * _change_of_exposure(sample, new["center"])
-    return sample.drop("maps", "cubes", "coverage", "unobserved").assign(**new)
+    return sample.drop(*MADE_OF_LISTS).assign(**new)
 
 
 def _change_of_exposure(sample, center):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..cosmology import sky_to_plane
 from ..sample import ClusterSample, SkyImage, SkyImages, require
+from ..sample.lists import MADE_OF_PHOTONS
 from ..sample.units import check_plausible, unit_factor
 
 MARGIN = 1e-9
@@ -81,12 +82,12 @@ def with_exposure_map(sample, exposure_map, *, unvignetted=None) -> ClusterSampl
         check_plausible("exposure", exposure, subject, rows="cluster")
     else:
         exposure = sample.exposure
-    particles = None
+    vignetted, particles = SkyImages(images, deepest), None
     if unvignetted is not None:
         particles = SkyImages(_unvignetted(unvignetted, images), deepest)
-        _check_not_exchanged(sample, SkyImages(images, deepest), particles)
-    return sample.drop("maps", "coverage", "unobserved").assign(
-        exposure_map=SkyImages(images, deepest),
+        _check_not_exchanged(sample, vignetted, particles)
+    return sample.drop(*MADE_OF_PHOTONS).assign(
+        exposure_map=vignetted,
         unvignetted_map=particles,
         exposure=exposure,
     )

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from ..sample import ClusterSample, Ragged, SkyImage, SkyImages, require
-from ..sample.lists import checked_holes
+from ..sample.lists import MADE_OF_PHOTONS, checked_holes
 from ..sample.plain_arrays import (
     column_names,
     find_column,
@@ -83,7 +83,7 @@ def remove_sources(sample, catalog, *, radius=None) -> ClusterSample:
     ]
     kept = photons.select(~np.concatenate(removed))
     _check_what_is_left(marked, photons, kept)
-    return marked.drop("maps", "coverage", "unobserved").assign(photons=kept)
+    return marked.drop(*MADE_OF_PHOTONS).assign(photons=kept)
 
 
 def _check_mask(mask, sample):
