@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
-from seed_tables import mean_and_error, write
+from seed_tables import means_by, write
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
@@ -124,13 +124,9 @@ def rows_of_seed(sky, seed, arguments):
 
 def over_seeds(table):
     """Mean over the seeds, with its error from their scatter."""
-    rows = []
-    for group in table.group_by(["sky", "aperture"]).groups:
-        row = {name: group[name][0] for name in ("sky", "aperture")}
-        for kind in ("std", "robust"):
-            row[kind], row[f"{kind}_error"] = mean_and_error(group[kind])
-        rows.append(row)
-    return Table(rows=rows)
+    means = means_by(table, ["sky", "aperture"], ["std", "robust"])
+    means.remove_column("seeds")
+    return means
 
 
 def main():

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
-from seed_tables import mean_and_error, write
+from seed_tables import means_by, write
 from sklearn.pipeline import make_pipeline
 
 from skcluster import CalibratedMassRegressor, PhotonMapper, ProxyMeasurer
@@ -99,13 +99,7 @@ def rows_of_seed(seed, arguments):
 
 def over_seeds(table):
     """Mean over the seeds, with its error from their scatter."""
-    keys, rows = ["estimator", "calibration", "third"], []
-    for group in table.group_by(keys).groups:
-        row = {name: group[name][0] for name in keys} | {"seeds": len(group)}
-        for name in VALUES:
-            row[name], row[f"{name}_error"] = mean_and_error(group[name])
-        rows.append(row)
-    return Table(rows=rows)
+    return means_by(table, ["estimator", "calibration", "third"], VALUES)
 
 
 def main():
