@@ -284,7 +284,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
         pytest.importorskip(package)
     source = tmp_path / "docs"
     shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns(*MADE))
-    for folder in ("examples", "experiments"):
+    for folder in ("benchmarks", "examples", "experiments"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     # `make docs` runs the gallery; its pages need not run twice.
     options = ["-W", "--keep-going", "-q", "-b", "html", "-D", "plot_gallery=0"]
