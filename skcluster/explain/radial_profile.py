@@ -6,7 +6,7 @@ from sklearn.utils import Bunch
 from ..parameters import Edges, Integer
 from ..sample import half_width_of
 from ..sample.units import check_plausible
-from .cluster_statistics import percentiles
+from .cluster_statistics import percentiles, ratio
 
 CLUSTERS_PER_BLOCK = 128
 RADIUS_MAX, N_BINS = 3.0, 60
@@ -150,8 +150,7 @@ def _annulus_means(pixels, radius, edges, r500c):
     summed = np.zeros((len(pixels), pixels.shape[1] + 1))
     np.cumsum(pixels, axis=1, dtype=float, out=summed[:, 1:])
     total = np.diff(np.take_along_axis(summed, ends, axis=1), axis=1)
-    n = np.diff(ends, axis=1)
-    return np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
+    return ratio(total, np.diff(ends, axis=1))
 
 
 def _checked_edges(bins):

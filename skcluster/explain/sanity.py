@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from ..parameters import Integer
 from ..parameters.kinds import REFUSED
 from ..regressors.torch_session import torch_session
+from .cluster_statistics import ratio
 from .explained_network import split_network
 from .radial_profile import checked_saliency
 
@@ -129,5 +130,4 @@ def _spearman(a, b):
     ranks = [rankdata(part.reshape(len(part), -1), axis=1) for part in (a, b)]
     a, b = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     size = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    nan = np.full(len(a), np.nan)
-    return np.divide((a * b).sum(axis=1), size, out=nan, where=size > 0)
+    return ratio((a * b).sum(axis=1), size)

@@ -143,8 +143,7 @@ def radial_contributions(sample, *, bins=None, origin=None):
     shape = len(sample), len(edges) - 1
     n = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
     total = np.bincount(cell, weight[inside], minlength=np.prod(shape)).reshape(shape)
-    profiles = np.divide(total, n, out=np.full(shape, np.nan), where=n > 0)
-    return profiles_of_sample(edges, profiles)
+    return profiles_of_sample(edges, ratio(total, n))
 
 
 def _with_contributions(sample, by):
