@@ -10,6 +10,7 @@ from astropy.table import MaskedColumn, Table
 from scipy import stats
 from scipy.special import ndtr
 
+from ..cluster_weights import effective_number
 from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE, check_evident_unit, check_same_unit
 from .columns import checked_columns, group_numbers
@@ -255,9 +256,8 @@ def _equally_filled(values, n_bins):
 
 
 def _n_independent(groups):
-    """Kish's effective number of independent clusters."""
-    size = np.bincount(groups)
-    return len(groups) ** 2 / np.sum(size**2)
+    """Effective number of independent clusters, if those of a group are all alike."""
+    return effective_number(np.bincount(groups))
 
 
 def _checked_pit(pit):
