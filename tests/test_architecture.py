@@ -41,7 +41,7 @@ ABOVE = {
     "model_selection": {"estimator_parts"},
     "posterior": {"estimator_parts", "model_selection", "plausible_masses"},
     "outliers": {"estimator_parts", "training_ranges"},
-    "evrard": {"io", "model_selection", "posterior", "training_ranges"},
+    "evrard": {"io", "metrics", "model_selection", "posterior", "training_ranges"},
     "persistence": {"estimator_parts", "io"},
     "regressors": {
         "galaxy_features",

@@ -6,6 +6,7 @@ import numpy as np
 from astropy.table import Table
 from sklearn.utils import check_random_state
 
+from ..metrics.columns import group_numbers
 from ..parameters import Boolean, Integer
 from ..plausible_masses import MASS_RANGE
 from .evolution import laws_at
@@ -89,7 +90,7 @@ def residual_correlation(
     X, names = check_observables(X, names, redshift, redshift_bins)
     by_bin = Boolean().check("by_bin", by_bin)
     n_resamples = Integer(2).check("n_resamples", n_resamples)
-    groups = _check_groups(groups, len(X))
+    groups = group_numbers(groups, len(X))
     model = fit_in_bins(X, log_mass, redshift, redshift_bins, evolution, mass_range)
     z = np.full(len(X), np.nan) if redshift is None else np.asarray(redshift, float)
     slope, intercept, _, b = laws_at(model, z)
@@ -122,17 +123,6 @@ def _correlate(residual, groups, n_resamples, rng):
     pair = i != j
     rho = moments[:, pair] / np.sqrt(variance[:, i[pair]] * variance[:, j[pair]])
     return rho[0], rho[1:].std(axis=0, ddof=1)
-
-
-def _check_groups(groups, n_clusters):
-    """Return the labels of the groups; without groups every cluster is its own."""
-    groups = np.arange(n_clusters) if groups is None else np.asarray(groups)
-    if groups.shape != (n_clusters,):
-        raise ValueError(
-            f"groups has the shape {groups.shape}, but there are {n_clusters} clusters. "
-            "Give one label per cluster."
-        )
-    return groups
 
 
 def _check_residuals(residual, X, names):

@@ -7,6 +7,7 @@ from astropy.table import Table
 from sklearn.utils import check_random_state
 
 from ..metrics import bootstrap_error
+from ..metrics.columns import group_numbers
 from ..parameters import Edges, Integer, RandomState
 
 
@@ -48,7 +49,7 @@ def binned(values, by, bins, *, groups=None, random_state=None):
             f"values must be 1-d, got shape {values.shape}; by and bins must have the same "
             f"names, got {list(by)} and {list(bins)}."
         )
-    groups = _checked_groups(groups, len(values))
+    groups = group_numbers(groups, len(values))
     seed = seed_of(random_state)
     edges, numbers = {}, {}
     for name, column in by.items():
@@ -65,8 +66,7 @@ def binned(values, by, bins, *, groups=None, random_state=None):
         for name, i in zip(edges, which, strict=True):
             inside &= numbers[name] == i
             row |= {f"{name}_low": edges[name][i], f"{name}_high": edges[name][i + 1]}
-        own = None if groups is None else groups[inside]
-        rows.append(row | summary(values[inside], own, seed))
+        rows.append(row | summary(values[inside], groups[inside], seed))
     return Table(rows=rows)
 
 
@@ -94,24 +94,13 @@ def _check_quantiles(column, name):
         )
 
 
-def _checked_groups(groups, n_clusters):
-    if groups is not None and np.shape(groups) != (n_clusters,):
-        raise ValueError(
-            f"groups has the shape {np.shape(groups)}, but there are {n_clusters} "
-            "clusters. Give one label per cluster."
-        )
-    return None if groups is None else np.asarray(groups)
-
-
 def summary(values, groups, seed):
     """Median, 16th and 84th percentile and bootstrap error of the finite values."""
-    groups = _checked_groups(groups, len(values))
     finite = np.isfinite(values)
+    groups = group_numbers(groups, len(values))[finite]
     low, median, high = percentiles(values[finite][:, None])[:, 0]
-    groups = None if groups is None else groups[finite]
-    n_independent = finite.sum() if groups is None else len(np.unique(groups))
     error = np.nan
-    if n_independent >= 2:
+    if len(np.unique(groups)) >= 2:
         kept = values[finite]
         error = bootstrap_error(_median, kept, kept, groups=groups, random_state=seed)
     return {
