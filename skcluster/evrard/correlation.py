@@ -9,10 +9,8 @@ from sklearn.utils import check_random_state
 from ..metrics.columns import group_numbers
 from ..parameters import Boolean, Integer
 from ..plausible_masses import MASS_RANGE
-from .evolution import laws_at
+from .evolution import residuals_about
 from .search import check_observables, fit_in_bins
-
-LN_10 = np.log(10)
 
 
 def residual_correlation(
@@ -93,9 +91,7 @@ def residual_correlation(
     groups = group_numbers(groups, len(X))
     model = fit_in_bins(X, log_mass, redshift, redshift_bins, evolution, mass_range)
     z = np.full(len(X), np.nan) if redshift is None else np.asarray(redshift, float)
-    slope, intercept, _, b = laws_at(model, z)
-    mu = LN_10 * (np.asarray(log_mass) - np.log10(model.pivot_mass))
-    residual = X - intercept - slope * mu[:, None]
+    residual, _, b = residuals_about(model, X, np.asarray(log_mass), z)
     _check_residuals(residual, X, names)
     rng = check_random_state(random_state)
     rows = []

@@ -16,10 +16,9 @@ from ..parameters import (
     ReadBy,
     check_parameters,
 )
+from ..plausible_masses import LN_10
 from ..posterior import MassPosterior, PosteriorMixin, log_prior, reweight_prior
 from ..sample.units import check_plausible
-
-LN_10 = np.log(10)
 
 RELATIONS = MappingProxyType(
     {

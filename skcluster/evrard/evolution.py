@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..parameters import Choice
+from ..plausible_masses import LN_10
 from .power_laws import fit_power_laws
 from .redshift_bins import bin_numbers
 
@@ -140,6 +141,27 @@ def laws_at(model, redshift):
     t = log_redshift_ratio(redshift, model.redshift_centers_[b], is_evolving[b])
     slope = model.slope_[b] + model.slope_evolution_[b] * t[:, None]
     return slope, model.intercept_[b] + model.intercept_evolution_[b] * t[:, None], t, b
+
+
+def residuals_about(model, s, log_mass, redshift):
+    """Residuals of observables about the power laws of a fitted model.
+
+    Parameters
+    ----------
+    model : EvrardProxyRegressor
+        Fitted model.
+    s : ndarray of shape (n_clusters, n_observables)
+    log_mass, redshift : ndarray of shape (n_clusters,)
+
+    Returns
+    -------
+    residual, slope : ndarray of shape (n_clusters, n_observables)
+    b : ndarray of int of shape (n_clusters,)
+        Bins of the clusters.
+    """
+    slope, intercept, _, b = laws_at(model, redshift)
+    mu = LN_10 * (log_mass - np.log10(model.pivot_mass))
+    return s - intercept - slope * mu[:, None], slope, b
 
 
 def _check_positive(redshift):

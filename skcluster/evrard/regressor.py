@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..cluster_weights import checked_weights
 from ..parameters import Integer, Number, Quantity, Text, check_parameters
-from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
+from ..plausible_masses import LN_10, MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..printable import all_of
 from ..training_ranges import range_of, warn_outside
@@ -25,8 +25,6 @@ from .redshift_bins import (
     merge_poor_bins,
     warn_if_few,
 )
-
-LN_10 = np.log(10)
 
 
 class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):

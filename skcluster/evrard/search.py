@@ -9,11 +9,9 @@ from ..cluster_weights import checked_weights
 from ..model_selection import spatial_folds
 from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE
-from .evolution import laws_at
+from .evolution import residuals_about
 from .power_laws import invert_power_laws
 from .regressor import EvrardProxyRegressor
-
-LN_10 = np.log(10)
 
 
 def search_proxies(
@@ -135,9 +133,7 @@ def _cv_errors(X, log_mass, redshift, weight, subsets, folds, options):
         model = fit_in_bins(
             X[train], log_mass[train], z_train, weight=w_train, **options
         )
-        slope, intercept, _, b = laws_at(model, z[test])
-        mu = LN_10 * (log_mass[test] - np.log10(model.pivot_mass))
-        residual = X[test] - intercept - slope * mu[:, None]
+        residual, slope, b = residuals_about(model, X[test], log_mass[test], z[test])
         errors = [
             _errors_of(row, residual, slope, model.covariance_[b])
             for k in subsets

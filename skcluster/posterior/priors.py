@@ -5,13 +5,12 @@ from numbers import Real
 import numpy as np
 
 from ..cluster_weights import effective_number, weighted_std
-from ..plausible_masses import MASS_RANGE
+from ..plausible_masses import LN_10, MASS_RANGE
 from ..printable import all_of
 from ..sample.plain_arrays import as_numbers
 from ..sample.units import looks_like
 from .smoothing import scott_bandwidth, smoothed_counts
 
-LN_10 = np.log(10)
 N_TABLE = 256
 TABLE_RANGE = (5.0, 20.0)
 """Range of log10 masses that the table of a mass function may span."""
