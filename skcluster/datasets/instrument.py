@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 
 from ..paper import WIDE_BAND
+from ..sky.catalog_errors import ARCSEC_PER_RADIAN
 
 EXPOSURE = 2000.0
 """Exposure of a field on the axis, unless it is given another [s]."""
@@ -37,8 +38,6 @@ ENERGY = 0.31 + ENERGY_STEP * np.arange(510)
 """Centers of the cells in which spectra are folded [keV]."""
 
 N_QUANTILES = 256
-RADIAN = 180 / np.pi * 3600
-"""Seconds of arc in a radian."""
 
 # Morrison & McCammon (1983), ApJ 270, 119: upper edge [keV], then c0, c1, c2 of
 # sigma = (c0 + c1 E + c2 E²) / E³ [1e-24 cm²].
@@ -331,7 +330,7 @@ class Telescope:
         """Return the sky photons that reach the camera, at their measured positions."""
         # Five numbers per photon, used or not: no switch shifts those of other photons.
         uniform = rng.random((len(photons), 5))
-        radius = psf_radius(uniform[:, 0], self.psf_hew / RADIAN)
+        radius = psf_radius(uniform[:, 0], self.psf_hew / ARCSEC_PER_RADIAN)
         blurred = photons.offset + polar(radius, uniform[:, 1])
         return self._record(Photons(blurred, photons.energy), uniform[:, 2:])
 
@@ -349,7 +348,7 @@ class Telescope:
         return self._record(photons, uniform[:, 2:])
 
     def _record(self, photons, uniform):
-        pixel = PIXEL_SIZE / RADIAN
+        pixel = PIXEL_SIZE / ARCSEC_PER_RADIAN
         offset = photons.offset
         if self.pixelize:
             offset = (np.floor(offset / pixel) + 0.5) * pixel

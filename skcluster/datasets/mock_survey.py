@@ -12,7 +12,7 @@ from ..paper import ORIGINS
 from ..parameters import Integer, NJobs
 from ..progress import Progress
 from ..sample import ClusterSample, Ragged
-from ..sky.catalog_errors import RADIAN, erring_redshift, with_redshift
+from ..sky.catalog_errors import ARCSEC_PER_RADIAN, erring_redshift, with_redshift
 from ..sky.centers import moved_centers
 from .agn import cluster_agn, field_agn
 from .description import catalog_of, description_of
@@ -250,7 +250,7 @@ def _listed(sample, errors, physics):
     """Return the sample with the centers and redshifts that a catalog lists."""
     cosmology = get_cosmology(COSMOLOGY)
     if physics.center_error:
-        offset = physics.center_error / RADIAN * errors[:, 1:]
+        offset = physics.center_error / ARCSEC_PER_RADIAN * errors[:, 1:]
         distance = comoving_distance(sample.redshift, cosmology)
         sample = moved_centers(sample, offset, distance)
     if physics.redshift_error:

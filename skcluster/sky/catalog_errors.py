@@ -10,8 +10,7 @@ from ..sample.lists import MADE_OF_LISTS
 from ..sample.units import SPEED_OF_LIGHT
 from .centers import moved_centers
 
-RADIAN = 180 / np.pi * 3600
-"""Seconds of arc in a radian."""
+ARCSEC_PER_RADIAN = 180 / np.pi * 3600
 
 LEAST_REDSHIFT = 0.1
 """Least redshift that an error leaves, in units of the true one."""
@@ -80,7 +79,7 @@ def add_catalog_errors(
     )
     if center_error:
         require(sample, "center", by="add_catalog_errors(center_error=...)")
-        offset = center_error / RADIAN * rng.normal(size=(len(sample), 2))
+        offset = center_error / ARCSEC_PER_RADIAN * rng.normal(size=(len(sample), 2))
         sample = moved_centers(
             sample, offset, comoving_distance(sample.redshift, cosmology)
         )
