@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 
 from .population import (
-    CORRELATIONS,
     LATENTS,
     SCATTER,
+    correlation_matrix,
     mean_dispersion,
     mean_gas_mass,
     mean_stellar_mass,
@@ -86,12 +86,8 @@ class DynamicalState:
 def _weights():
     """Weights of the residuals in the disturbance, and the scatter of what is left."""
     names = [*LATENTS, "clumping"]
-    correlation = np.eye(len(names))
-    for (a, b), value in CORRELATIONS.items():
-        i, j = names.index(a), names.index(b)
-        correlation[i, j] = correlation[j, i] = value
     planted = np.array([DISTURBANCE_CORRELATIONS.get(name, 0.0) for name in names])
-    weight = np.linalg.solve(correlation, planted)
+    weight = np.linalg.solve(correlation_matrix(names), planted)
     return dict(zip(names, weight, strict=True)), np.sqrt(1 - weight @ planted)
 
 

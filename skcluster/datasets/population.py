@@ -153,14 +153,19 @@ def _abundance():
     return by_snapshot / by_snapshot[-1], by_mass / by_mass[:, -1:]
 
 
+def correlation_matrix(names):
+    """Correlation matrix of residuals: `CORRELATIONS` as a symmetric matrix."""
+    correlation = np.eye(len(names))
+    for (a, b), value in CORRELATIONS.items():
+        i, j = names.index(a), names.index(b)
+        correlation[i, j] = correlation[j, i] = value
+    return correlation
+
+
 @cache
 def _latent_factor():
     """Cholesky factor of the correlation matrix of `LATENTS`."""
-    correlation = np.eye(len(LATENTS))
-    for (a, b), value in CORRELATIONS.items():
-        i, j = LATENTS.index(a), LATENTS.index(b)
-        correlation[i, j] = correlation[j, i] = value
-    return np.linalg.cholesky(correlation)
+    return np.linalg.cholesky(correlation_matrix(LATENTS))
 
 
 def mean_temperature(mass, efunc):

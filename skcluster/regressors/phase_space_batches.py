@@ -110,9 +110,9 @@ class JointBatches(MapBatches):
     """
 
     def __init__(
-        self, inputs, target=None, *, n_bins, cube_mean, cube_deviation, **map
+        self, inputs, target=None, *, n_bins, cube_mean, cube_deviation, **of_maps
     ):
-        super().__init__(inputs.maps, target, **map)
+        super().__init__(inputs.maps, target, **of_maps)
         self.inputs, self.n_bins = inputs, n_bins
         self.cube_mean, self.cube_deviation = cube_mean, cube_deviation
 
