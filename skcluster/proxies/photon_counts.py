@@ -91,11 +91,9 @@ def count_photons(X, parameters):
         return {name: _plain(counts) for name, counts in found.items()}
     if parameters.background == "annulus":
         _warn_of_inner_annulus(X, apertures, parameters.background_annulus[0])
-    density = _background_density(X, distance, parameters)
+    background = _background_density(X, distance, parameters)
     return {
-        name: _in_rings(
-            *(X, distance, radius, parameters.band, *density, parameters.particle_share)
-        )
+        name: _in_rings(X, distance, radius, background, parameters)
         for name, radius in apertures.items()
     }
 
@@ -160,30 +158,33 @@ def _projected_radius(photons, center, distance):
     return np.hypot(x, y) * np.repeat(distance, photons.lengths)
 
 
-def _in_rings(X, distance, radius, band, density, density_error, particle_share=None):
-    """Return the `PhotonCounts` within a radius per cluster, ring by ring."""
-    photons = _per_ring(X, distance, radius, band)
+def _in_rings(X, distance, radius, background, parameters):
+    """Return the `PhotonCounts` within a radius per cluster, ring by ring.
+
+    `background` is the result of `_background_density`.
+    """
+    density, density_error = background
+    photons = _per_ring(X, distance, radius, parameters.band)
     area = np.pi * np.outer(radius / distance, SHARES[1:]) ** 2 * ARCMIN2
     area = np.diff(area, axis=1, prepend=0)
     edges = np.outer(radius, SHARES)
     exposure = _exposure_of_rings(X, distance, edges)
-    to_background = _exposure_to_background(
-        X, distance, edges, particle_share, exposure
-    )
+    share = parameters.particle_share
+    to_background = _exposure_to_background(X, distance, edges, share, exposure)
     seen = exposure >= LEAST_OBSERVED
     exposed = (area * exposure * seen).sum(axis=1)
     expected = (area * to_background * seen).sum(axis=1)
     per_ring = np.divide(photons, exposure, where=seen, out=np.zeros_like(photons))
     variance = np.divide(photons, exposure**2, where=seen, out=np.zeros_like(photons))
     ratio = np.divide(to_background, exposure, where=seen, out=np.zeros_like(photons))
-    area = (area * ratio).sum(axis=1)
+    area_of_background = (area * ratio).sum(axis=1)
     return PhotonCounts(
         photons=photons.sum(axis=1),
         background=density * expected,
         background_error=density_error * expected,
         observed=exposed / (np.pi * (radius / distance) ** 2 * ARCMIN2),
-        net=per_ring.sum(axis=1) - density * area,
-        error=np.sqrt(variance.sum(axis=1) + (density_error * area) ** 2),
+        net=per_ring.sum(axis=1) - density * area_of_background,
+        error=np.sqrt(variance.sum(axis=1) + (density_error * area_of_background) ** 2),
     )
 
 
