@@ -58,11 +58,19 @@ def test_decimal_commas_are_numbers_where_commas_part_no_columns(delimiter, tmp_
     assert_is_catalog(path)
 
 
-def test_names_with_commas_stay_names(tmp_path):
+@pytest.mark.parametrize("content", ["name;z\n1,5;0,1\n", "z;name\n0,1;1,5\n"])
+def test_names_with_commas_stay_names(content, tmp_path):
     path = tmp_path / "clusters.csv"
-    path.write_text("name;z;note\n1,5;0.1;2,5 keV\n")
-    sample, others = read_sample(path)
+    path.write_text(content)
+    sample, _ = read_sample(path)
     assert sample.name.tolist() == ["1,5"]
+    assert sample.redshift == [0.1]
+
+
+def test_text_with_commas_stays_text(tmp_path):
+    path = tmp_path / "clusters.csv"
+    path.write_text("z;note\n0.1;2,5 keV\n")
+    _, others = read_sample(path)
     assert others.note.tolist() == ["2,5 keV"]
 
 

@@ -149,14 +149,14 @@ def _read_decimal_commas(table, strings):
         if name.lower() in strings or table[name].dtype.kind != "U":
             continue
         column = np.ma.asarray(table[name])
-        strings = [str(text) for text in column.compressed()]
-        if not any(map(DECIMAL_COMMA.fullmatch, strings)) or not all(
-            DECIMAL_COMMA.fullmatch(text) or INTEGER.fullmatch(text) for text in strings
+        cells = [str(text) for text in column.compressed()]
+        if not any(map(DECIMAL_COMMA.fullmatch, cells)) or not all(
+            DECIMAL_COMMA.fullmatch(text) or INTEGER.fullmatch(text) for text in cells
         ):
             continue
         numbers = np.ma.masked_all(len(column), float)
         numbers[~np.ma.getmaskarray(column)] = [
-            float(text.replace(",", ".")) for text in strings
+            float(text.replace(",", ".")) for text in cells
         ]
         table[name] = numbers
 
