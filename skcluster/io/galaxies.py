@@ -1,16 +1,14 @@
 """Galaxy lists: positions and velocities about the cluster's center."""
 
 import numpy as np
-from astropy.constants import c
 
 from ..cosmology import comoving_distance, sky_to_plane
 from ..sample import FIELDS
 from ..sample.plain_arrays import find_column, find_sky_columns
-from ..sample.units import check_plausible
+from ..sample.units import SPEED_OF_LIGHT, check_plausible
 from .file_errors import error_names_file
 from .tables import column_with_gaps, complete_column, listed, read_table
 
-SPEED_OF_LIGHT = c.to_value("km/s")
 FARTHEST = 8.0
 """Median redshift beyond which the numbers are taken for magnitudes."""
 SAME_REDSHIFT = 0.01

@@ -155,7 +155,7 @@ def read_sample(
     return found.read(on_unreadable=on_unreadable, verbose=verbose), found.others
 
 
-def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns) -> None:
+def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns) -> Path:
     """Write a sample as a folder that `read_sample` reads back.
 
     The folder holds ``clusters.ecsv``, ``photons/NAME.fits`` and, if the sample has
