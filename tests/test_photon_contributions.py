@@ -190,3 +190,12 @@ def test_attention_needs_the_origin(explained):
     plain = found.assign(photons=Ragged(columns, found.photons.offsets))
     with pytest.raises(ValueError, match="photon_attention needs the photons' origin"):
         photon_attention(plain)
+
+
+def test_origins_that_are_not_known_are_refused(explained):
+    _, _, found = explained
+    with pytest.raises(ValueError, match="origin must be one of .*'gas'"):
+        radial_contributions(found, origin="gas")
+    strange = found.photons.assign(origin=found.photons["origin"] + 5)
+    with pytest.raises(ValueError, match=r"must be 0 \(ICM\), 1 \(AGN\) or 2"):
+        photon_attention(found.assign(photons=strange))

@@ -39,20 +39,7 @@ def source_maps(sample, mapper):
     [2.0, 1.0, 0.0]
     """
     photons = require(sample, "photons", by="source_maps").photons
-    if "origin" not in photons:
-        raise ValueError(
-            f"source_maps needs the photons' origin; they have {list(photons.columns)}. "
-            "Simulations know it (0 ICM, 1 AGN, 2 background): give it as a column "
-            "'origin' of the photon tables."
-        )
-    origin = photons["origin"]
-    unknown = origin[~np.isin(origin, [*ORIGINS.values()])]
-    if len(unknown):
-        raise ValueError(
-            f"The photons' origin must be 0 (ICM), 1 (AGN) or 2 (background); "
-            f"{len(unknown)} of {len(origin)} have another (first: "
-            f"{unknown[0]})."
-        )
+    origin = origin_of(photons, by="source_maps")
     return Bunch(
         **{
             name: mapper.transform(
@@ -226,6 +213,25 @@ def _band_sum(maps):
     n_bands, height, width = maps.shape[1:]
     size = height * width
     return sum(maps.rows[:, i * size : (i + 1) * size] for i in range(n_bands))
+
+
+def origin_of(photons, by):
+    """Return the origin of each photon, or refuse photons of unknown origin."""
+    if "origin" not in photons:
+        raise ValueError(
+            f"{by} needs the photons' origin; they have {list(photons.columns)}. "
+            "Simulations know it (0 ICM, 1 AGN, 2 background): give it as a column "
+            "'origin' of the photon tables."
+        )
+    origin = photons["origin"]
+    unknown = origin[~np.isin(origin, [*ORIGINS.values()])]
+    if len(unknown):
+        raise ValueError(
+            f"The photons' origin must be 0 (ICM), 1 (AGN) or 2 (background); "
+            f"{len(unknown)} of {len(origin)} have another (first: "
+            f"{unknown[0]})."
+        )
+    return origin
 
 
 def _photons_inside(maps, mask):

@@ -4,9 +4,10 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..paper import ORIGINS
-from ..parameters import Edges
+from ..parameters import Choice, Edges
 from ..photon_features.photon_field import SOFTENING
 from ..sample import require
+from .attention import origin_of
 from .cluster_statistics import ratio, seed_of, summary
 from .radial_profile import checked_r500c, profiles_of_sample
 
@@ -76,15 +77,11 @@ def photon_attention(sample, *, groups=None, random_state=None):
     (1.25, 0.167)
     """
     photons = _with_contributions(sample, by="photon_attention")
-    if "origin" not in photons:
-        raise ValueError(
-            f"photon_attention needs the photons' origin; they have "
-            f"{list(photons.columns)}. Simulations know it (0 ICM, 1 AGN, 2 background)."
-        )
+    origin = origin_of(photons, by="photon_attention")
     total, n_photons = photons.sum(photons[COLUMN]), photons.lengths
     seed, result = seed_of(random_state), Bunch()
     for name, code in ORIGINS.items():
-        of_origin = photons["origin"] == code
+        of_origin = origin == code
         added, n = photons.sum(photons[COLUMN] * of_origin), photons.sum(of_origin)
         share, share_of_photons = added / _nonzero(total), ratio(n, n_photons)
         weight = np.where(n > 0, share / _nonzero(share_of_photons), np.nan)
@@ -131,6 +128,7 @@ def radial_contributions(sample, *, bins=None, origin=None):
     photons = _with_contributions(sample, by="radial_contributions")
     require(sample, "r500c", by="radial_contributions")
     r500c = checked_r500c(sample.r500c, len(sample))
+    origin = (Choice(ORIGINS) | None).check("origin", origin)
     edges = (Edges() | None).check("bins", bins)
     edges = np.linspace(0, 2, 11) if edges is None else edges
     weight = photon_weights(sample)
@@ -138,7 +136,7 @@ def radial_contributions(sample, *, bins=None, origin=None):
     number = np.searchsorted(edges, radius / r500c[photons.cluster], side="right") - 1
     inside = (number >= 0) & (number < len(edges) - 1)
     if origin is not None:
-        inside &= photons["origin"] == ORIGINS[origin]
+        inside &= origin_of(photons, by="radial_contributions") == ORIGINS[origin]
     cell = photons.cluster[inside] * (len(edges) - 1) + number[inside]
     shape = len(sample), len(edges) - 1
     n = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
