@@ -12,6 +12,7 @@ from .parameters import Integer, Interval, RandomState, WithMethods, check_param
 from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .sample import ClusterSample, require
 from .sample.lists import MADE_OF_LISTS
+from .sample.plain_arrays import one_per_cluster
 from .sample.transformer import TakesSample
 from .sample.units import in_our_unit
 from .sky import thin_photons
@@ -67,8 +68,9 @@ def rotate(sample, angle, *, mirror=False):
             f"would stay where they are. Drop them by sample.drop(*{kept})."
         )
     angle = in_our_unit("ra", angle, "angle")
-    angle = np.radians(_per_cluster("angle", angle, len(sample)))
-    sign = np.where(_per_cluster("mirror", mirror, len(sample)), -1.0, 1.0)
+    angle = np.radians(one_per_cluster("angle", angle, len(sample)))
+    mirror = one_per_cluster("mirror", np.asarray(mirror, float), len(sample))
+    sign = np.where(mirror, -1.0, 1.0)
     turned = {}
     if sample.photons is not None:
         require(sample, "center", by="rotate")
@@ -84,17 +86,6 @@ def rotate(sample, angle, *, mirror=False):
         x, y = _turn(x, y, np.repeat(angle, lengths), np.repeat(sign, lengths))
         turned["galaxies"] = sample.galaxies.assign(x=x, y=y)
     return sample.drop(*MADE_OF_LISTS).assign(**turned)
-
-
-def _per_cluster(name, value, n_clusters):
-    """Return one finite number per cluster, from a single number or an array."""
-    value = np.asarray(value, float)
-    if value.shape not in ((), (n_clusters,)) or not np.isfinite(value).all():
-        raise ValueError(
-            f"{name} must be one finite value, or one for each of {n_clusters} clusters, "
-            f"got {value}."
-        )
-    return np.broadcast_to(value, n_clusters)
 
 
 def _turn(x, y, angle, sign):

@@ -218,9 +218,9 @@ def test_it_stands_in_cross_validation(survey):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"angle": np.nan}, r"angle must be one finite value, or one for each of 12"),
+        ({"angle": np.nan}, r"angle must be one finite number, or one for each of 12"),
         ({"angle": [1.0, 2.0]}, r"one for each of 12 clusters, got \[1\. 2\.\]"),
-        ({"angle": 1.0, "mirror": [True]}, "mirror must be one finite value"),
+        ({"angle": 1.0, "mirror": [True]}, "mirror must be one finite number"),
     ],
 )
 def test_angles_that_make_no_sense_are_refused(survey, arguments, message):
