@@ -149,10 +149,10 @@ def check_near_center(X, is_empty, by):
 
 def _nearest(photons, center):
     """Smallest angle [deg] between photons and a center."""
-    dec, center_dec = np.radians(photons["dec"]), np.radians(center[1])
-    cos = np.cos(np.radians(photons["ra"] - center[0])) * np.cos(dec)
-    cos = cos * np.cos(center_dec) + np.sin(dec) * np.sin(center_dec)
-    return np.degrees(np.arccos(np.clip(cos.max(), -1, 1)))
+    from astropy.coordinates import angular_separation
+
+    places = np.radians(photons["ra"]), np.radians(photons["dec"])
+    return np.degrees(angular_separation(*places, *np.radians(center)).min())
 
 
 def massive_enough(galaxies, log_stellar_mass_min):
