@@ -81,7 +81,7 @@ def explain(arguments):
     check_galaxies_are_used(model, arguments)
     mapper, _ = mapper_and_rest(model)
     check_energy_range(mapper, arguments)
-    work.explainer()._checked_parameters()
+    work.explainer()  # refuses what cannot be explained, before lists are read
     catalog = Catalog(arguments, mapper)
     rows = rows_of_share(len(catalog), arguments.share)
     parts = catalog.parts(rows, CLUSTERS_IN_A_PART)
@@ -122,18 +122,20 @@ class SaliencyWork(ModelWork):
         return super().load()
 
     def explainer(self):
-        """Return the explainer of the model, and refuse a model that has no saliency."""
-        from ..explain import SaliencyExplainer
+        """Return the explainer; refuse a model without saliency, and wrong options."""
+        from ..explain.explainer import SaliencyExplainer, checked_parameters
 
         _, rest = mapper_and_rest(self.load())
         _taken_apart(rest, self.path)
-        return SaliencyExplainer(
+        explainer = SaliencyExplainer(
             rest,
             method=self.arguments.method,
             signed=self.arguments.signed,
             per_photon=self.arguments.per_photon,
             random_state=_seed(self.arguments),
         )
+        checked_parameters(explainer)
+        return explainer
 
     def __call__(self, part, sample, unread, tick):
         mapper, rest = mapper_and_rest(self.load())

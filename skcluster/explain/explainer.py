@@ -197,7 +197,7 @@ class SaliencyExplainer(BaseEstimator):
         saliency : ndarray of float32 of shape (n_clusters, n_bands, n_pixels, n_pixels)
             One value for each pixel of the maps, in the order ``[band, y, x]``.
         """
-        parameters = self._checked_parameters()
+        parameters = checked_parameters(self)
         steps, regressor = split_network(self.estimator)
         X, increments = transformed(steps, X)
         if parameters.per_photon:
@@ -211,16 +211,18 @@ class SaliencyExplainer(BaseEstimator):
                 saliency[rows] *= change_by_a_photon(increments, rows)
         return saliency if parameters.signed else np.abs(saliency, out=saliency)
 
-    def _checked_parameters(self):
-        parameters = check_parameters(self)
-        if parameters.per_photon and parameters.method not in DERIVATIVES:
-            raise ValueError(
-                f"per_photon=True needs a derivative, and method={self.method!r} gives "
-                f"none. Take one of {list(DERIVATIVES)}."
-            )
-        if parameters.method == "integrated_gradients":
-            require_captum()
-        return parameters
+
+def checked_parameters(explainer):
+    """Return the parameters of a SaliencyExplainer as plain values, or refuse them."""
+    parameters = check_parameters(explainer)
+    if parameters.per_photon and parameters.method not in DERIVATIVES:
+        raise ValueError(
+            f"per_photon=True needs a derivative, and method={parameters.method!r} gives "
+            f"none. Take one of {list(DERIVATIVES)}."
+        )
+    if parameters.method == "integrated_gradients":
+        require_captum()
+    return parameters
 
 
 def _explain_inputs(regressor, inputs, parameters):
@@ -335,7 +337,7 @@ def cross_val_saliency(
     if not isinstance(params.get("random_state", 0), Integral):
         rng = check_random_state(params["random_state"])
         params["random_state"] = int(rng.randint(2**31 - 1))
-    SaliencyExplainer(estimator, **params)._checked_parameters()  # before the training
+    checked_parameters(SaliencyExplainer(estimator, **params))  # before the training
     results = Parallel(n_jobs=n_jobs)(
         delayed(_explain_fold)(estimator, X, y, groups, train, test, params)
         for train, test in folds
