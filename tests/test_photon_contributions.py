@@ -194,7 +194,7 @@ def test_attention_needs_the_origin(explained):
 
 def test_origins_that_are_not_known_are_refused(explained):
     _, _, found = explained
-    with pytest.raises(ValueError, match="origin must be one of .*'gas'"):
+    with pytest.raises(ValueError, match=r"origin must be one of .*'gas'"):
         radial_contributions(found, origin="gas")
     strange = found.photons.assign(origin=found.photons["origin"] + 5)
     with pytest.raises(ValueError, match=r"must be 0 \(ICM\), 1 \(AGN\) or 2"):
