@@ -1,5 +1,7 @@
 """Calibrated posteriors, learned from clusters that were held out of training."""
 
+from typing import NamedTuple
+
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
@@ -185,38 +187,36 @@ class CalibratedMassRegressor(
             delayed(_predict_fold)(self.estimator, X, y, labels, weight, train, test)
             for train, test in folds
         )
-        tested = np.concatenate([test for _, test in folds])
-        mean, std = np.concatenate(predicted, axis=1)
-        share = None
-        if weight is not None:
-            counts = weight[tested] > 0
-            tested, mean, std = tested[counts], mean[counts], std[counts]
-            share = weight[tested]
-        self.scores_ = (y[tested] - mean) / std
         self.mass_density_ = mass_density(y, weight)
-        self.trend_, scores, self.pairs_ = None, self.scores_, None
+        self._learn_scores(X, HeldOut.of(folds, predicted, y, weight), parameters)
+        self.estimator_ = fit_fold(self.estimator, X, y, slice(None), labels, weight)
+        return self
+
+    def _learn_scores(self, X, held_out, parameters):
+        """Learn the distribution of the scores, its trend and its bins."""
+        rows, log_mass, mean, std, weight = held_out
+        self.scores_ = scores = (log_mass - mean) / std
+        self.trend_ = self.pairs_ = None
         if parameters.by == "pairs":
-            each = np.ones_like(mean) if share is None else share
-            self.pairs_ = np.array([mean, y[tested], each])
+            each = np.ones_like(mean) if weight is None else weight
+            self.pairs_ = np.array([mean, log_mass, each])
         if parameters.by == "trend":
             _check_scores(scores, MIN_FOR_TREND, "to learn a trend")
-            inputs = _trend_inputs(X, mean, tested)
-            error = weighted_std(y[tested] - mean, share)
+            error = weighted_std(log_mass - mean, weight)
             ends = (*TrainingPrior(self.mass_density_).support, error)
-            self.trend_, scores = learn_trend(scores, inputs, share, ends)
-        value = self._value_of_bins(X, mean, tested)
+            inputs = _trend_inputs(X, mean, rows)
+            self.trend_, scores = learn_trend(scores, inputs, weight, ends)
+        value = self._value_of_bins(X, mean, rows)
         n_bins = parameters.n_bins if parameters.by in ("redshift", "mass") else 1
-        self.bin_edges_ = _equal_bins(value, n_bins, share)
+        self.bin_edges_ = _equal_bins(value, n_bins, weight)
         b = self._bin_numbers(value)
         cells = [
-            _cells(scores[b == i], None if share is None else share[b == i])
+            _cells(scores[b == i], None if weight is None else weight[b == i])
             for i in range(len(self.bin_edges_) - 1)
         ]
         self.score_edges_, self.score_probability_ = map(
             np.array, zip(*cells, strict=True)
         )
-        self.estimator_ = fit_fold(self.estimator, X, y, slice(None), labels, weight)
-        return self
 
     def predict(self, X, return_std=False):
         """Predict the mean of the posterior of log10 M500c, and its standard deviation.
@@ -313,6 +313,27 @@ class CalibratedMassRegressor(
 
     def _bin_numbers(self, value):
         return np.searchsorted(self.bin_edges_[1:-1], value, side="right")
+
+
+class HeldOut(NamedTuple):
+    """Clusters of positive weight, as predicted by estimators that have not seen them."""
+
+    rows: np.ndarray
+    log_mass: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    weight: np.ndarray | None
+
+    @classmethod
+    def of(cls, folds, predicted, y, weight):
+        """Join the predictions of the test clusters of all folds."""
+        rows = np.concatenate([test for _, test in folds])
+        mean, std = np.concatenate(predicted, axis=1)
+        if weight is None:
+            return cls(rows, y[rows], mean, std, None)
+        counts = weight[rows] > 0
+        rows = rows[counts]
+        return cls(rows, y[rows], mean[counts], std[counts], weight[rows])
 
 
 def _predict_fold(estimator, X, y, groups, weight, train, test):
