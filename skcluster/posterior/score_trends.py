@@ -82,13 +82,19 @@ def learn_trend(scores, inputs, weight=None, ends=None):
     if at_ends:
         trend["ends"] = np.array(ends)
     terms = _terms(trend, inputs)
-    center, scale = trend["score_moments"]
-    t = (scores - center) / scale
-    times = 1.0 if weight is None else weight
     expected = np.full(terms.shape[1], PRIOR_WIDTH)
     if at_ends:
         expected[-2:] = PRIOR_WIDTH_AT_ENDS
     penalty = np.diag(np.append(0.0, expected[1:] ** -2))
+    center, scale = trend["score_moments"]
+    times = 1.0 if weight is None else weight
+    t = (scores - center) / scale
+    trend["coefficients"], left = _most_likely(t, terms, penalty, times)
+    return trend, left
+
+
+def _most_likely(t, terms, penalty, times):
+    """Coefficients with which standardized scores are most likely, and what they leave."""
     coefficients = np.zeros((2, terms.shape[1]))
     for _ in range(MOST_STEPS):
         # Fisher's scoring: the information matrix of a Gaussian is block-diagonal.
@@ -104,10 +110,9 @@ def learn_trend(scores, inputs, weight=None, ends=None):
         coefficients += step / max(1.0, change / LARGEST_STEP)
         if np.abs(step).max() < 1e-9:
             break
-    trend["coefficients"] = coefficients
     leverage = times * np.einsum("ni,kij,nj->kn", terms, inverse, terms)
     left_out = left / (1 - np.minimum(leverage[0] / width**2, 0.9))
-    return trend, left_out * np.exp(leverage[1] * (clipped**2 - 1))
+    return coefficients, left_out * np.exp(leverage[1] * (clipped**2 - 1))
 
 
 def follow_trend(trend, inputs):
