@@ -120,8 +120,33 @@ def cluster_table(path, arguments, mapper):
 def one_cluster(arguments, missing, cosmology):
     """Read the cluster of one event list, given by --redshift, --ra and --dec."""
     from .. import ClusterSample
-    from ..io import read_exposure, read_galaxies, read_photons
+    from ..io import read_galaxies, read_photons
 
+    _check_one_list(arguments, missing)
+    (path,) = arguments.photons
+    photons = read_photons(path, **list_options(arguments))
+    center, galaxies = (arguments.ra, arguments.dec), None
+    if arguments.galaxies:
+        galaxies = read_galaxies(
+            arguments.galaxies,
+            center=center,
+            redshift=arguments.redshift,
+            cosmology=cosmology,
+        )
+    exposure = _exposure_of(path, arguments)
+    sample = ClusterSample(
+        [arguments.redshift],
+        exposure=None if exposure is None else [exposure],
+        photons=[photons],
+        galaxies=None if galaxies is None else [galaxies],
+        center=[center],
+        name=[path],
+    )
+    return with_field(sample, arguments)
+
+
+def _check_one_list(arguments, missing):
+    """Refuse anything but one event list, whose cluster is known."""
     if len(arguments.photons) > 1:
         raise ValueError(
             "One set of --redshift, --ra and --dec describes one event list, got "
@@ -140,29 +165,18 @@ def one_cluster(arguments, missing, cosmology):
             f"{path} is a table, and --redshift, --ra and --dec are for one event list. "
             "Leave them out: a table has such columns."
         )
-    photons = read_photons(path, **list_options(arguments))
-    center, galaxies = (arguments.ra, arguments.dec), None
-    if arguments.galaxies:
-        galaxies = read_galaxies(
-            arguments.galaxies,
-            center=center,
-            redshift=arguments.redshift,
-            cosmology=cosmology,
-        )
+
+
+def _exposure_of(path, arguments):
+    """Return the exposure that is given, or that the header of a list holds, or None."""
+    from ..io import read_exposure
+
     exposure, keyword = arguments.exposure, arguments.exposure_keyword
-    if keyword is not None:
-        if exposure is not None:
-            raise ValueError("Give either --exposure or --exposure-keyword.")
-        exposure = read_exposure(path, keyword=keyword, **options_of_headers(arguments))
-    sample = ClusterSample(
-        [arguments.redshift],
-        exposure=None if exposure is None else [exposure],
-        photons=[photons],
-        galaxies=None if galaxies is None else [galaxies],
-        center=[center],
-        name=[path],
-    )
-    return with_field(sample, arguments)
+    if keyword is None:
+        return exposure
+    if exposure is not None:
+        raise ValueError("Give either --exposure or --exposure-keyword.")
+    return read_exposure(path, keyword=keyword, **options_of_headers(arguments))
 
 
 def _is_table_of_text(path):
