@@ -80,18 +80,7 @@ def time_figure(summary):
         color=color,
         lw=1,
     )
-    # Names would be printed over each other, where estimators are close.
-    sides = [{"xytext": (5, 3)}, {"xytext": (-5, -3), "ha": "right", "va": "top"}]
-    for number, row in enumerate(np.lexsort([scatter, seconds]), 1):
-        ax.annotate(
-            str(number),
-            (seconds[row], scatter[row]),
-            textcoords="offset points",
-            fontsize="small",
-            **sides[number % 2],
-        )
-        name = f"{number}  {summary['estimator'][row]}"
-        ax.plot([], [], ls="", label=name)
+    _number_points(ax, seconds, scatter, summary["estimator"])
     figure.legend(
         loc="outside right upper", fontsize="x-small", handlelength=0, frameon=False
     )
@@ -104,6 +93,21 @@ def time_figure(summary):
     )
     ax.margins(x=0.15)
     return figure
+
+
+def _number_points(ax, seconds, scatter, names):
+    """Number the points from the left, and list the numbers with their names."""
+    # Names would be printed over each other, where estimators are close.
+    sides = [{"xytext": (5, 3)}, {"xytext": (-5, -3), "ha": "right", "va": "top"}]
+    for number, row in enumerate(np.lexsort([scatter, seconds]), 1):
+        ax.annotate(
+            str(number),
+            (seconds[row], scatter[row]),
+            textcoords="offset points",
+            fontsize="small",
+            **sides[number % 2],
+        )
+        ax.plot([], [], ls="", label=f"{number}  {names[row]}")
 
 
 def fastest_and_best(seconds, scatter):

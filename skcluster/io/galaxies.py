@@ -101,6 +101,17 @@ def _check_same_redshifts(table, column, other):
         )
 
 
+def _check_redshifts(z, is_near, column):
+    """Refuse numbers that are not redshifts, of which those of near galaxies matter."""
+    check_plausible("galaxy_redshift", z, f"column {column!r}", rows="row")
+    if is_near.any() and np.median(z[is_near]) > FARTHEST:
+        raise ValueError(
+            f"Column {column!r} has a median of {np.median(z[is_near]):.4g}, which is not "
+            "the redshift of galaxies about a cluster. Is it a magnitude? Give the "
+            "redshift in its place."
+        )
+
+
 def _about_center(table, center, redshift, cosmology, radius_max):
     sky = find_sky_columns(table.colnames)
     spelled = (find_column(table.colnames, name) for name in REDSHIFTS)
@@ -124,16 +135,9 @@ def _about_center(table, center, redshift, cosmology, radius_max):
     is_near = np.ones(len(z), bool)
     if radius_max is not None:
         is_near = distance * np.hypot(x, y) <= radius_max
-    z_near = np.where(is_near, z, redshift)
     for other in others:
         _check_same_redshifts(table, column, other)
-    check_plausible("galaxy_redshift", z_near, f"column {column!r}", rows="row")
-    if is_near.any() and np.median(z[is_near]) > FARTHEST:
-        raise ValueError(
-            f"Column {column!r} has a median of {np.median(z[is_near]):.4g}, which is not "
-            "the redshift of galaxies about a cluster. Is it a magnitude? Give the "
-            "redshift in its place."
-        )
+    _check_redshifts(np.where(is_near, z, redshift), is_near, column)
     with np.errstate(over="ignore"):
         v = SPEED_OF_LIGHT * (np.asarray(z, float) - redshift) / (1 + redshift)
     lost = np.flatnonzero((~np.isfinite(x + v) | (np.abs(dec) > 90)) & is_near)
