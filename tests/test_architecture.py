@@ -55,7 +55,7 @@ ABOVE = {
     "rotation": {"estimator_parts", "plausible_masses", "sky"},
     "comparison": {"metrics", "model_selection"},
     "explain": {"maps", "metrics", "regressors"},
-    "plotting": {"explain"},
+    "plotting": {"evrard", "explain"},
     "contest": {"datasets", "evrard", "photon_features", "plotting", "proxies"},
 }
 

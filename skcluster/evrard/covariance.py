@@ -196,7 +196,7 @@ def _labels(model, names, units):
     """Return the names and units, one of each per observable."""
     n = model.slope_.shape[1]
     if names is None:
-        names = _observables_of(model)
+        names = observables_of(model)
     names = [str(name) for name in names]
     units = [""] * n if units is None else [str(unit) for unit in units]
     for label, given in (("names", names), ("units", units)):
@@ -210,7 +210,7 @@ def _labels(model, names, units):
     return names, units
 
 
-def _observables_of(model):
+def observables_of(model):
     """Names of the columns that a model was fitted to, without the redshift."""
     names, column = list(getattr(model, "feature_names_in_", [])), model.redshift_column
     if names and column is not None:

@@ -217,6 +217,8 @@ class ProxyCorrelationDisplay:
             See `ProxyCorrelationDisplay`.
         ax : matplotlib Axes, default=None
         """
+        from ..evrard.covariance import observables_of
+
         correlation = regressor.correlation_
         if redshift is None:
             chosen = correlation.mean(axis=0)
@@ -224,7 +226,7 @@ class ProxyCorrelationDisplay:
             distance = np.abs(regressor.redshift_centers_ - redshift)
             chosen = correlation[np.argmin(distance)]
         if names is None:
-            names = _observables(regressor)
+            names = observables_of(regressor) or None
         if names is not None and len(names) != len(chosen):
             raise ValueError(
                 f"{len(names)} names are given for {len(chosen)} proxies. Name each column "
@@ -271,15 +273,3 @@ class ProxyCorrelationDisplay:
             aspect=30,
         )
         return self
-
-
-def _observables(regressor):
-    """Names of the columns that a regressor was fitted to as proxies, or None."""
-    names = getattr(regressor, "feature_names_in_", None)
-    if names is None or regressor.redshift_column is None:
-        return names
-    column = regressor.redshift_column
-    kept = (
-        names[names != column] if isinstance(column, str) else np.delete(names, column)
-    )
-    return list(kept)
