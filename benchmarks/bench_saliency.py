@@ -37,6 +37,7 @@ import torch
 from torch import nn
 
 from skcluster import SaliencyExplainer, SparseMaps, XrayCNNRegressor
+from skcluster.regressors.output_curve import on_curve
 
 AT_LEAST = 2
 N_THREADS = 2
@@ -83,15 +84,15 @@ class OneMap:
     def __call__(self, dense):
         torch.set_num_threads(N_THREADS)
         fitted = self.regressor
-        dex = fitted.target_scale_ * fitted.slope_[0, 0]
         saliency = np.empty_like(dense)
         for i, pixels in enumerate(dense):
             scaled = (pixels[None] - fitted.pixel_mean_) / fitted.pixel_scale_
             maps = torch.tensor(scaled, requires_grad=True)
             self.network.zero_grad()
-            self.network(maps).sum().backward()
+            on_curve(self.network(maps), fitted.curve_[0, 0]).sum().backward()
             slope = maps.grad[0].numpy()
-            saliency[i] = np.abs(slope * (dex / fitted.pixel_scale_))
+            dex = fitted.target_scale_ / fitted.pixel_scale_
+            saliency[i] = np.abs(slope * dex)
         return saliency
 
 

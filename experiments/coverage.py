@@ -1,8 +1,8 @@
 """Are posteriors calibrated? Coverage on the mock survey, raw and calibrated.
 
-    python experiments/coverage.py --output coverage             # minutes per seed
+    python experiments/coverage.py --output coverage          # half an hour per seed
     python experiments/coverage.py --output coverage --seeds 0
-    python experiments/coverage.py --clusters 3285 --pixels 128 --epochs 200 --patience 20
+    python experiments/coverage.py --clusters 1200 --test-clusters 2400   # minutes
 
 As a user would, it trains on one mock survey, where calibration holds out each octant of
 the box in turn, and predicts another survey. Raw and calibrated posteriors are by the same
@@ -13,13 +13,14 @@ For every seed, of both surveys and of the networks, prints how many true masses
 intervals hold, and p-values of the PITs: over all clusters, in thirds of predicted mass and
 of redshift, and by the distance of the predicted mass from the least training mass, where
 the mock's masses end sharply. Errors are binomial. pit_p_value takes posteriors for exact;
-but they were learned from half as many clusters as they are tested on, and would fail too
-often even if all fits were perfect. So p_two_samples compares training and test clusters as
+but they were learned from a third as many clusters as they are tested on, and would fail
+too often even if all fits were perfect. So p_two_samples compares training and test clusters as
 two samples. The next table is the mean over seeds; its error is that of the mean as the
 scatter between seeds tells it, which holds the scatter between surveys and between fits, or
 the binomial error of all clusters together if that is larger. The last one lists the
-network fits: what each has learned of its offset and slope on its training clusters (and
-removed), and the slope of true masses on predicted ones for clusters that it has not seen.
+network fits: by how much its curve (`skcluster.regressors.output_curve`), which is learned
+from its training clusters, moves four predicted masses [dex], and the slope of true masses
+on predicted ones for clusters that it has not seen.
 All tables are written to OUTPUT.
 
 Exits with 1 unless for the calibrated networks (by trend) each seed's 68 % and 95 %
@@ -59,6 +60,7 @@ from skcluster.metrics import (
 )
 from skcluster.paper import THREE_BANDS
 from skcluster.plotting import CoverageDisplay
+from skcluster.regressors.output_curve import KNOTS
 
 N_DRAWS = 20
 LEVELS = (0.5, 0.68, 0.9, 0.95)
@@ -114,7 +116,7 @@ def contestants(training, test, seed, arguments):
 
 
 def slopes_of_fits(seed, test, training, arguments):
-    """Table of the network fits of a seed: slopes removed, and left on new clusters."""
+    """Table of the network fits of a seed: their curves, and slopes of new clusters."""
     rows, folder = [], folder_of_fits(seed, arguments)
     masses = {
         each.tobytes(): log_mass
@@ -129,8 +131,10 @@ def slopes_of_fits(seed, test, training, arguments):
                 {
                     "seed": seed,
                     "fit": "all" if left_out is None else f"without octant {left_out}",
-                    "offset": kept["offset"],
-                    "slope": kept["slope"],
+                    **{
+                        f"at {x:+} std": y
+                        for x, y in zip(KNOTS, kept["bend"], strict=True)
+                    },
                     "n_new": len(truth),
                     "slope_left": line.slope,
                     "slope_left_error": line.stderr,
@@ -291,8 +295,8 @@ def broken_promises(table, mean):
 
 def parsed_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clusters", type=int, default=1200)
-    parser.add_argument("--test-clusters", type=int, default=2400)
+    parser.add_argument("--clusters", type=int, default=3285)
+    parser.add_argument("--test-clusters", type=int, default=9600)
     parser.add_argument("--pixels", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--patience", type=int, default=6)

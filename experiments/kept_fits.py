@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 
 from skcluster.model_selection import octants
 from skcluster.posterior import PosteriorMixin, TrainingPrior, mass_density
+from skcluster.regressors.output_curve import KNOTS
 
 N_OCTANTS = 8
 
@@ -132,11 +133,11 @@ def predicted_by_fit(pipeline, train, log_mass, tested, n_draws):
     """Fit, and predict other clusters without and with draws of dropout."""
     fitted = clone(pipeline).fit(train, log_mass)
     shown = fitted[:-1].transform(tested)
-    (offset, *_), (slope, *_) = fitted[-1].offset_, fitted[-1].slope_
-    found = {"position": shown.position, "offset": offset[0], "slope": slope[0]}
+    network = fitted[-1]
+    found = {"position": shown.position}
+    found["bend"] = (network.curve_[0, 0] - KNOTS) * network.target_scale_
     for draws in (0, n_draws):
-        network = fitted[-1].set_params(n_dropout_draws=draws)
-        mean, std = network._components(shown)
+        mean, std = network.set_params(n_dropout_draws=draws)._components(shown)
         found[f"mean_{draws}"], found[f"std_{draws}"] = mean, std.astype(np.float32)
     return found
 

@@ -36,6 +36,7 @@ from skcluster import (
 from skcluster.explain.self_test import WeighingRegressor
 from skcluster.explain.thin_convolution import ThinConvolution, with_thin_convolutions
 from skcluster.networks import MassNetwork
+from skcluster.regressors.output_curve import on_curve
 
 METHODS = ("gradient", "smoothgrad", "integrated_gradients", "deep_dream")
 each_method = pytest.mark.parametrize("method", METHODS)
@@ -87,8 +88,8 @@ def exact_log_mass(regressor, x):
     scaled = torch.tensor((x - regressor.pixel_mean_) / regressor.pixel_scale_)
     with torch.no_grad():
         members = [
-            slope * copy.deepcopy(net.module_).double().eval()(scaled).numpy()
-            for net, slope in zip(regressor.nets_, regressor.slope_[:, 0], strict=True)
+            on_curve(copy.deepcopy(net.module_).double().eval()(scaled).numpy(), curve)
+            for net, curve in zip(regressor.nets_, regressor.curve_[:, 0], strict=True)
         ]
     return regressor.target_mean_ + regressor.target_scale_ * np.mean(members, axis=0)
 
@@ -244,7 +245,7 @@ def test_members_are_averaged(regressor, full_maps, method):
     alone = []
     for k, net in enumerate(regressor.nets_):
         member = copy.copy(regressor)
-        member.nets_, member.slope_ = [net], regressor.slope_[[k]]
+        member.nets_, member.curve_ = [net], regressor.curve_[[k]]
         alone.append(explain(member, full_maps, method=method))
     assert_allclose(mean, np.mean(alone, axis=0), atol=1e-5 * mean.max())
 
@@ -275,7 +276,7 @@ def test_the_joint_network_is_explained_with_its_cubes_held_fixed(joint, sample)
         maps = torch.tensor((x - network.pixel_mean_) / network.pixel_scale_)
         with torch.no_grad():
             scaled = module(maps, cubes.expand(len(x), -1, -1, -1)).numpy()
-        return network.slope_[0, 0] * network.target_scale_ * scaled
+        return network.target_scale_ * on_curve(scaled, network.curve_[0, 0])
 
     wanted = numerical_gradient(log_mass, x[row].astype(float))
     assert_allclose(saliency[row], wanted, atol=1e-4 * np.abs(wanted).max())

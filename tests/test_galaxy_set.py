@@ -21,6 +21,7 @@ from skcluster import (
 )
 from skcluster.datasets import plant_dispersion, shuffle_galaxies
 from skcluster.metrics import mass_scatter
+from skcluster.regressors.output_curve import on_curve
 
 PHOTON_COLUMNS = ("log_radius", "log_energy")
 GALAXY_COLUMNS = ("log_radius", "speed")
@@ -129,8 +130,8 @@ def forward_by_hand(fitted, sample, i):
     h = h * weights["normalization.weight"] + weights["normalization.bias"]
     h = layers(h, weights, "head", (0, 3, 6))
     out = weights["output.weight"] @ h + weights["output.bias"]
-    above_mean = out[0] * fitted.target_scale_ - fitted.offset_[0, 0]
-    return fitted.target_mean_ + fitted.slope_[0, 0] * above_mean
+    standardized = on_curve(out[0], fitted.curve_[0, 0])
+    return fitted.target_mean_ + fitted.target_scale_ * standardized
 
 
 class TestBoth:

@@ -30,6 +30,7 @@ from skcluster import (
 )
 from skcluster.datasets import make_mock_survey
 from skcluster.networks import Ho2023JointNetwork
+from skcluster.regressors.output_curve import on_curve
 from skcluster.regressors.phase_space_batches import (
     JointBatches,
     JointInputs,
@@ -435,7 +436,9 @@ def test_the_maps_of_the_joint_network_are_explained(fitted, with_galaxies, meth
         moved[range(n), place] += sign * step / fitted.pixel_scale_
         with torch.no_grad():
             mass = net(**{**batch, "maps": moved.reshape(batch["maps"].shape)})
-        masses.append(mass.numpy() * fitted.target_scale_ * fitted.slope_[0, 0])
+        masses.append(
+            on_curve(mass.numpy(), fitted.curve_[0, 0]) * fitted.target_scale_
+        )
     slope = (masses[1] - masses[0]) / (2 * step)
     assert_allclose(saliency.reshape(n, -1)[range(n), place], slope, rtol=1e-3)
 

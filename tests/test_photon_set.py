@@ -30,6 +30,7 @@ from skcluster import (
 from skcluster.metrics import mass_scatter
 from skcluster.networks import PhotonSetNetwork
 from skcluster.networks.rows import BLOCK, ROWS_AT_ONCE, Rows
+from skcluster.regressors.output_curve import on_curve
 from skcluster.regressors.set_batches import Scaling, SetBatches
 from skcluster.regressors.set_inputs import DescribedSets, SetInputs
 
@@ -198,8 +199,8 @@ def forward_by_hand(fitted, sample, i):
         h = kernel @ h + bias
         h = h * (1 + erf(h / np.sqrt(2))) / 2
     out = weights["output.weight"] @ h + weights["output.bias"]
-    above_mean = out[0] * fitted.target_scale_ - fitted.offset_[0, 0]
-    return fitted.target_mean_ + fitted.slope_[0, 0] * above_mean
+    standardized = on_curve(out[0], fitted.curve_[0, 0])
+    return fitted.target_mean_ + fitted.target_scale_ * standardized
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +249,8 @@ class TestPhotonSetRegressor:
     def test_errors_are_right_on_clusters_of_known_noise(self, trained):
         fitted, sample, log_mass = trained
         mean, std = fitted.predict(sample, return_std=True)
-        assert 0.8 < np.sqrt(np.mean(((mean - log_mass) / std) ** 2)) < 1.25
+        # 30 held-out clusters tell the scale of the errors to 13 %, 100 new ones to 7 %.
+        assert 0.75 < np.sqrt(np.mean(((mean - log_mass) / std) ** 2)) < 1.33
 
     def test_a_cluster_without_photons_is_predicted(self, trained):
         fitted, _, _ = trained

@@ -9,19 +9,15 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
+from scipy.interpolate import CubicSpline
 
 from skcluster import JointCNNRegressor, SaliencyExplainer, XrayCNNRegressor
 from skcluster.networks import Ho2023JointNetwork, Ho2023Network, MassNetwork
 from skcluster.posterior import mass_density, reweight_prior
-from skcluster.regressors.held_out_errors import (
-    PRIOR_SLOPE,
-    error_moments,
-    line_of,
-    on_line,
-    variance_scale,
-)
+from skcluster.regressors.held_out_errors import error_moments, variance_scale
 from skcluster.regressors.losses import GaussianNLL
 from skcluster.regressors.mass_net import dropout_kept_on
+from skcluster.regressors.output_curve import KNOTS
 
 LN_10 = np.log(10)
 
@@ -123,12 +119,13 @@ class TestPredictedVariance:
         for k, net in enumerate(trained.nets_):
             with torch.no_grad():
                 output = net.module_.eval()(torch.tensor(standard)).numpy()
-            in_dex.append(output[:, 0] * trained.target_scale_ + trained.target_mean_)
+            bent = CubicSpline(KNOTS, trained.curve_[k, 0], bc_type="natural")
+            inner = np.clip(output[:, 0], KNOTS[0], KNOTS[-1])
+            bent = bent(inner) + (output[:, 0] - inner) * bent(inner, 1)
+            in_dex.append(bent * trained.target_scale_ + trained.target_mean_)
             expected = np.exp(output[:, 1] / 2) * trained.target_scale_
             assert_allclose(std[:, k], np.sqrt(scale) * expected, rtol=1e-4)
-        in_dex = np.stack(in_dex, axis=1) - trained.offset_[:, 0]
-        middle = trained.target_mean_
-        in_dex = middle + trained.slope_[:, 0] * (in_dex - middle)
+        in_dex = np.stack(in_dex, axis=1)
         center = in_dex.mean(axis=1, keepdims=True)
         assert_allclose(mean, center + np.sqrt(scale) * (in_dex - center), atol=1e-5)
 
@@ -195,7 +192,7 @@ class TestDropout:
             network(n_dropout_draws=-1).fit(maps, log_mass)
 
 
-class TestOffset:
+class TestCurve:
     @pytest.mark.parametrize("n_dropout_draws", [0, 20])
     def test_no_member_is_off_on_the_mean_of_its_training_clusters(
         self, n_dropout_draws
@@ -204,7 +201,7 @@ class TestOffset:
         model = network(
             max_epochs=4, dropout=0.2, n_members=2, validation_fraction=None
         ).fit(maps, log_mass)
-        assert (np.abs(model.offset_) > 1e-4).all()
+        assert (np.abs(np.mean(model.curve_ - KNOTS, axis=-1)) > 1e-3).all()
         model.set_params(n_dropout_draws=n_dropout_draws)
         mean, _ = model._means_and_variances(maps)
         for member in np.split(mean, 2, axis=1):
@@ -218,7 +215,8 @@ class TestOffset:
         model = network(
             max_epochs=6, dropout=0.2, n_members=2, loss=loss, validation_fraction=None
         ).fit(maps, log_mass)
-        assert (np.abs(model.slope_ - 1) > 0.05).all()
+        slopes = np.polyfit(KNOTS, model.curve_[:, 0].T, 1)[0]
+        assert (np.abs(slopes - 1) > 0.05).all()
         for n_draws in (0, 20):
             model.set_params(n_dropout_draws=n_draws)
             for X, y, allowed in ((maps, log_mass, 0.01), (new, new_mass, 0.06)):
@@ -226,23 +224,6 @@ class TestOffset:
                 for member in np.split(mean, 2, axis=1):
                     slope = stats.linregress(member.mean(axis=1), y).slope
                     assert abs(slope - 1) < allowed
-
-    def test_a_line_is_that_of_bayesian_regression(self):
-        """By brute force: the posterior of slopes on a grid, with their prior."""
-        rng = np.random.default_rng(0)
-        log_mass = rng.normal(14, 0.3, 40)
-        predicted = 14.1 + (log_mass - 14) / 1.2 + rng.normal(0, 0.2, 40)
-        offset, slope = line_of(predicted, log_mass, 13.8)
-        grid = np.linspace(0.5, 1.5, 20_001)
-        x, y = predicted - predicted.mean(), log_mass - log_mass.mean()
-        square = np.sum((y - grid[:, None] * x) ** 2, axis=1)
-        logarithm = (
-            -0.5 * square / np.var(y - x) - 0.5 * ((grid - 1) / PRIOR_SLOPE) ** 2
-        )
-        assert_allclose(slope, grid[np.argmax(logarithm)], atol=1e-4)
-        residual = on_line(predicted, (offset, slope), 13.8) - log_mass
-        assert_allclose(residual.mean(), 0, atol=1e-12)
-        assert line_of(np.full(40, 14.0), log_mass, 13.8)[1] == 1.0
 
     def test_clusters_that_were_held_out_have_no_say(self):
         maps, log_mass = counts_and_masses(60)

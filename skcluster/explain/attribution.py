@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .explained_network import dex_per_output
+from ..regressors.output_curve import on_curve
 from .thin_convolution import with_thin_convolutions
 
 DREAM_STEPS, DREAM_STEP = 2, 0.01
@@ -33,18 +33,18 @@ class MassGradient:
 
     .. math::
 
-        f(x) = \mu_y + \frac{\sigma_y}{K} \sum_{k=1}^{K} b_k \, g_k(\tilde{x}) + c, \qquad
+        f(x) = \mu_y + \frac{\sigma_y}{K} \sum_{k=1}^{K} c_k(g_k(\tilde{x})), \qquad
         \tilde{x} = \frac{x - \mu_x}{\sigma_x}
 
     is the predicted :math:`\log_{10} M_{500c}` of log-scaled maps x, with :math:`g_k` the
-    K networks of a regressor, :math:`b_k` their slopes (c is made of their offsets), and
+    K networks of a regressor, :math:`c_k` their curves (`on_curve`), and
     :math:`\mu, \sigma` the means and standard deviations that standardize its pixels (x)
     and its target (y). So
 
     .. math::
 
         \frac{\partial f}{\partial x}
-            = \frac{\sigma_y}{\sigma_x K} \sum_{k=1}^{K} b_k
+            = \frac{\sigma_y}{\sigma_x K} \sum_{k=1}^{K} c_k'(g_k)
               \frac{\partial g_k}{\partial \tilde{x}}
 
     The networks are copied, so the regressor's own networks keep their mode and the
@@ -61,8 +61,6 @@ class MassGradient:
         :math:`g_k`, without dropout and without gradients of the weights.
     pixel_mean, pixel_scale : float
         :math:`\mu_x` and :math:`\sigma_x`
-    dex_per_output : list of float
-        :math:`b_k \sigma_y`
     """
 
     def __init__(self, regressor, device):
@@ -73,7 +71,13 @@ class MassGradient:
         self.networks = networks
         self.pixel_mean = regressor.pixel_mean_
         self.pixel_scale = regressor.pixel_scale_
-        self.dex_per_output = dex_per_output(regressor)
+        self.target_scale = regressor.target_scale_
+        self.curves = regressor.curve_[:, 0]
+
+    def member_masses(self, member, maps, others):
+        r"""Masses by one of the networks, :math:`\sigma_y c_k(g_k)` [dex]."""
+        output = self.networks[member].mean(maps=maps, **others)
+        return on_curve(output, self.curves[member]) * self.target_scale
 
     def __call__(self, maps, others):
         """Return the gradient at standardized maps [dex per unit of x].
@@ -85,11 +89,11 @@ class MassGradient:
             The other inputs of the networks, which are held fixed.
         """
         total = torch.zeros_like(maps)
-        for network, dex in zip(self.networks, self.dex_per_output, strict=True):
+        for member in range(len(self.networks)):
             inputs = maps.detach().requires_grad_(True)
             with torch.enable_grad():
-                mass = network.mean(maps=inputs, **others).sum()
-            total += dex * torch.autograd.grad(mass, inputs)[0]
+                mass = self.member_masses(member, inputs, others).sum()
+            total += torch.autograd.grad(mass, inputs)[0]
         return total * (1 / self.pixel_scale / len(self.networks))
 
 
@@ -116,23 +120,18 @@ def integrated_gradients(mass_gradient, maps, others, options):
     scale = mass_gradient.pixel_scale
     no_photons = torch.full_like(maps, -mass_gradient.pixel_mean / scale)
     total = torch.zeros_like(maps)
-    for network, dex in zip(
-        mass_gradient.networks, mass_gradient.dex_per_output, strict=True
-    ):
+    for member in range(len(mass_gradient.networks)):
         attribution = IntegratedGradients(
-            lambda many, network=network: network.mean(
-                maps=many, **repeated(others, len(many))
+            lambda many, member=member: mass_gradient.member_masses(
+                member, many, repeated(others, len(many))
             )
         )
-        total += (
-            dex
-            * attribution.attribute(
-                maps.detach().requires_grad_(True),
-                no_photons,
-                n_steps=options.n_samples,
-                internal_batch_size=options.batch_size,
-            ).detach()
-        )
+        total += attribution.attribute(
+            maps.detach().requires_grad_(True),
+            no_photons,
+            n_steps=options.n_samples,
+            internal_batch_size=options.batch_size,
+        ).detach()
     return total / len(mass_gradient.networks)
 
 

@@ -54,20 +54,6 @@ def split_network(estimator):
     return steps_before(estimator), last
 
 
-def dex_per_output(regressor):
-    """By how much log10 M grows with the output of each of the regressor's networks.
-
-    Parameters
-    ----------
-    regressor : fitted NeuralMassRegressor
-
-    Returns
-    -------
-    dex : list of float
-    """
-    return (regressor.target_scale_ * regressor.slope_[:, 0]).tolist()
-
-
 def _not_a_network(estimator):
     """Return the error for an estimator without a fitted network inside."""
     from sklearn.ensemble import BaseEnsemble

@@ -15,6 +15,7 @@ from ..outliers import MapOutlierDetector
 from ..paper import HALF_WIDTH
 from ..parameters import Names, Positive
 from ..regressors import XrayCNNRegressor
+from ..regressors.output_curve import KNOTS
 from ..sample import ClusterSample
 from .attention import source_attention, source_maps, source_masks
 from .attribution import METHODS
@@ -58,7 +59,7 @@ class WeighingRegressor(XrayCNNRegressor):
         self.map_shape_, self.map_geometry_ = np.shape(self.weight), None
         self.pixel_mean_, self.pixel_scale_ = 0.05, 0.2
         self.target_mean_, self.target_scale_ = 13.9, 0.3
-        self.offset_, self.slope_ = np.zeros((1, 2)), np.ones((1, 2))
+        self.curve_ = np.tile(KNOTS, (1, 2, 1))
         self.residual_std_ = 0.1
         self.held_out_moments_ = {}
         self.training_ranges_ = {}

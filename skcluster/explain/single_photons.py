@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from ..networks.rows import ROWS_AT_ONCE
+from ..regressors.output_curve import on_curve
 from ..regressors.photon_set import PhotonSetRegressor
 from ..regressors.torch_session import torch_session
-from .explained_network import dex_per_output, split_network
+from .explained_network import split_network
 from .weighted_photons import COLUMN
 
 LAYERS = {"photons": "of_photon", "galaxies": "of_galaxy"}
@@ -73,10 +74,10 @@ def photon_contributions(estimator, X):
         ]
         for i in range(len(X)):
             one = _standardized(inputs[[i]], batches)
-            for network, dex in zip(networks, dex_per_output(regressor), strict=True):
-                for name, each in _contributions(network, *one).items():
+            for network, curve in zip(networks, regressor.curve_[:, 0], strict=True):
+                for name, each in _contributions(network, curve, *one).items():
                     rows = slice(*inputs.sets[name].all_rows.offsets[i : i + 2])
-                    found[name][rows] += dex * each
+                    found[name][rows] += regressor.target_scale_ * each
     explained = {
         name: getattr(X, name).assign(**{COLUMN: each / len(networks)})
         for name, each in found.items()
@@ -94,7 +95,7 @@ def _standardized(one, batches):
     return rows, weights, torch.from_numpy(redshift).double()
 
 
-def _contributions(network, rows, weights, redshift):
+def _contributions(network, curve, rows, weights, redshift):
     """Standardized mass with all of a cluster, less that without each photon or galaxy."""
     added = {
         name: [
@@ -106,14 +107,14 @@ def _contributions(network, rows, weights, redshift):
     totals = {
         name: sum(each.sum(0) for each in blocks) for name, blocks in added.items()
     }
-    with_all = _mean(network, totals, redshift)
+    with_all = on_curve(_mean(network, totals, redshift), curve)
     found = {}
     for name, blocks in added.items():
         left_out = [
             _mean(network, {**totals, name: totals[name] - block}, redshift)
             for block in blocks
         ]
-        found[name] = (with_all - torch.cat(left_out)).numpy()
+        found[name] = (with_all - on_curve(torch.cat(left_out), curve)).numpy()
     return found
 
 

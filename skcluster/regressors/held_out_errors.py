@@ -1,4 +1,4 @@
-"""What trained networks are off by: offsets, slopes, and the scale of their errors."""
+"""What trained networks are off by: their curves, and the scale of their errors."""
 
 from typing import NamedTuple
 
@@ -7,16 +7,11 @@ import numpy as np
 from ..cluster_weights import effective_number
 from .failed_fits import has_learned_nothing, judged_clusters
 from .mass_net import MassNet, dropout_layers
+from .output_curve import curve_of, on_curve
 
 CLUSTERS_AT_ONCE = 512
 N_DRAWS = 20
-"""Draws of dropout by which offsets, slopes and errors with dropout are learned."""
-PRIOR_SLOPE, MOST_SLOPE = 0.1, 2.0
-"""Expected deviation of slopes from 1, and the largest slope (1 over it is the smallest).
-
-Networks stopped after 25 epochs scatter by 0.04. The prior matters only where the training
-clusters tell little: few of them, or predictions that hardly differ.
-"""
+"""Draws of dropout by which curves and errors with dropout are learned."""
 PRIOR_CLUSTERS = 10
 """Held-out clusters that the errors as predicted count as, in the scale of the variance.
 
@@ -27,13 +22,13 @@ A few held-out clusters tell little of the scale: its relative error is the root
 class TrainedMember(NamedTuple):
     """A trained network, its clusters, and how it did on them.
 
-    `lines` holds `line_of` without draws of dropout, and with them.
+    `curves` holds `curve_of` without draws of dropout, and with them.
     """
 
     net: MassNet
     train: np.ndarray
     held_out: np.ndarray
-    lines: tuple
+    curves: tuple
     has_failed: bool
 
 
@@ -48,72 +43,26 @@ def judged_member(regressor, net, inputs, y, train, held_out, weight=None):
     y : ndarray of shape (n,)
     train, held_out : ndarray of int
     weight : ndarray of shape (n,), default=None
-        Weights of the clusters in offset and slope.
+        Weights of the clusters in the curve.
 
     Returns
     -------
     member : TrainedMember
     """
-    mean, pivot = _predicted(regressor, net, inputs, train)[0], regressor.target_mean_
-    share = None if weight is None else weight[train]
-    line = with_draws = line_of(mean[:, 0], y[train], pivot, share)
-    judged = judged_clusters(np.arange(len(train)))
-    has_failed = has_learned_nothing(
-        (mean[judged, 0] - regressor.target_mean_) / regressor.target_scale_,
-        (y[train[judged]] - regressor.target_mean_) / regressor.target_scale_,
-        len(net.history),
+    output = _outputs(regressor, net, inputs, train)[:, 0, 0]
+    target = (y[train] - regressor.target_mean_) / regressor.target_scale_
+    curve = with_draws = curve_of(
+        output, target, None if weight is None else weight[train]
     )
+    judged = judged_clusters(np.arange(len(train)))
+    has_failed = has_learned_nothing(output[judged], target[judged], len(net.history))
     seeds = _seeds_of_draws(regressor, net)
     if seeds:
         # Of fewer clusters: draws move all of them alike.
-        drawn, _ = _predicted(regressor, net, inputs, train[judged], seeds)
-        as_without = on_line(mean[judged, 0], line, pivot)
-        with_draws = line_of(drawn.mean(axis=1), as_without, pivot)
-    return TrainedMember(net, train, held_out, (line, with_draws), has_failed)
-
-
-def line_of(predicted, log_mass, pivot, weight=None):
-    r"""Offset and slope of log10 M against what a network predicts, by least squares.
-
-    A network that minimizes squares to the end has an offset of 0 and a slope of 1 on its
-    training clusters, since the weights of its last layer can set both. Training is noisy
-    and stops early, so it has neither; and what the training clusters show of that, new
-    clusters show, too.
-
-    Parameters
-    ----------
-    predicted, log_mass : ndarray of shape (n,)
-    pivot : float
-        log10 M at which the offset is meant.
-    weight : ndarray of shape (n,), default=None
-
-    Returns
-    -------
-    offset, slope : float
-        Such that ``pivot + slope * (predicted - offset - pivot)`` has no mean residual.
-        The slope has a Gaussian prior about 1, of width `PRIOR_SLOPE`.
-
-    Examples
-    --------
-    >>> log_mass = np.linspace(13.5, 14.5, 1000)
-    >>> offset, slope = line_of(14.1 + (log_mass - 14) / 1.04, log_mass, 14.0)
-    >>> round(offset, 3), round(slope, 3)
-    (0.1, 1.04)
-    """
-    weight = np.ones(len(predicted)) if weight is None else weight
-    mean, mean_mass = np.average([predicted, log_mass], axis=1, weights=weight)
-    x, t = predicted - mean, log_mass - mean_mass
-    square, product, left = np.average([x**2, x * t, (t - x) ** 2], 1, weights=weight)
-    of_prior = left / effective_number(weight) / PRIOR_SLOPE**2
-    slope = (product + of_prior) / (square + of_prior)
-    slope = float(np.clip(slope, 1 / MOST_SLOPE, MOST_SLOPE))
-    return float(mean - pivot - (mean_mass - pivot) / slope), slope
-
-
-def on_line(predicted, line, pivot):
-    """Predictions without the offset and with the slope of `line_of`."""
-    offset, slope = line
-    return pivot + slope * (predicted - offset - pivot)
+        drawn = _outputs(regressor, net, inputs, train[judged], seeds)[..., 0]
+        as_without = on_curve(output[judged], curve)
+        with_draws = curve_of(drawn, as_without)
+    return TrainedMember(net, train, held_out, (curve, with_draws), has_failed)
 
 
 def held_out_errors(regressor, inputs, y, members, weight=None):
@@ -150,17 +99,15 @@ def held_out_errors(regressor, inputs, y, members, weight=None):
     for which, (name, seeds) in enumerate(modes.items()):
         mean, variance = zip(
             *(
-                _predicted(regressor, each.net, inputs, rows, chosen)
+                regressor._in_dex(
+                    _outputs(regressor, each.net, inputs, rows, chosen),
+                    each.curves[which],
+                )
                 for each, chosen in zip(members, seeds, strict=True)
             ),
             strict=True,
         )
-        mean = np.array(
-            [
-                on_line(m, each.lines[which], regressor.target_mean_)
-                for m, each in zip(mean, members, strict=True)
-            ]
-        )
+        mean = np.array(mean)
         own = (mean - y[rows, None])[is_own]
         if residual is None:
             residual = own[:, 0]
@@ -259,13 +206,13 @@ def _seeds_of_draws(regressor, net):
     return regressor._dropout_seeds(N_DRAWS) if has_dropout else []
 
 
-def _predicted(regressor, net, inputs, rows, seeds=(None,)):
-    """Means and variances (or None) of log10 M, of shape (n_rows, n_seeds), by blocks."""
-    blocks = [
-        regressor._in_dex(regressor._outputs(net, inputs[some], seeds))
-        for some in np.split(rows, range(CLUSTERS_AT_ONCE, len(rows), CLUSTERS_AT_ONCE))
-    ]
-    mean, variance = zip(*blocks, strict=True)
-    return np.concatenate(mean), (
-        None if variance[0] is None else np.concatenate(variance)
+def _outputs(regressor, net, inputs, rows, seeds=(None,)):
+    """Standardized outputs of shape (n_rows, n_seeds, n_outputs), by blocks."""
+    return np.concatenate(
+        [
+            regressor._outputs(net, inputs[some], seeds)
+            for some in np.split(
+                rows, range(CLUSTERS_AT_ONCE, len(rows), CLUSTERS_AT_ONCE)
+            )
+        ]
     )

@@ -18,11 +18,12 @@ from ..posterior import PosteriorMixin, TrainingPrior, mass_density
 from ..printable import all_of, counted
 from .checkpoint import Checkpoint, checkpoint_path
 from .failed_fits import warn_of_failed_fits
-from .held_out_errors import held_out_errors, judged_member, on_line, variance_scale
+from .held_out_errors import held_out_errors, judged_member, variance_scale
 from .kept_memory import kept_memory
 from .losses import LOG_VARIANCE_MIN, N_OUTPUTS
 from .mass_net import PREDICTED_AT_ONCE, build_net, part_size, train_net
 from .network_parameters import NOT_IN_FINGERPRINT, checked_parameters
+from .output_curve import KNOTS, on_curve
 from .stored_networks import rebuilt_net, weights_of
 from .torch_session import resolve_device, torch_session, warn_of_slow_arithmetic
 from .training_domain import (
@@ -117,7 +118,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_clusters,), default=None
             Weight :math:`w_i` of each cluster in the loss,
             :math:`\sum_i w_i L_i / \sum_i w_i`, in training and on held-out clusters.
-            Clusters of weight 0 are left out. `offset_`, `slope_`, `residual_std_`,
+            Clusters of weight 0 are left out. `curve_`, `residual_std_`,
             `held_out_moments_` and `mass_density_`, the prior that the network learns, are
             weighted as well; moments of inputs, ranges and tests of outliers are not.
         """
@@ -154,8 +155,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             for row in plain_history(each.net.history)
         ]
         self.n_iter_ = max(row["epoch"] for row in self.history_)
-        lines = np.array([each.lines for each in members])
-        self.offset_, self.slope_ = lines[..., 0], lines[..., 1]
+        self.curve_ = np.array([each.curves for each in members])
         found = held_out_errors(self, inputs, y, members, weight)
         self.held_out_residual_, self.residual_std_, self.held_out_moments_ = found
         self.nets_ = [each.net for each in members]
@@ -165,10 +165,10 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     def predict(self, X, return_std=False):
         r"""Predict log10 M500c.
 
-        Each member, under each draw of dropout, has a mean :math:`m_k`, without its
-        `offset_` and `slope_`, and a standard deviation :math:`\sigma_k`, which is its own
-        output with ``loss="gaussian_nll"`` and otherwise `residual_std_`. Predicted are
-        the mean and the root of
+        Each member, under each draw of dropout, has a mean :math:`m_k`, which is its output
+        on its `curve_`, and a standard deviation :math:`\sigma_k`, which is its own output
+        with ``loss="gaussian_nll"`` and otherwise `residual_std_`. Predicted are the mean
+        and the root of
 
         .. math::
 
@@ -296,10 +296,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         n_draws = checked_parameters(self).n_dropout_draws
         seeds = self._dropout_seeds(n_draws) if n_draws else [None]
         outputs = [self._outputs(net, inputs, seeds) for net in self.nets_]
-        mean, variance = self._in_dex(np.stack(outputs, axis=1))
-        which = 1 if n_draws else 0
-        line = self.offset_[:, which, None], self.slope_[:, which, None]
-        mean = on_line(mean, line, self.target_mean_)
+        curve = self.curve_[:, 1 if n_draws else 0, None]
+        mean, variance = self._in_dex(np.stack(outputs, axis=1), curve)
         shape = len(inputs), len(self.nets_) * len(seeds)
         return mean.reshape(shape), None if variance is None else variance.reshape(
             shape
@@ -309,16 +307,14 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         rng = np.random.RandomState(self.dropout_seed_)
         return rng.randint(2**31 - 1, size=n_draws).tolist()
 
-    def _in_dex(self, outputs):
+    def _in_dex(self, outputs, curve):
         """Means and variances (or None) of log10 M from standardized outputs."""
-        mean = self._to_dex(outputs[..., 0])
+        standardized = on_curve(outputs[..., 0], curve)
+        mean = standardized * self.target_scale_ + self.target_mean_
         if outputs.shape[-1] == 1:
             return mean, None
         log_variance = np.maximum(outputs[..., 1], LOG_VARIANCE_MIN)
         return mean, self.target_scale_**2 * np.exp(log_variance)
-
-    def _to_dex(self, scaled):
-        return scaled * self.target_scale_ + self.target_mean_
 
     def _outputs(self, net, inputs, seeds=(None,)):
         """Standardized outputs of shape (n, n_seeds, n_outputs); None: no dropout."""
@@ -368,9 +364,10 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 state = {name: parameter.default, **state}
         weights = state.pop("weights_", None)
         if weights is not None:  # An older model predicts as it did.
-            zeros = np.zeros((len(weights), 2))
-            learned = {"offset_": zeros, "slope_": zeros + 1, "held_out_moments_": {}}
-            state = {**learned, **state}
+            offset = state.pop("offset_", np.zeros((len(weights), 2)))[..., None]
+            slope = state.pop("slope_", np.ones((len(weights), 2)))[..., None]
+            curve = slope * (KNOTS - offset / state["target_scale_"])
+            state = {"curve_": curve, "held_out_moments_": {}, **state}
         super().__setstate__(state)
         if weights is not None:
             self.nets_ = [rebuilt_net(self, member) for member in weights]

@@ -108,7 +108,7 @@ class PhotonSetRegressor(NeuralMassRegressor):
     target_mean_, target_scale_ : float
     mass_density_ : ndarray of shape (2, 256)
     dropout_seed_ : int
-    offset_, slope_ : ndarray of shape (n_members, 2)
+    curve_ : ndarray of shape (n_members, 2, 4)
     held_out_residual_ : ndarray
     held_out_moments_ : dict of str to dict of str to float
     residual_std_ : float

@@ -142,11 +142,10 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         that the network has learned.
     dropout_seed_ : int
         Seed of the draws of dropout.
-    offset_, slope_ : ndarray of shape (n_members, 2)
-        Least squares of the true log10 M on what each network predicts for the clusters
-        that it was trained on, without and with draws of dropout. A prediction m becomes
-        ``target_mean_ + slope_ * (m - offset_ - target_mean_)``, which has no mean
-        residual; the output of ``net_`` is m, standardized.
+    curve_ : ndarray of shape (n_members, 2, 4)
+        Least squares of the true log10 M on the output of each network, for the clusters
+        that it was trained on, without and with draws of dropout: what outputs of -1.5,
+        -0.5, 0.5 and 1.5 stand for, standardized; between them is a natural cubic spline.
     held_out_residual_ : ndarray
         Predicted minus true log10 M of the held-out training clusters, member by member,
         without draws of dropout.
