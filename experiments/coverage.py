@@ -14,8 +14,8 @@ intervals hold, and p-values of the PITs: over all clusters, in thirds of predic
 of redshift, and by the distance of the predicted mass from the least training mass, where
 the mock's masses end sharply. Errors are binomial. pit_p_value takes posteriors for exact;
 but they were learned from a third as many clusters as they are tested on, and would fail
-too often even if all fits were perfect. So p_two_samples compares training and test clusters as
-two samples. The next table is the mean over seeds; its error is that of the mean as the
+too often even if all fits were perfect. So p_two_samples compares training and test
+clusters as two samples. The next table is the mean over seeds; its error is that of the mean as the
 scatter between seeds tells it, which holds the scatter between surveys and between fits, or
 the binomial error of all clusters together if that is larger. The last one lists the
 network fits: by how much its curve (`skcluster.regressors.output_curve`), which is learned

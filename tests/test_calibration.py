@@ -335,15 +335,25 @@ class TestLimits:
     """What a calibration by some thousand clusters can do, with perfect predictions."""
 
     @staticmethod
-    def perfect_pits(n, seed):
-        """PITs of 2400 new clusters, and two quantities that say nothing of them."""
+    def perfect_pits(n, seed, n_new=2400):
+        """PITs of new clusters, and two quantities that say nothing of them."""
         rng = np.random.default_rng(seed)
-        inputs, new = rng.normal(size=(n, 2)), rng.normal(size=(2400, 2))
+        inputs, new = rng.normal(size=(n, 2)), rng.normal(size=(n_new, 2))
         trend, left = learn_trend(rng.normal(size=n), inputs)
         edges, probability = _cells(left)
         mean, width = follow_trend(trend, new)
         below = np.concatenate([[0], np.cumsum(probability)])
-        return np.interp((rng.normal(size=2400) - mean) / width, edges, below), new
+        return np.interp((rng.normal(size=n_new) - mean) / width, edges, below), new
+
+    def covered_thirds(self, n, seed, n_new):
+        """Shares of 68 % intervals that hold the truth, in thirds of both quantities."""
+        pit, new = self.perfect_pits(n, seed, n_new)
+        is_inside = np.abs(pit - 0.5) < 0.34
+        return [
+            is_inside[rows].mean()
+            for each in new.T
+            for rows in np.array_split(np.argsort(each), 3)
+        ]
 
     @pytest.mark.slow
     @pytest.mark.parametrize(("n", "failing"), [(1200, 0.18), (3285, 0.045)])
@@ -361,15 +371,8 @@ class TestLimits:
         """Perfect predictions, calibrated by 1200 clusters, of 2400 others."""
         covered, covered_95 = [], []
         for seed in range(150):
-            pit, new = self.perfect_pits(1200, seed)
-            is_inside = np.abs(pit - 0.5) < 0.34
-            covered.append(
-                [
-                    is_inside[rows].mean()
-                    for each in new.T
-                    for rows in np.array_split(np.argsort(each), 3)
-                ]
-            )
+            covered.append(self.covered_thirds(1200, seed, 2400))
+            pit, _ = self.perfect_pits(1200, seed)
             covered_95.append(np.mean(np.abs(pit - 0.5) < 0.475))
         misses = np.abs(np.array(covered) - 0.68)
         assert_allclose(np.std(covered), 0.023, atol=0.0025)
@@ -379,6 +382,16 @@ class TestLimits:
         of_three_seeds = misses.reshape(50, 18).max(axis=1)
         assert abs(np.median(of_three_seeds) - 0.046) < 0.006
         assert np.mean(of_three_seeds > 0.07) < 0.15
+
+    @pytest.mark.slow
+    def test_more_clusters_tell_whether_a_third_misses(self):
+        """Perfect predictions, calibrated by 3285 clusters, of 9600 others."""
+        covered = [self.covered_thirds(3285, seed, 9600) for seed in range(150)]
+        misses = np.abs(np.array(covered) - 0.68)
+        assert_allclose(np.std(covered), 0.0125, atol=0.0012)
+        assert abs(np.mean(misses > 0.03) - 0.014) < 0.012
+        of_three_seeds = misses.reshape(50, 18).max(axis=1)
+        assert abs(np.mean(of_three_seeds < 0.03) - 0.79) < 0.18
 
     def test_near_an_end_exact_posteriors_cover_where_the_mean_is_known(self):
         """By the closed form: 68 % in bins of what is predicted, not of true masses."""
