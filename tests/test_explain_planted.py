@@ -25,6 +25,7 @@ from skcluster.explain.attribution import METHODS
 from skcluster.explain.self_test import WeighingRegressor
 from skcluster.explain.thin_convolution import ThinConvolution
 from skcluster.networks import MassNetwork
+from skcluster.regressors.output_curve import KNOTS
 from skcluster.regressors.torch_session import torch_session
 
 each_method = pytest.mark.parametrize("method", METHODS)
@@ -155,6 +156,7 @@ def test_planted_attention_comes_out_of_a_joint_network(method, k, planted):
     with torch.no_grad():
         for net in regressor.nets_:
             net.module_.weight.copy_(torch.as_tensor(weight, dtype=torch.float32))
+    regressor.curve_[:] = KNOTS
     saliency = explain(regressor, sample, method=method)
     both = {key: np.repeat(mask, 2, axis=0) for key, mask in masks.items()}
     found = source_attention(saliency, both)

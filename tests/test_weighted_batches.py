@@ -97,8 +97,9 @@ def test_stopping_offset_errors_and_prior_are_weighted():
     assert_allclose(moments["residual"], 1.0)
     assert_array_equal(model.mass_density_, mass_density(MASS, WEIGHT))
     # The loss that decides when to stop, of the weights that were restored.
-    output = model._to_dex(model._outputs(model.net_, model._read(MAPS))[:, 0, 0])
-    scaled = (output - MASS)[held_out] / model.target_scale_
+    target = (MASS - model.target_mean_) / model.target_scale_
+    output = model._outputs(model.net_, model._read(MAPS))[:, 0, 0]
+    scaled = (output - target)[held_out]
     best = min(row["valid_loss"] for row in model.history_)
     assert_allclose(np.average(scaled**2, weights=w), best, rtol=1e-4)
 

@@ -1,4 +1,7 @@
-"""The curve that leads from a network's output to the mass of its training clusters."""
+"""The curve that leads from a network's output to the mass of its training clusters.
+
+It is written in operations that arrays and tensors share, so that gradients follow it.
+"""
 
 import numpy as np
 
