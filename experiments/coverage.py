@@ -10,18 +10,18 @@ fit. What each fit predicts is kept in a small file under OUTPUT: run it again a
 and it goes on.
 
 For every seed, of both surveys and of the networks, prints how many true masses central
-intervals hold, and p-values of the PITs: over all clusters, in thirds of predicted mass and
-of redshift, and by the distance of the predicted mass from the least training mass, where
-the mock's masses end sharply. Errors are binomial. pit_p_value takes posteriors for exact;
-but they were learned from a third as many clusters as they are tested on, and would fail
-too often even if all fits were perfect. So p_two_samples compares training and test
-clusters as two samples. The next table is the mean over seeds; its error is that of the mean as the
-scatter between seeds tells it, which holds the scatter between surveys and between fits, or
-the binomial error of all clusters together if that is larger. The last one lists the
-network fits: by how much its curve (`skcluster.regressors.output_curve`), which is learned
-from its training clusters, moves four predicted masses [dex], and the slope of true masses
-on predicted ones for clusters that it has not seen.
-All tables are written to OUTPUT.
+intervals hold, and p-values of the PITs: over all clusters, in thirds of predicted mass
+and of redshift, and by the distance of the predicted mass from the least training mass,
+where the mock's masses end sharply. Errors are binomial. pit_p_value takes posteriors for
+exact; but they were learned from a third as many clusters as they are tested on, and would
+fail too often even if all fits were perfect. So p_two_samples compares training and test
+clusters as two samples. The next table is the mean over seeds; its error is that of the
+mean as the scatter between seeds tells it, which holds the scatter between surveys and
+between fits, or the binomial error of all clusters together if that is larger. The last
+one lists the network fits: by how much its curve (`skcluster.regressors.output_curve`),
+which is learned from its training clusters, moves four predicted masses [dex], and the
+slope of true masses on predicted ones for clusters that it has not seen. All tables are
+written to OUTPUT.
 
 Exits with 1 unless for the calibrated networks (by trend) each seed's 68 % and 95 %
 intervals cover 68 ± 3 and 95 ± 2 % of all clusters with p_two_samples > 0.01, and unless
