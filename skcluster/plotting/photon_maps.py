@@ -6,9 +6,8 @@ from ..sample import half_width_of, require
 from .sky import (
     cluster_titles,
     count_norm,
-    draw_circle,
     draw_pixels,
-    label_sky,
+    finish_panels,
     map_colors,
     sky_panels,
 )
@@ -104,16 +103,12 @@ class PhotonMapDisplay:
         axes = self.axes_.ravel()
         self.figure_ = axes[0].figure
         style = {"cmap": map_colors(), "norm": count_norm(self.maps)} | image_kwargs
-        self.images_, self.circles_ = [], []
-        for i, (panel, pixels) in enumerate(zip(axes, self.maps, strict=False)):
-            image = draw_pixels(panel, pixels, half_width=self.half_width, **style)
-            self.images_.append(image)
-            if self.r500c is not None:
-                self.circles_.append(draw_circle(panel, self.r500c[i]))
-            if self.titles is not None:
-                panel.set_title(self.titles[i], fontsize="small")
-        for panel in axes[len(self.maps) :]:
-            panel.set_axis_off()
-        label_sky(axes, is_new=ax is None)
+        self.images_ = [
+            draw_pixels(panel, pixels, half_width=self.half_width, **style)
+            for panel, pixels in zip(axes, self.maps, strict=False)
+        ]
+        self.circles_ = finish_panels(
+            axes, len(self.maps), self.r500c, self.titles, is_new=ax is None
+        )
         color_bar(self.figure_, self.images_[0], axes, "photons per pixel")
         return self

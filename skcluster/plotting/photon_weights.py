@@ -6,7 +6,7 @@ from ..cosmology import comoving_distance, sky_to_plane
 from ..explain import photon_weights
 from ..paper import HALF_WIDTH
 from ..sample import require
-from .sky import cluster_titles, draw_circle, label_sky, sky_panels
+from .sky import cluster_titles, finish_panels, sky_panels
 
 LARGEST_WEIGHT = 2.5
 """Weight at the end of the scale of colors; 1 is that of an average photon."""
@@ -118,22 +118,18 @@ class PhotonWeightDisplay:
 
         self.axes_ = sky_panels(ax, self.photons, n_columns, by="PhotonWeightDisplay")
         axes = self.axes_.ravel()
-        self.figure_, self.points_, self.circles_ = axes[0].figure, [], []
+        self.figure_, self.points_ = axes[0].figure, []
         style = {"cmap": "viridis", "vmin": 0.0, "vmax": LARGEST_WEIGHT, "lw": 0.0}
-        for i, (panel, photons) in enumerate(zip(axes, self.photons, strict=False)):
+        side = (-self.half_width, self.half_width)
+        for panel, photons in zip(axes, self.photons, strict=False):
             x, y, weight = photons[:, np.argsort(photons[2], kind="stable")]
             area = np.clip(POINT_AREA / max(len(x), 1), 0.3, 12.0)
             options = {"c": weight, "s": area, "rasterized": True} | style
             self.points_.append(panel.scatter(x, y, **options | scatter_kwargs))
-            if self.r500c is not None:
-                self.circles_.append(draw_circle(panel, self.r500c[i]))
-            if self.titles is not None:
-                panel.set_title(self.titles[i], fontsize="small")
-            side = (-self.half_width, self.half_width)
             panel.set(xlim=side, ylim=side, aspect="equal", facecolor="black")
-        for panel in axes[len(self.photons) :]:
-            panel.set_axis_off()
-        label_sky(axes, is_new=ax is None)
+        self.circles_ = finish_panels(
+            axes, len(self.photons), self.r500c, self.titles, is_new=ax is None
+        )
         color_bar(
             self.figure_, self.points_[0], axes, "weight of a photon", extend="max"
         )

@@ -104,6 +104,18 @@ def sky_panels(ax, panels, n_columns, *, by):
     return axes
 
 
+def finish_panels(axes, n_drawn, r500c, titles, *, is_new):
+    """Add circles and titles to the first panels, hide the rest; return the circles."""
+    drawn = axes[:n_drawn]
+    circles = [] if r500c is None else [*map(draw_circle, drawn, r500c)]
+    for panel, title in zip(drawn, [] if titles is None else titles, strict=False):
+        panel.set_title(title, fontsize="small")
+    for panel in axes[n_drawn:]:
+        panel.set_axis_off()
+    label_sky(axes, is_new=is_new)
+    return circles
+
+
 def label_sky(axes, *, is_new):
     """Label the axes of maps: once for a new figure, otherwise at the outer axes."""
     if is_new:
