@@ -1,6 +1,7 @@
 """Kinds of parameters: numbers, names, seeds, and other values that estimators take."""
 
 import os
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -24,8 +25,13 @@ class Kind:
     refused value.
     """
 
-    says = "anything"
-    error: type[Exception] = ValueError
+    @property
+    def says(self):
+        return "anything"
+
+    @property
+    def error(self):
+        return ValueError
 
     def read(self, value):
         return value
@@ -135,7 +141,9 @@ class Integer(Kind):
 class Number(Kind):
     """A finite real number (True and False are not)."""
 
-    says = "a finite number"
+    @property
+    def says(self):
+        return "a finite number"
 
     def read(self, value):
         if not isinstance(value, Real) or isinstance(value, bool):
@@ -190,7 +198,7 @@ class Interval(Number):
 class Choice(Kind):
     """One of several names, given as a list, or as a dict that may still grow."""
 
-    names: object
+    names: Collection
 
     @property
     def says(self):
@@ -205,7 +213,7 @@ class Choice(Kind):
 class Names(Kind):
     """A list of at least one name out of several."""
 
-    names: object
+    names: Collection
 
     @property
     def says(self):
@@ -291,8 +299,12 @@ class NJobs(Kind):
 class WithMethods(Kind):
     """An object that has methods of these names, such as an estimator."""
 
-    says: str
+    described: str
     methods: tuple = ("fit", "predict")
+
+    @property
+    def says(self):
+        return self.described
 
     def read(self, value):
         # A class has the methods, too, but is not an instance.
@@ -306,7 +318,7 @@ class WithMethods(Kind):
 class ReadBy(Kind):
     """Any value that a function accepts; its own error message refuses the rest."""
 
-    function: object
+    function: Callable
 
     def read(self, value):
         self.function(value)
