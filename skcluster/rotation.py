@@ -1,7 +1,7 @@
 """Exact rotations of photons and galaxies about a cluster's center, not of pixels."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
@@ -93,9 +93,7 @@ def _turn(x, y, angle, sign):
     return sign * x * cos - y * sin, sign * x * sin + y * cos
 
 
-class RotationAugmentedRegressor(
-    TakesSample, MetaEstimatorMixin, RegressorMixin, BaseEstimator
-):
+class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
     """Train a pipeline on the sample and on copies of it, rotated by random angles.
 
     In every copy each cluster has its own angle, and half of the clusters are mirrored,

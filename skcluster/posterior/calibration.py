@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
+from sklearn.base import MetaEstimatorMixin, RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,7 +32,7 @@ N_CELLS = 512
 
 
 class CalibratedMassRegressor(
-    TakesSample, PosteriorMixin, MetaEstimatorMixin, RegressorMixin, BaseEstimator
+    PosteriorMixin, MetaEstimatorMixin, RegressorMixin, TakesSample
 ):
     r"""Regressor with posteriors whose width and shape are learned from held-out clusters.
 

@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
@@ -20,9 +20,7 @@ MASSES_WITH_RADIUS = (10.0, 15.6)
 """Range of log10 M whose R500c is plausible at any redshift; beyond, the ends are taken."""
 
 
-class IteratedRadiusRegressor(
-    TakesSample, MetaEstimatorMixin, RegressorMixin, BaseEstimator
-):
+class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
     r"""Regressor whose aperture R500c follows from the mass that it predicts.
 
     Numbers measured inside R500c need the mass that they shall give. In training it is

@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 
 from ..cosmology import get_cosmology
 from ..exposure import exposure_range, reference_exposure, relative_exposure
@@ -42,7 +42,7 @@ APERTURES = {
 """Proxies that count photons, and the aperture that each counts in."""
 
 
-class ProxyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
+class ProxyMeasurer(TransformerMixin, WorksUnfitted):
     """Measure ln S of scalar mass proxies (paper Table 2).
 
     =============== =============================================================

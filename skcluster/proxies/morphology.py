@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils import check_random_state
 
 from ..parameters import (
@@ -44,7 +44,7 @@ MEASURES = {
 }
 
 
-class MorphologyMeasurer(WorksUnfitted, TransformerMixin, BaseEstimator):
+class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
     r"""Measure how concentrated, disturbed and clumpy clusters are, on maps of counts.
 
     With :math:`n` the count of a pixel, :math:`z = x + iy` its place about the center of

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..exposure import (
@@ -20,7 +20,7 @@ SECTORS_FROM = 0.3
 """Outer radius beyond which a ring has sectors of several pixels [comoving Mpc/h]."""
 
 
-class RingProfiler(TakesSample, TransformerMixin, BaseEstimator):
+class RingProfiler(TransformerMixin, TakesSample):
     r"""Measure log10 counts in rings and the medians of their sectors, band by band.
 
     .. math::

@@ -3,8 +3,8 @@
 from sklearn.base import BaseEstimator, TransformerMixin
 
 
-class TakesSample:
-    """Mixin of estimators whose X is a sample, which scikit-learn's checks do not know."""
+class TakesSample(BaseEstimator):
+    """Base of estimators whose X is a sample, which scikit-learn's checks do not know."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -14,7 +14,7 @@ class TakesSample:
 
 
 class WorksUnfitted(TakesSample):
-    """Mixin of estimators that work without `fit`, even if it can learn something."""
+    """Base of estimators that work without `fit`, even if it can learn something."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -25,7 +25,7 @@ class WorksUnfitted(TakesSample):
         return True
 
 
-class SampleTransformer(TakesSample, TransformerMixin, BaseEstimator):
+class SampleTransformer(TransformerMixin, TakesSample):
     """Base class of steps that take a sample and return a new one.
 
     Your own step defines `fit`, which learns or only checks, and `transform`, which
