@@ -1,10 +1,9 @@
 """Photons from images of counts, which some archives have in place of event lists."""
 
-from numbers import Real
-
 import numpy as np
 from astropy.io import fits
 
+from ..parameters import REFUSED, Positive
 from ..printable import printable
 from ..sample.units import check_plausible
 from .images import image_in
@@ -50,15 +49,14 @@ def photons_of_image(hdus, path, hdu, energy, columns):
 
 def _energy(energy, header, named):
     if energy is None:
-        band = [header.get(keyword) for keyword in KEYWORDS]
-        if not all(isinstance(each, Real) and each > 0 for each in band):
+        band = [Positive().read(header.get(keyword)) for keyword in KEYWORDS]
+        if REFUSED in band:
             raise ValueError(
                 f"{named} is an image of counts, whose header has no band "
                 f"({' and '.join(KEYWORDS)} in keV). Give image_energy, such as the middle "
                 "of its band in keV."
             )
         energy = float(np.sqrt(np.prod(band)))
-    if isinstance(energy, bool) or not isinstance(energy, Real) or not energy > 0:
-        raise ValueError(f"image_energy must be a positive number, got {energy!r}.")
+    energy = Positive().check("image_energy", energy)
     check_plausible("bands", energy, "image_energy")
-    return float(energy)
+    return energy

@@ -1,11 +1,11 @@
 """Conversion of energy columns to keV, by unit, mission and instrument."""
 
 import math
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
+from ..parameters import REFUSED, Number, Positive
 from ..sample.units import SPELLINGS, TABLE
 
 KEV = SPELLINGS["energy"]
@@ -100,18 +100,15 @@ def scale_of_unit(energy_unit):
     try:
         slope, offset = (energy_unit, 0.0) if np.ndim(energy_unit) == 0 else energy_unit
     except (TypeError, ValueError):
-        slope = offset = None
-    is_number = [
-        isinstance(number, Real) and not isinstance(number, bool | np.bool_)
-        for number in (slope, offset)
-    ]
-    if not all(is_number) or not 0 < slope < np.inf or not np.isfinite(offset):
+        slope = offset = REFUSED
+    slope, offset = Positive().read(slope), Number().read(offset)
+    if REFUSED in (slope, offset):
         raise ValueError(
             "energy_unit must be 'eV', 'keV', 'MeV', a positive number of keV per channel, "
             "a pair (keV per channel, keV of channel 0) or a function from channels to "
             f"keV, got {energy_unit!r}."
         )
-    return Scale(float(slope), float(offset))
+    return Scale(slope, offset)
 
 
 def unit_of_text(text):

@@ -1,11 +1,10 @@
 """Maps of one cluster as FITS images with celestial coordinates."""
 
-from numbers import Real
-
 import numpy as np
 from astropy.io import fits
 
 from ..cosmology import comoving_distance, get_cosmology
+from ..parameters import REFUSED, Positive
 from ..sample import FIELDS, half_width_of
 from ..sample.units import check_plausible
 from .atomic import check_is_free
@@ -153,7 +152,7 @@ def _checked_energies(bands):
 def _side(half_width, redshift, cosmology):
     """Return the side of the square on the sky [deg]."""
     (distance,) = comoving_distance(redshift, cosmology)
-    if not isinstance(half_width, Real) or not 0 < half_width < distance:
+    if Positive().read(half_width) is REFUSED or half_width >= distance:
         raise ValueError(
             f"half_width must be positive and less than the cluster's distance of "
             f"{distance:.4g} Mpc/h, got {half_width!r}."
@@ -183,7 +182,7 @@ def _checked_bands(key, image):
 
 
 def _primary_cards(center, redshift, half_width, name):
-    cards = {"CREATOR": "skcluster"}
+    cards: dict[str, object] = {"CREATOR": "skcluster"}
     if name is not None:
         cards["OBJECT"] = header_text(name)
     cards["RA_OBJ"], cards["DEC_OBJ"] = (float(angle) for angle in center)
