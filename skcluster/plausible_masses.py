@@ -4,6 +4,8 @@ Every estimator, metric and command that takes masses uses these checks. The pla
 range and the units to recognize are those of "log_mass" in `skcluster.sample.units`.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .parameters import Kind
@@ -19,7 +21,7 @@ FAR, NEAR = 3.0, 0.5
 one."""
 CORRELATED, WIDER = 0.3, 4.0
 """Least correlation, and greatest ratio of spreads, of the same masses once converted."""
-CONVERSIONS = {
+CONVERSIONS: dict[str, Callable] = {
     "masses in Msun": np.log10,
     "ln of masses": lambda values: values / LN_10,
     "masses in 1e14 Msun": lambda values: np.log10(values) + 14,

@@ -280,7 +280,7 @@ def _partial_file(path, mode=None):
         try:
             with open(handle, "wb") as file:
                 # Otherwise the name of the file would be the number of its handle.
-                file.raw.name = partial
+                file.raw.name = partial  # type: ignore[attr-defined]
                 yield file
         finally:
             os.close(lock)

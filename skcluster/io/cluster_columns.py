@@ -106,7 +106,8 @@ def columns_of_strings(given):
 
 def _given_columns(names, given):
     """Check the parameter `columns`; return columns and units by our names."""
-    found, units = {}, {}
+    found: dict[str, str] = {}
+    units = {}
     for name, text in given.items():
         if name not in KNOWN:
             raise ValueError(
@@ -187,7 +188,7 @@ def read_columns(table, found, units, *, cosmology, verbose=0):
     for name, unit in units.items():
         _state_unit(table[found[name]], unit)
     order = sorted(found, key=lambda name: name != "redshift")
-    catalog = {}
+    catalog: dict = {}
     for name in order:
         if name == "r500c":
             catalog[name] = _r500c(

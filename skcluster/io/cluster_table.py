@@ -141,7 +141,7 @@ photon_options, exposure_keyword, table_hdu, verbose
 
     def files(self):
         """Return the paths of all lists, those of a row together; "" where it has none."""
-        files = [[] for _ in self.rows]
+        files: list[list[str]] = [[] for _ in self.rows]
         for i, row in enumerate(files):
             if self.photons is not None:
                 row += map(str, self.photons.paths[i])

@@ -31,7 +31,7 @@ class EventTable:
 
     def __init__(self, hdu, primary, path):
         self.hdu, self.primary, self.path = hdu, primary, path
-        self.kept = slice(None)
+        self.kept: slice | np.ndarray = slice(None)
         with parse_errors_name_file(path, "FITS"):
             self.extname = hdu.name
             self.columns = {str(column.name): column for column in hdu.columns}
@@ -85,8 +85,9 @@ class EventTable:
         gaps = [is_null | ~np.isfinite(values) for values, is_null in columns]
         if len({*map(len, gaps)}) > 1:
             return 0, len(gaps[0])  # refused later, in words
-        self.kept = ~np.any(gaps, axis=0)
-        return int(np.sum(~self.kept)), int(np.sum(self.kept))
+        is_kept = ~np.any(gaps, axis=0)
+        self.kept = is_kept
+        return int(np.sum(~is_kept)), int(np.sum(is_kept))
 
     def numbers(self, name):
         """Return a column as float64 without gaps."""
@@ -106,7 +107,7 @@ class EventTable:
         if not isinstance(column.null, Integral):
             return values, np.zeros(len(values), bool)
         # TNULL is what stands in the file, before its scale and zero are applied.
-        null = column.null * (column.bscale or 1) + (column.bzero or 0)
+        null = int(column.null) * (column.bscale or 1) + (column.bzero or 0)
         return values, values == null
 
     def complete(self, values, name, is_gap=False, how="with ftselect of FTOOLS"):
@@ -197,7 +198,10 @@ class EventTable:
             frame = "galactic" if is_galactic else frame_of(self.keyword, numbers)
         except ValueError as error:
             raise ValueError(f"{self.path} cannot be used: {error}.") from error
-        return tuple(angles) if frame is None else to_icrs(*angles, frame)
+        longitude, latitude = angles
+        if frame is None:
+            return longitude, latitude
+        return to_icrs(longitude, latitude, frame)
 
     def energy(self, energy, energy_unit):
         """Return the energies [keV], as float32."""

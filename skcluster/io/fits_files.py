@@ -120,18 +120,18 @@ def _check_tables(hdus, path):
 def _bytes_of_lists(hdu):
     """Return the bytes that variable-length columns take in memory."""
     n_bytes = 0
-    for i, column in enumerate(hdu.columns):
+    for column in hdu.columns:
         kind = LIST_COLUMN.fullmatch(str(column.format))
         if kind:
-            rows = np.asarray(hdu.data)
-            counts = rows[rows.dtype.names[i]][..., 0].astype(np.int64)
+            lists = np.asarray(hdu.data)[column.name]
+            counts = lists[..., 0].astype(np.int64)
             n_bytes += int(counts.clip(0).sum()) * LIST_BYTES[kind[1]]
     return n_bytes
 
 
 def _sizes(file):
     """Read one header to its end, and return the sizes that it declares."""
-    sizes = {}
+    sizes: dict[str, int] = {}
     while len(block := file.read(BLOCK)) == BLOCK:
         for start in range(0, BLOCK, CARD):
             card = block[start : start + CARD]

@@ -7,6 +7,7 @@ import lzma
 import os
 import re
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from astropy.io.fits.verify import VerifyWarning
 
 from .atomic import atomic_replace
 
-COMPRESSORS = {
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": partial(gzip.compress, mtime=0),  # the same bytes on any day
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
@@ -101,7 +102,8 @@ def fits_table(columns, units, header, *, extname, spell=str):
                 "Rename all but one."
             )
     arrays = [_in_fits(column, name) for name, column in columns.items()]
-    records = np.rec.fromarrays(arrays, names=[*map(spell, columns)])
+    names = [*map(spell, columns)]
+    records = np.rec.fromarrays(arrays, names=names)  # type: ignore[call-overload]
     with warnings.catch_warnings():
         # astropy would have plainer names, such as x_y for x-y, though it reads both.
         warnings.simplefilter("ignore", VerifyWarning)

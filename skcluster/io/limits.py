@@ -34,7 +34,7 @@ OTHER_PACKERS = {b"\x1f\x9d": "compress", b"PK\3\4": "zip", b"(\xb5/\xfd": "zstd
 TRAILING_BYTES = "Not a gzipped file"
 """Error message of the module gzip for bytes after a complete file."""
 
-_raised = ContextVar("unpack_limit", default=None)
+_raised: ContextVar[int | None] = ContextVar("unpack_limit", default=None)
 
 
 @contextmanager

@@ -123,7 +123,8 @@ class PhotonLists:
         photons : list of dict of ndarray
         """
         unreadable = self._unreadable(on_unreadable)
-        parts, far = [{} for _ in self.paths], {}
+        parts: list[dict] = [{} for _ in self.paths]
+        far: dict[int, str] = {}
         lists = self._rows_of_lists()
         with Progress("read photons", len(lists), verbose=verbose) as progress:
             for (path, options), rows in lists.items():
@@ -150,12 +151,12 @@ class PhotonLists:
         if not self._drop_duplicates:
             self._warn_of_copies(parts)
         if self.angles is not None and len(self.paths) == self._n_rows:
-            self._report_empty(tables, far)
+            self._report_empty(tables, self.angles, far)
         return with_common_columns(tables)
 
     def _rows_of_lists(self):
         """Return rows by path and options of a list, in the order of the table."""
-        rows = {}
+        rows: dict[tuple, list[int]] = {}
         for i, paths in enumerate(self.paths):
             for path in paths:
                 rows.setdefault((path, self._of_rows[i]), []).append(i)
@@ -206,7 +207,7 @@ class PhotonLists:
                 stacklevel=5,
             )
 
-    def _report_empty(self, tables, far):
+    def _report_empty(self, tables, angles, far):
         """Warn of clusters without photons in their aperture, or refuse if all are so."""
         read = [i for i, table in enumerate(tables) if table is not None]
         empty = [i for i in read if len(tables[i]["ra"]) == 0]
@@ -215,7 +216,7 @@ class PhotonLists:
         first = empty[0]
         message = (
             f"No photon lies in the aperture of {len(empty)} of {len(tables)} clusters "
-            f"(first: {self._named(first)}, {self.angles[first]:.2g} deg"
+            f"(first: {self._named(first)}, {angles[first]:.2g} deg"
             f"{far.get(first, '')})."
         )
         if len(empty) == len(read):
@@ -235,7 +236,7 @@ class PhotonLists:
         keyword, on_unreadable : as in `read_exposure` and `read_sample`
         """
         unreadable, read = self._unreadable(on_unreadable), cache(read_exposure)
-        exposures = [None] * len(self.paths)
+        exposures = {}
         for i, paths in enumerate(self.paths):
             options = {
                 name: value
@@ -255,10 +256,11 @@ class PhotonLists:
                     "table, or an exposure map."
                 )
             (exposures[i],) = found
-        known = [exposure for exposure in exposures if exposure is not None]
-        unreadable.report(len(known))
+        unreadable.report(len(exposures))
         # A sample has no gaps: those of lists that cannot be read are filled.
-        return [np.median(known) if each is None else each for each in exposures]
+        known = [*exposures.values()]
+        rows = range(len(self.paths))
+        return [exposures[i] if i in exposures else np.median(known) for i in rows]
 
 
 def aperture_angles(catalog, aperture, cosmology):
@@ -330,7 +332,8 @@ def _paths_of_events(events, catalog):
 
 def _options_of_rows(catalog, options):
     """Return the parameters of `read_photons` for all lists, and for each row."""
-    options, rows = dict(options), [{} for _ in catalog["redshift"]]
+    options = dict(options)
+    rows: list[dict] = [{} for _ in catalog["redshift"]]
     for name, read in (("hdu", hdu_of_text), ("energy_unit", unit_of_text)):
         if name in catalog and options.pop(name, None) is not None:
             raise ValueError(

@@ -83,8 +83,8 @@ def read_galaxy_lists(
         None if no row has a list.
     """
     tables = cache(read_table)
-    centers = zip(catalog.get("ra", ()), catalog.get("dec", ()), strict=False)
-    centers = list(centers) or [None] * len(rows)
+    sky = zip(catalog.get("ra", ()), catalog.get("dec", ()), strict=False)
+    centers: list = list(sky) or [None] * len(rows)
     unreadable = UnreadableRows("galaxies", catalog, rows, on_unreadable)
     found = [None] * len(rows)
     with Progress("read galaxies", len(found), verbose=verbose) as progress:

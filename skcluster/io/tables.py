@@ -69,7 +69,7 @@ def _without_package(column):
 
 def _in_plain_form(table):
     is_one_row = is_one_row_of_vectors(table[name].shape for name in table.colnames)
-    plain = {}
+    plain: dict[str, object] = {}
     for name in table.colnames:
         column = table[name]
         if not hasattr(column, "dtype"):
@@ -115,9 +115,9 @@ def _as_strings(column):
     ):
         return None
     values = np.ma.asarray(column)
-    strings = [*map(_decoded, values.filled("").flat)]
-    is_text = all(isinstance(value, str) for value in strings)
-    strings = np.array(strings, str if is_text else object).reshape(values.shape)
+    decoded = [*map(_decoded, values.filled("").flat)]
+    is_text = all(isinstance(value, str) for value in decoded)
+    strings = np.array(decoded, str if is_text else object).reshape(values.shape)
     return np.ma.array(strings, mask=np.ma.getmaskarray(values))
 
 

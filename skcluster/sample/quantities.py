@@ -58,7 +58,8 @@ def _scaled(low, high, **factors):
     return tuple(
         LookAlike(
             _SPELLED.get(name, name),
-            *sorted((low * factor, high * factor)),
+            low * factor,
+            high * factor,
             f"Divide them by {factor:g}."
             if factor > 1
             else f"Multiply them by {1 / factor:g}.",

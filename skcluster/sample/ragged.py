@@ -197,11 +197,11 @@ class Ragged:
             )
         names = _one_value_columns(tables[given[0]], needed)
         with_unit = needed or LIST_COLUMNS
-        parts = {
+        read = {
             i: columns_of(tables[i], names, f"cluster {i}", with_unit) for i in given
         }
-        none = {name: column[:0] for name, column in parts[given[0]].items()}
-        parts = [parts.get(i, none) for i in range(len(tables))]
+        none = {name: column[:0] for name, column in read[given[0]].items()}
+        parts = [read.get(i, none) for i in range(len(tables))]
         columns = {name: joined(name, [part[name] for part in parts]) for name in names}
         lengths = [len(part[names[0]]) for part in parts]
         return cls(columns, np.concatenate([[0], np.cumsum(lengths)]))

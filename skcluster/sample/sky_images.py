@@ -219,12 +219,9 @@ class SkyImages:
     @classmethod
     def of(cls, each):
         """Return the images of a list that has one SkyImage or None per cluster."""
-        numbers = {}
-        images = [image for image in each if image is not None]
-        for image in images:
-            numbers.setdefault(id(image), len(numbers))
-        index = [-1 if image is None else numbers[id(image)] for image in each]
-        return cls({id(image): image for image in images}.values(), index)
+        images = {id(image): image for image in each if image is not None}
+        numbers = {key: number for number, key in enumerate(images)}
+        return cls(images.values(), [numbers.get(id(image), -1) for image in each])
 
     @property
     def shape(self):

@@ -203,8 +203,8 @@ def half_width_of(maps, half_width=None, *, by):
             )
         return geometry.half_width
     half_width = in_our_unit("half_width", half_width, "half_width")
-    is_bool = isinstance(half_width, bool | np.bool_)
-    if not isinstance(half_width, Real) or is_bool or not 0 < half_width < np.inf:
+    is_number = isinstance(half_width, Real) and not isinstance(half_width, bool)
+    if not is_number or not 0 < half_width < np.inf:
         raise ValueError(f"half_width must be a positive number, got {half_width!r}.")
     check_plausible("half_width", half_width)
     return float(half_width)

@@ -101,11 +101,11 @@ def _peak(place, radius, smoothing):
     # Photons beyond the radius count near its edge, too.
     half = int(np.ceil((radius + 4 * smoothing) / step))
     edges = (np.arange(-half, half + 2) - 0.5) * step
-    counts, _, _ = np.histogram2d(*place.T, bins=(edges, edges))
+    x, y = place.T
+    counts, _, _ = np.histogram2d(x, y, bins=(edges, edges))
     density = gaussian_filter(counts, STEPS_PER_SIGMA, mode="constant")
     middle = np.arange(-half, half + 1) * step
-    x, y = np.meshgrid(middle, middle, indexing="ij")
-    density[np.hypot(x, y) > radius] = -1
+    density[np.hypot(*np.meshgrid(middle, middle, indexing="ij")) > radius] = -1
     row, column = np.unravel_index(density.argmax(), density.shape)
     return np.array([middle[row], middle[column]])
 

@@ -217,7 +217,8 @@ def _holes_within_reach(holes, ra, dec):
         return where[:0]
     first = ra[is_known[0]], dec[is_known[0]]
     reach = np.nanmax(separation(ra, dec, *first))
-    return where[separation(*where[:, :2].T, *first) <= reach + where[:, 2] + MARGIN]
+    apart = separation(holes["ra"], holes["dec"], *first)
+    return where[apart <= reach + holes["radius"] + MARGIN]
 
 
 def separation(ra, dec, other_ra, other_dec):

@@ -91,7 +91,7 @@ def _chances(columns, seed):
     """Return one uniform number per photon, by a generator seeded with the photons."""
     digest = blake2b(seed.tobytes(), digest_size=16)
     for name in ("ra", "dec", "energy"):
-        digest.update(np.ascontiguousarray(columns[name]))
+        digest.update(columns[name].tobytes())
     rng = np.random.default_rng(int.from_bytes(digest.digest(), "little"))
     return rng.random(len(columns["ra"]))
 
