@@ -70,7 +70,7 @@ def read_members(path):
         if start != b"PK\x03\x04":
             raise ValueError(
                 f"{printable(path)} is not a model that save_model wrote: it starts with "
-                f"{start}. A pickle is loaded with joblib.load, which runs the code "
+                f"{start!r}. A pickle is loaded with joblib.load, which runs the code "
                 "inside: only if you made it yourself."
             )
         content = start + file.read()

@@ -236,6 +236,12 @@ def public_name(thing):
     return f"{thing.__module__}.{name}"
 
 
+def class_name(value):
+    """Return the `public_name` of the class of a value."""
+    # mypy takes the type of anything for unhashable.
+    return public_name(type(value))  # type: ignore[arg-type]
+
+
 def portable_state(state):
     """Return an estimator's state without references to a machine or an earlier fit.
 

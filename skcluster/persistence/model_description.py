@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, is_regressor
 
 from ..estimator_parts import parts
 from .file_header import FORMAT, installed_versions
-from .known_types import LEFT_BEHIND, public_name
+from .known_types import LEFT_BEHIND, class_name, public_name
 from .schema_writer import as_data
 
 MAP_PARAMETERS = ("bands", "n_pixels", "half_width", "cosmology")
@@ -92,7 +92,7 @@ def describe(estimator):
         for name, value in estimator.get_params(deep=False).items()
         if defaults.get(name) != repr(value) and name not in LEFT_BEHIND
     }
-    return {"class": public_name(cls), "parameters": parameters}
+    return {"class": class_name(estimator), "parameters": parameters}
 
 
 def plain(value):
@@ -138,7 +138,8 @@ def facts(model):
         ``target``, the `MAP_PARAMETERS` of the steps, ``training_ranges`` and
         ``n_weights``; None where no step has such a parameter.
     """
-    found, ranges, n_weights = dict.fromkeys(MAP_PARAMETERS), {}, 0
+    found, n_weights = dict.fromkeys(MAP_PARAMETERS), 0
+    ranges: dict[str, list] = {}
     for part, state in parts(model):
         for name in MAP_PARAMETERS:
             if found[name] is None:

@@ -8,6 +8,7 @@ types are trusted.
 
 import importlib
 import json
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -107,7 +108,7 @@ class SchemaReader:
     def _check(self, value, depth=0):
         if depth > MAX_DEPTH:
             raise ValueError(f"its parts are nested deeper than {MAX_DEPTH}.")
-        children = value if isinstance(value, list) else ()
+        children: Iterable = value if isinstance(value, list) else ()
         if isinstance(value, dict):
             children = value.values()
             if "__loader__" in value:

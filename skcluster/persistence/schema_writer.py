@@ -15,14 +15,21 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .archive import SCHEMA
-from .known_types import COSMOLOGIES, DICTS, OBJECTS, portable_state, public_name
+from .known_types import (
+    COSMOLOGIES,
+    DICTS,
+    OBJECTS,
+    class_name,
+    portable_state,
+    public_name,
+)
 from .schema import PROTOCOL, name_fields, parts_of
 
 ATOMS = (bool, int, float, str, type(None))
 KEYS = (str, int, float)
 NAMED = (type, types.FunctionType, types.BuiltinFunctionType, np.ufunc)
 """Types of values that are stored by the name under which they can be imported."""
-SEQUENCES = {list: "ListNode", tuple: "TupleNode", set: "SetNode"}
+SEQUENCES: dict[type, str] = {list: "ListNode", tuple: "TupleNode", set: "SetNode"}
 ADVICE = (
     "Parameters must be numbers, strings, arrays, estimators, or classes and functions "
     "that can be imported. Take callbacks off with set_params(callbacks=None)."
@@ -76,7 +83,7 @@ class SchemaWriter:
                 lambda value: isinstance(value, tuple) and hasattr(value, "_make"),
                 self._tuple,
             ),
-            (lambda value: public_name(type(value)) in DICTS, self._dict),
+            (lambda value: class_name(value) in DICTS, self._dict),
             (lambda value: isinstance(value, slice), self._slice),
             (lambda value: isinstance(value, NAMED), self._named),
             (lambda value: isinstance(value, np.dtype), self._dtype),
@@ -115,10 +122,10 @@ class SchemaWriter:
 
     def _sequence(self, value, where):
         items = [self.part(item, f"{where}[{i}]") for i, item in enumerate(value)]
-        return _part(SEQUENCES[type(value)], public_name(type(value)), items)
+        return _part(SEQUENCES[type(value)], class_name(value), items)
 
     def _tuple(self, value, where):
-        name = public_name(type(value))
+        name = class_name(value)
         return self._sequence(tuple(value), where) | name_fields(name)
 
     def _dict(self, value, where, form="{}[{!r:.99}]"):
@@ -135,9 +142,9 @@ class SchemaWriter:
             str(key): self.part(item, form.format(where, key))
             for key, item in zip(keys, value.values(), strict=True)
         }
-        kinds = [_part("TypeNode", public_name(type(key))) for key in keys]
+        kinds = [_part("TypeNode", class_name(key)) for key in keys]
         kinds = _part("ListNode", "builtins.list", kinds)
-        return _part("DictNode", public_name(type(value)), content, key_types=kinds)
+        return _part("DictNode", class_name(value), content, key_types=kinds)
 
     def _slice(self, value, where):
         ends = {name: getattr(value, name) for name in ("start", "stop", "step")}
@@ -193,7 +200,7 @@ class SchemaWriter:
         return _part("DTypeNode", "numpy.dtype", self.part(np.empty(0, value), where))
 
     def _cosmology(self, value, where):
-        name, numbers = public_name(type(value)), cosmology_numbers(value)
+        name, numbers = class_name(value), cosmology_numbers(value)
         if name not in COSMOLOGIES or not type(value)(*numbers).is_equivalent(value):
             raise TypeError(
                 f"{where} is {value!r:.200}, which cannot be stored by its parameters. "
@@ -205,7 +212,7 @@ class SchemaWriter:
         return _part("ConstructorFromReduceNode", name, arguments, **label)
 
     def _object(self, value, where):
-        name, state = public_name(type(value)), value.__getstate__()
+        name, state = class_name(value), value.__getstate__()
         if name in OBJECTS and state is not None:
             state = portable_state(state)
         content = None if state is None else self._dict(state, where, form="{}.{}")
@@ -213,9 +220,7 @@ class SchemaWriter:
 
     def _by_skops(self, value, where):
         """Let skops describe a value that this module cannot, such as a decision tree."""
-        cannot = (
-            f"{where} is of the type {public_name(type(value))}, which cannot be stored"
-        )
+        cannot = f"{where} is of the type {class_name(value)}, which cannot be stored"
         try:
             import skops.io
         except ImportError as error:
@@ -302,7 +307,7 @@ def cosmology_numbers(cosmology):
 
 def has_plain_state(value):
     """Return whether a value can be stored as its class and its attributes."""
-    return isinstance(value, BaseEstimator) or public_name(type(value)) in OBJECTS
+    return isinstance(value, BaseEstimator) or class_name(value) in OBJECTS
 
 
 def _part(kind, name, content=None, /, **more):
