@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from .layers import dense_layers
+from .layers import dense_layers, in_memory_format
 from .map_network import MapNetwork
 
 
@@ -52,7 +52,8 @@ def map_extractor(n_bands):
     Max-pooling comes before its ReLU: the two commute, and there is less to rectify.
     ReLUs work in place, because no layer needs the values before one.
     """
-    return nn.Sequential(
+    return in_memory_format(
+        torch.channels_last,
         nn.Conv2d(n_bands, 24, 5, padding="same"),
         nn.ReLU(inplace=True),
         nn.Conv2d(24, 10, 3, padding="same"),
@@ -64,4 +65,4 @@ def map_extractor(n_bands):
         nn.MaxPool2d(2),
         nn.ReLU(inplace=True),
         nn.Flatten(),
-    ).to(memory_format=torch.channels_last)
+    )

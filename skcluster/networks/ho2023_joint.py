@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from .ho2023 import map_extractor
-from .layers import dense_layers, start_like_keras
+from .layers import dense_layers, in_memory_format, start_like_keras
 from .mass_network import MassNetwork
 
 
@@ -39,7 +39,7 @@ class Ho2023JointNetwork(MassNetwork):
     torch.Size([2])
     """
 
-    inputs = ("maps", "cubes", "has_cube")
+    inputs: tuple[str, ...] = ("maps", "cubes", "has_cube")
 
     def __init__(
         self,
@@ -113,7 +113,8 @@ class Ho2023JointNetwork(MassNetwork):
 
 def cube_extractor():
     """Build all 3-D layers after the first convolution, up to a flat vector of features."""
-    return nn.Sequential(
+    return in_memory_format(
+        torch.channels_last_3d,
         nn.MaxPool3d(2),
         nn.ReLU(inplace=True),
         nn.Conv3d(24, 16, 3),
@@ -123,4 +124,4 @@ def cube_extractor():
         nn.MaxPool3d(2),
         nn.ReLU(inplace=True),
         nn.Flatten(),
-    ).to(memory_format=torch.channels_last_3d)
+    )

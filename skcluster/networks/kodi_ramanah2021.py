@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from .layers import check_cubes_alone, start_like_keras
+from .layers import check_cubes_alone, in_memory_format, start_like_keras
 from .mass_network import MassNetwork
 
 
@@ -57,7 +57,8 @@ class KodiRamanah2021Network(MassNetwork):
                 f"per side, got {n_bins}."
             )
         self.n_bins = n_bins
-        self.extractor = nn.Sequential(
+        self.extractor = in_memory_format(
+            torch.channels_last_3d,
             nn.Conv3d(1, 12, 5),
             nn.ReLU(inplace=True),
             nn.MaxPool3d(2, ceil_mode=True),
@@ -68,7 +69,7 @@ class KodiRamanah2021Network(MassNetwork):
             nn.ReLU(inplace=True),
             nn.MaxPool3d(2, ceil_mode=True),
             nn.Flatten(),
-        ).to(memory_format=torch.channels_last_3d)
+        )
         n_cells = _half(_half(_half(n_bins - 4) - 2)) ** 3
         self.head = nn.Sequential(
             nn.Linear(4 * n_cells, 128),

@@ -29,6 +29,18 @@ def dense_layers(widths, dropout, activation=nn.ReLU):
     return nn.Sequential(*layers)
 
 
+def in_memory_format(memory_format, *layers):
+    """Chain layers whose weights lie in memory as the images or cubes do.
+
+    Parameters
+    ----------
+    memory_format : torch.memory_format
+    *layers : torch.nn.Module
+    """
+    # The keyword is missing in torch's types.
+    return nn.Sequential(*layers).to(memory_format=memory_format)  # type: ignore[call-overload]
+
+
 def start_like_keras(layer):
     """Initialize a layer as Keras does: Glorot-uniform kernel, zero bias.
 
@@ -36,7 +48,8 @@ def start_like_keras(layer):
     """
     if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
         nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def check_cubes_alone(name, with_indicator):
