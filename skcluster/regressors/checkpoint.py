@@ -59,11 +59,12 @@ class Checkpoint(Callback):
         The net of a finished fit is then ready to use. Otherwise this tries whether files
         can be written, and the state is restored when training begins.
         """
-        header, self.state = self._read(net.device) or ({}, None)
+        header, self.state = self._read(net.device)
         self.n_kept = header.get("epochs", 0)
         self.is_finished = header.get("finished", False)
         if self.is_finished:
-            self._restore_weights(net)
+            self._restore_weights(net, self.state)
+            self.state = None
             self._say(
                 f"is finished: {counted(self.n_kept, 'epoch')}, from {self._shown}"
             )
@@ -77,8 +78,8 @@ class Checkpoint(Callback):
         # Here and not in `restore`, because other callbacks reset their state before this.
         if self.state is None:
             return
-        state = self.state
-        self._restore_weights(net)
+        state, self.state = self.state, None
+        self._restore_weights(net, state)
         net.optimizer_.load_state_dict(state["optimizer"])
         for name, callback in net.callbacks_:
             _restore_learned(callback, state["callbacks"].get(name, {}))
@@ -108,17 +109,16 @@ class Checkpoint(Callback):
     def _shown(self):
         return printable(self.path)
 
-    def _restore_weights(self, net):
+    def _restore_weights(self, net, state):
         try:
-            net.module_.load_state_dict(self.state["module"])
-            net.criterion_.load_state_dict(self.state["criterion"])
+            net.module_.load_state_dict(state["module"])
+            net.criterion_.load_state_dict(state["criterion"])
         except RuntimeError as error:
             raise ValueError(
                 f"{self._shown} holds another network than the present code builds "
                 f"({error}). Delete it to train anew."
             ) from error
-        net.history.extend({**row, "batches": []} for row in self.state["history"])
-        self.state = None
+        net.history.extend({**row, "batches": []} for row in state["history"])
 
     def _keep(self, net, **state):
         state |= {
@@ -162,11 +162,11 @@ class Checkpoint(Callback):
             ) from error
 
     def _read(self, device):
-        """Return the header and the state in the file; None if there is no usable file."""
+        """Return the header and the state in the file; {} and None if it is not usable."""
         try:
             return _decoded(self.path.read_bytes(), self.path.stem, device)
         except (FileNotFoundError, NotADirectoryError):
-            return None
+            return {}, None
         except OSError as error:
             raise _like(
                 error,
@@ -180,7 +180,7 @@ class Checkpoint(Callback):
                 UserWarning,
                 stacklevel=2,
             )
-            return None
+            return {}, None
 
     def _what_is_kept(self):
         if self.n_kept == 0:

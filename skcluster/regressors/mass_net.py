@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+from collections import defaultdict
 
 import numpy as np
 import torch
@@ -151,7 +152,7 @@ class NoOptimizer(torch.optim.Adam):
 
     def __init__(self, parameters, **options):
         # Adam is not initialized: it would import the compiler.
-        self.param_groups, self.state, self.defaults = [], {}, {}
+        self.param_groups, self.state, self.defaults = [], defaultdict(dict), {}
 
 
 def build_net(

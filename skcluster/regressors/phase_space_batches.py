@@ -80,7 +80,7 @@ class JointInputs:
     def missing(self):
         """Row numbers of the clusters without a cube."""
         if self.cubes is not None:
-            has_cube = [cubes.any() for cubes in self.cubes[self.rows]]
+            has_cube = np.array([cubes.any() for cubes in self.cubes[self.rows]])
         elif self.galaxies is not None:
             has_cube = self.phase_space.has_kernel(self.galaxies[self.rows])
         else:

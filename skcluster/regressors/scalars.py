@@ -1,5 +1,7 @@
 """Scalars: numbers of each cluster that a network takes beside its maps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..parameters import REFUSED, Kind
@@ -98,6 +100,8 @@ class WithScalars:
 
     Their inputs have an attribute `scalars`, unless there are none.
     """
+
+    scalars: Sequence[str]
 
     def _scalars_of(self, X):
         if not len(self.scalars):

@@ -96,7 +96,7 @@ def _settings():
     yield *_attribute(mkldnn, "enabled"), [True]
     if hasattr(backends, "fp32_precision"):
         # The general one first: a special one that is not set reads like the general one.
-        for owner in (backends, mkldnn.matmul, mkldnn.conv):
+        for owner in (backends, mkldnn.matmul, mkldnn.conv):  # type: ignore[attr-defined]
             yield *_attribute(owner, "fp32_precision"), ["ieee", "none"]
 
 

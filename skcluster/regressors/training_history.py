@@ -1,5 +1,7 @@
 """The history of a fit: shown while it trains, and kept as plain numbers."""
 
+from typing import Any
+
 import numpy as np
 from skorch.callbacks import Callback
 
@@ -11,7 +13,7 @@ class EpochProgress(Callback):
 
     def __init__(self, label, max_epochs):
         self.label, self.max_epochs = label, max_epochs
-        self.progress = None
+        self.progress: Any = None
 
     def on_train_begin(self, net, **kwargs):
         self.progress = Progress(
