@@ -251,9 +251,8 @@ class CalibratedMassRegressor(
     def _posterior(self, mean_and_std, b):
         mean, std = mean_and_std.T
         if self._has_pairs:
-            return MassPosterior.from_cells(
-                *cells_at(mean, self.pairs_), self._log_prior()
-            )
+            edges, probability = cells_at(mean, self.pairs_)
+            return MassPosterior.from_cells(edges, probability, self._log_prior())
         edges = mean[:, None] + std[:, None] * self.score_edges_[b]
         return MassPosterior.from_cells(
             edges,
@@ -286,15 +285,16 @@ class CalibratedMassRegressor(
         check_is_fitted(self)
         mean, std = _mean_and_std(self.estimator_, X)
         b = self._bin_numbers(self._value_of_bins(X, mean, slice(None)))
-        if not self._has_trend:
+        trend = getattr(self, "trend_", None)  # older models have none
+        if trend is None:
             return mean, std, b
         inputs = _trend_inputs(X, mean, slice(None))
-        if inputs.shape[1] != self.trend_["moments"].shape[1]:
+        if inputs.shape[1] != trend["moments"].shape[1]:
             raise ValueError(
                 "The trend was learned from clusters with redshifts and X has none, or the "
                 f"other way round: X is a {type(X).__name__}. Give what fit was given."
             )
-        shift, width = follow_trend(self.trend_, inputs)
+        shift, width = follow_trend(trend, inputs)
         return mean + std * shift, std * width, b
 
     @property

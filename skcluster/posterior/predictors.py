@@ -1,5 +1,7 @@
 """Predict posteriors, also with pipelines and meta-estimators around a regressor."""
 
+from collections.abc import Callable
+
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.utils import check_random_state, column_or_1d
@@ -35,7 +37,8 @@ class PosteriorMixin:
     array([[13.901, 14.   , 14.099]])
     """
 
-    _predicts_each_std = True
+    _components: Callable
+    _log_prior: Callable
 
     def predict_posterior(self, X):
         """Predict the posterior of log10 M500c of each cluster.
@@ -80,8 +83,9 @@ class PosteriorMixin:
         )
 
     def _posterior(self, mean, std):
+        each = getattr(self, "_predicts_each_std", True)
         return MassPosterior.from_gaussians(
-            mean, std, log_prior=self._log_prior(), match_std=self._predicts_each_std
+            mean, std, log_prior=self._log_prior(), match_std=each
         )
 
     def _by_blocks(self, X, function):

@@ -94,10 +94,10 @@ def log_prior(prior):
     if prior is None:
         return np.zeros_like
     if isinstance(prior, Real) and not isinstance(prior, bool):
-        if not np.isfinite(prior):
-            raise ValueError(f"The prior's beta must be finite, got {prior!r}.")
         # An unsigned integer has no negative.
         beta = float(prior)
+        if not np.isfinite(beta):
+            raise ValueError(f"The prior's beta must be finite, got {prior!r}.")
         return lambda log_mass: -beta * LN_10 * log_mass
     if callable(prior):
         return lambda log_mass: _log_of(prior(log_mass), log_mass)
