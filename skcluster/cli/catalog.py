@@ -1,6 +1,7 @@
 """Clusters of the command line, whose lists are read part by part."""
 
 import re
+from argparse import Namespace
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -177,7 +178,7 @@ class Part:
     tables: list
     one: object
     fields: tuple
-    arguments: object
+    arguments: Namespace
     verbose: int = 0
 
     def __len__(self):
@@ -212,9 +213,10 @@ class Part:
 
         if self.one is not None:
             return self.one, {}
-        samples, unread, first = [], {}, 0
+        samples, first = [], 0
+        unread: dict[int, str] = {}
         for table in self.tables:
-            errors = {}
+            errors: dict[int, Exception] = {}
             sample = table.read(on_unreadable=errors.setdefault, verbose=self.verbose)
             unread |= {
                 first + i: with_options(one_line(error), self.arguments)

@@ -219,7 +219,7 @@ def _write(folder, comparison, survey):
 
 def _examples(log_mass, redshift):
     """Choose six different clusters, closest to three masses at two redshifts."""
-    chosen = []
+    chosen: list[int] = []
     for near in (0.137, 0.379):
         for mass in (13.7, 14.2, 14.7):
             distance = np.hypot(log_mass - mass, 10 * (redshift - near))

@@ -215,7 +215,7 @@ def columns(text):
 
 def joined_columns(parts):
     """Join the dicts of several options --columns; refuse a name that is there twice."""
-    joined = {}
+    joined: dict[str, str] = {}
     for part in parts:
         for name, column in part.items():
             if name in joined:

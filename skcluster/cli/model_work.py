@@ -30,6 +30,8 @@ class ModelWork:
         Result of a parser with `add_cluster_options` and `add_part_options`.
     """
 
+    command: str
+
     def __init__(self, arguments):
         self.arguments, self.path = arguments, arguments.model
         self.digest = _digest(self.path)

@@ -68,13 +68,15 @@ def _failure(part, error):
     """Return the outcome of one cluster about which there was an error."""
     columns = {"name": part.names, "redshift": part.redshift}
     columns["n_photons"] = np.zeros(1, int)
-    kind = "failed"
+    outcome = Outcome(columns)
+    reasons = outcome.failed
     if isinstance(error, Unreadable):
-        kind, error = "unread", error.__cause__
+        reasons, error = outcome.unread, error.__cause__
     line = with_options(one_line(error), part.arguments)
     if not isinstance(error, (*SAID_IN_FULL, TookTooLong)):
         line = f"{type(error).__name__}: {line} (--traceback shows where it came from)"
-    return Outcome(columns, **{kind: {part.rows.start: line}})
+    reasons[part.rows.start] = line
+    return outcome
 
 
 @contextlib.contextmanager

@@ -48,12 +48,12 @@ class Outcome:
             )
             for name, like in wanted.items()
         }
-        unread, failed, said = {}, {}, []
+        all_of_them = cls(columns)
         for each in outcomes:
-            unread |= each.unread
-            failed |= each.failed
-            said += each.warnings
-        return cls(columns, unread, failed, said)
+            all_of_them.unread |= each.unread
+            all_of_them.failed |= each.failed
+            all_of_them.warnings += each.warnings
+        return all_of_them
 
 
 def _nothing(like, n_clusters):

@@ -213,7 +213,7 @@ def _pipeline(arguments):
 
     from .. import CalibratedMassRegressor
 
-    target = {}
+    target: dict = {}
     if arguments.target_unit is not None and not arguments.target_unit.is_checked:
         target["mass_range"] = None
     first, *steps = _steps(arguments, target)
@@ -247,7 +247,7 @@ def _steps(arguments, target):
     sky = {"half_width": arguments.half_width, "cosmology": arguments.cosmology}
     if arguments.photon_set:
         return _steps_of_sets(arguments, target, sky)
-    bands, n_pixels = ("0.5-10", 128)
+    bands, n_pixels = _bands("0.5-10"), 128
     if arguments.recommended:
         _refuse(
             arguments,
@@ -255,8 +255,7 @@ def _steps(arguments, target):
             ("architecture", "joint"),
         )
         bands, n_pixels = EIGHT_BANDS, 64
-    bands = bands if arguments.bands is None else arguments.bands
-    bands = _bands(bands) if isinstance(bands, str) else bands
+    bands = bands if arguments.bands is None else _bands(arguments.bands)
     n_pixels = n_pixels if arguments.pixels is None else arguments.pixels
     mapper = PhotonMapper(bands=bands, n_pixels=n_pixels, **sky)
     return mapper, RedshiftNormalizer(), LogScaler(), _regressor(arguments, target)
