@@ -23,6 +23,7 @@ STUB = PACKAGE / "__init__.pyi"
 API = (Path(__file__).parents[1] / "docs" / "api.rst").read_text("utf-8")
 # Classes that others are built on, or that serve inside of others.
 INSIDE = {"SampleTransformer", "NeuralMassRegressor", "MassNet", "WeighingRegressor"}
+INSIDE |= {"TakesSample", "WorksUnfitted"}
 HEAVY = ("torch", "sklearn", "matplotlib", "astropy", "scipy", "numpy")
 
 
