@@ -7,6 +7,7 @@ rotation, or any nesting of these.
 """
 
 import inspect
+from collections.abc import Iterable
 
 from sklearn import get_config
 from sklearn.base import BaseEstimator
@@ -296,7 +297,7 @@ def parts(model):
             continue
         # Kept in memory, so that no other object can get the id of a state.
         seen[id(value)] = value
-        children = []
+        children: Iterable = ()
         if isinstance(value, list | tuple):
             children = value
         elif isinstance(value, dict):

@@ -65,7 +65,7 @@ def summarize(fold, *, random_state=0):
     columns = _float_columns(fold)
     values = _statistics(columns)
     errors = _error_of(_statistics, columns, fold.group, random_state)
-    summary = {"n_clusters": len(fold.log_mass)}
+    summary: dict[str, float] = {"n_clusters": len(fold.log_mass)}
     names = [*IN_DEX, *OTHERS, *WITH_ERRORS]
     for name, value, error in zip(names, values, errors, strict=True):
         if name not in IN_DEX:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..networks.architectures import EIGHT_BANDS, KRIPPENDORF2024_BANDS
 from ..paper import THREE_BANDS, WIDE_BAND
@@ -67,7 +68,7 @@ class Entry:
     """
 
     name: str
-    make: Callable
+    make: Any
     arguments: dict = field(default_factory=dict)
     columns: tuple | None = None
     bands: tuple | None = None

@@ -98,7 +98,10 @@ def time_figure(summary):
 def _number_points(ax, seconds, scatter, names):
     """Number the points from the left, and list the numbers with their names."""
     # Names would be printed over each other, where estimators are close.
-    sides = [{"xytext": (5, 3)}, {"xytext": (-5, -3), "ha": "right", "va": "top"}]
+    sides: list[dict] = [
+        {"xytext": (5, 3)},
+        {"xytext": (-5, -3), "ha": "right", "va": "top"},
+    ]
     for number, row in enumerate(np.lexsort([scatter, seconds]), 1):
         ax.annotate(
             str(number),

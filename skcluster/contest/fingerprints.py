@@ -99,7 +99,7 @@ def defaults_within(value):
         parts = value.get_params(deep=False).values()
     else:
         return {}
-    found = {}
+    found: dict[str, dict] = {}
     for part in parts:
         found |= defaults_within(part)
     if isinstance(value, BaseEstimator):

@@ -54,7 +54,7 @@ def common_folds(configuration, predictions):
     -------
     folds : list of (int, int)
     """
-    done = {}
+    done: dict[str, set[tuple]] = {}
     for name, seed, fold in predictions:
         done.setdefault(name, set()).add((seed, fold))
     if not done:
@@ -223,7 +223,7 @@ def _joined(folds):
 
 def _check_one_survey(predictions):
     """Refuse predictions of clusters that changed between two runs."""
-    digests = {}
+    digests: dict[int, dict] = {}
     for (name, seed, fold), found in predictions.items():
         digests.setdefault(seed, {}).setdefault(found.about["data"], (name, fold))
     for seed, by_digest in digests.items():

@@ -225,7 +225,8 @@ def _read_cache(path):
     arrays, _, _ = read_kept(path)
     if arrays is None:
         return None
-    catalog, fields, lists = {}, {}, {}
+    catalog, fields = {}, {}
+    lists: dict[str, dict] = {}
     for name, array in arrays.items():
         kind, _, rest = name.partition("/")
         field, _, column = rest.partition("/")

@@ -236,7 +236,7 @@ def _check(table, source):
     if missing:
         raise ValueError(f"{source} lacks {missing}.")
     n = len(meta["names"]) if isinstance(meta["names"], list) else 0
-    shapes = {name: (n,) for name in PER_OBSERVABLE}
+    shapes: dict[str, tuple] = {name: (n,) for name in PER_OBSERVABLE}
     shapes |= {"covariance": (n, n), "correlation": (n, n)}
     for name, shape in shapes.items():
         _check_numbers(table[name], shape, f"Column {name!r} of {source}")

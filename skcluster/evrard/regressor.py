@@ -258,8 +258,8 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
                 members, self.redshift_centers_, weights, strict=True
             )
         ]
-        counted = members if weight is None else weights
-        self.n_clusters_ = np.array([each.sum() for each in counted])
+        share = np.ones(len(y), int) if weight is None else weight
+        self.n_clusters_ = np.array([share[rows].sum() for rows in members])
         self.n_dof_ = np.array([law.n_dof for law in laws])
         self.log_mass_range_ = np.array(
             [[y[rows].min(), y[rows].max()] for rows in members]

@@ -62,7 +62,7 @@ def binned(values, by, bins, *, groups=None, random_state=None):
     rows = []
     for which in product(*(range(len(edge) - 1) for edge in edges.values())):
         inside = np.ones(len(values), bool)
-        row = {}
+        row: dict[str, float] = {}
         for name, i in zip(edges, which, strict=True):
             inside &= numbers[name] == i
             row |= {f"{name}_low": edges[name][i], f"{name}_high": edges[name][i + 1]}

@@ -342,11 +342,9 @@ def cross_val_saliency(
         delayed(_explain_fold)(estimator, X, y, groups, train, test, params)
         for train, test in folds
     )
-    saliency = log_mass = None
+    saliency = np.empty((len(y), *results[0][0].shape[1:]), np.float32)
+    log_mass = np.empty(len(y))
     for (_, test), (of_fold, masses) in zip(folds, results, strict=True):
-        if saliency is None:
-            saliency = np.empty((len(y), *of_fold.shape[1:]), np.float32)
-            log_mass = np.empty(len(y))
         saliency[test], log_mass[test] = of_fold, masses
     return Bunch(saliency=saliency, log_mass=log_mass)
 

@@ -88,10 +88,11 @@ def leakage_report(
         redshift = X.redshift if isinstance(X, ClusterSample) else None
         lines += _about_neighbors(pairs, distance, redshift)
     table = _counts(folds, in_both, pairs)
-    is_clean = len(in_both) == len(pairs) == 0
-    if is_clean and position is None and group is None:
-        is_clean = None
-    return LeakageReport(table, in_both, pairs, is_clean, lines)
+    crosses = len(in_both) + len(pairs) > 0
+    is_known = crosses or position is not None or group is not None
+    return LeakageReport(
+        table, in_both, pairs, not crosses if is_known else None, lines
+    )
 
 
 class LeakageReport:
@@ -146,11 +147,11 @@ def _neighbors(folds, label, position, distance, box_size):
         check_one_box(position, box_size)
         place = np.asarray(position, float) % box_size
         place %= box_size  # the modulo of a tiny negative number is box_size itself
-        parts = [
-            (np.full(len(test), i), test, train, apart)
-            for i, fold in enumerate(folds)
-            for test, train, apart in [_pairs(*fold, label, place, distance, box_size)]
+        found = [
+            _pairs(train, test, label, place, distance, box_size)
+            for train, test in folds
         ]
+        parts = [(np.full(len(pairs[0]), i), *pairs) for i, pairs in enumerate(found)]
     return _stacked(parts, names=("fold", "test", "train", "distance"))
 
 

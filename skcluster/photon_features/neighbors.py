@@ -86,8 +86,9 @@ class Neighborhood:
             )
             for start in range(0, len(points), POSITIONS_PER_QUERY)
         ]
+        near, wide, share, energy = map(np.concatenate, zip(*parts, strict=True))
         n_near = min(N_NEAR, len(positions.of_photon) - 1)
-        return cls(*map(np.concatenate, zip(*parts, strict=True)), n_near)
+        return cls(near, wide, share, energy, n_near)
 
     @classmethod
     def of_one_photon(cls, positions, log_density):

@@ -9,6 +9,7 @@ matplotlib is imported with this module: import it where something is drawn.
 from itertools import pairwise
 
 import numpy as np
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.colors import LogNorm
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullFormatter
@@ -55,6 +56,8 @@ class FittingLocator(Locator):
     is_log : bool
         Whether the axis is logarithmic.
     """
+
+    axis: XAxis | YAxis
 
     def __init__(self, is_log):
         self.is_log = is_log

@@ -70,11 +70,13 @@ class TrainingCurveDisplay:
         self.ax_ = axes_or_new(ax, height=2.6)
         self.figure_ = self.ax_.figure
         members = sorted({row["member"] for row in self.history})
-        thin = {"lw": 1.5 if len(members) == 1 else 0.8}
+        thin: dict = {"lw": 1.5 if len(members) == 1 else 0.8}
         if len(self.history) == len(members):
             thin["marker"] = "."  # a line of one epoch would be invisible
         thin |= line_kwargs
-        self.train_lines_, self.valid_lines_, self.best_ = [], [], []
+        self.train_lines_: list = []
+        self.valid_lines_: list = []
+        self.best_: list = []
         for member in members:
             rows = [row for row in self.history if row["member"] == member]
             first = member == members[0]

@@ -187,7 +187,7 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
         """Return natural logarithms of the proxies, ndarray of shape (n_clusters, k)."""
         parameters = self._checked_parameters(X)
         names = parameters.proxies
-        values = {}
+        values: dict[str, np.ndarray] = {}
         if set(APERTURES) & set(names):
             values |= self._photon_counts(X, parameters)
         if {"n_gal", "sigma_v"} & set(names):

@@ -122,7 +122,7 @@ def _plain(counts):
 def _within(X, distance, apertures, band):
     """Count the photons within radii [comoving Mpc/h], one radius per cluster."""
     low, high = band
-    counts = {name: [] for name in apertures}
+    counts: dict[str, list] = {name: [] for name in apertures}
     for block in X.photons.blocks():
         photons = X.photons[block]
         in_band = (photons["energy"] >= low) & (photons["energy"] < high)
