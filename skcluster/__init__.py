@@ -23,8 +23,7 @@ every module available.
 """
 
 from .lazy_names import lazy_names
-
-__version__ = "0.1.0"
+from .versions import __version__ as __version__
 
 # Names in the order in which photons are processed. Each loads its module on first use,
 # so that ``import skcluster`` does not wait for scikit-learn, astropy or torch. For

@@ -1,16 +1,30 @@
-"""Versions of everything that a report of a problem should name."""
+"""Versions: our own, those on which predictions depend, and all that a report names."""
 
-import importlib.metadata
 import os
 import platform
 import sys
 
+__version__ = "0.1.0"
+
+OF_MODELS = ("skcluster", "scikit-learn", "numpy", "torch")
+"""Packages that the predictions of a model depend on."""
 PACKAGES = (
     *("numpy", "scipy", "scikit-learn", "astropy", "torch", "skorch", "joblib", "tqdm"),
     "threadpoolctl",
     *("matplotlib", "pyarrow", "skops", "captum", "argcomplete", "distributed"),
 )
 """What is needed, and what extras add."""
+
+
+def versions_of_models():
+    """Versions of the packages that the predictions of a model depend on, by name.
+
+    Examples
+    --------
+    >>> [*versions_of_models()]
+    ['skcluster', 'scikit-learn', 'numpy', 'torch']
+    """
+    return {name: _version(name) for name in OF_MODELS}
 
 
 def show_versions() -> None:
@@ -30,7 +44,7 @@ def show_versions() -> None:
 
 def _system():
     return {
-        "skcluster": _version("skcluster"),
+        "skcluster": __version__,
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
         "CPUs": os.cpu_count(),
@@ -39,6 +53,11 @@ def _system():
 
 
 def _version(name):
+    if name == "skcluster":
+        return __version__  # also of code that runs without being installed
+    # Costs more than the rest of `import skcluster`.
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -42,7 +42,7 @@ ABOVE = {
     "posterior": {"estimator_parts", "model_selection", "plausible_masses"},
     "outliers": {"estimator_parts", "training_ranges"},
     "evrard": {"io", "metrics", "model_selection", "posterior", "training_ranges"},
-    "persistence": {"estimator_parts", "io"},
+    "persistence": {"estimator_parts", "io", "versions"},
     "regressors": {
         "galaxy_features",
         "io",
@@ -51,6 +51,7 @@ ABOVE = {
         "phase_space",
         "photon_features",
         "posterior",
+        "versions",
     },
     "rotation": {"estimator_parts", "plausible_masses", "sky"},
     "comparison": {"metrics", "model_selection"},
@@ -163,6 +164,13 @@ def test_arrows_run_one_way(path):
     module = module_of(path)
     assert module in ARROWS, f"{module} has no place in the layout"
     assert set(our_modules(path)) <= ARROWS[module] | {module}
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_only_one_room_asks_for_versions(path):
+    """Without being installed, skcluster has no metadata to ask for."""
+    asked = {name.partition("importlib.metadata")[1] for name in absolute_imports(path)}
+    assert relative(path) == "versions.py" or asked <= {""}
 
 
 def test_the_table_of_arrows_has_no_circle():

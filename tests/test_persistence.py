@@ -45,11 +45,12 @@ from skcluster import (
     read_header,
     save_model,
 )
-from skcluster.persistence import OUR_TYPES, PACKAGES
+from skcluster.persistence import OUR_TYPES
 from skcluster.persistence.archive import HEADER, SCHEMA, pack, read_members
-from skcluster.persistence.file_header import FORMAT, installed_versions, pack_header
+from skcluster.persistence.file_header import FORMAT, pack_header
 from skcluster.persistence.schema import parts_of
 from skcluster.persistence.schema_writer import write_schema
+from skcluster.versions import OF_MODELS, versions_of_models
 
 skops_io = pytest.importorskip("skops.io")
 
@@ -110,7 +111,7 @@ def path(tmp_path):
 def write(path, content, **others):
     """A file of whatever content, with hashes that fit, of these versions."""
     members = write_schema(content)
-    header = {"format": FORMAT, "versions": {**installed_versions(), **others}}
+    header = {"format": FORMAT, "versions": {**versions_of_models(), **others}}
     path.write_bytes(pack({HEADER: pack_header(header, members), **members}))
 
 
@@ -338,7 +339,7 @@ def test_a_missing_file_is_a_file_not_found(path):
         load_model(path)
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", OF_MODELS)
 def test_another_minor_version_warns(package, path):
     write(path, "text", **{package: "0.0.7"})
     with pytest.warns(

@@ -34,8 +34,9 @@ from skcluster import (
 from skcluster.estimator_parts import parts
 from skcluster.io.atomic import atomic_replace
 from skcluster.persistence.archive import HEADER, pack, read_members
-from skcluster.persistence.file_header import FORMAT, PACKAGES
+from skcluster.persistence.file_header import FORMAT
 from skcluster.persistence.model_description import describe
+from skcluster.versions import OF_MODELS
 
 skops_io = pytest.importorskip("skops.io")
 
@@ -82,7 +83,7 @@ def test_the_header_tells_who_wrote_it_and_when(stored):
     header = read_header(stored)
     assert header.format == FORMAT == 1
     assert header.versions == {
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        **{name: importlib.metadata.version(name) for name in OF_MODELS},
         "python": platform.python_version(),
     }
     written = datetime.datetime.strptime(header.written, "%Y-%m-%d %H:%M:%S UTC")
@@ -261,7 +262,7 @@ def test_skops_itself_reads_the_model(stored):
 
 @pytest.mark.parametrize("read", [read_header, load_model])
 def test_a_newer_format_is_refused(read, stored):
-    versions = {**dict.fromkeys(PACKAGES, "1.0"), "skcluster": "9.0.0"}
+    versions = {**dict.fromkeys(OF_MODELS, "1.0"), "skcluster": "9.0.0"}
     alter(stored, header={"format": FORMAT + 1, "versions": versions})
     message = r"skcluster 9\.0\.0, in a newer format \(2\) .* \(1\)\. Upgrade"
     with pytest.raises(ValueError, match=message):
@@ -341,8 +342,8 @@ def test_a_missing_file_is_a_file_not_found(path):
         ({"format": True}, "does not give the format"),
         ({"format": 0}, "does not give the format"),
         ({"versions": {}}, "does not give the versions"),
-        ({"versions": {**dict.fromkeys(PACKAGES, "1"), "numpy": 2}}, "the versions"),
-        ({"versions": dict.fromkeys(PACKAGES, "\x1b[31m")}, "the versions"),
+        ({"versions": {**dict.fromkeys(OF_MODELS, "1"), "numpy": 2}}, "the versions"),
+        ({"versions": dict.fromkeys(OF_MODELS, "\x1b[31m")}, "the versions"),
         ({"sha256": None}, "does not give the hashes"),
         ({"sha256": {"schema.json": 1}}, "does not give the hashes"),
         ({"model": "PhotonMapper"}, "model in its header is 'PhotonMapper'"),

@@ -29,3 +29,22 @@ def test_its_lines_are_what_is_installed(capsys):
     for name in ("numpy", "torch", "scikit-learn"):
         assert lines[name] == importlib.metadata.version(name)
     assert lines.keys() >= {"python", "system", "CPUs", "GPUs", *PACKAGES}
+
+
+def test_a_checkout_that_is_not_installed_knows_its_version(
+    monkeypatch, tmp_path, capsys
+):
+    installed = importlib.metadata.version
+
+    def without_ours(name):
+        if name == "skcluster":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without_ours)
+    skcluster.show_versions()
+    skcluster.save_model(skcluster.LogScaler(), tmp_path / "model.skops")
+    header = skcluster.read_header(tmp_path / "model.skops")
+    assert header.versions["skcluster"] == skcluster.__version__
+    assert f"{skcluster.__version__}\n" in capsys.readouterr().out.splitlines(True)[0]
+    assert header.versions["numpy"] == installed("numpy")

@@ -7,7 +7,6 @@ import time
 import traceback
 import warnings
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from sklearn.utils import Bunch
 from ..estimator_parts import predicts_std
 from ..model_selection import fit_fold, rows_of
 from ..progress import Progress, say
+from ..versions import versions_of_models
 from .configuration import importable
 from .cost import count_learned, measured
 from .entries import Entry
@@ -29,8 +29,6 @@ from .fold_files import (
     write_fold,
 )
 from .surveys import load_survey
-
-PACKAGES = ("skcluster", "numpy", "scikit-learn", "torch")
 
 
 @dataclass(frozen=True)
@@ -254,8 +252,7 @@ def _circumstances():
     """Return the versions, the machine and the time, for the record."""
     return {
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in PACKAGES},
+        "versions": {"python": platform.python_version()} | versions_of_models(),
         "machine": f"{_processor()}, {os.cpu_count()} cores",
     }
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..lazy_names import lazy_names
-from .file_header import FORMAT, PACKAGES, read_header
+from .file_header import FORMAT, read_header
 
 if TYPE_CHECKING:
     from .known_types import OUR_TYPES as OUR_TYPES
@@ -16,7 +16,7 @@ _MODULE_OF_NAME = {
     "save_model": "model_files",
 }
 
-__all__ = [*_MODULE_OF_NAME, "FORMAT", "PACKAGES", "read_header"]
+__all__ = [*_MODULE_OF_NAME, "FORMAT", "read_header"]
 
 # Reading a header is fast, because scikit-learn is only imported to load a model.
 __getattr__, __dir__ = lazy_names(__name__, _MODULE_OF_NAME)

@@ -1,15 +1,15 @@
 """Read and check the header of a model file, using only the standard library."""
 
 import hashlib
-import importlib.metadata
 import json
 
 from ..printable import printable
+from ..versions import OF_MODELS
 from .archive import HEADER, SCHEMA, damaged, read_members
 
 FORMAT = 1
 """Number of the file format that this version writes; older formats can be read."""
-PACKAGES = ("skcluster", "scikit-learn", "numpy", "torch")
+
 FIELDS = (
     "format",
     "written",
@@ -145,11 +145,6 @@ def pack_header(header, members):
     return ("{\n" + ",\n".join(fields) + "\n}\n").encode()
 
 
-def installed_versions():
-    """Installed versions of the packages that a model depends on, by name."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
-
-
 def _header_from_json(path, content):
     try:
         return json.loads(content)
@@ -162,7 +157,7 @@ def _check_header(path, header):
     if type(written) is not int or written < 1:
         raise damaged(path, "its header does not give the format.")
     stored = header.get("versions")
-    if not _are_strings(stored) or not {*PACKAGES} <= {*stored}:
+    if not _are_strings(stored) or not {*OF_MODELS} <= {*stored}:
         raise damaged(path, "its header does not give the versions.")
     if written > FORMAT:
         raise ValueError(

@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 
 from ..estimator_parts import parts
-from .file_header import FORMAT, installed_versions
+from ..versions import versions_of_models
+from .file_header import FORMAT
 from .known_types import LEFT_BEHIND, class_name, public_name
 from .schema_writer import as_data
 
@@ -39,7 +40,7 @@ def describe_model(model, *, folds=None, notes=None):
     return {
         "format": FORMAT,
         "written": now.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        "versions": {**installed_versions(), "python": platform.python_version()},
+        "versions": {**versions_of_models(), "python": platform.python_version()},
         "notes": notes,
         "model": describe(model),
         **facts(model),

@@ -8,8 +8,9 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from ..io.atomic import atomic_replace
 from ..printable import printable
+from ..versions import versions_of_models
 from .archive import HEADER, damaged, pack
-from .file_header import installed_versions, pack_header, read_verified
+from .file_header import pack_header, read_verified
 from .model_description import describe_model
 from .schema_reader import SchemaReader
 from .schema_writer import write_schema
@@ -171,7 +172,7 @@ def _types_to_trust(model, members):
 
 
 def _warn_of_other_versions(path, stored):
-    for name, now in installed_versions().items():
+    for name, now in versions_of_models().items():
         if stored[name].split(".")[:2] != now.split(".")[:2]:
             warnings.warn(
                 f"{printable(path)} was stored with {name} {stored[name]}, and this is "

@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import warnings
-from importlib.metadata import version
 from pathlib import Path
 
 import joblib
@@ -18,6 +17,7 @@ from skorch.callbacks import Callback
 from ..io.atomic import remove_leftovers, replace_file, try_to_write
 from ..printable import counted, printable
 from ..progress import say
+from ..versions import __version__
 from .training_history import plain_history
 
 FORMAT = 1
@@ -216,7 +216,7 @@ def checkpoint_path(folder, name, *parts):
     """
     try:
         # Other versions may train differently; a memory map counts like its array.
-        key = joblib.hash((FORMAT, version("skcluster"), parts), coerce_mmap=True)
+        key = joblib.hash((FORMAT, __version__, parts), coerce_mmap=True)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
             f"checkpoint_dir needs parameters that can be pickled, to distinguish fits "
