@@ -13,6 +13,8 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ..estimator_parts import parts
+
 CHANGES_NO_RESULT = (
     "checkpoint_dir",
     "device",
@@ -93,18 +95,7 @@ def defaults_within(value):
     >>> found["sklearn.linear_model._ridge.Ridge"]["alpha"]
     1.0
     """
-    if isinstance(value, list | tuple | dict):
-        parts = value.values() if isinstance(value, dict) else value
-    elif isinstance(value, BaseEstimator):
-        parts = value.get_params(deep=False).values()
-    else:
-        return {}
-    found: dict[str, dict] = {}
-    for part in parts:
-        found |= defaults_within(part)
-    if isinstance(value, BaseEstimator):
-        found[_name_of(type(value))] = defaults_of(type(value))
-    return found
+    return {_name_of(type(part)): defaults_of(type(part)) for part, _ in parts(value)}
 
 
 def defaults_of(function):
@@ -152,31 +143,19 @@ def agree(one, other, defaults):
         return math.isclose(one, other, rel_tol=ROUNDING)
     if not (isinstance(one, dict) and isinstance(other, dict)):
         return one == other
-    if {"class", "parameters"} <= {*one}:
-        one, other = (
-            each | {"parameters": filled(each["parameters"], one["class"], defaults)}
-            if "parameters" in each
-            else each
-            for each in (one, other)
-        )
+    one, other = (_filled(each, defaults) for each in (one, other))
     return one.keys() == other.keys() and all(
         agree(one[name], other[name], defaults) for name in one
     )
 
 
-def filled(parameters, name, defaults):
-    """Fill in the parameters that a description of another version does not have.
-
-    Parameters
-    ----------
-    parameters : dict
-    name : str
-        Name of the class or function that has them.
-    defaults : dict of str to dict
-        As `defaults_within` returns it.
-    """
+def _filled(description, defaults):
+    """Fill in the parameters that a description of another version does not have."""
+    if not {"class", "parameters"} <= {*description}:
+        return description
+    name, parameters = description["class"], description["parameters"]
     absent = defaults.get(name, {}) | VALUES_WHERE_ABSENT.get(name, {})
-    return absent | parameters
+    return description | {"parameters": absent | parameters}
 
 
 def _described_estimator(estimator):

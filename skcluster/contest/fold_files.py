@@ -7,14 +7,7 @@ from sklearn.utils import Bunch
 
 from ..datasets import make_mock_survey
 from ..io.kept_arrays import kept_file, read_kept, write_kept
-from .fingerprints import (
-    MOCK_SURVEY,
-    agree,
-    defaults_of,
-    defaults_within,
-    described,
-    filled,
-)
+from .fingerprints import MOCK_SURVEY, agree, defaults_of, defaults_within, described
 
 FORMAT = 1
 COLUMNS = {
@@ -108,13 +101,14 @@ class SameFold:
 
     def __call__(self, one, other):
         """Return whether two descriptions of `describe_fold` or `describe_entry` agree."""
-        return agree(self._filled(one), self._filled(other), self.defaults)
+        one, other = _with_mock_survey(one), _with_mock_survey(other)
+        return agree(one, other, self.defaults)
 
-    def _filled(self, description):
-        survey = description["survey"]
-        if "table" in survey:
-            return description
-        return description | {"survey": filled(survey, MOCK_SURVEY, self.defaults)}
+
+def _with_mock_survey(description):
+    """Describe the survey like an estimator, whose parameters may join and go as well."""
+    survey = {"class": MOCK_SURVEY, "parameters": description["survey"]}
+    return description | {"survey": survey}
 
 
 def fold_path(configuration, entry, description):
