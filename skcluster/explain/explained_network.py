@@ -94,7 +94,7 @@ def transformed(steps, X):
         if the input pixels of the clusters `rows` rise by `added`. It is None for a
         step of unknown type.
     """
-    increments = []
+    increments: list[tuple] = []
     for step in steps:
         if isinstance(step, PhotonMapper):
             check_has_photons(X)

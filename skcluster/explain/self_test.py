@@ -54,7 +54,7 @@ class WeighingRegressor(XrayCNNRegressor):
         super().__init__(device="cpu", n_threads=1)
         self.weight = weight
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Set the attributes that training would have learned."""
         self.map_shape_, self.map_geometry_ = np.shape(self.weight), None
         self.pixel_mean_, self.pixel_scale_ = 0.05, 0.2

@@ -90,14 +90,14 @@ def held_out_errors(regressor, inputs, y, members, weight=None):
     if len(rows) == 0:
         return np.zeros(0), np.nan, {}
     is_own = np.array([np.isin(rows, each.held_out) for each in members])
-    modes = {"without_draws": ([None],) * len(members)}
+    modes: dict[str, list] = {"without_draws": [[None]] * len(members)}
     drawn = [_seeds_of_draws(regressor, each.net) for each in members]
     if all(drawn):
         modes["with_draws"] = drawn
     moments, residual = {}, None
     share = None if weight is None else np.broadcast_to(weight[rows], is_own.shape)
     for which, (name, seeds) in enumerate(modes.items()):
-        mean, variance = zip(
+        means, variances = zip(
             *(
                 regressor._in_dex(
                     _outputs(regressor, each.net, inputs, rows, chosen),
@@ -107,15 +107,15 @@ def held_out_errors(regressor, inputs, y, members, weight=None):
             ),
             strict=True,
         )
-        mean = np.array(mean)
+        mean = np.array(means)
         own = (mean - y[rows, None])[is_own]
         if residual is None:
             residual = own[:, 0]
             own_share = None if share is None else share[is_own]
             std = float(np.sqrt(np.average(residual**2, weights=own_share)))
-        if variance[0] is None:
-            variance = np.full_like(mean, std**2)
-        moments[name] = error_moments(mean, np.array(variance), y[rows], is_own, share)
+        is_one_std = variances[0] is None
+        variance = np.full_like(mean, std**2) if is_one_std else np.array(variances)
+        moments[name] = error_moments(mean, variance, y[rows], is_own, share)
     return residual, std, moments
 
 

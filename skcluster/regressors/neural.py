@@ -124,7 +124,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         """
         parameters = checked_parameters(self)
         warn_of_slow_arithmetic(parameters.precision, parameters.device)
-        vars(self).pop("nets_", None)
+        self.__dict__.pop("nets_", None)
         inputs = self._read(X)
         y = checked_target(y, len(inputs), self)
         weight = checked_weights(sample_weight, len(y), by=type(self).__name__)
