@@ -1,5 +1,6 @@
 """From photons to the network's input: counted once, in the right pixel, and scaled."""
 
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,13 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skcluster import ClusterSample, LogScaler, PhotonMapper, RedshiftNormalizer
+from skcluster import (
+    ClusterSample,
+    LogScaler,
+    PhotonMapper,
+    RedshiftNormalizer,
+    RingProfiler,
+)
 from skcluster.cosmology import plane_to_sky, sky_to_plane
 from skcluster.maps import square_inside_circle
 from skcluster.sample import Ragged, SparseMaps
@@ -404,6 +411,33 @@ def test_log_scaler_refuses_negative_pixels():
     ):
         with pytest.raises(ValueError, match=r"Negative values in .*LogScaler"):
             LogScaler().fit_transform(negative)
+
+
+def test_a_step_before_which_it_belongs_is_not_taken_twice_or_too_late(sample):
+    mapped = PhotonMapper(n_pixels=64).transform(sample)
+    normalizer, scaler, rings = RedshiftNormalizer(), LogScaler(), RingProfiler()
+    normalized = normalizer.fit_transform(mapped)
+    scaled = scaler.fit_transform(normalized)
+    assert scaled[2:].maps.steps == ("RedshiftNormalizer", "LogScaler")
+    joined = ClusterSample.concatenate([scaled[:3], scaled[3:]])
+    for late, step in (
+        (normalized, normalizer),
+        (scaled, normalizer),
+        (scaled, scaler),
+        (pickle.loads(pickle.dumps(scaled)), scaler),
+        (joined, scaler),
+        (scaled, rings),
+    ):
+        with pytest.raises(ValueError, match=r"already been through .*Give it"):
+            step.fit_transform(late)
+        with pytest.raises(ValueError, match="have already been through"):
+            step.fit(mapped).transform(late)
+    # A ring's counts may be normalized or not, and of an array nothing is known.
+    assert rings.fit_transform(normalized).shape == rings.fit_transform(mapped).shape
+    by_hand = scaled.assign(maps=np.asarray(scaled.maps))
+    assert scaler.fit_transform(by_hand).maps.steps == ("LogScaler",)
+    with pytest.raises(ValueError, match="Cannot join maps that have been through"):
+        ClusterSample.concatenate([mapped, scaled])
 
 
 def test_maps_stay_sparse_and_single_precision_to_the_network(sample):

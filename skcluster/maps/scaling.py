@@ -10,7 +10,7 @@ from ..exposure import (
     relative_exposure,
 )
 from ..parameters import Positive, check_parameters
-from ..sample import require
+from ..sample import refuse_maps_after, require
 from ..sample.transformer import SampleTransformer
 from ..training_ranges import range_of, warn_outside
 
@@ -83,9 +83,8 @@ class RedshiftNormalizer(SampleTransformer):
 
     def fit(self, X, y=None):
         """Learn the trend of the training clusters' counts with redshift."""
-        require(X, "maps", by="RedshiftNormalizer")
         check_parameters(self)
-        total = _counts_of_filled_maps(X.maps)
+        total = _counts_of_filled_maps(X)
         exposure = exposure_of_maps(X)
         self.exposure_ = reference_exposure(exposure)
         per_exposure = total
@@ -110,8 +109,7 @@ class RedshiftNormalizer(SampleTransformer):
         """Return the sample, each map divided by the count expected at its redshift."""
         check_is_fitted(self)
         parameters = check_parameters(self)
-        require(X, "maps", by="RedshiftNormalizer")
-        total = _counts_of_filled_maps(X.maps)
+        total = _counts_of_filled_maps(X)
         expected = self.expected_counts(X)
         values = {"redshift": X.redshift, "relative_counts": total / expected}
         exposure = exposure_of_maps(X)
@@ -121,7 +119,7 @@ class RedshiftNormalizer(SampleTransformer):
         by = type(self).__name__
         warn_outside(values, self.training_ranges_, by=by, names=X.name)
         maps = X.maps.scaled(parameters.pivot_count / expected)
-        return X.assign(maps=maps, map_exposure=exposure)
+        return X.assign(maps=maps.after("RedshiftNormalizer"), map_exposure=exposure)
 
     def expected_counts(self, X):
         """Return the total counts expected of maps at their redshifts and exposures.
@@ -180,7 +178,7 @@ class LogScaler(SampleTransformer):
     def fit(self, X, y=None):
         """Check the input; there is nothing to learn."""
         if hasattr(X, "maps"):
-            require(X, "maps", by="LogScaler")
+            self._checked_maps(X)
         else:
             self._checked_array(X, reset=True)
         return self
@@ -188,12 +186,16 @@ class LogScaler(SampleTransformer):
     def transform(self, X):
         """Return the sample or the array with the logarithm taken."""
         if hasattr(X, "maps"):
-            require(X, "maps", by="LogScaler")
-            if (X.maps.rows.data < 0).any():
-                raise ValueError("Negative values in maps passed to LogScaler.")
-            maps = X.maps.apply(_log10_1p)
+            maps = self._checked_maps(X).apply(_log10_1p).after("LogScaler")
             return X.assign(maps=maps, map_exposure=X.map_exposure)
         return _log10_1p(self._checked_array(X, reset=False))
+
+    def _checked_maps(self, X):
+        maps = require(X, "maps", by="LogScaler").maps
+        refuse_maps_after(maps, "LogScaler", by="LogScaler")
+        if (maps.rows.data < 0).any():
+            raise ValueError("Negative values in maps passed to LogScaler.")
+        return maps
 
     def _checked_array(self, X, reset):
         return validate_data(
@@ -210,7 +212,10 @@ def _log10_1p(n):
     return np.log1p(n) * n.dtype.type(1 / np.log(10))
 
 
-def _counts_of_filled_maps(maps):
+def _counts_of_filled_maps(X):
+    by = "RedshiftNormalizer"
+    maps = require(X, "maps", by=by).maps
+    refuse_maps_after(maps, by, "LogScaler", by=by)
     total = maps.total()
     empty = np.flatnonzero(total <= 0)
     if len(empty):

@@ -12,7 +12,7 @@ from ..exposure import (
     relative_exposure,
 )
 from ..parameters import Boolean, Edges, Integer, Positive, Quantity, check_parameters
-from ..sample import half_width_of, require
+from ..sample import half_width_of, refuse_maps_after, require
 from ..sample.transformer import TakesSample
 from ..training_ranges import warn_outside
 
@@ -192,6 +192,7 @@ class RingProfiler(TransformerMixin, TakesSample):
         """Return the parameters, the maps, and the sector that holds each pixel."""
         parameters = check_parameters(self)
         maps = require(X, "maps", by="RingProfiler").maps
+        refuse_maps_after(maps, "LogScaler", by="RingProfiler")
         if parameters.with_exposure:
             require(X, "exposure", by="RingProfiler(with_exposure=True)")
         half_width = half_width_of(maps, parameters.half_width, by="RingProfiler")

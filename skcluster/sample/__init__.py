@@ -9,7 +9,7 @@ from .cluster_sample import FIELDS, ClusterSample
 from .ragged import Ragged
 from .requirements import require
 from .sky_images import SkyImage, SkyImages
-from .sparse_maps import MapGeometry, SparseMaps, half_width_of
+from .sparse_maps import MapGeometry, SparseMaps, half_width_of, refuse_maps_after
 
 __all__ = [
     "FIELDS",
@@ -21,6 +21,7 @@ __all__ = [
     "SkyImages",
     "SparseMaps",
     "half_width_of",
+    "refuse_maps_after",
     "require",
 ]
 

@@ -48,12 +48,15 @@ class SparseMaps:
         ``(n_bands, n_pixels, n_pixels)``
     geometry : MapGeometry, default=None
         Set by `PhotonMapper`; None if it is not known.
+    steps : tuple of str, default=()
+        Names of the steps that have scaled the counts, such as ``"LogScaler"``.
 
     Attributes
     ----------
     rows : scipy.sparse.csr_array
     shape : tuple of 4 int
     geometry : MapGeometry or None
+    steps : tuple of str
 
     Examples
     --------
@@ -65,9 +68,9 @@ class SparseMaps:
              [10.      ,  0.      ]]]], dtype=float32)
     """
 
-    def __init__(self, rows, map_shape, geometry=None):
+    def __init__(self, rows, map_shape, geometry=None, steps=()):
         self.rows = _read_only_rows(sparse.csr_array(rows))
-        self.geometry = geometry
+        self.geometry, self.steps = geometry, tuple(steps)
         self.shape = (self.rows.shape[0], *(int(size) for size in map_shape))
         if len(self.shape) != 4 or np.prod(self.shape[1:]) != self.rows.shape[1]:
             raise ValueError(
@@ -112,21 +115,27 @@ class SparseMaps:
             raise ValueError(
                 f"Cannot join maps of {known}. Make them with one of these."
             )
+        steps = {part.steps for part in parts}
+        if len(steps) > 1:
+            known = " and ".join(sorted(_listed(each) for each in steps))
+            raise ValueError(
+                f"Cannot join maps that have been through {known}. Join them before that."
+            )
         rows = sparse.vstack([part.rows for part in parts], format="csr")
         # If the geometry of one part is unknown, so is that of the result.
         geometry = geometries.pop() if len(geometries) == 1 else None
-        return cls(rows, parts[0].shape[1:], geometry)
+        return cls(rows, parts[0].shape[1:], geometry, parts[0].steps)
 
     def __setstate__(self, state):
-        # numpy forgets that an array was read-only.
-        vars(self).update(state, rows=_read_only_rows(state["rows"]))
+        # numpy forgets that an array was read-only, and older maps knew no steps.
+        vars(self).update({"steps": ()} | state, rows=_read_only_rows(state["rows"]))
 
     def __len__(self):
         return self.shape[0]
 
     def __getitem__(self, key):
         rows = self.rows[row_indices(key, len(self))]
-        return SparseMaps(rows, self.shape[1:], self.geometry)
+        return SparseMaps(rows, self.shape[1:], self.geometry, self.steps)
 
     def __array__(self, dtype=None, copy=None):
         dense = self.rows.toarray().reshape(self.shape)
@@ -162,11 +171,48 @@ class SparseMaps:
         """Apply to all pixels a function that maps zero to zero."""
         return self._with_data(function(self.rows.data))
 
+    def after(self, step):
+        """Return the maps with the name of one more step that they have been through."""
+        steps = (*self.steps, step)
+        return SparseMaps(self.rows, self.shape[1:], self.geometry, steps)
+
     def _with_data(self, data):
         rows = sparse.csr_array(
             (data, self.rows.indices, self.rows.indptr), shape=self.rows.shape
         )
-        return SparseMaps(rows, self.shape[1:], self.geometry)
+        return SparseMaps(rows, self.shape[1:], self.geometry, self.steps)
+
+
+def refuse_maps_after(maps, *steps, by):
+    """Refuse maps that have been through a step before which `by` needs them.
+
+    Parameters
+    ----------
+    maps : SparseMaps
+    *steps : str
+        Names of these steps.
+    by : str
+        Name of the caller, for the message.
+
+    Examples
+    --------
+    >>> maps = SparseMaps.from_dense([[[[0, 3], [1, 0]]]])
+    >>> refuse_maps_after(maps, "LogScaler", by="RingProfiler")
+    >>> refuse_maps_after(maps.after("LogScaler"), "LogScaler", by="RingProfiler")
+    Traceback (most recent call last):
+    ...
+    ValueError: The maps for RingProfiler have already been through LogScaler. Give it the
+    sample as it was before.
+    """
+    if set(steps) & set(maps.steps):
+        raise ValueError(
+            f"The maps for {by} have already been through {_listed(maps.steps)}. Give it "
+            "the sample as it was before."
+        )
+
+
+def _listed(steps):
+    return " and ".join(steps) or "no step"
 
 
 def half_width_of(maps, half_width=None, *, by):
