@@ -129,6 +129,47 @@ class TestCells:
         with pytest.raises(ValueError, match=r"must be in \[0, 1\], got \[0.5, 68\]"):
             posterior.quantile([0.5, 68])
 
+    @pytest.mark.parametrize(
+        ("use", "words"),
+        [
+            (lambda p: p.cdf([14.0] * 3), r"one per cluster.* 2 clusters.* \(3,\)"),
+            (lambda p: p.cdf(np.full((2, 1), 14.0)), r"2 clusters.* \(2, 1\)"),
+            (lambda p: p.quantile([[0.2, 0.5], [0.2, 0.5]]), r"1-d.* \(2, 2\)"),
+            (lambda p: p.sample(-1), "n_samples must be a non-negative int, got -1"),
+            (lambda p: p.sample(1.5), "n_samples must be a non-negative int, got 1.5"),
+        ],
+    )
+    def test_what_fits_no_cluster_is_refused_by_its_shape(self, use, words):
+        with pytest.raises(ValueError, match=words):
+            use(MassPosterior.from_gaussians([14.0, 14.5], 0.1))
+
+    @pytest.mark.parametrize(
+        ("edges", "probability", "words"),
+        [
+            ([[13, 14, 15]], [[0.5, 0.3, 0.2]], r"got \(1, 3\) and \(1, 3\)"),
+            ([13, 14, 15], [0.5, 0.5], r"got \(3,\) and \(2,\)"),
+            (
+                [[13, 14, 15], [15, 14, 13]],
+                [[0.5, 0.5]] * 2,
+                r"edges of 1 of 2 .* cluster 1\)",
+            ),
+            ([[13, 14, 15]], [[1.5, -0.5]], "probabilities of 1 of 1 .* negative"),
+            ([[13, 14, 15]], [[0.5, np.nan]], "probabilities of 1 of 1 .* NaN"),
+        ],
+    )
+    def test_cells_that_are_none_are_refused(self, edges, probability, words):
+        with pytest.raises(ValueError, match=words):
+            MassPosterior(edges, probability)
+
+    def test_one_number_is_one_cluster(self):
+        assert MassPosterior.from_gaussians(14.0, 0.1).mean() == pytest.approx([14.0])
+
+    def test_a_prior_belongs_to_posteriors(self):
+        with pytest.raises(
+            TypeError, match="takes a MassPosterior, got EvrardProxyReg"
+        ):
+            reweight_prior(EvrardProxyRegressor(), 3.0)
+
 
 class TestPriors:
     @pytest.mark.parametrize("beta", [0.5, 3.0, -1.0, np.uint8(2), np.int8(-2)])

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import ndtr
 from sklearn.utils import check_random_state
 
+from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE, checked_log_mass
 from ..printable import counted
 from ..sample.plain_arrays import as_numbers
@@ -46,8 +47,7 @@ class MassPosterior:
     """
 
     def __init__(self, edges, probability, log_prior=None):
-        self.edges = np.asarray(edges, float)
-        probability = np.asarray(probability, float)
+        self.edges, probability = _checked_cells(edges, probability)
         self.log_prior = np.zeros_like(probability) if log_prior is None else log_prior
         probability = np.where(np.isneginf(self.log_prior), 0.0, probability)
         total = probability.sum(axis=1, keepdims=True)
@@ -67,7 +67,8 @@ class MassPosterior:
         Parameters
         ----------
         mean, std : array-like of shape (n_clusters,) or (n_clusters, n_components)
-            Mean and standard deviation of each Gaussian in log10 M.
+            Mean and standard deviation of each Gaussian in log10 M; `std` may also be one
+            number for all.
         log_prior : callable, default=None
             The prior inside the Gaussians: a function of an array of log10 masses, see
             `skcluster.posterior.log_prior`. At the ends of a
@@ -78,7 +79,8 @@ class MassPosterior:
             Whether `std` is that of each cluster. Give False if it is a mean over all
             clusters: the posteriors near the ends are then narrower than it.
         """
-        mean, std = np.broadcast_arrays(*np.asarray([mean, std], float))
+        mean, std = np.broadcast_arrays(*map(np.asarray, (mean, std)))
+        mean, std = np.atleast_1d(mean.astype(float), std.astype(float))
         if mean.ndim == 1:
             mean, std = mean[:, None], std[:, None]
         if not (std > 0).all() or not np.isfinite(mean + std).all():
@@ -177,7 +179,13 @@ class MassPosterior:
         -------
         probability : ndarray of shape (n_clusters,)
         """
-        log_mass = np.broadcast_to(as_numbers(log_mass, "log_mass", ""), len(self))
+        log_mass = as_numbers(log_mass, "log_mass", "")
+        if log_mass.shape not in ((), (len(self),)):
+            raise ValueError(
+                "log_mass must be one mass for all or one per cluster, but there are "
+                f"{counted(len(self), 'cluster')}, and its shape is {log_mass.shape}."
+            )
+        log_mass = np.broadcast_to(log_mass, len(self))
         self._check_unit(log_mass)
         return _interp_rows(log_mass[:, None], self.edges, self._below())[:, 0]
 
@@ -195,6 +203,11 @@ class MassPosterior:
         wanted = np.atleast_1d(np.asarray(q, float))
         if not ((wanted >= 0) & (wanted <= 1)).all():
             raise ValueError(f"Quantiles must be in [0, 1], got {q!r}.")
+        if wanted.ndim > 1:
+            raise ValueError(
+                "q must be a number or 1-d, the same for all clusters, got the shape "
+                f"{wanted.shape}."
+            )
         wanted = np.broadcast_to(wanted, (len(self), wanted.size))
         log_mass = _interp_rows(wanted, self._below(), self.edges)
         # Where the last cells are empty, all of them have q = 1.
@@ -208,6 +221,7 @@ class MassPosterior:
 
         For a given seed, the draws depend on the order and number of the clusters.
         """
+        n_samples = Integer(0).check("n_samples", n_samples)
         rng = check_random_state(random_state)
         drawn = rng.uniform(size=(len(self), n_samples))
         return _interp_rows(drawn, self._below(), self.edges)
@@ -280,6 +294,11 @@ def reweight_prior(posterior, prior):
     >>> shift.round(3)  # -3 sigma_lnM**2 / ln 10
     array([-0.069])
     """
+    if not isinstance(posterior, MassPosterior):
+        raise TypeError(
+            f"reweight_prior takes a MassPosterior, got {type(posterior).__name__}. Give "
+            "what predict_posterior(estimator, X) returns."
+        )
     density = log_prior(prior)
     check_table_covers(prior, posterior.mean())
     new = np.where(np.isneginf(posterior.log_prior), -np.inf, density(posterior.middle))
@@ -291,6 +310,30 @@ def reweight_prior(posterior, prior):
     probability = np.exp(log_probability - top)
     _check_within_cells(probability)
     return MassPosterior(posterior.edges, probability, new)
+
+
+def _checked_cells(edges, probability):
+    """Return edges and probabilities as arrays, or refuse those that are no cells."""
+    edges, probability = np.asarray(edges, float), np.asarray(probability, float)
+    if not edges.ndim == probability.ndim == 2 or (
+        edges.shape != (len(probability), probability.shape[1] + 1)
+    ):
+        raise ValueError(
+            "Edges and probabilities of cells must have the shapes (n_clusters, n_cells + "
+            f"1) and (n_clusters, n_cells), got {edges.shape} and {probability.shape}."
+        )
+    wrong = {
+        "edges": (~(np.diff(edges, axis=1) >= 0), "do not increase"),
+        "probabilities": (~(probability >= 0), "are negative or NaN"),
+    }
+    for name, (is_wrong, what) in wrong.items():
+        rows = np.flatnonzero(is_wrong.any(axis=1))
+        if len(rows):
+            raise ValueError(
+                f"The {name} of {len(rows)} of {len(edges)} posteriors {what} (first: "
+                f"cluster {rows[0]})."
+            )
+    return edges, probability
 
 
 def _reach(mean, std, n_sigma):
