@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 from astropy.table import Table
@@ -12,7 +13,7 @@ from .cluster_weights import weights_in
 from .metrics import summarize_residuals
 from .model_selection import fit_fold, rows_of, spatial_folds
 from .plausible_masses import MASS_RANGE, checked_log_mass
-from .printable import html_table
+from .printable import counted, html_table
 from .sample import ClusterSample
 
 
@@ -87,6 +88,7 @@ def compare_estimators(
     y = checked_log_mass(y, by="compare_estimators", mass_range=mass_range)
     y = column_or_1d(y, warn=True)
     weight = weights_in(params, len(y), by="compare_estimators")
+    _check_contestants(contestants, len(y))
     first = _with_most_known([X for _, X in contestants.values()])
     folds = spatial_folds(cv, first, y, groups)
     halo = getattr(first, "group", None) if np.ndim(groups) != 1 else np.asarray(groups)
@@ -161,6 +163,25 @@ class Comparison(Bunch):
             for width in widths
         ]
         return html_table(header, rows, caption="Scatter of masses", pictures=bars)
+
+
+def _check_contestants(contestants, n_clusters):
+    are_pairs = isinstance(contestants, Mapping) and all(
+        isinstance(pair, tuple | list) and len(pair) == 2
+        for pair in contestants.values()
+    )
+    if not are_pairs or not contestants:
+        raise TypeError(
+            "compare_estimators takes a dict of at least one name with its estimator and "
+            f"X, such as {{'ridge': (Ridge(), X)}}, got {contestants!r:.60}."
+        )
+    for name, (_, X) in contestants.items():
+        n = X.shape[0] if hasattr(X, "shape") else len(X)
+        if n != n_clusters:
+            raise ValueError(
+                f"X of {name!r} holds {counted(n, 'cluster')}, but y {n_clusters}. Give "
+                "all contestants the same clusters, in the same order."
+            )
 
 
 def _with_most_known(tables):

@@ -158,6 +158,23 @@ def test_a_prediction_that_is_nan_is_an_error_and_not_left_out(y):
         compare_estimators({"a": (FirstColumn(), shifted(y, residual))}, y, cv=KFold(4))
 
 
+@pytest.mark.parametrize("n", [30, 50])
+def test_contestants_of_other_clusters_are_refused_by_name(y, n):
+    X = np.zeros((n, 1))
+    both = {"a": (LinearRegression(), y[:, None]), "b": (LinearRegression(), X)}
+    with pytest.raises(ValueError, match=rf"X of 'b' holds {n} clusters, but y 40\."):
+        compare_estimators(both, y)
+
+
+@pytest.mark.parametrize(
+    "contestants",
+    [{}, LinearRegression(), [LinearRegression()], {"a": LinearRegression()}],
+)
+def test_estimators_without_a_name_and_an_x_are_refused(y, contestants):
+    with pytest.raises(TypeError, match=r"such as .'ridge': \(Ridge\(\), X\)., got"):
+        compare_estimators(contestants, y)
+
+
 def test_progress_is_told_after_every_fold(y):
     told = []
     X = shifted(y, 0.1)
