@@ -110,6 +110,14 @@ def test_titles_tell_redshift_and_mass(sample, log_mass):
     assert f"= {log_mass[2]:.2f}, z = " in told.axes_[0, 0].get_title()
 
 
+def test_masses_of_the_chosen_clusters_alone_are_refused(sample, log_mass):
+    mapped = PhotonMapper(n_pixels=16).transform(sample)
+    text = rf"log_mass must be one .*, or one for each of {len(sample)} clusters"
+    for display, chosen in ((PhotonMapDisplay, [2]), (MultiwavelengthDisplay, 2)):
+        with pytest.raises(ValueError, match=text):
+            display.from_sample(mapped, chosen, log_mass=log_mass[[2, 3]])
+
+
 def test_columns_and_panels_that_are_left_over():
     display = PhotonMapDisplay(np.ones((5, 4, 4)), half_width=1).plot(n_columns=2)
     assert display.axes_.shape == (3, 2)

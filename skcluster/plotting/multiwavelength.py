@@ -4,6 +4,7 @@ import numpy as np
 
 from ..paper import VELOCITY_MAX
 from ..sample import half_width_of, require
+from ..sample.plain_arrays import one_per_cluster
 from ..sample.units import check_plausible
 from .explained import bands_of
 from .sky import (
@@ -128,7 +129,7 @@ class MultiwavelengthDisplay:
         """
         chosen = require(sample, "maps", by="MultiwavelengthDisplay")[cluster]
         if log_mass is not None:
-            log_mass = np.asarray(log_mass)[[cluster]]
+            log_mass = one_per_cluster("log_mass", log_mass, len(sample))[[cluster]]
         if chosen.cubes is not None and chosen.cube_extent is not None:
             known = chosen.cube_extent[0].tolist()
             cube_half_width = known[0] if cube_half_width is None else cube_half_width

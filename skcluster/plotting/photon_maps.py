@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..sample import half_width_of, require
+from ..sample.plain_arrays import one_per_cluster
 from .sky import (
     cluster_titles,
     count_norm,
@@ -78,7 +79,7 @@ class PhotonMapDisplay:
         rows = np.atleast_1d(clusters).tolist()
         chosen = require(sample, "maps", by="PhotonMapDisplay")[rows]
         if log_mass is not None:
-            log_mass = np.asarray(log_mass)[rows]
+            log_mass = one_per_cluster("log_mass", log_mass, len(sample))[rows]
         titles = cluster_titles(chosen, log_mass)
         maps = np.asarray(chosen.maps).sum(axis=1)
         half_width = half_width_of(chosen.maps, half_width, by="PhotonMapDisplay")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..sample.plain_arrays import one_per_cluster
 from .explained import explained
 from .sky import (
     band_names,
@@ -91,6 +92,8 @@ class SaliencyDisplay:
         **explainer_params
             Parameters of `SaliencyExplainer`: ``method``, ``signed`` and so on.
         """
+        if log_mass is not None:
+            log_mass = one_per_cluster("log_mass", log_mass, len(X))
         found = explained(
             estimator,
             X,
