@@ -122,7 +122,7 @@ def comoving_distance(redshift, cosmology="WMAP7"):
     >>> comoving_distance([0.1, 0.3]).round(1)
     array([293.5, 841.2])
     """
-    cosmology = get_cosmology(cosmology)
+    cosmology, redshift = get_cosmology(cosmology), _checked_redshift(redshift)
     distinct, inverse = np.unique(redshift, return_inverse=True)
     distance = cosmology.comoving_transverse_distance(distinct).value * cosmology.h
     return distance[inverse]
@@ -157,13 +157,11 @@ def comoving_length(length, redshift, cosmology="WMAP7"):
             f"comoving_length needs a length with a unit, got {length!r:.60}. Give an "
             "astropy Quantity, such as 900 * units.kpc."
         )
-    redshift = np.asarray(redshift, float)
-    check_plausible("redshift", redshift, rows="cluster")
+    redshift = _checked_redshift(redshift)
     _, factor = length_factor(length.unit, redshift, cosmology)
     if factor is None:
-        factor = unit_factor("r500c", length.unit, "The length") * np.ones_like(
-            redshift
-        )
+        factor = unit_factor("r500c", length.unit, "The length")
+        factor = np.full_like(redshift, factor)
     return np.asarray(length.value, float) * factor
 
 
@@ -193,7 +191,7 @@ def length_factor(unit, redshift, cosmology):
     """
     from astropy import units
 
-    h = get_cosmology(cosmology).h
+    h, redshift = get_cosmology(cosmology).h, _checked_redshift(redshift)
     physical = f"a physical length, which is multiplied by (1 + z) h, h = {h:g}"
     parsecs = PARSEC.fullmatch("".join(str(unit).split()).lower())
     if parsecs:
@@ -267,9 +265,16 @@ def r500c_of_mass(mass, redshift, cosmology="WMAP7"):
 
 def _density_500(redshift, cosmology):
     """500 times the critical density at a redshift [Msun/h per comoving (Mpc/h)³]."""
-    redshift = np.asarray(redshift, float)
+    redshift = _checked_redshift(redshift)
     critical = CRITICAL_DENSITY * get_cosmology(cosmology).efunc(redshift) ** 2
     return 500 * 4 / 3 * np.pi * critical / (1 + redshift) ** 3
+
+
+def _checked_redshift(redshift):
+    redshift = np.asarray(in_our_unit("redshift", redshift, "redshift"), float)
+    # Redshift 0 has a distance, though no cluster is there.
+    check_plausible("redshift", np.where(redshift, redshift, 1.0), rows="cluster")
+    return redshift
 
 
 def sky_to_plane(ra, dec, center_ra, center_dec, *, repeats=None):

@@ -13,7 +13,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skcluster.cosmology import (
     _sin_versine,
     comoving_distance,
+    comoving_length,
     get_cosmology,
+    length_factor,
     mass_within_r500c,
     plane_to_sky,
     r500c_of_mass,
@@ -172,6 +174,26 @@ def test_plain_numbers_in_another_unit_are_refused_by_its_name(function, value, 
     good = 0.7 if function is mass_within_r500c else 1e14
     with pytest.raises(ValueError, match=match):
         function([good, value], [0.2, 0.2])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        comoving_distance,
+        lambda z: r500c_of_mass([1e14] * len(z), z),
+        lambda z: mass_within_r500c([0.7] * len(z), z),
+        lambda z: comoving_length(5 * units.arcmin, z),
+        lambda z: length_factor(units.kpc, z, "WMAP7"),
+    ],
+)
+def test_redshifts_that_are_velocities_negative_or_none_are_refused(function):
+    with pytest.raises(ValueError, match=r"1 of 2 .* of redshift .* velocities cz"):
+        function([0.1, 3e4])
+    with pytest.raises(ValueError, match=r"just above 0 to 20 \(first: .* 1, -0\.2"):
+        function([0.1, -0.2])
+    with pytest.raises(ValueError, match="redshift has the unit 'km/s'"):
+        function([3e4] * units.km / units.s)
+    function([0.1, 0.2])
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,16 @@ def test_exponents_must_fit_the_columns():
         model.fit([[0.0, 0.1], [1.0, 0.2]], [14, 15])
 
 
+def test_a_last_column_that_holds_no_redshifts_is_refused():
+    counts = np.log(np.full((5, 1), 2000.0))
+    model = FixedPowerLawRegressor(evolution=-0.4)
+    text = r"3 of 5 values of the redshift, the last column of X, .* like velocities cz"
+    with pytest.raises(ValueError, match=text):
+        model.fit(np.column_stack([counts, [0.1, 0.2, 3e4, 4e4, 6e4]]), np.full(5, 14))
+    with pytest.raises(ValueError, match=r"last column of X, .* cluster 1, -7\.6\)"):
+        model.fit(np.column_stack([counts, [0.1, -7.6, 0.2, 0.3, 0.4]]), np.full(5, 14))
+
+
 def test_masses_that_are_no_logarithms_are_refused():
     X = np.column_stack([np.zeros(5), np.full(5, 0.2)])
     with pytest.raises(ValueError, match="they look like masses in Msun"):

@@ -8,6 +8,7 @@ from ..cluster_weights import checked_weights
 from ..cosmology import get_cosmology
 from ..parameters import REFUSED, Kind, Number, ReadBy, check_parameters
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
+from ..sample.units import check_plausible
 
 
 class Exponents(Kind):
@@ -153,6 +154,9 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
             )
         log_mass = np.sum(exponents * X[:, :-1], axis=1) / np.log(10)
         if parameters.evolution:
-            growth = get_cosmology(parameters.cosmology).efunc(X[:, -1])
+            redshift = X[:, -1]
+            subject = "the redshift, the last column of X,"
+            check_plausible("redshift", redshift, subject, rows="cluster")
+            growth = get_cosmology(parameters.cosmology).efunc(redshift)
             log_mass = log_mass + parameters.evolution * np.log10(growth)
         return log_mass

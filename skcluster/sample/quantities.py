@@ -118,7 +118,10 @@ _LENGTH = Row("comoving length", _MPC_H, 0.01, 100, _scaled(0.05, 100, kpc_h=1e3
 
 TABLE = {
     # What a sample holds.
-    "redshift": Row("number", "", 5e-324, 20, _scaled(1e-3, 20, cz=SPEED_OF_LIGHT)),
+    "redshift": Row(
+        *("number", "", 5e-324, 20, _scaled(1e-3, 20, cz=SPEED_OF_LIGHT)),
+        cure="Correct them, or drop these clusters.",
+    ),
     "ra": Row("angle", "deg", -360, 720, _SMALL_ANGLES),
     "dec": Row(
         "angle",

@@ -247,7 +247,8 @@ def check_plausible(name, values, subject=None, *, rows="number"):
     if not wrong.any():
         return
     known = looks_like(name, values)
-    outside = f"outside of {row.low:g} to {row.high:g} {row.unit}".rstrip()
+    low = "just above 0" if 0 < row.low < 1e-300 else f"{row.low:g}"
+    outside = f"outside of {low} to {row.high:g} {row.unit}".rstrip()
     if values.ndim == 0:
         like = "" if known is None else f"; it looks like {known.unit}"
         cure = replace(known, cure=known.cure.replace("them", "it")) if known else None
