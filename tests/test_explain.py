@@ -625,6 +625,15 @@ def test_proxy_saliency_of_sparse_maps_is_that_of_dense_ones(log_counts):
     assert_allclose(found, alone, rtol=1e-6)
 
 
+def test_proxy_saliency_of_counts_is_refused(sample):
+    mapped = PhotonMapper(n_pixels=8).transform(sample)
+    with pytest.raises(ValueError, match="counts that have not been through LogScaler"):
+        proxy_saliency(mapped.maps, 1.5)
+    scaled = LogScaler().fit_transform(mapped)
+    x = np.asarray(scaled.maps)
+    assert_array_equal(proxy_saliency(scaled.maps, 1.5), proxy_saliency(x, 1.5))
+
+
 def test_proxy_saliency_does_not_grow_with_the_survey_by_blocks(log_counts):
     many = np.tile(log_counts, (60, 1, 1, 1))
     assert_array_equal(

@@ -65,6 +65,11 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
     """
     if not isinstance(maps, SparseMaps):
         maps = np.asarray(maps)
+    elif maps.geometry is not None and "LogScaler" not in maps.steps:
+        raise ValueError(
+            "proxy_saliency takes log-scaled maps, but these are counts that have not been "
+            "through LogScaler. Give LogScaler().fit_transform(sample).maps."
+        )
     if len(maps.shape) != 4:
         raise ValueError(
             "Maps must have shape (n_clusters, n_bands, n_pixels, n_pixels), got "
