@@ -108,6 +108,18 @@ def test_masses_depend_on_them_and_models_hold_them(survey, tmp_path, kind):
     assert SaliencyExplainer(regressor).explain(sample[:2]).max() > 0
 
 
+@pytest.mark.parametrize("kind", [XrayCNNRegressor, JointCNNRegressor])
+def test_scalars_that_are_set_after_the_fit_are_refused(survey, kind):
+    sample, log_mass = survey
+    regressor = quick(kind, scalars=["redshift", "log_counts"]).fit(sample, log_mass)
+    for other in ((), ["log_counts", "redshift"], NAMES):
+        regressor.set_params(scalars=other)
+        text = r"fitted with scalars=\['redshift', 'log_counts'\], .* Fit it again"
+        with pytest.raises(ValueError, match=text):
+            regressor.predict(sample)
+    assert regressor.fit(sample, log_mass).predict(sample).shape == log_mass.shape
+
+
 def test_views_of_one_cycle_share_the_scalars(survey):
     sample, log_mass = survey
     settings = {"scalars": NAMES, "recipe": "one_cycle", "augment": True}
@@ -132,7 +144,8 @@ class TestRefusals:
     def test_an_array_has_no_scalars(self, survey):
         maps = np.asarray(survey[0].maps)
         with pytest.raises(
-            TypeError, match=r"with scalars=\['redshift'\] takes a ClusterSample"
+            TypeError,
+            match=r"with scalars=\['redshift'\] takes a .* Give ClusterSample\(redshift\)",
         ):
             quick(scalars=["redshift"]).fit(maps, survey[1])
 

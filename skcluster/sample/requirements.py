@@ -6,7 +6,7 @@ from .cluster_sample import FIELDS, ClusterSample
 def require(X, *names, by):
     """Return the sample X, or refuse one that lacks a field that `by` needs."""
     if not isinstance(X, ClusterSample):
-        fields = "".join(f", {name}=..." for name in names)
+        fields = "".join(f", {name}=..." for name in names if name != "redshift")
         sample = f"ClusterSample(redshift{fields})"
         raise TypeError(
             f"{by} takes a ClusterSample, got {type(X).__name__}. Give {sample}."
