@@ -549,6 +549,17 @@ def test_written_photons_with_units_are_converted(path):
     assert_allclose(read_photons(path)["energy"], KEV, rtol=1e-6)
 
 
+def test_the_photons_of_one_cluster_of_a_sample_are_written(sample, tmp_path):
+    write_photons(tmp_path / "one.fits", sample[3].photons)
+    found, expected = read_photons(tmp_path / "one.fits"), sample.photons.table(3)
+    for name in ("ra", "dec", "energy"):
+        assert_allclose(found[name], expected[name], rtol=1e-6)
+    with pytest.raises(
+        ValueError, match=r"one cluster, got those of 2\. Give sample\[i"
+    ):
+        write_photons(tmp_path / "two.fits", sample[:2].photons)
+
+
 def test_photons_are_not_written_over_or_without_an_energy(path):
     photons = {"ra": RA, "dec": DEC, "energy": KEV}
     write_photons(path, photons)

@@ -6,7 +6,7 @@ from numbers import Real
 import numpy as np
 
 from ..printable import printable
-from ..sample import FIELDS
+from ..sample import FIELDS, Ragged
 from ..sample.lists import checked_photons
 from ..sample.units import TABLE, check_plausible
 from .atomic import check_is_free
@@ -285,9 +285,9 @@ def write_photons(
     path : str, bytes or path-like
         Compressed if it ends in ``.gz``, ``.bz2`` or ``.xz``. After an error there is no
         file, or the old one.
-    photons : dict of arrays, structured array, astropy Table or DataFrame
+    photons : dict of arrays, structured array, astropy Table, DataFrame or Ragged
         Columns ``ra``, ``dec`` [deg], ``energy`` [keV]; ``origin`` and any others are
-        written too, in upper case.
+        written too, in upper case. Those of a sample are ``sample[i].photons``.
     center : pair of float, default=None
         RA and Dec of the cluster [deg], kept as ``RA_OBJ``, ``DEC_OBJ``.
     redshift : float, default=None
@@ -313,7 +313,13 @@ def write_photons(
 
 def photon_table(photons, *, center=None, redshift=None, name=None):
     """Return photons as a binary table of FITS, as in `write_photons`."""
-    columns = checked_photons([photons]).columns
+    if isinstance(photons, Ragged) and len(photons) != 1:
+        raise ValueError(
+            f"A photon list is that of one cluster, got those of {len(photons)}. Give "
+            "sample[i].photons, or all to write_sample."
+        )
+    tables = photons if isinstance(photons, Ragged) else [photons]
+    columns = checked_photons(tables).columns
     cards = {"CREATOR": "skcluster"}
     if name is not None:
         cards["OBJECT"] = header_text(name)
