@@ -386,6 +386,16 @@ def test_the_rest_is_refused_in_a_sentence(kind, given, sentence):
         kind.check("n", given)
 
 
+@pytest.mark.parametrize("value", [0, -1, 99999])
+def test_one_parameter_is_no_placeholder_of_a_table_with_rows(value):
+    mapper = skcluster.PhotonMapper(half_width=value)
+    with pytest.raises(
+        ValueError, match=rf"half_width must be .*, got {value}\."
+    ) as found:
+        check_parameters(mapper)
+    assert "rows" not in str(found.value)
+
+
 def test_what_is_no_path_is_of_the_wrong_type():
     with pytest.raises(TypeError, match=r"n must be a path or None, got 5\."):
         (PathLike() | None).check("n", 5)

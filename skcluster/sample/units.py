@@ -12,7 +12,6 @@ ValueError: 1 of 2 values of r500c are outside of 0.01 to 5 comoving Mpc/h (firs
 """
 
 import re
-from dataclasses import replace
 
 import numpy as np
 
@@ -173,8 +172,8 @@ def looks_like(name, values):
     ----------
     name : str
         A row of `TABLE`.
-    values : array-like
-        Numbers; those inside of the range are ignored.
+    values : float or array-like
+        Numbers; those inside of the range are ignored. Only a column has placeholders.
 
     Returns
     -------
@@ -188,11 +187,12 @@ def looks_like(name, values):
     >>> looks_like("log_mass", [14.2, -99.0]).unit
     'placeholders such as -99, which stand for no value'
     """
+    is_column = np.ndim(values) > 0
     values = np.asarray(values, float).ravel()
     values = values[_is_implausible(TABLE[name], values)]
     if len(values) == 0:
         return None
-    if np.isin(values, PLACEHOLDERS).all():
+    if is_column and np.isin(values, PLACEHOLDERS).all():
         return LookAlike(
             f"placeholders such as {values[0]:g}, which stand for no value",
             *(values.min(), values.max()),
@@ -251,8 +251,7 @@ def check_plausible(name, values, subject=None, *, rows="number"):
     outside = f"outside of {low} to {row.high:g} {row.unit}".rstrip()
     if values.ndim == 0:
         like = "" if known is None else f"; it looks like {known.unit}"
-        cure = replace(known, cure=known.cure.replace("them", "it")) if known else None
-        cure = _cure(row, cure)
+        cure = _cure(row, known).replace("them", "it")
         raise ValueError(f"{subject}={values:.6g} is {outside}{like}. {cure}")
     wrong_rows = np.flatnonzero(wrong.reshape(len(values), -1).any(axis=1))
     first = values[wrong_rows[0]]
