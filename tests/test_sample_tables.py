@@ -1,5 +1,7 @@
 """What may enter a sample, in which form, and how the rest is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy import units
@@ -233,6 +235,14 @@ def changed(**columns):
 def test_photons_that_cannot_be_right_are_refused(photons, message):
     with pytest.raises(ValueError, match=message):
         ClusterSample([0.1], photons=[photons])
+
+
+@pytest.mark.parametrize("path", ["a.fits", b"a.fits", Path("a.fits")])
+def test_a_path_is_no_table_but_can_be_read(path):
+    with pytest.raises(
+        TypeError, match=r"must be a dict .* Read its file .* read_photons"
+    ):
+        ClusterSample([0.1], photons=[path])
 
 
 def test_the_one_cluster_in_ev_among_many_in_kev_is_named():

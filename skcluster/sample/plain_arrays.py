@@ -1,5 +1,6 @@
 """Arrays and columns of any kind as plain, read-only numpy arrays in our units."""
 
+import os
 import re
 import warnings
 from types import MappingProxyType
@@ -62,10 +63,14 @@ def column_names(table):
     if names is None:
         names = table if hasattr(table, "keys") else None
     if names is None:
+        is_path = isinstance(table, str | bytes | os.PathLike)
+        cure = (
+            " Read its file first, by read_photons or read_galaxies." if is_path else ""
+        )
         raise TypeError(
             "A table must be a dict of columns, a structured array, an astropy Table, a "
             "pandas or polars DataFrame or a pyarrow Table, got "
-            f"{type(table).__name__}."
+            f"{type(table).__name__}.{cure}"
         )
     for name in names:
         if not isinstance(name, str):

@@ -68,14 +68,15 @@ def with_exposure_map(sample, exposure_map, *, unvignetted=None) -> ClusterSampl
     exposure = values.max(axis=0)
     wrong = np.flatnonzero(exposure <= 0)
     if len(wrong):
-        first, (ra, dec) = wrong[0], images[0].center
-        where = "outside of the map" if outside[first] else "where it has no exposure"
+        first, where = wrong[0], "where it has no exposure"
+        if outside[wrong[0]]:
+            ra, dec = images[0].center
+            where = f"outside of the map, which is about RA {ra:.4f}, Dec {dec:.4f}"
         raise ValueError(
             f"The centers of {len(wrong)} of {len(sample)} clusters lie outside of "
             f"{_named(images)} or where it has no exposure (first: cluster {first}, at RA "
-            f"{sample.center[first, 0]:.4f}, Dec {sample.center[first, 1]:.4f}, {where}, "
-            f"which is about RA {ra:.4f}, Dec {dec:.4f}). Give the map of their field, or "
-            "leave these clusters out."
+            f"{sample.center[first, 0]:.4f}, Dec {sample.center[first, 1]:.4f}, {where}). "
+            "Give the map of their field, or leave these clusters out."
         )
     if sample.exposure is None:
         subject = f"exposure in {_named(images)}"

@@ -126,7 +126,10 @@ def _circles(catalog, radius):
             f"{unknown[0]}). Drop them."
         )
     if radius is None:
-        raise TypeError("remove_sources needs the radius of a catalog's sources [deg].")
+        raise TypeError(
+            "remove_sources needs the radius of a catalog's sources. Give radius: one "
+            "number for all [deg], one per source, or the name of the catalog's column."
+        )
     if isinstance(radius, str):
         column = find_column(names, radius)
         if column is None:
