@@ -19,6 +19,7 @@ from skcluster import (
     predict_posterior,
     reweight_prior,
 )
+from skcluster.metrics import mass_scatter
 from skcluster.posterior import (
     MassPosterior,
     PosteriorMixin,
@@ -161,6 +162,12 @@ class TestCells:
         with pytest.raises(ValueError, match=words):
             MassPosterior(edges, probability)
 
+    def test_it_is_no_array_of_masses(self):
+        posterior = MassPosterior.from_gaussians([14.0, 14.5], 0.1)
+        for use in (np.asarray, lambda p: mass_scatter([14.0, 14.4], p)):
+            with pytest.raises(TypeError, match=r"not an array.* mean\(\), quantile"):
+                use(posterior)
+
     def test_one_number_is_one_cluster(self):
         assert MassPosterior.from_gaussians(14.0, 0.1).mean() == pytest.approx([14.0])
 
@@ -253,6 +260,18 @@ class TestPriors:
     def test_equal_masses_have_no_density(self):
         with pytest.raises(ValueError, match="All 3 masses are log10 M = "):
             mass_density([14.0, 14.0, 14.0])
+
+    def test_masses_without_a_density_are_counted(self):
+        with pytest.raises(ValueError, match="1 of 3 are NaN or infinite"):
+            mass_density([14.0, np.nan, 15.0])
+        with pytest.raises(ValueError, match="0 of 0 are NaN or infinite"):
+            mass_density([])
+        with pytest.raises(ValueError, match="mass_density has the shape"):
+            mass_density([14.0, 14.5, 15.0], [1, 1])
+        assert_array_equal(
+            mass_density([14.0, 14.5, 15.0], [2, 1, 1]),
+            mass_density([14.0, 14.5, 15.0], np.array([2, 1, 1])),
+        )
 
     def test_a_tables_prior_is_held_beyond_its_ends(self):
         function = log_prior([[13.0, 14.0], [1.0, 4.0]])

@@ -31,8 +31,9 @@ from skcluster.cosmology import (
     r500c_of_mass,
     sky_to_plane,
 )
-from skcluster.metrics import gaussian_pit, mass_scatter
+from skcluster.metrics import dex_to_percent, gaussian_pit, mass_scatter
 from skcluster.model_selection import octants
+from skcluster.posterior import MassPosterior, mass_density
 
 
 class TestQuantities:
@@ -71,6 +72,26 @@ class TestQuantities:
         y = np.linspace(13.5, 15, 9) * u.dex(u.Msun)
         with pytest.raises(ValueError, match=r"has the unit 'dex\(solMass\)'"):
             refuse(y)
+
+    @pytest.mark.parametrize(
+        "refuse",
+        [
+            lambda error: dex_to_percent(error),
+            lambda error: gaussian_pit([14.0, 15.0], [14.0, 15.0], error),
+            lambda error: MassPosterior.from_gaussians([14.0, 15.0], error),
+        ],
+    )
+    def test_errors_in_percent_are_refused(self, refuse):
+        with pytest.raises(ValueError, match="has the unit '%', which cannot be"):
+            refuse(20 * u.percent)
+        refuse(0.1 * u.dex)
+
+    def test_posteriors_and_densities_of_masses_without_h_are_refused(self):
+        masses = [14.0, 14.5] * u.dex(u.Msun)
+        for refuse in (mass_density, lambda m: MassPosterior.from_gaussians(m, 0.1)):
+            with pytest.raises(ValueError, match=r"has the unit 'dex\(solMass\)'"):
+                refuse(masses)
+            refuse(masses.value * u.dex(u.Msun / littleh))
 
     def test_masses_over_h_are_taken(self):
         rng = np.random.default_rng(0)

@@ -13,6 +13,7 @@ from scipy.special import ndtr
 from ..cluster_weights import effective_number
 from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE, check_evident_unit, check_same_unit
+from ..sample.units import in_our_unit
 from .columns import checked_columns, group_numbers
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
@@ -47,6 +48,7 @@ def gaussian_pit(y_true, mean, std):
     >>> gaussian_pit([14.0, 14.1, 14.8], [14.0, 14.0, 15.0], 0.1).round(3)
     array([0.5  , 0.841, 0.023])
     """
+    std = in_our_unit("log_mass", std, "std")
     std = np.broadcast_to(std, np.shape(y_true)) if np.ndim(std) == 0 else std
     y_true, mean, std = checked_columns(y_true=y_true, mean=mean, std=std)
     check_same_unit(y_true=y_true, mean=mean)

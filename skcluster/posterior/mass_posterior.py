@@ -8,6 +8,7 @@ from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE, checked_log_mass
 from ..printable import counted
 from ..sample.plain_arrays import as_numbers
+from ..sample.units import in_our_unit
 from .printed import as_html
 from .priors import check_table_covers, log_prior
 from .sharp_edges import cut_at_support
@@ -79,8 +80,9 @@ class MassPosterior:
             Whether `std` is that of each cluster. Give False if it is a mean over all
             clusters: the posteriors near the ends are then narrower than it.
         """
-        mean, std = np.broadcast_arrays(*map(np.asarray, (mean, std)))
-        mean, std = np.atleast_1d(mean.astype(float), std.astype(float))
+        mean = np.asarray(in_our_unit("log_mass", mean, "mean"), float)
+        std = np.asarray(in_our_unit("log_mass", std, "std"), float)
+        mean, std = np.atleast_1d(*np.broadcast_arrays(mean, std))
         if mean.ndim == 1:
             mean, std = mean[:, None], std[:, None]
         if not (std > 0).all() or not np.isfinite(mean + std).all():
@@ -134,6 +136,12 @@ class MassPosterior:
         rows = np.atleast_1d(np.arange(len(self))[rows])
         return MassPosterior(
             self.edges[rows], self.probability[rows], self.log_prior[rows]
+        )
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            "A MassPosterior is not an array of masses. Take its mean(), quantile(q) or "
+            "sample(n_samples)."
         )
 
     def __repr__(self):

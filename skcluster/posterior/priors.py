@@ -4,8 +4,8 @@ from numbers import Real
 
 import numpy as np
 
-from ..cluster_weights import effective_number, weighted_std
-from ..plausible_masses import LN_10, MASS_RANGE
+from ..cluster_weights import checked_weights, effective_number, weighted_std
+from ..plausible_masses import LN_10, MASS_RANGE, checked_log_mass
 from ..printable import all_of
 from ..sample.plain_arrays import as_numbers
 from ..sample.units import looks_like
@@ -27,7 +27,7 @@ def mass_density(log_mass, weight=None):
     ----------
     log_mass : array-like of shape (n_clusters,)
         log10 masses.
-    weight : ndarray of shape (n_clusters,), default=None
+    weight : array-like of shape (n_clusters,), default=None
         Weights of the masses; only their ratios matter. In Scott's bandwidth n is then
         `effective_number`. Masses of weight 0 are left out.
 
@@ -44,7 +44,16 @@ def mass_density(log_mass, weight=None):
     >>> bool(np.allclose(density, 1 / 1.5, rtol=0.01))
     True
     """
-    log_mass = np.asarray(log_mass, float)
+    log_mass = checked_log_mass(
+        log_mass, by="mass_density", name="log_mass", mass_range=None
+    )
+    weight = checked_weights(weight, len(log_mass), by="mass_density")
+    wrong = np.flatnonzero(~np.isfinite(log_mass))
+    if len(wrong) or not len(log_mass):
+        raise ValueError(
+            f"mass_density needs finite masses, but {len(wrong)} of {len(log_mass)} are "
+            "NaN or infinite. Give at least 2 that are not."
+        )
     if weight is not None:
         log_mass, weight = log_mass[weight > 0], weight[weight > 0]
         weight = weight[np.argsort(log_mass)]
