@@ -543,10 +543,19 @@ class TestOfEstimators:
 
 
 class TestRefusals:
-    def test_few_clusters(self):
-        X, log_mass = masses_and_errors(30)
-        with pytest.raises(ValueError, match="10 held-out clusters are too few"):
-            CalibratedMassRegressor(Boaster(), by="mass").fit(X, log_mass)
+    @pytest.mark.parametrize(
+        ("by", "n", "cure"),
+        [
+            ("mass", 30, ", fewer n_bins or by=None"),
+            ("trend", 30, " or by=None"),
+            (None, 15, ""),
+        ],
+    )
+    def test_few_clusters(self, by, n, cure):
+        X, log_mass = masses_and_errors(n)
+        text = rf"\d+ held-out clusters are too few .*\. Give more clusters{cure}\.$"
+        with pytest.raises(ValueError, match=text):
+            CalibratedMassRegressor(Boaster(), by=by).fit(X, log_mass)
 
     def test_parameters(self):
         X, log_mass = masses_and_errors(30)

@@ -201,17 +201,19 @@ class CalibratedMassRegressor(
             each = np.ones_like(mean) if weight is None else weight
             self.pairs_ = np.array([mean, log_mass, each])
         if parameters.by == "trend":
-            _check_scores(scores, MIN_FOR_TREND, "to learn a trend")
+            _check_scores(scores, MIN_FOR_TREND, "to learn a trend", " or by=None")
             error = weighted_std(log_mass - mean, weight)
             ends = (*TrainingPrior(self.mass_density_).support, error)
             inputs = _trend_inputs(X, mean, rows)
             self.trend_, scores = learn_trend(scores, inputs, weight, ends)
         value = self._value_of_bins(X, mean, rows)
-        n_bins = parameters.n_bins if parameters.by in ("redshift", "mass") else 1
+        has_bins = parameters.by in ("redshift", "mass")
+        n_bins = parameters.n_bins if has_bins else 1
+        cure = ", fewer n_bins or by=None" if has_bins else ""
         self.bin_edges_ = _equal_bins(value, n_bins, weight)
         b = self._bin_numbers(value)
         cells = [
-            _cells(scores[b == i], None if weight is None else weight[b == i])
+            _cells(scores[b == i], None if weight is None else weight[b == i], cure)
             for i in range(len(self.bin_edges_) - 1)
         ]
         self.score_edges_, self.score_probability_ = map(
@@ -365,12 +367,12 @@ def _trend_inputs(X, mean, rows):
     return np.column_stack([mean, X.redshift[rows]])
 
 
-def _check_scores(scores, least, purpose):
+def _check_scores(scores, least, purpose, cure):
     n = len(scores)
     if n < least:
         raise ValueError(
             f"{n} held-out clusters are too few {purpose}, which needs {least}. Give more "
-            "clusters, more folds, fewer n_bins or by=None."
+            f"clusters{cure}."
         )
     if np.ptp(scores) <= 1e-9 * np.abs(scores).max():
         raise ValueError(
@@ -380,9 +382,9 @@ def _check_scores(scores, least, purpose):
         )
 
 
-def _cells(scores, weight=None):
+def _cells(scores, weight, cure):
     """Return edges and probabilities of cells of the smoothed distribution of scores."""
-    _check_scores(scores, MIN_SCORES, "to calibrate a bin")
+    _check_scores(scores, MIN_SCORES, "to calibrate a bin", cure)
     n = len(scores) if weight is None else effective_number(weight)
     # The kernel widens the distribution, so the scores are first shrunk by as much.
     bandwidth = scott_bandwidth(n)
