@@ -211,7 +211,7 @@ def fit_parameters(estimator, **values):
 
 
 def weight_parameters(estimator, weight):
-    """Return what hands weights on to the regressor inside, or refuse them.
+    """Return parameters of ``fit`` that pass weights to the regressor inside, or refuse.
 
     Parameters
     ----------

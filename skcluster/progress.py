@@ -143,7 +143,7 @@ def say(text, *, verbose=1, is_problem=False):
 
 @contextlib.contextmanager
 def hushed(is_on=True):
-    """Let no progress and no notes be shown, but problems.
+    """Show problems only, and neither progress nor notes.
 
     Examples
     --------

@@ -72,7 +72,7 @@ class Catalog:
         return len(self.sample)
 
     def parts(self, rows, n_clusters):
-        """Cut a range of rows into parts with so many clusters at most."""
+        """Cut a range of rows into parts of at most `n_clusters` clusters."""
         starts = range(rows.start, rows.stop, n_clusters)
         ends = [*starts[1:], rows.stop][: len(starts)]
         verbose = int(len(starts) == 1)
@@ -109,7 +109,7 @@ class Catalog:
         return [*given, *_images(self.arguments), *sorted(lists - {""})]
 
     def description(self):
-        """Describe what sets the clusters, but for options and the content of lists."""
+        """Describe what sets the clusters, except for options and the content of lists."""
         return {
             "catalogs": [
                 {name: array_state(column) for name, column in table.catalog.items()}

@@ -90,7 +90,7 @@ def explain(arguments):
         folder / "explain.parts" if len(parts) > 1 else None,
         work.description(catalog, rows),
     )
-    if not kept.goes_on:  # then files that are there are its own
+    if not kept.has_begun:  # then files that are there are its own
         check_folder_is_free(
             folder,
             [f"{catalog.stems[i]}.{kind}" for i in rows for kind in KINDS],

@@ -116,7 +116,7 @@ def check_has_errors(model, quantiles, beta):
 
 
 def say_if_unlike(model, columns):
-    """Say if all clusters together are unlike those that the model was trained on."""
+    """Warn if the clusters together are unlike those that the model was trained on."""
     from ..estimator_parts import last_step
     from ..outliers.population import MIN_TESTED, p_value_of_population
 

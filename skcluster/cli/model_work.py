@@ -1,4 +1,4 @@
-"""What a process does with a stored model to each part of the clusters."""
+"""Work of a process with a stored model, one part of the clusters at a time."""
 
 import functools
 import hashlib

@@ -17,7 +17,7 @@ SAID_IN_FULL = OSError, ValueError, ImportError, RuntimeError
 
 
 def outcome_of(work, part, tick=lambda: None):
-    """Do some work on a part; if that fails, on one of its clusters after the other.
+    """Do some work on a part, and if that fails, on each of its clusters separately.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What was found of some clusters, in memory and in files that outlast a kill."""
+"""Results for some clusters, in memory and in files that outlast a kill."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from ..progress import say
 
 @dataclass
 class Outcome:
-    """What was found of some clusters.
+    """Results for some clusters.
 
     Attributes
     ----------
@@ -83,13 +83,13 @@ class KeptParts:
         return self.folder / f"run-{self.run[:DIGITS]}.json"
 
     @property
-    def goes_on(self):
+    def has_begun(self):
         """Whether the same run has begun before."""
         return self.folder is not None and self._marker.exists()
 
     def begin(self):
         """Mark the folder as that of this run, and remove what is left of others."""
-        if self.folder is None or self.goes_on:
+        if self.folder is None or self.has_begun:
             return
         self.remove()
         self.folder.mkdir(parents=True, exist_ok=True)

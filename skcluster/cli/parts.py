@@ -125,7 +125,7 @@ def rows_of_share(n_clusters, share):
 
 
 def work_through(work, parts, *, kept, n_jobs, what, dask=None):
-    """Do some work on all parts, and return what was found of all clusters.
+    """Do some work on every part, and return the outcome for all clusters.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def work_through(work, parts, *, kept, n_jobs, what, dask=None):
     outcomes, missing = {}, []
     for i, part in enumerate(parts):
         path = kept.path(part)
-        found = kept.read(path) if kept.goes_on else None
+        found = kept.read(path) if kept.has_begun else None
         if found is None or not work.is_done(found):
             missing.append((i, part, path))
         else:
@@ -207,7 +207,7 @@ def _numbered(work, part, i):
 
 
 class _Reports:
-    """Say what is wrong with single clusters and parts, but not the same again and again.
+    """Report the problems of clusters and parts, and each kind of warning only once.
 
     Errors wait until a cluster is done without one: if there is none, the command ends
     with the first of them.

@@ -223,7 +223,7 @@ def _pipeline(arguments):
 
 
 def _follow_trend(calibration, n_clusters):
-    """Let calibrated errors follow mass and redshift, if there are clusters enough."""
+    """Make calibrated errors depend on mass and redshift, if there are enough clusters."""
     from ..posterior.calibration import MIN_FOR_TREND
 
     if n_clusters >= MIN_FOR_TREND:

@@ -74,7 +74,7 @@ class Configuration:
 
 @contextlib.contextmanager
 def importable(folder):
-    """Let modules of a folder be imported, also by worker processes that start meanwhile.
+    """Make the modules of a folder importable, also in worker processes started meanwhile.
 
     Parameters
     ----------

@@ -98,7 +98,7 @@ def _half_of_symmetric(matrices):
 
 
 def _return_free_memory():
-    """Let malloc return what is free to the system, as far as it is glibc's."""
+    """Return free memory to the system, where malloc is that of glibc."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 

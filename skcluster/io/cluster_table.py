@@ -1,4 +1,4 @@
-"""A table of clusters: its columns at once, its lists for the rows that are wanted."""
+"""A table of clusters, whose columns are read at once and whose lists by rows."""
 
 import copy
 import os

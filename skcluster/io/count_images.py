@@ -13,7 +13,7 @@ KEYWORDS = "E_MIN", "E_MAX"
 
 
 def is_image(hdus, hdu):
-    """Return whether photons are to be read from an image: there is no table, or no other.
+    """Return whether photons are read from an image: it is chosen, or there is no table.
 
     Parameters
     ----------

@@ -116,7 +116,7 @@ def _most_likely(t, terms, penalty, times):
 
 
 def follow_trend(trend, inputs):
-    """Mean and width of the scores where the inputs are these.
+    """Mean and width of the scores that are expected at some inputs.
 
     Beyond the least and the greatest input that the trend was learned from, it is constant.
 

@@ -23,8 +23,8 @@ MASSES_WITH_RADIUS = (10.0, 15.6)
 class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
     r"""Regressor whose aperture R500c follows from the mass that it predicts.
 
-    Numbers measured inside R500c need the mass that they shall give. In training it is
-    known:
+    Numbers measured inside R500c need the very mass that they are to give. In training it
+    is known:
 
     .. math::
 

@@ -392,7 +392,7 @@ default=None
 
 
 ABOUT = {"cubes": "cube_extent", "maps": "map_exposure"}
-"""Fields that hold until another field is replaced or dropped: that field -> its own."""
+"""Field -> another field that describes it, and so is dropped or replaced with it."""
 
 FIELDS = descriptions_of(ClusterSample)
 """Name of each field of a sample -> its description, a `fields.Field`."""

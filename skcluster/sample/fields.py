@@ -78,7 +78,7 @@ class Field:
         return joined(name, parts)
 
     def missing(self, value, n_clusters):
-        """Return what joins clusters without the field to a `value`, or None if nothing.
+        """Return what clusters without the field have beside a `value`, or None to drop it.
 
         A field that clusters may lack is kept by `concatenate`, any other is dropped.
         """
