@@ -32,23 +32,22 @@ class TrainedMember(NamedTuple):
     has_failed: bool
 
 
-def judged_member(regressor, net, inputs, y, train, held_out, weight=None):
+def judged_member(regressor, net, training, train, held_out):
     """Judge a trained network by its training clusters.
 
     Parameters
     ----------
     regressor : NeuralMassRegressor
     net : MassNet
-    inputs : what the regressor's `_read` returns
-    y : ndarray of shape (n,)
+    training : TrainingSet
     train, held_out : ndarray of int
-    weight : ndarray of shape (n,), default=None
-        Weights of the clusters in the curve.
+        Clusters of the training set that the network has learned from, and others.
 
     Returns
     -------
     member : TrainedMember
     """
+    inputs, y, weight, *_ = training
     output = _outputs(regressor, net, inputs, train)[:, 0, 0]
     target = (y[train] - regressor.target_mean_) / regressor.target_scale_
     curve = with_draws = curve_of(
@@ -65,17 +64,14 @@ def judged_member(regressor, net, inputs, y, train, held_out, weight=None):
     return TrainedMember(net, train, held_out, (curve, with_draws), has_failed)
 
 
-def held_out_errors(regressor, inputs, y, members, weight=None):
+def held_out_errors(regressor, training, members):
     """Compare predictions with the masses of held-out clusters.
 
     Parameters
     ----------
     regressor : NeuralMassRegressor
-    inputs : what the regressor's `_read` returns
-    y : ndarray of shape (n,)
+    training : TrainingSet
     members : list of TrainedMember
-    weight : ndarray of shape (n,), default=None
-        Weights of the clusters in `std` and `moments`.
 
     Returns
     -------
@@ -86,6 +82,7 @@ def held_out_errors(regressor, inputs, y, members, weight=None):
     moments : dict of str to dict of str to float
         `error_moments` ``without_draws`` and, if there is dropout, ``with_draws``.
     """
+    inputs, y, weight, *_ = training
     rows = np.unique(np.concatenate([each.held_out for each in members]))
     if len(rows) == 0:
         return np.zeros(0), np.nan, {}

@@ -32,6 +32,7 @@ from .training_domain import (
     warn_outside_domain,
 )
 from .training_history import EpochProgress, plain_history
+from .training_set import TrainingSet
 from .validation_split import MIN_TO_VALIDATE, validation_split
 from .weighted_batches import WeightedBatches
 
@@ -141,12 +142,10 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         rng = check_random_state(parameters.random_state)
         seeds = rng.randint(2**31 - 1, size=parameters.n_members).tolist()
         self.dropout_seed_ = int(rng.randint(2**31 - 1))
-        whereabouts = {
-            "position": getattr(X, "position", None),
-            "groups": getattr(X, "group", None),
-        }
+        where = getattr(X, "position", None), getattr(X, "group", None)
+        training = TrainingSet(inputs, y, weight, *where)
         members = [
-            self._fit_member(inputs, y, weight, whereabouts, member, seed)
+            self._fit_member(training, member, seed)
             for member, seed in enumerate(seeds)
         ]
         self.history_ = [
@@ -156,7 +155,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         ]
         self.n_iter_ = max(row["epoch"] for row in self.history_)
         self.curve_ = np.array([each.curves for each in members])
-        found = held_out_errors(self, inputs, y, members, weight)
+        found = held_out_errors(self, training, members)
         self.held_out_residual_, self.residual_std_, self.held_out_moments_ = found
         self.nets_ = [each.net for each in members]
         warn_of_failed_fits([each.has_failed for each in members], self)
@@ -201,18 +200,20 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             raise AttributeError("net_ is there after fit.")
         return self.nets_[0]
 
-    def _fit_member(self, inputs, y, weight, whereabouts, member, seed):
+    def _fit_member(self, training, member, seed):
         """Train one network, and judge it."""
         parameters = checked_parameters(self)
-        target = (y - self.target_mean_) / self.target_scale_
         train, held_out = validation_split(
-            len(y), parameters.validation_fraction, seed=seed, **whereabouts
+            len(training.log_mass),
+            parameters.validation_fraction,
+            position=training.position,
+            groups=training.group,
+            seed=seed,
         )
         device = resolve_device(parameters.device)
         label = f"{type(self).__name__} {member + 1}/{parameters.n_members}"
         progress = EpochProgress(label, parameters.max_epochs)
-        facts = (inputs, y, weight, whereabouts)
-        checkpoint = self._checkpoint(*facts, member, seed, label)
+        checkpoint = self._checkpoint(training, member, seed, label)
         callbacks = [
             *copy.deepcopy(parameters.callbacks or []),
             *([] if checkpoint is None else [("checkpoint", checkpoint)]),
@@ -222,19 +223,22 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             torch_session(seed, device, parameters.n_threads),
             contextlib.closing(progress),
         ):
-            valid = None
-            if len(held_out):
-                valid = self._weighted(inputs, target, weight, held_out)
-            options = {} if weight is None else {"criterion__reduction": "none"}
+            valid = self._weighted(training, held_out) if len(held_out) else None
+            reduction = {"criterion__reduction": "none"}
+            options = {} if training.weight is None else reduction
             net = self._build_net(seed, device, valid, callbacks, **options)
-            batches = self._weighted(inputs, target, weight, train, is_training=True)
+            batches = self._weighted(training, train, is_training=True)
             with kept_memory(parameters.keep_memory):
                 train_net(net, batches, parameters.max_epochs, checkpoint)
-        return judged_member(self, net, inputs, y, train, held_out, weight)
+        return judged_member(self, net, training, train, held_out)
 
-    def _weighted(self, inputs, target, weight, rows, **options):
-        batches = self._batches(inputs[rows], target[rows], **options)
-        return batches if weight is None else WeightedBatches(batches, weight[rows])
+    def _weighted(self, training, rows, **options):
+        """Batches of some clusters, with their weights if they have any."""
+        target = (training.log_mass[rows] - self.target_mean_) / self.target_scale_
+        batches = self._batches(training.inputs[rows], target, **options)
+        if training.weight is None:
+            return batches
+        return WeightedBatches(batches, training.weight[rows])
 
     def _build_net(self, seed, device, valid=None, callbacks=(), **options):
         parameters, network = checked_parameters(self), self._module()
@@ -328,7 +332,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             scaled = net.outputs(self._batches(filled), seeds)
         return scaled[: len(inputs)].reshape(len(inputs), len(seeds), -1).astype(float)
 
-    def _checkpoint(self, inputs, y, weight, whereabouts, member, seed, label):
+    def _checkpoint(self, training, member, seed, label):
         parameters = vars(checked_parameters(self))
         if parameters["checkpoint_dir"] is None:
             return None
@@ -337,14 +341,14 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             for name, value in {**self.get_params(), **parameters}.items()
             if name not in NOT_IN_FINGERPRINT
         }
-        arrays = [np.ascontiguousarray(values) for values in self._arrays(inputs)]
+        arrays = [np.ascontiguousarray(each) for each in self._arrays(training.inputs)]
         where = [
             None if values is None else np.ascontiguousarray(values)
-            for values in whereabouts.values()
+            for values in (training.position, training.group)
         ]
-        where += [] if weight is None else [weight]
+        where += [] if training.weight is None else [training.weight]
         source = source_of(self.architecture)
-        parts = (deciding, source, arrays, y, where, member, seed)
+        parts = (deciding, source, arrays, training.log_mass, where, member, seed)
         path = checkpoint_path(self.checkpoint_dir, type(self).__name__, *parts)
         return Checkpoint(path, label, self.verbose)
 
