@@ -375,6 +375,19 @@ class TestResuming:
         assert run_contest(contest(given, **same), verbose=0).n_trained == 1
         assert run_contest(contest(line, **other_sky), verbose=0).n_trained == 1
 
+    def test_a_shared_parameter_concerns_only_those_who_have_it(self, contest):
+        same = {"survey": "n_clusters = 40", "folds": "n_folds = 2\nmax_folds = 1"}
+        both = '[estimators.line]\nfactory = "skcluster:EvrardProxyRegressor"\n'
+        both += 'columns = ["n_phot"]\n'
+        both += '[estimators.ridge]\nfactory = "sklearn.linear_model:Ridge"\n'
+        both += 'columns = ["n_phot"]\n'
+        run_contest(contest(f"{both}[parameters]\nalpha = 1.0", **same), verbose=0)
+        changed = contest(f"{both}[parameters]\nalpha = 2.0", **same)
+        assert [name for name, *_ in read_predictions(changed)] == ["line"]
+        outcome = run_contest(changed, verbose=0)
+        assert (outcome.n_trained, outcome.n_kept) == (1, 1)
+        assert [name for name, *_ in read_predictions(changed)] == ["line", "ridge"]
+
     def test_committed_predictions_are_those_of_todays_estimators(self):
         """No parameter that has changed since asks for all networks to be trained."""
         configuration = read_configuration(EQUAL_CONTEXTS)

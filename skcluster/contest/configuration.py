@@ -13,7 +13,7 @@ from ..estimator_parts import parts
 from ..maps import PhotonMapper
 from ..parameters import Boolean, Integer, NJobs, Text, check_parameters
 from ..printable import printable
-from .entries import BANDS, BUILT_IN, Entry
+from .entries import BANDS, BUILT_IN, Entry, parameter_names
 from .toml_table import ListOfNames, ListOfSeeds, TomlTable, unknown_name
 
 NOT_SWITCHES = ("n_clusters", "random_state", "n_jobs", "verbose")
@@ -308,9 +308,7 @@ def _check_estimators(configuration):
     for entry in configuration.trained:
         try:
             estimator = entry.build(configuration.shared, 0)
-            parameters |= {
-                name.rpartition("__")[2] for name in estimator.get_params(deep=True)
-            }
+            parameters |= parameter_names(estimator)
             for part, _ in parts(estimator):
                 if hasattr(part, "_parameter_kinds"):
                     check_parameters(part)

@@ -107,6 +107,20 @@ class Entry:
         return estimator.set_params(**settings)
 
 
+def parameter_names(estimator):
+    """Return the names of the parameters of an estimator and of all estimators in it.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> names = parameter_names(make_pipeline(Ridge()))
+    >>> "alpha" in names, "ridge__alpha" in names, "verbose" in names
+    (True, False, True)
+    """
+    return {name.rpartition("__")[2] for name in estimator.get_params(deep=True)}
+
+
 def covariance_model(**arguments):
     """Power laws of proxies with correlated scatter, inverted (paper Eqs. 3 to 7)."""
     from ..evrard import EvrardProxyRegressor

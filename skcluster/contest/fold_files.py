@@ -7,6 +7,7 @@ from sklearn.utils import Bunch
 
 from ..datasets import make_mock_survey
 from ..io.kept_arrays import kept_file, read_kept, write_kept
+from .entries import parameter_names
 from .fingerprints import MOCK_SURVEY, agree, defaults_of, defaults_within, described
 
 FORMAT = 1
@@ -98,17 +99,22 @@ class SameFold:
     def __init__(self, estimator):
         survey = defaults_of(make_mock_survey)
         self.defaults = defaults_within(estimator) | {MOCK_SURVEY: survey}
+        self.parameters = parameter_names(estimator)
 
     def __call__(self, one, other):
         """Return whether two descriptions of `describe_fold` or `describe_entry` agree."""
-        one, other = _with_mock_survey(one), _with_mock_survey(other)
+        one, other = self._comparable(one), self._comparable(other)
         return agree(one, other, self.defaults)
 
-
-def _with_mock_survey(description):
-    """Describe the survey like an estimator, whose parameters may join and go as well."""
-    survey = {"class": MOCK_SURVEY, "parameters": description["survey"]}
-    return description | {"survey": survey}
+    def _comparable(self, description):
+        """Describe the survey like an estimator, and leave out what it does not take."""
+        survey = {"class": MOCK_SURVEY, "parameters": description["survey"]}
+        estimator = description["estimator"]
+        if "shared" in estimator:
+            taken = self.parameters - estimator["arguments"].keys()
+            shared = {k: v for k, v in estimator["shared"].items() if k in taken}
+            estimator = estimator | {"shared": shared}
+        return description | {"survey": survey, "estimator": estimator}
 
 
 def fold_path(configuration, entry, description):
