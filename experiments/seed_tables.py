@@ -24,6 +24,7 @@ def means_by(table, keys, values):
 
 def write(table, path, digits=4, exact=()):
     """Write a table with as many digits, but for the columns that are exact."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     for column in table.itercols():
         if column.dtype.kind == "f" and column.name not in exact:
             column.info.format = f".{digits}f"
