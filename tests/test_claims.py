@@ -600,13 +600,13 @@ class TestSentencesOnEqualContexts:
 
         return of
 
-    def test_the_photon_set_is_a_fifth_better_at_less_cost(self, of):
+    def test_the_photon_set_is_18_percent_better_at_two_thirds_of_the_cost(self, of):
         for kind in ("std_dex", "robust_dex"):
             gain = 1 - of("photon set", kind) / of(self.NETWORK, kind)
-            assert_allclose(gain.mean(), 0.2, atol=0.015)
-            assert 0.13 < gain.min() < gain.max() < 0.26
+            assert_allclose(gain.mean(), 0.18, atol=0.005)
+            assert 0.135 < gain.min() < gain.max() < 0.235
         cost = of("photon set", "fit_cpu_seconds") / of(self.NETWORK, "fit_cpu_seconds")
-        assert_allclose(cost.mean(), 0.75, atol=0.05)
+        assert_allclose(cost.mean(), 2 / 3, atol=0.05)
         sigmas = [
             float(each) for each in re.findall(r"\((\S+) sigma", str(self.gain()))
         ]
@@ -624,13 +624,13 @@ class TestSentencesOnEqualContexts:
             assert abs(change.mean()) < error.mean()
 
     def test_one_band_is_worse_than_three(self, of):
-        for kind, percent in (("std_dex", 8), ("robust_dex", 14)):
+        for kind, percent in (("std_dex", 10), ("robust_dex", 17)):
             ratio = of("ho2023, one band", kind) / of(self.NETWORK, kind)
             assert (ratio > 1).all()
             assert round(100 * (ratio.mean() - 1)) == percent
 
     def test_a_ridge_on_three_bands_comes_close_to_the_network(self, of):
-        for kind, wider in (("std_dex", 0.04), ("robust_dex", 0.08)):
+        for kind, wider in (("std_dex", 0.06), ("robust_dex", 0.10)):
             change = of(self.RIDGE, kind) / of(self.NETWORK, kind) - 1
             assert_allclose(change.mean(), wider, atol=0.005)
             eight = of("ridge on rings, eight bands", kind)
