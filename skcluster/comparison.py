@@ -92,7 +92,7 @@ def compare_estimators(
     first = _with_most_known([X for _, X in contestants.values()])
     folds = spatial_folds(cv, first, y, groups)
     halo = getattr(first, "group", None) if np.ndim(groups) != 1 else np.asarray(groups)
-    tested = np.unique(np.concatenate([test for _, test in folds]))
+    tested = _tested_once(folds)
     rows, predictions = [], {}
     for name, (estimator, X) in contestants.items():
         started = time.perf_counter()
@@ -182,6 +182,21 @@ def _check_contestants(contestants, n_clusters):
                 f"X of {name!r} holds {counted(n, 'cluster')}, but y {n_clusters}. Give "
                 "all contestants the same clusters, in the same order."
             )
+
+
+def _tested_once(folds):
+    """Return the clusters in test folds, or refuse folds that test one more than once."""
+    tested, n_times = np.unique(
+        np.concatenate([test for _, test in folds]), return_counts=True
+    )
+    if (n_times > 1).any():
+        raise ValueError(
+            f"cv tests {counted((n_times > 1).sum(), 'cluster')} more than once (first: "
+            f"cluster {tested[np.argmax(n_times > 1)]}), but compare_estimators keeps one "
+            "prediction of each. Give a splitter that does not repeat itself, such as "
+            "QuadrantGroupKFold or KFold, and compare once per random_state."
+        )
+    return tested
 
 
 def _with_most_known(tables):

@@ -178,6 +178,14 @@ def mapped_network(sample, log_mass):
     return pipeline.fit(sample, log_mass)
 
 
+def test_radii_that_are_not_in_r500c_are_refused(explained):
+    _, _, found = explained
+    with pytest.raises(
+        ValueError, match=r"bins must be .* edges in R500c, up to 50 or"
+    ):
+        radial_contributions(found, bins=[0, 500, 1000])
+
+
 @pytest.mark.parametrize("function", [photon_attention, radial_contributions])
 def test_a_sample_without_contributions_is_refused(function, sample):
     with pytest.raises(ValueError, match="Give the sample that photon_contributions"):

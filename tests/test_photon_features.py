@@ -443,7 +443,8 @@ def test_photons_of_another_place_are_refused():
         ({"features": "log_radius"}, r"Give a list: \['log_radius'\]"),
         ({"band": (500, 10000)}, "looks like eV"),
         ({"half_width": 2300.0}, "looks like kpc/h"),
-        ({"pixel": 0}, r"pixel must be in \(0, 600\], got 0"),
+        ({"pixel": 0}, r"pixel must be in \[0\.05, 600\], got 0"),
+        ({"pixel": 9.6 / 3600}, r"pixel must be in \[0\.05, 600\], got 0\.0026"),
         ({"n_jobs": 0}, "n_jobs must be an int that is not 0"),
     ],
 )

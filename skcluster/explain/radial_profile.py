@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..parameters import Edges, Integer
+from ..parameters import REFUSED, Edges, Integer
 from ..sample import half_width_of
 from ..sample.units import check_plausible
 from .cluster_statistics import percentiles, ratio
@@ -11,6 +11,8 @@ from .cluster_statistics import percentiles, ratio
 CLUSTERS_PER_BLOCK = 128
 RADIUS_MAX, N_BINS = 3.0, 60
 """Default bins, 0.05 R500c wide: about one pixel of a median cluster."""
+FARTHEST = 50.0
+"""Largest edge of an annulus [R500c]: beyond are no photons, but radii in kpc or arcsec."""
 
 
 def radial_saliency(saliency, r500c, *, half_width=None, bins=None, band=None):
@@ -153,7 +155,19 @@ def _annulus_means(pixels, radius, edges, r500c):
     return ratio(total, np.diff(ends, axis=1))
 
 
+class EdgesInR500c(Edges):
+    """Edges of annuli in units of R500c, not in kpc or arcsec."""
+
+    says = f"at least 2 increasing edges in R500c, up to {FARTHEST:g} or infinity"
+
+    def read(self, value):
+        edges = super().read(value)
+        if edges is REFUSED or (edges[np.isfinite(edges)] > FARTHEST).any():
+            return REFUSED
+        return edges
+
+
 def _checked_edges(bins):
-    edges = (Integer(1) | Edges() | None).check("bins", bins)
+    edges = (Integer(1) | EdgesInR500c() | None).check("bins", bins)
     edges = N_BINS if edges is None else edges
     return np.linspace(0, RADIUS_MAX, edges + 1) if isinstance(edges, int) else edges

@@ -4,12 +4,12 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..paper import ORIGINS
-from ..parameters import Choice, Edges
+from ..parameters import Choice
 from ..photon_features.photon_field import SOFTENING
 from ..sample import require
 from .attention import origin_of
 from .cluster_statistics import ratio, seed_of, summary
-from .radial_profile import checked_r500c, profiles_of_sample
+from .radial_profile import EdgesInR500c, checked_r500c, profiles_of_sample
 
 COLUMN = "contribution"
 
@@ -129,7 +129,7 @@ def radial_contributions(sample, *, bins=None, origin=None):
     require(sample, "r500c", by="radial_contributions")
     r500c = checked_r500c(sample.r500c, len(sample))
     origin = (Choice(ORIGINS) | None).check("origin", origin)
-    edges = (Edges() | None).check("bins", bins)
+    edges = (EdgesInR500c() | None).check("bins", bins)
     edges = np.linspace(0, 2, 11) if edges is None else edges
     weight = photon_weights(sample)
     radius = 10 ** photons["log_radius"].astype(float) - SOFTENING

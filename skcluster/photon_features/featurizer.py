@@ -64,8 +64,8 @@ class PhotonFeaturizer(SampleTransformer):
     half_width : float, default=2.3
         Half the side of the aperture, w [comoving Mpc/h].
     pixel : float, default=9.6
-        Side of the camera's pixels [arcsec], over which photons at one position are spread.
-        The default is that of eROSITA.
+        Side of the camera's pixels [arcsec], over which photons at one position are spread:
+        0.05 to 600, so that no degrees are taken. The default is that of eROSITA.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         Turns angles into comoving lengths.
     n_jobs : int, default=None
@@ -106,7 +106,7 @@ class PhotonFeaturizer(SampleTransformer):
         "features": Names(PHOTON_FEATURES) | None,
         "band": EnergyBand(),
         "half_width": Quantity("half_width"),
-        "pixel": Interval("(0, 600]"),
+        "pixel": Interval("[0.05, 600]"),
         "cosmology": ReadBy(get_cosmology),
         "n_jobs": NJobs(),
     }
