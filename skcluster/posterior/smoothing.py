@@ -60,4 +60,5 @@ def smoothed_counts(values, width, edges, weight=None):
             ndtr((edges[:, None] - block) / width) @ w
             for block, w in zip(blocks, weights, strict=True)
         )
-    return np.diff(below, axis=0)
+    # Where there is nothing, a matrix product may fall by its rounding.
+    return np.diff(below, axis=0).clip(min=0)

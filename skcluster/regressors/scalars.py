@@ -109,13 +109,13 @@ class WithScalars:
         return read_scalars(X, self.scalars, by=type(self).__name__)
 
     def _learn_scalar_scaling(self, inputs):
-        self._fitted_scalars = tuple(self.scalars)
+        self.scalars_ = tuple(self.scalars)
         if len(self.scalars):
             self.scalar_moments_ = scalar_moments(inputs.scalars, self.scalars)
 
     def _standardized_scalars(self, inputs):
         # Older models do not know with which scalars they were fitted.
-        fitted = getattr(self, "_fitted_scalars", tuple(self.scalars))
+        fitted = getattr(self, "scalars_", tuple(self.scalars))
         if tuple(self.scalars) != fitted:
             raise ValueError(
                 f"{type(self).__name__} was fitted with scalars={list(fitted)}, which were "

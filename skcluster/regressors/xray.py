@@ -124,6 +124,8 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         channel with them, and refuses samples without.
     pixel_mean_, pixel_scale_ : float
         Moments of the training pixels.
+    scalars_ : tuple of str
+        The `scalars` of the fit.
     scalar_moments_ : ndarray of shape (2, n_scalars)
         Means and standard deviations of the training clusters' `scalars`, if there are any.
     target_mean_, target_scale_ : float
