@@ -15,7 +15,6 @@ from sklearn.model_selection import (
     KFold,
     LeaveOneGroupOut,
     PredefinedSplit,
-    RepeatedKFold,
     ShuffleSplit,
     cross_val_predict,
 )
@@ -139,14 +138,6 @@ def test_given_estimators_stay_unfitted(y):
     model = FirstColumn()
     compare_estimators({"a": (model, shifted(y, 0.1))}, y, cv=KFold(2))
     assert vars(model) == {}
-
-
-def test_folds_that_test_a_cluster_twice_are_refused(y):
-    cv = RepeatedKFold(n_splits=3, n_repeats=2, random_state=0)
-    with pytest.raises(
-        ValueError, match=r"cv tests \d+ clusters more than once \(first: c"
-    ):
-        compare_estimators({"a": (FirstColumn(), y[:, None])}, y, cv=cv)
 
 
 def test_clusters_in_no_fold_are_nan_and_do_not_count(y):

@@ -158,13 +158,16 @@ def _annulus_means(pixels, radius, edges, r500c):
 class EdgesInR500c(Edges):
     """Edges of annuli in units of R500c, not in kpc or arcsec."""
 
-    says = f"at least 2 increasing edges in R500c, up to {FARTHEST:g} or infinity"
-
     def read(self, value):
         edges = super().read(value)
         if edges is REFUSED or (edges[np.isfinite(edges)] > FARTHEST).any():
             return REFUSED
         return edges
+
+    def hint(self, value):
+        if super().read(value) is REFUSED:
+            return ""
+        return f"Edges are in R500c: finite ones are {FARTHEST:g} at most."
 
 
 def _checked_edges(bins):
