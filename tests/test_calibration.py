@@ -340,7 +340,7 @@ class TestLimits:
         rng = np.random.default_rng(seed)
         inputs, new = rng.normal(size=(n, 2)), rng.normal(size=(n_new, 2))
         trend, left = learn_trend(rng.normal(size=n), inputs)
-        edges, probability = _cells(left)
+        edges, probability = _cells(left, None, "")
         mean, width = follow_trend(trend, new)
         below = np.concatenate([[0], np.cumsum(probability)])
         return np.interp((rng.normal(size=n_new) - mean) / width, edges, below), new
