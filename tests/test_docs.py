@@ -9,8 +9,6 @@ import pydoc
 import re
 import runpy
 import shlex
-import shutil
-import subprocess
 import sys
 import textwrap
 import tomllib
@@ -276,23 +274,3 @@ def test_a_decision_is_half_a_page_of_context_choice_and_cost(page):
 def test_decisions_are_numbered_in_a_row():
     numbers = [int(re.search(r"\d{4}", page)[0]) for page in DECISIONS]
     assert numbers == [*range(1, len(DECISIONS) + 1)]
-
-
-@pytest.mark.slow
-def test_the_site_builds_without_a_warning(tmp_path):
-    for package in ("sphinx", "furo", "numpydoc", "sphinx_gallery"):
-        pytest.importorskip(package)
-    source = tmp_path / "docs"
-    shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns(*MADE))
-    for folder in ("benchmarks", "examples", "experiments"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    # `make docs` runs the gallery; its pages need not run twice.
-    options = ["-W", "--keep-going", "-q", "-b", "html", "-D", "plot_gallery=0"]
-    built = subprocess.run(
-        [sys.executable, "-m", "sphinx", *options, source, tmp_path / "html"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
-    assert skcluster.__version__ in (tmp_path / "html" / "index.html").read_text()
