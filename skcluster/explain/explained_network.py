@@ -12,9 +12,8 @@ from ..estimator_parts import (
     walk,
 )
 from ..maps import LogScaler, PhotonMapper, RedshiftNormalizer
+from ..plausible_masses import LN_10
 from ..regressors.neural import NeuralMassRegressor
-
-LN_10 = np.log(10)
 
 
 def split_network(estimator):
