@@ -267,7 +267,8 @@ class CalibratedMassRegressor(
     def _predicts_each_std(self):
         innermost = last_step(self.estimator_)
         each = getattr(innermost, "_predicts_each_std", True)
-        return self._has_trend or (each and predicts_std(self.estimator_))
+        has_trend = self._trend is not None
+        return has_trend or (each and predicts_std(self.estimator_))
 
     @property
     def _has_pairs(self):
@@ -276,7 +277,8 @@ class CalibratedMassRegressor(
     def _log_prior(self):
         if self._has_pairs:
             return log_prior(self.mass_density_)
-        if self._has_trend:  # Means that follow it are those of the training masses.
+        if self._trend is not None:
+            # Means that follow it are those of the training masses.
             return TrainingPrior(self.mass_density_)
         own = None
         if not any(map(changes_target, walk(self.estimator_))):
@@ -287,7 +289,7 @@ class CalibratedMassRegressor(
         check_is_fitted(self)
         mean, std = _mean_and_std(self.estimator_, X)
         b = self._bin_numbers(self._value_of_bins(X, mean, slice(None)))
-        trend = getattr(self, "trend_", None)  # older models have none
+        trend = self._trend
         if trend is None:
             return mean, std, b
         inputs = _trend_inputs(X, mean, slice(None))
@@ -300,8 +302,8 @@ class CalibratedMassRegressor(
         return mean + std * shift, std * width, b
 
     @property
-    def _has_trend(self):
-        return getattr(self, "trend_", None) is not None  # older models have none
+    def _trend(self):
+        return getattr(self, "trend_", None)  # older models have none
 
     def _value_of_bins(self, X, mean, rows):
         if self.by != "redshift":
