@@ -47,9 +47,8 @@ def judged_member(regressor, net, training, train, held_out):
     -------
     member : TrainedMember
     """
-    inputs, y, weight, *_ = training
+    inputs, target, weight = training.inputs, training.target[train], training.weight
     output = _outputs(regressor, net, inputs, train)[:, 0, 0]
-    target = (y[train] - regressor.target_mean_) / regressor.target_scale_
     curve = with_draws = curve_of(
         output, target, None if weight is None else weight[train]
     )
@@ -82,7 +81,7 @@ def held_out_errors(regressor, training, members):
     moments : dict of str to dict of str to float
         `error_moments` ``without_draws`` and, if there is dropout, ``with_draws``.
     """
-    inputs, y, weight, *_ = training
+    inputs, y, weight = training.inputs, training.log_mass, training.weight
     rows = np.unique(np.concatenate([each.held_out for each in members]))
     if len(rows) == 0:
         return np.zeros(0), np.nan, {}

@@ -142,8 +142,9 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         rng = check_random_state(parameters.random_state)
         seeds = rng.randint(2**31 - 1, size=parameters.n_members).tolist()
         self.dropout_seed_ = int(rng.randint(2**31 - 1))
+        target = (y - self.target_mean_) / self.target_scale_
         where = getattr(X, "position", None), getattr(X, "group", None)
-        training = TrainingSet(inputs, y, weight, *where)
+        training = TrainingSet(inputs, y, target, weight, *where)
         members = [
             self._fit_member(training, member, seed)
             for member, seed in enumerate(seeds)
@@ -234,8 +235,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 
     def _weighted(self, training, rows, **options):
         """Batches of some clusters, with their weights if they have any."""
-        target = (training.log_mass[rows] - self.target_mean_) / self.target_scale_
-        batches = self._batches(training.inputs[rows], target, **options)
+        batches = self._batches(training.inputs[rows], training.target[rows], **options)
         if training.weight is None:
             return batches
         return WeightedBatches(batches, training.weight[rows])

@@ -12,7 +12,8 @@ class TrainingSet(NamedTuple):
     ----------
     inputs : object
         What the regressor's `_read` returns.
-    log_mass : ndarray of shape (n_clusters,)
+    log_mass, target : ndarray of shape (n_clusters,)
+        Masses, and what a network learns of them: standardized with the moments of the fit.
     weight : ndarray of shape (n_clusters,) or None
     position : ndarray of shape (n_clusters, 3) or None
         Places in the simulation box, for held-out octants.
@@ -22,6 +23,7 @@ class TrainingSet(NamedTuple):
 
     inputs: Any
     log_mass: np.ndarray
+    target: np.ndarray
     weight: np.ndarray | None
     position: np.ndarray | None
     group: np.ndarray | None
