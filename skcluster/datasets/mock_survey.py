@@ -204,12 +204,7 @@ def make_mock_survey(
         center_error=center_error,
         redshift_error=redshift_error,
     )
-    clusters = range(n_clusters)
-    step = CLUSTERS_PER_TASK
-    tasks = [clusters[start : start + step] for start in clusters[::step]]
-    parts = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_survey)(task, entropy, physics) for task in tasks
-    )
+    parts = _parts(n_clusters, entropy, physics, n_jobs)
     samples, rows = zip(*_counted(parts, n_clusters, verbose), strict=True)
     catalog = catalog_of([row for part in rows for row in part], physics)
     return Bunch(
@@ -217,6 +212,15 @@ def make_mock_survey(
         log_mass=np.asarray(catalog["log_mass"]),
         catalog=catalog,
         DESCR=description_of(n_clusters, entropy, physics),
+    )
+
+
+def _parts(n_clusters, entropy, physics, n_jobs):
+    """Return a generator of the samples and catalog rows of some clusters at a time."""
+    clusters, step = range(n_clusters), CLUSTERS_PER_TASK
+    tasks = [clusters[start : start + step] for start in clusters[::step]]
+    return Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_survey)(task, entropy, physics) for task in tasks
     )
 
 
