@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skcluster import (
     ClusterSample,
     EvrardProxyRegressor,
+    LogScaler,
     PhaseSpaceKDE,
     PhotonMapper,
 )
@@ -465,6 +466,13 @@ def test_what_does_not_know_its_size_must_be_given_it(in_bands):
     plain = in_bands.assign(cubes=np.asarray(in_bands.cubes))
     with pytest.raises(ValueError, match="needs the size of the cube"):
         MultiwavelengthDisplay.from_sample(plain, 0)
+
+
+def test_logarithms_of_counts_are_not_shown_as_photons(in_bands):
+    scaled = LogScaler().fit_transform(in_bands)
+    for display in (PhotonMapDisplay, MultiwavelengthDisplay):
+        with pytest.raises(ValueError, match=f"{display.__name__} have .* LogScaler"):
+            display.from_sample(scaled, 0)
 
 
 def seen_by_a_deuteranope(color):

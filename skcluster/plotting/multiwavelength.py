@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..paper import VELOCITY_MAX
-from ..sample import half_width_of, require
+from ..sample import half_width_of, refuse_maps_after, require
 from ..sample.plain_arrays import one_per_cluster
 from ..sample.units import check_plausible
 from .explained import bands_of
@@ -128,6 +128,7 @@ class MultiwavelengthDisplay:
             See `plot`.
         """
         chosen = require(sample, "maps", by="MultiwavelengthDisplay")[cluster]
+        refuse_maps_after(chosen.maps, "LogScaler", by="MultiwavelengthDisplay")
         if log_mass is not None:
             log_mass = one_per_cluster("log_mass", log_mass, len(sample))[[cluster]]
         if chosen.cubes is not None and chosen.cube_extent is not None:

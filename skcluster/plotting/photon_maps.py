@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..sample import half_width_of, require
+from ..sample import half_width_of, refuse_maps_after, require
 from ..sample.plain_arrays import one_per_cluster
 from .sky import (
     cluster_titles,
@@ -78,6 +78,7 @@ class PhotonMapDisplay:
         """
         rows = np.atleast_1d(clusters).tolist()
         chosen = require(sample, "maps", by="PhotonMapDisplay")[rows]
+        refuse_maps_after(chosen.maps, "LogScaler", by="PhotonMapDisplay")
         if log_mass is not None:
             log_mass = one_per_cluster("log_mass", log_mass, len(sample))[rows]
         titles = cluster_titles(chosen, log_mass)
