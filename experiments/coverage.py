@@ -6,8 +6,8 @@
 
 As a user would, it trains on one mock survey, where calibration holds out each octant of
 the box in turn, and predicts another survey. Raw and calibrated posteriors are by the same
-fit. What each fit predicts is kept in a small file under OUTPUT: run it again after a stop
-and it goes on.
+fit. Trained networks and what they predict are kept in small files under OUTPUT: run it
+again after a stop and it goes on.
 
 For every seed, of both surveys and of the networks, prints how many true masses central
 intervals hold, and p-values of the PITs: over all clusters, in thirds of predicted mass
@@ -98,6 +98,7 @@ def contestants(training, test, seed, arguments):
         precision=arguments.precision,
         random_state=seed,
         device=arguments.device,
+        checkpoint_dir=arguments.output / "training",
         n_threads=1,
     )
     folder = folder_of_fits(seed, arguments)

@@ -11,8 +11,11 @@ from skcluster.regressors.output_curve import (
     KNOTS,
     MOST_SLOPE,
     PRIOR_BEND,
+    PRIOR_ERRORS,
     curve_of,
+    error_curve_of,
     on_curve,
+    on_error_curve,
 )
 
 BENT = KNOTS + np.array([0.1, -0.1, 0.05, 0.15])
@@ -112,3 +115,57 @@ def test_outputs_that_do_not_differ_or_are_perfect_are_only_shifted():
     )
     assert_allclose(curve_of(target - 0.2, target), KNOTS + 0.2, atol=1e-9)
     assert_allclose(curve_of(np.array([0.5]), np.array([0.75])), KNOTS + 0.25)
+
+
+WIDER = np.array([0.4, 0.1, -0.2, -0.3])
+"""Log variances that a network lacks; their mean over N(0, 1) is close to 0."""
+
+
+def residuals_of_wrong_errors(n):
+    """Outputs, residuals and log variances that lack `WIDER` and a constant."""
+    rng = np.random.default_rng(0)
+    output, log_variance = rng.normal(0, 1, n), rng.normal(-1, 0.4, n)
+    lacks = 0.7 + by_scipy(np.clip(output, -1.5, 1.5), WIDER)
+    return output, rng.normal(0, np.exp((log_variance + lacks) / 2)), log_variance
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_error_curve_is_the_mode_of_its_posterior(weighted):
+    """By brute force: the likelihood and the prior, as the docstring states them."""
+    output, residual, log_variance = residuals_of_wrong_errors(80)
+    weight = np.random.default_rng(1).uniform(0, 2, 80) if weighted else None
+    w = np.ones(80) if weight is None else weight * weight.sum() / np.sum(weight**2)
+    inner = np.clip(output, -1.5, 1.5)
+
+    def minus_logarithm(curve):
+        variance = np.exp(log_variance + by_scipy(inner, curve))
+        prior = np.sum((curve - curve.mean()) ** 2) / PRIOR_ERRORS**2
+        return w @ (residual**2 / variance + np.log(variance)) / 2 + prior / 2
+
+    best = minimize(minus_logarithm, np.zeros(4), tol=1e-10).x
+    best -= np.average(by_scipy(inner, best), weights=w)
+    found = error_curve_of(output, residual, log_variance, weight)
+    assert_allclose(found, best, atol=1e-5)
+
+
+def test_many_clusters_tell_the_shape_of_the_errors_but_no_scale():
+    output, *others = residuals_of_wrong_errors(200_000)
+    found = error_curve_of(output, *others)
+    assert_allclose(found - found.mean(), WIDER - WIDER.mean(), atol=0.03)
+    assert abs(on_error_curve(output, found).mean()) < 1e-9
+
+
+def test_errors_are_constant_beyond_the_outermost_knots():
+    x = np.array([-9.0, -1.5, 0.2, 1.5, 30.0])
+    expected = by_scipy(np.clip(x, -1.5, 1.5), WIDER)
+    assert_allclose(on_error_curve(x, WIDER), expected)
+
+
+def test_few_wild_or_perfect_residuals_leave_the_errors_about_as_they_are():
+    output = np.linspace(-2, 2, 2000)
+    usual = np.resize([-1.0, 1.0], 2000)
+    found = error_curve_of(output, np.where(output > 1.99, 1e3, usual), np.zeros(2000))
+    assert np.abs(found).max() < 0.4
+    assert_allclose(error_curve_of(output, 0 * usual, np.zeros(2000)), 0, atol=1e-9)
+    one = error_curve_of(np.array([0.5]), np.array([2.0]), np.array([0.0]))
+    assert_allclose(one, 0, atol=1e-9)

@@ -6,8 +6,9 @@ import numpy as np
 
 from ..cluster_weights import effective_number
 from .failed_fits import has_learned_nothing, judged_clusters
+from .losses import LOG_VARIANCE_MIN
 from .mass_net import MassNet, dropout_layers
-from .output_curve import curve_of, on_curve
+from .output_curve import KNOTS, curve_of, error_curve_of, on_curve
 
 CLUSTERS_AT_ONCE = 512
 N_DRAWS = 20
@@ -22,13 +23,15 @@ A few held-out clusters tell little of the scale: its relative error is the root
 class TrainedMember(NamedTuple):
     """A trained network, its clusters, and how it did on them.
 
-    `curves` holds `curve_of` without draws of dropout, and with them.
+    `curves` holds `curve_of` without draws of dropout, and with them; `error_curve` is that
+    of `error_curve_of`, or zero without predicted variances.
     """
 
     net: MassNet
     train: np.ndarray
     held_out: np.ndarray
     curves: tuple
+    error_curve: np.ndarray
     has_failed: bool
 
 
@@ -48,10 +51,14 @@ def judged_member(regressor, net, training, train, held_out):
     member : TrainedMember
     """
     inputs, target, weight = training.inputs, training.target[train], training.weight
-    output = _outputs(regressor, net, inputs, train)[:, 0, 0]
-    curve = with_draws = curve_of(
-        output, target, None if weight is None else weight[train]
-    )
+    weight = None if weight is None else weight[train]
+    output, *log_variance = _outputs(regressor, net, inputs, train)[:, 0].T
+    curve = with_draws = curve_of(output, target, weight)
+    error_curve = np.zeros(len(KNOTS))
+    if log_variance:
+        residual = target - on_curve(output, curve)
+        predicted = np.maximum(*log_variance, LOG_VARIANCE_MIN)
+        error_curve = error_curve_of(output, residual, predicted, weight)
     judged = judged_clusters(np.arange(len(train)))
     has_failed = has_learned_nothing(output[judged], target[judged], len(net.history))
     seeds = _seeds_of_draws(regressor, net)
@@ -60,7 +67,8 @@ def judged_member(regressor, net, training, train, held_out):
         drawn = _outputs(regressor, net, inputs, train[judged], seeds)[..., 0]
         as_without = on_curve(output[judged], curve)
         with_draws = curve_of(drawn, as_without)
-    return TrainedMember(net, train, held_out, (curve, with_draws), has_failed)
+    curves = curve, with_draws
+    return TrainedMember(net, train, held_out, curves, error_curve, has_failed)
 
 
 def held_out_errors(regressor, training, members):
@@ -98,6 +106,7 @@ def held_out_errors(regressor, training, members):
                 regressor._in_dex(
                     _outputs(regressor, each.net, inputs, rows, chosen),
                     each.curves[which],
+                    each.error_curve,
                 )
                 for each, chosen in zip(members, seeds, strict=True)
             ),

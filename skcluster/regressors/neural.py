@@ -23,8 +23,8 @@ from .kept_memory import kept_memory
 from .losses import LOG_VARIANCE_MIN, N_OUTPUTS
 from .mass_net import PREDICTED_AT_ONCE, build_net, part_size, train_net
 from .network_parameters import NOT_IN_FINGERPRINT, checked_parameters
-from .output_curve import KNOTS, on_curve
-from .stored_networks import rebuilt_net, weights_of
+from .output_curve import on_curve, on_error_curve
+from .stored_networks import rebuilt_net, state_with_curves, weights_of
 from .torch_session import resolve_device, torch_session, warn_of_slow_arithmetic
 from .training_domain import (
     learned_domain,
@@ -119,7 +119,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_clusters,), default=None
             Weight :math:`w_i` of each cluster in the loss,
             :math:`\sum_i w_i L_i / \sum_i w_i`, in training and on held-out clusters.
-            Clusters of weight 0 are left out. `curve_`, `residual_std_`,
+            Clusters of weight 0 are left out. `curve_`, `error_curve_`, `residual_std_`,
             `held_out_moments_` and `mass_density_`, the prior that the network learns, are
             weighted as well; moments of inputs, ranges and tests of outliers are not.
         """
@@ -156,6 +156,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         ]
         self.n_iter_ = max(row["epoch"] for row in self.history_)
         self.curve_ = np.array([each.curves for each in members])
+        self.error_curve_ = np.array([each.error_curve for each in members])
         found = held_out_errors(self, training, members)
         self.held_out_residual_, self.residual_std_, self.held_out_moments_ = found
         self.nets_ = [each.net for each in members]
@@ -167,8 +168,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 
         Each member, under each draw of dropout, has a mean :math:`m_k`, which is its output
         on its `curve_`, and a standard deviation :math:`\sigma_k`, which is its own output
-        with ``loss="gaussian_nll"`` and otherwise `residual_std_`. Predicted are the mean
-        and the root of
+        on its `error_curve_` with ``loss="gaussian_nll"`` and otherwise `residual_std_`.
+        Predicted are the mean and the root of
 
         .. math::
 
@@ -300,8 +301,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         n_draws = checked_parameters(self).n_dropout_draws
         seeds = self._dropout_seeds(n_draws) if n_draws else [None]
         outputs = [self._outputs(net, inputs, seeds) for net in self.nets_]
-        curve = self.curve_[:, 1 if n_draws else 0, None]
-        mean, variance = self._in_dex(np.stack(outputs, axis=1), curve)
+        curves = self.curve_[:, 1 if n_draws else 0, None], self.error_curve_[:, None]
+        mean, variance = self._in_dex(np.stack(outputs, axis=1), *curves)
         shape = len(inputs), len(self.nets_) * len(seeds)
         return mean.reshape(shape), None if variance is None else variance.reshape(
             shape
@@ -311,13 +312,14 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         rng = np.random.RandomState(self.dropout_seed_)
         return rng.randint(2**31 - 1, size=n_draws).tolist()
 
-    def _in_dex(self, outputs, curve):
+    def _in_dex(self, outputs, curve, error_curve):
         """Means and variances (or None) of log10 M from standardized outputs."""
-        standardized = on_curve(outputs[..., 0], curve)
-        mean = standardized * self.target_scale_ + self.target_mean_
-        if outputs.shape[-1] == 1:
+        output, *own = np.moveaxis(outputs, -1, 0)
+        mean = on_curve(output, curve) * self.target_scale_ + self.target_mean_
+        if not own:
             return mean, None
-        log_variance = np.maximum(outputs[..., 1], LOG_VARIANCE_MIN)
+        log_variance = np.maximum(own[0], LOG_VARIANCE_MIN)
+        log_variance += on_error_curve(output, error_curve)
         return mean, self.target_scale_**2 * np.exp(log_variance)
 
     def _outputs(self, net, inputs, seeds=(None,)):
@@ -367,11 +369,8 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             if parameter.default is not parameter.empty:
                 state = {name: parameter.default, **state}
         weights = state.pop("weights_", None)
-        if weights is not None:  # An older model predicts as it did.
-            offset = state.pop("offset_", np.zeros((len(weights), 2)))[..., None]
-            slope = state.pop("slope_", np.ones((len(weights), 2)))[..., None]
-            curve = slope * (KNOTS - offset / state["target_scale_"])
-            state = {"curve_": curve, "held_out_moments_": {}, **state}
+        if weights is not None:
+            state = state_with_curves(state, len(weights))
         super().__setstate__(state)
         if weights is not None:
             self.nets_ = [rebuilt_net(self, member) for member in weights]

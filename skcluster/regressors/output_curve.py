@@ -1,11 +1,11 @@
-"""The curve that leads from a network's output to the mass of its training clusters.
+"""Curves of a network's output: what masses its training clusters have, and what errors.
 
-It is written in operations that arrays and tensors share, so that gradients follow it.
+They are written in operations that arrays and tensors share, so that gradients follow.
 """
 
 import numpy as np
 
-from ..cluster_weights import effective_number
+from ..cluster_weights import effective_number, weighted_quantile
 
 KNOTS = np.array([-1.5, -0.5, 0.5, 1.5])
 """Standardized outputs at which a curve is given: natural cubic splines between, and
@@ -20,6 +20,13 @@ LEAST_VARIANCE = 1e-6
 """Least variance about a curve: a few outputs without any would leave it undetermined."""
 MOST_SLOPE = 3.0
 """Largest slope of a curve; 1 over it is the smallest."""
+PRIOR_ERRORS = 0.3
+"""Expected deviation of the logarithm of a variance from that of a network, at each knot."""
+LARGEST = 4.0
+"""Residuals count as no more than this many errors, lest a few decide."""
+MEDIAN_SQUARE = 0.455
+"""Median of the square of a standard Gaussian number."""
+MOST_STEPS = 50
 
 
 def curve_of(output, target, weight=None):
@@ -75,6 +82,79 @@ def curve_of(output, target, weight=None):
     return KNOTS + bend + share @ (residual - cardinal @ bend)
 
 
+def error_curve_of(output, residual, log_variance, weight=None):
+    r"""What a network's log variance lacks at each output, by its training clusters.
+
+    The variance that a network predicts is too small at some masses, and too large at
+    others: training stops before the likelihood is at its highest. Only this shape is
+    learned here, as training clusters do not tell the scale of the errors of others.
+
+    The curve h is a natural cubic spline with the values :math:`h_k` at `KNOTS`, with which
+    the residuals :math:`r_i` are most likely,
+
+    .. math::
+
+        r_i \sim N\left(0, e^{s_i + h(x_i) + c}\right), \qquad h_k - \bar{h} \sim N(0, p^2),
+
+    where :math:`s_i` is the log variance of the network and p is `PRIOR_ERRORS`. The
+    constant c is dropped, so that the mean of h over the clusters is zero.
+
+    Parameters
+    ----------
+    output, residual, log_variance : ndarray of shape (n,)
+        Standardized outputs, residuals of the masses on the curve, and the logarithms of
+        their variances as the network predicts them.
+    weight : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    curve : ndarray of shape (4,)
+        :math:`h_k`
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> output = rng.uniform(-2, 2, 20_000)
+    >>> residual = rng.normal(0, np.exp(0.1 * output))
+    >>> error_curve_of(output, residual, np.zeros(20_000)).round(1)
+    array([-0.3, -0.1,  0.1,  0.3])
+    """
+    weight = np.ones(len(output)) if weight is None else weight
+    share = weight / weight.sum()
+    cardinal = _basis(_within(output)) @ TO_COEFFICIENTS
+    square = residual**2 * np.exp(-log_variance)
+    usual = weighted_quantile(square, 0.5, weight)
+    if usual == 0:
+        return np.zeros(len(KNOTS))
+    square = (square * MEDIAN_SQUARE / usual).clip(0, LARGEST**2)
+    # Half of the likelihood's curvature is that of the squares.
+    penalty = 2 / effective_number(weight) / PRIOR_ERRORS**2
+    from_mean = penalty * (np.eye(len(KNOTS)) - 1 / len(KNOTS))
+    curve = np.zeros(len(KNOTS))
+    for _ in range(MOST_STEPS):
+        left = share * square * np.exp(-cardinal @ curve)
+        gradient = cardinal.T @ (left - share) - from_mean @ curve
+        # Fisher's scoring: the expected curvature, which no cluster makes small.
+        expected = (cardinal * share[:, None]).T @ cardinal + from_mean
+        step = np.linalg.solve(expected, gradient)
+        curve += step / max(1.0, np.abs(step).max())
+        if np.abs(step).max() < 1e-10:
+            break
+    return curve - share @ cardinal @ curve
+
+
+def on_error_curve(output, curve):
+    """What is added to the log variance of outputs: constant beyond the outermost knots.
+
+    Parameters
+    ----------
+    output : ndarray
+    curve : ndarray of shape (..., 4)
+        See `error_curve_of`; its leading axes are broadcast against those of `output`.
+    """
+    return on_curve(_within(output), curve)
+
+
 def on_curve(output, curve):
     """What outputs are on a curve.
 
@@ -98,6 +178,10 @@ def on_curve(output, curve):
     for shape, bend in zip(_bent(output), bends, strict=True):
         target = target + shape * bend
     return target
+
+
+def _within(output):
+    return output.clip(KNOTS[0], KNOTS[-1])
 
 
 def _basis(x):

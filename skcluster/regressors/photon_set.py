@@ -109,6 +109,7 @@ class PhotonSetRegressor(NeuralMassRegressor):
     mass_density_ : ndarray of shape (2, 256)
     dropout_seed_ : int
     curve_ : ndarray of shape (n_members, 2, 4)
+    error_curve_ : ndarray of shape (n_members, 4)
     held_out_residual_ : ndarray
     held_out_moments_ : dict of str to dict of str to float
     residual_std_ : float

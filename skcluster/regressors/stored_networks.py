@@ -2,9 +2,11 @@
 
 import contextlib
 
+import numpy as np
 import torch
 
 from .mass_net import NoOptimizer
+from .output_curve import KNOTS
 from .torch_session import resolve_device, torch_session
 
 
@@ -18,6 +20,18 @@ def weights_of(net):
     return {
         name: weight.detach().cpu().numpy().copy()
         for name, weight in net.module_.state_dict().items()
+    }
+
+
+def state_with_curves(state, n_members):
+    """Give the state of an older model the curves with which it predicts as it did."""
+    offset = state.pop("offset_", np.zeros((n_members, 2)))[..., None]
+    slope = state.pop("slope_", np.ones((n_members, 2)))[..., None]
+    return {
+        "curve_": slope * (KNOTS - offset / state["target_scale_"]),
+        "error_curve_": np.zeros((n_members, len(KNOTS))),
+        "held_out_moments_": {},
+        **state,
     }
 
 
