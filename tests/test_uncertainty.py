@@ -315,6 +315,41 @@ class TestScaleOfErrors:
             assert_allclose(np.mean((residual / std) ** 2), 1, atol=0.1)
 
 
+class OneError(Small):
+    """It predicts the same error for all clusters."""
+
+    def estimate(self, features):
+        output = super().estimate(features)
+        return torch.stack([output[:, 0], self.output.bias[1].expand(len(output))], -1)
+
+
+class TestErrorCurve:
+    def test_errors_are_right_at_each_mass_where_the_network_does_not_learn_that(self):
+        """Masses scatter by 0.1 dex at the lower end and by 0.25 dex at the upper one."""
+        rng = np.random.default_rng(5)
+        seen = rng.uniform(0, 1, 8000)
+        log_mass = 13.7 + seen + rng.normal(0, 0.1 + 0.15 * seen)
+        maps = seen[:, None, None, None] * np.ones((1, 4, 4))
+        model = network(
+            architecture=OneError,
+            loss="gaussian_nll",
+            batch_size=100,
+            lr=3e-3,
+            max_epochs=10,
+            validation_fraction=0.2,
+        ).fit(maps[:4000], log_mass[:4000])
+        for without in (True, False):
+            if without:
+                learned, model.error_curve_ = model.error_curve_, np.zeros((1, 4))
+            else:
+                model.error_curve_ = learned
+            predicted, std = model.predict(maps[4000:], return_std=True)
+            score = (predicted - log_mass[4000:]) / std
+            width = [score[seen[4000:] < 0.2].std(), score[seen[4000:] > 0.8].std()]
+            expected = [0.65, 1.3] if without else [1, 1]
+            assert_allclose(width, expected, rtol=0.1)
+
+
 class TestPriorOfANetwork:
     def test_a_networks_prior_is_that_of_its_training_masses(self, trained):
         assert_array_equal(trained.mass_density_, mass_density(counts_and_masses()[1]))
