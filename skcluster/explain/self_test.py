@@ -60,6 +60,7 @@ class WeighingRegressor(XrayCNNRegressor):
         self.pixel_mean_, self.pixel_scale_ = 0.05, 0.2
         self.target_mean_, self.target_scale_ = 13.9, 0.3
         self.curve_ = np.tile(KNOTS, (1, 2, 1))
+        self.error_curve_ = np.zeros((1, len(KNOTS)))
         self.residual_std_ = 0.1
         self.held_out_moments_ = {}
         self.training_ranges_ = {}

@@ -21,7 +21,7 @@ LEAST_VARIANCE = 1e-6
 MOST_SLOPE = 3.0
 """Largest slope of a curve; 1 over it is the smallest."""
 PRIOR_ERRORS = 0.3
-"""Expected deviation of the logarithm of a variance from that of a network, at each knot."""
+"""Expected deviation of a logarithm of the variance from a network's, at each knot."""
 LARGEST = 4.0
 """Residuals count as no more than this many errors, lest a few decide."""
 MEDIAN_SQUARE = 0.455

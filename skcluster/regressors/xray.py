@@ -149,9 +149,9 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         that it was trained on, without and with draws of dropout: what outputs of -1.5,
         -0.5, 0.5 and 1.5 stand for, standardized; between them is a natural cubic spline.
     error_curve_ : ndarray of shape (n_members, 4)
-        What is added to ln σ² at the same outputs, so that errors are of the same quality at
-        all of them: their most likely shape, for the clusters that the network was trained
-        on. Zeros unless ``loss="gaussian_nll"``.
+        What is added to ln σ² at the same outputs: with it, errors have their most likely
+        shape, for the clusters that the network was trained on. Zeros unless
+        ``loss="gaussian_nll"``.
     held_out_residual_ : ndarray
         Predicted minus true log10 M of the held-out training clusters, member by member,
         without draws of dropout.
