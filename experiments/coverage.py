@@ -17,11 +17,15 @@ exact; but they were learned from a third as many clusters as they are tested on
 fail too often even if all fits were perfect. So p_two_samples compares training and test
 clusters as two samples. The next table is the mean over seeds; its error is that of the
 mean as the scatter between seeds tells it, which holds the scatter between surveys and
-between fits, or the binomial error of all clusters together if that is larger. The last
+between fits, or the binomial error of all clusters together if that is larger. The third
 one lists the network fits: by how much its curve (`skcluster.regressors.output_curve`),
 which is learned from its training clusters, moves four predicted masses [dex], and the
-slope of true masses on predicted ones for clusters that it has not seen. All tables are
-written to OUTPUT.
+slope of true masses on predicted ones for clusters that it has not seen. The last one is
+the control, without any difference between fits: the fit to all clusters is calibrated by
+as many clusters of the test survey, of which it has seen none, and tested on the others,
+for ten choices of them. It counts the thirds of predicted mass and redshift whose 68 %
+intervals are off by more than 3 %, and those with p_two_samples < 0.01, beside those of
+the calibration by octants. All tables are written to OUTPUT.
 
 Exits with 1 unless for the calibrated networks (by trend) each seed's 68 % and 95 %
 intervals cover 68 ± 3 and 95 ± 2 % of all clusters with p_two_samples > 0.01, and unless
@@ -39,6 +43,7 @@ import numpy as np
 from astropy.table import Table, vstack
 from kept_fits import N_OCTANTS, KeptFit, folder_of, keep_fits, path_of
 from scipy import stats
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
@@ -68,6 +73,8 @@ CALIBRATIONS = {"calibrated": None, "by trend": "trend"}
 PROMISED = {68: 3.0, 95: 2.0}
 """By how many percent the coverage of all clusters may differ from its level."""
 LEAST_P = 0.01
+N_CHOICES = 10
+"""How many times a test survey is parted into clusters that calibrate, and others."""
 DISTANCES = np.array([-np.inf, 0.1, 0.2, 0.3, np.inf])
 """Edges of bins of the distance from the least training mass [dex]."""
 DRAWN = (
@@ -152,13 +159,46 @@ def folder_of_fits(seed, arguments):
 
 
 def posteriors_of(estimator, train, log_mass, test):
-    """Posteriors of the test clusters, raw and calibrated."""
+    """Posteriors of the test clusters, raw and calibrated, and the fitted estimator."""
     posteriors = {}
     for kind, by in CALIBRATIONS.items():
         model = CalibratedMassRegressor(estimator, by=by).fit(train, log_mass)
         posteriors.setdefault("raw", predict_posterior(model.estimator_, test))
         posteriors[kind] = predict_posterior(model, test)
-    return posteriors
+    return posteriors, model.estimator_
+
+
+def control(estimator, test, log_mass, n_calibrate, seed):
+    """Thirds that are off if the very fit that is tested is calibrated, by others.
+
+    Yields one table of thirds for each choice of the clusters that calibrate.
+    """
+    rng = np.random.default_rng(seed)
+    for _ in range(N_CHOICES):
+        order = rng.permutation(len(log_mass))
+        calibrate, rest = np.split(order, [n_calibrate])
+        model = CalibratedMassRegressor(FrozenEstimator(estimator), by="trend")
+        model.fit(test[calibrate], log_mass[calibrate])
+        posterior = predict_posterior(model, test[rest])
+        least = log_mass[calibrate].min()
+        table = measured(
+            posterior, log_mass[rest], test.redshift[rest], least, n_calibrate
+        )
+        yield table[is_third(table)]
+
+
+def is_third(table):
+    """Whether rows are of thirds of predicted mass or redshift."""
+    return np.isin(table["quantity"], ["predicted mass", "redshift"])
+
+
+def counted_misses(tables, **about):
+    """Row with how many thirds of some tables are off."""
+    table = vstack(tables)
+    off = np.abs(table["coverage_68"] - 68) > PROMISED[68]
+    not_uniform = table["p_two_samples"] <= LEAST_P
+    counts = len(table), np.sum(off), np.sum(not_uniform)
+    return about | dict(zip(("thirds", "off", "not_uniform"), counts, strict=True))
 
 
 def p_two_samples(pit, n_per_trained):
@@ -174,10 +214,9 @@ def p_two_samples(pit, n_per_trained):
     return stats.kstwo.sf(distance, max(round(len(pit) / (1 + n_per_trained)), 1))
 
 
-def measured(posterior, survey, least_mass, n_trained):
+def measured(posterior, log_mass, z, least_mass, n_trained):
     """Table of one contestant's coverage, one row for all clusters and one per bin."""
-    log_mass, mean, z = survey.log_mass, posterior.mean(), survey.sample.redshift
-    pit, std = posterior.cdf(log_mass), posterior.std()
+    mean, std, pit = posterior.mean(), posterior.std(), posterior.cdf(log_mass)
     bins = [("all", mean, [-np.inf, np.inf])]
     for name, values in (("predicted mass", mean), ("redshift", z)):
         thirds = np.quantile(values, [1 / 3, 2 / 3])
@@ -206,22 +245,29 @@ def measured(posterior, survey, least_mass, n_trained):
 
 
 def run_seed(seed, arguments):
-    """Tables of all contestants that were trained on one seed's survey, and of fits."""
+    """Tables of all contestants of one seed's survey, of fits, and of the control."""
     training = make_mock_survey(arguments.clusters, random_state=seed)
     test = make_mock_survey(arguments.test_clusters, random_state=1000 + seed)
-    posteriors, tables = {}, []
+    posteriors, tables, misses = {}, [], []
+    least, n = training.log_mass.min(), len(training.log_mass)
     chosen = contestants(training, test, seed, arguments)
     for name, (estimator, train, tested) in chosen.items():
-        posteriors[name] = posteriors_of(estimator, train, training.log_mass, tested)
+        posteriors[name], fitted = posteriors_of(
+            estimator, train, training.log_mass, tested
+        )
         for kind, posterior in posteriors[name].items():
-            least, n = training.log_mass.min(), len(training.log_mass)
-            table = measured(posterior, test, least, n)
+            table = measured(posterior, test.log_mass, tested.redshift, least, n)
             table.add_columns(
                 [[seed], [name], [kind]],
                 indexes=[0, 0, 0],
                 names=["seed", "estimator", "posterior"],
             )
             tables.append(table)
+        by_trend = tables[-1][is_third(tables[-1])]
+        of_control = control(fitted, tested, test.log_mass, n, seed)
+        for by, parts in (("octants", [by_trend]), ("control", of_control)):
+            about = {"seed": seed, "estimator": name, "calibrated_by": by}
+            misses.append(counted_misses([*parts], **about))
     axes = None
     for name, kind in DRAWN:
         display = CoverageDisplay.from_predictions(
@@ -229,7 +275,8 @@ def run_seed(seed, arguments):
         )
         axes = display.axes_
     display.figure_.savefig(arguments.output / f"coverage-{seed}.png", dpi=150)
-    return vstack(tables), slopes_of_fits(seed, test, training, arguments)
+    fits = slopes_of_fits(seed, test, training, arguments)
+    return vstack(tables), fits, Table(misses)
 
 
 def over_seeds(table):
@@ -286,9 +333,7 @@ def broken_promises(table, mean):
                 yield f"{where}: {row[f'coverage_{level}']:.1f} instead of {level} %"
         if row["p_two_samples"] <= LEAST_P:
             yield f"{where}: p = {row['p_two_samples']:.2g} of the PIT"
-    for row in judged[1][
-        np.isin(judged[1]["quantity"], ["predicted mass", "redshift"])
-    ]:
+    for row in judged[1][is_third(judged[1])]:
         if abs(row["coverage_68"] - 68) > PROMISED[68] + row["error_68"]:
             where = f"{row['estimator']}, third {row['bin'] + 1} of {row['quantity']}"
             yield f"{where}: {row['coverage_68']:.1f} ± {row['error_68']:.1f} %"
@@ -319,15 +364,17 @@ def main():
     for seed in arguments.seeds:
         tables.append(run_seed(seed, arguments))
         in_percent(tables[-1][0]).pprint_all()
-    table, fits = (vstack(parts) for parts in zip(*tables, strict=True))
+    table, fits, misses = (vstack(parts) for parts in zip(*tables, strict=True))
     mean = over_seeds(table)
-    for name, each in (("by-seed", table), ("mean", mean), ("fits", fits)):
+    named = {"by-seed": table, "mean": mean, "fits": fits, "control": misses}
+    for name, each in named.items():
         for column in each.itercols():
             if column.dtype.kind == "f":
                 column.info.format = ".2g" if "p_" in column.name else ".3f"
         each.write(arguments.output / f"coverage-{name}.csv", overwrite=True)
     in_percent(mean).pprint_all()
     fits.pprint_all()
+    misses.pprint_all()
     broken = list(broken_promises(table, mean))
     print("\n".join(broken) or "All calibrated networks cover what they promise.")
     return int(bool(broken))

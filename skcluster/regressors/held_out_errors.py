@@ -59,7 +59,7 @@ def judged_member(regressor, net, training, train, held_out):
     error_curve = np.zeros(len(KNOTS))
     if log_variance:
         residual = target - on_curve(output, curve)
-        predicted = np.maximum(*log_variance, LOG_VARIANCE_MIN)
+        predicted = np.maximum(log_variance[0], LOG_VARIANCE_MIN)
         error_curve = error_curve_of(output, residual, predicted, weight)
     judged = judged_clusters(np.arange(len(train)))
     has_failed = has_learned_nothing(output[judged], target[judged], len(net.history))
