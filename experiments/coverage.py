@@ -180,10 +180,8 @@ def control(estimator, test, log_mass, n_calibrate, seed):
         model = CalibratedMassRegressor(FrozenEstimator(estimator), by="trend")
         model.fit(test[calibrate], log_mass[calibrate])
         posterior = predict_posterior(model, test[rest])
-        least = log_mass[calibrate].min()
-        table = measured(
-            posterior, log_mass[rest], test.redshift[rest], least, n_calibrate
-        )
+        z = test.redshift[rest]
+        table = measured(posterior, log_mass[rest], z, None, n_calibrate)
         yield table[is_third(table)]
 
 
@@ -221,7 +219,8 @@ def measured(posterior, log_mass, z, least_mass, n_trained):
     for name, values in (("predicted mass", mean), ("redshift", z)):
         thirds = np.quantile(values, [1 / 3, 2 / 3])
         bins.append((name, values, [-np.inf, *thirds, np.inf]))
-    bins.append(("above least mass", mean - least_mass, DISTANCES))
+    if least_mass is not None:
+        bins.append(("above least mass", mean - least_mass, DISTANCES))
     rows = []
     for quantity, values, edges in bins:
         for number, (low, high) in enumerate(pairwise(edges)):

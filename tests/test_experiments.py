@@ -3,7 +3,6 @@
 import importlib
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf
 from scipy.stats import ks_2samp, norm, t
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.pipeline import make_pipeline
 
@@ -151,6 +151,18 @@ class TestNeuralProxy:
         assert_allclose(mean["bias_error"], 0, atol=1e-12)
 
 
+class ReadsPosition(RegressorMixin, BaseEstimator):
+    """Takes the first coordinate for the mass, and 0.1 dex for its error."""
+
+    def fit(self, X=None, y=None):
+        self.fitted_ = True
+        return self
+
+    def predict(self, X, return_std=False):
+        mean = X.position[:, 0]
+        return (mean, np.full(len(mean), 0.1)) if return_std else mean
+
+
 class TestCoverage:
     @pytest.mark.filterwarnings("ignore:.*(unlike those|far outside)")
     def test_kept_fits_are_those_of_the_network_itself(self, coverage, tmp_path):
@@ -169,7 +181,7 @@ class TestCoverage:
             network.set_params(n_dropout_draws=draws)
             kept = coverage.KeptFit(tmp_path, n_dropout_draws=draws)
             expected, found = (
-                coverage.posteriors_of(model, maps, survey.log_mass, tested)
+                coverage.posteriors_of(model, maps, survey.log_mass, tested)[0]
                 for model in (pipeline, kept)
             )
             for kind in ("raw", "calibrated", "by trend"):
@@ -182,11 +194,10 @@ class TestCoverage:
         rng = np.random.default_rng(0)
         mean, z = rng.uniform(13.5, 15, 6000), rng.uniform(0.1, 0.5, 6000)
         log_mass = mean + 0.1 * np.sqrt(z / 0.3) * rng.normal(size=6000)
-        survey = SimpleNamespace(log_mass=log_mass, sample=SimpleNamespace(redshift=z))
         tables = []
         for std in (0.1 * np.sqrt(z / 0.3), 0.1):
             posterior = MassPosterior.from_gaussians(mean, np.broadcast_to(std, 6000))
-            tables.append(coverage.measured(posterior, survey, 13.5, 10**9))
+            tables.append(coverage.measured(posterior, log_mass, z, 13.5, 10**9))
             for name, value in (
                 ("estimator", "n"),
                 ("posterior", "by trend"),
@@ -211,6 +222,28 @@ class TestCoverage:
         ]
         assert promises[0] == []
         assert any("third 1 of redshift" in each for each in promises[1])
+
+    @pytest.mark.parametrize("has_one_shape", [True, False])
+    def test_the_control_misses_where_scores_have_another_shape(
+        self, coverage, has_one_shape, monkeypatch
+    ):
+        """A trend gives scores of a mass their width, but all scores the same shape."""
+        monkeypatch.setattr(coverage, "N_CHOICES", 2)
+        rng, n = np.random.default_rng(0), 12_000
+        mean, z = rng.uniform(13.5, 15, n), rng.uniform(0.1, 0.5, n)
+        score = rng.normal(size=n)
+        if not has_one_shape:
+            score = np.where(mean < 14, score, rng.choice([-1, 1], n))
+        position = np.column_stack([mean, *rng.uniform(0, 352, (2, n))])
+        sample = ClusterSample(redshift=z, position=position)
+        tables = coverage.control(
+            ReadsPosition().fit(), sample, mean + 0.1 * score, 5000, seed=0
+        )
+        row = coverage.counted_misses([*tables], seed=3)
+        assert row["seed"] == 3
+        assert row["thirds"] == 12
+        assert (row["off"] < 2) == has_one_shape
+        assert (row["not_uniform"] < 2) == has_one_shape
 
     @pytest.mark.parametrize("shift", [0.0, 0.08, 0.15])
     def test_learned_distributions_are_compared_as_two_samples(self, coverage, shift):
