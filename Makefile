@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
-PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
 
 .PHONY: demo test stress lint docs site-check wheel lowest bench experiments clean install
 
@@ -18,7 +18,7 @@ PYTEST = OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 MPLBACKEND=Agg \
 	$(BIN)/python -m pytest --numprocesses auto
 
 test: $(INSTALLED)
-	$(PYTEST) --dist loadfile $(ARGS)
+	$(PYTEST) --dist worksteal $(ARGS)
 
 stress: $(INSTALLED)
 	$(PYTEST) --dist load -m "fuzz or kill or slow" tests $(ARGS)
@@ -29,7 +29,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 docs: $(INSTALLED)
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -j auto -b html docs docs/_build/html
 	$(BIN)/python docs/site_check.py docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
@@ -48,7 +48,7 @@ LOWEST = .venv-lowest
 lowest: $(INSTALLED)
 	$(BIN)/python .ci/lowest_versions.py $(LOWEST)
 	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 MPLBACKEND=Agg \
-		$(LOWEST)/bin/python -m pytest --numprocesses auto --dist loadfile \
+		$(LOWEST)/bin/python -m pytest --numprocesses auto --dist worksteal \
 		-W ignore::DeprecationWarning $(ARGS)
 
 bench: $(INSTALLED)

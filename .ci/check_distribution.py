@@ -22,12 +22,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = (
     "test_public_names",
-    "test_contract",
     "test_cli",
     "test_cli_inspect",
     "test_persistence",
 )
-"""What a user meets first: names, the contract, the command, models of before."""
+"""What a user meets first: names, the command, models of before."""
 
 
 def run(*command, **options):
@@ -132,7 +131,7 @@ def test(python, sdist, folder, names):
     run(python, "-c", code, **where)
     run(python.with_name("skcluster"), "--version", **where)
     tests = [f"tests/{name}.py" for name in names]
-    pytest = [python, "-m", "pytest", "-q", "--numprocesses=auto", "--dist=loadfile"]
+    pytest = [python, "-m", "pytest", "-q", "--numprocesses=auto", "--dist=worksteal"]
     run(*pytest, *tests, "--pyargs", "skcluster", **where)
 
 

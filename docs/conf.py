@@ -56,6 +56,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"\.py$",
     "within_subsection_order": ExplicitOrder([f"{name}.py" for name in GALLERY]),
     "abort_on_example_error": True,
+    "parallel": True,  # as many processes as -j says
     "capture_repr": (),
     "min_reported_time": 0,
     "show_memory": False,
