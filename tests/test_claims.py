@@ -236,6 +236,23 @@ class TestStatedNumbersFollowFromEachOther:
         assert words.format(*pairs) in text
         off = [abs(worst[name]["coverage_68"] - 68) for name in networks]
         assert "the worst of the networks by {:.1f} and {:.1f} %".format(*off) in text
+        counted = Table.read(ROOT / "experiments/results/coverage-control.csv")
+        by = {
+            kind: counted[counted["calibrated_by"] == kind]
+            for kind in ("octants", "control")
+        }
+        missed = {
+            name: [each["off"][each["estimator"] == name].sum() for each in by.values()]
+            for name in misses
+        }
+        assert {name: int(octants) for name, (octants, _) in missed.items()} == {
+            name: int(n) for name, n in misses.items()
+        }
+        n_thirds = by["control"]["thirds"].sum() // len(misses)
+        words = "{}, {} and {} of {} thirds miss it then, {:.0f}, {:.0f} and {:.0f} %"
+        controls = [control for _, control in missed.values()]
+        shares = [100 * control / n_thirds for control in controls]
+        assert words.format(*controls, n_thirds, *shares) in text
 
     def test_thirds_that_are_not_uniform_are_those_that_the_page_names(self):
         text = " ".join(section("docs/uncertainty.rst", "What was measured").split())
@@ -246,17 +263,23 @@ class TestStatedNumbersFollowFromEachOther:
         thirds = by_seed[is_network & is_third]
         is_uniform = thirds["p_two_samples"] > 0.01
         assert f"have p ≥ {thirds['p_two_samples'][is_uniform].min():.2g}." in text
-        assert np.all(thirds["seed"][~is_uniform] == 1)
-        others = thirds[~is_uniform]
-        words = {
-            "predicted mass": "middle third of {}",
-            "redshift": "highest third of {}",
+        others = {
+            (row["seed"], row["quantity"], row["bin"]): []
+            for row in thirds[~is_uniform]
         }
-        for quantity, which in words.items():
-            rows = others[others["quantity"] == quantity]
-            assert set(rows["bin"]) == {list(words).index(quantity) + 1}
-            pair = "(p = {:.2g} and {:.2g})".format(*rows["p_two_samples"])
-            assert f"{which.format(quantity)} {pair}" in text
+        for row in thirds[~is_uniform]:
+            key = row["seed"], row["quantity"], row["bin"]
+            others[key].append(f"{row['p_two_samples']:.2g}")
+        which = ("lowest", "middle", "highest")
+        named = [
+            (seed, f"in the {which[third]} third of {quantity} (p = {' and '.join(p)})")
+            for (seed, quantity, third), p in others.items()
+        ]
+        found = re.findall(r"in the \w+ third of [\w ]+ \(p = [^)]+\)", text)
+        assert sorted(found) == sorted(words for _, words in named)
+        assert {seed for seed, _ in named} == {
+            int(seed) for seed in re.findall(r"(?:networks|dropout) of seed (\d)", text)
+        }
         of_all = by_seed[by_seed["quantity"] == "all"]
         p_value = of_all["p_two_samples"]
         of_networks = of_all["estimator"] != "covariance model"
