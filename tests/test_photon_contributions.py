@@ -53,7 +53,7 @@ def explained():
     """Return a trained model, clusters that it has not seen, and what photons add."""
     sample, log_mass = clusters(500)
     model = PhotonSetRegressor(
-        max_epochs=40,
+        max_epochs=24,
         batch_size=25,
         n_members=2,
         random_state=0,
