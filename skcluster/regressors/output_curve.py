@@ -75,8 +75,7 @@ def curve_of(output, target, weight=None):
     residual = target - output.mean(axis=1)
     variance = share @ (residual - share @ residual) ** 2
     penalty = max(variance, LEAST_VARIANCE) / effective_number(weight) / PRIOR_BEND**2
-    from_mean = np.eye(len(KNOTS)) - 1 / len(KNOTS)
-    normal = (cardinal * share[:, None]).T @ cardinal + penalty * from_mean
+    normal = _curvature(cardinal, share, penalty)
     bend = np.linalg.solve(normal, cardinal.T @ (share * residual))
     bend *= _allowed(bend)
     return KNOTS + bend + share @ (residual - cardinal @ bend)
@@ -129,13 +128,12 @@ def error_curve_of(output, residual, log_variance, weight=None):
     square = (square * MEDIAN_SQUARE / usual).clip(0, LARGEST**2)
     # Half of the likelihood's curvature is that of the squares.
     penalty = 2 / effective_number(weight) / PRIOR_ERRORS**2
-    from_mean = penalty * (np.eye(len(KNOTS)) - 1 / len(KNOTS))
+    # Fisher's scoring: the expected curvature, which no cluster makes small.
+    expected = _curvature(cardinal, share, penalty)
     curve = np.zeros(len(KNOTS))
     for _ in range(MOST_STEPS):
         left = share * square * np.exp(-cardinal @ curve)
-        gradient = cardinal.T @ (left - share) - from_mean @ curve
-        # Fisher's scoring: the expected curvature, which no cluster makes small.
-        expected = (cardinal * share[:, None]).T @ cardinal + from_mean
+        gradient = cardinal.T @ (left - share) - penalty * (curve - curve.mean())
         step = np.linalg.solve(expected, gradient)
         curve += step / max(1.0, np.abs(step).max())
         if np.abs(step).max() < 1e-10:
@@ -178,6 +176,12 @@ def on_curve(output, curve):
     for shape, bend in zip(_bent(output), bends, strict=True):
         target = target + shape * bend
     return target
+
+
+def _curvature(cardinal, share, penalty):
+    """Weighted squares of the splines, and of what the values of a curve differ by."""
+    from_mean = np.eye(len(KNOTS)) - 1 / len(KNOTS)
+    return (cardinal * share[:, None]).T @ cardinal + penalty * from_mean
 
 
 def _within(output):
