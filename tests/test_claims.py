@@ -263,23 +263,21 @@ class TestStatedNumbersFollowFromEachOther:
         thirds = by_seed[is_network & is_third]
         is_uniform = thirds["p_two_samples"] > 0.01
         assert f"have p ≥ {thirds['p_two_samples'][is_uniform].min():.2g}." in text
-        others = {
-            (row["seed"], row["quantity"], row["bin"]): []
-            for row in thirds[~is_uniform]
-        }
+        others = {}
         for row in thirds[~is_uniform]:
-            key = row["seed"], row["quantity"], row["bin"]
-            others[key].append(f"{row['p_two_samples']:.2g}")
-        which = ("lowest", "middle", "highest")
-        named = [
-            (seed, f"in the {which[third]} third of {quantity} (p = {' and '.join(p)})")
-            for (seed, quantity, third), p in others.items()
-        ]
-        found = re.findall(r"in the \w+ third of [\w ]+ \(p = [^)]+\)", text)
-        assert sorted(found) == sorted(words for _, words in named)
-        assert {seed for seed, _ in named} == {
-            int(seed) for seed in re.findall(r"(?:networks|dropout) of seed (\d)", text)
-        }
+            third = ("lowest", "middle", "highest")[row["bin"]]
+            key = int(row["seed"]), f"in the {third} third of {row['quantity']}"
+            others.setdefault(key, []).append(f"{row['p_two_samples']:.2g}")
+        named = r"in the \w+ third of [\w ]+ \(p = [^)]+\)"
+        of_seeds = re.findall(rf"of seed (\d)((?: (?:and )?{named})+)", text)
+        assert sorted(
+            (int(seed), words)
+            for seed, several in of_seeds
+            for words in re.findall(named, several)
+        ) == sorted(
+            (seed, f"{words} (p = {' and '.join(p)})")
+            for (seed, words), p in others.items()
+        )
         of_all = by_seed[by_seed["quantity"] == "all"]
         p_value = of_all["p_two_samples"]
         of_networks = of_all["estimator"] != "covariance model"

@@ -338,15 +338,12 @@ class TestErrorCurve:
             max_epochs=10,
             validation_fraction=0.2,
         ).fit(maps[:4000], log_mass[:4000])
-        for without in (True, False):
-            if without:
-                learned, model.error_curve_ = model.error_curve_, np.zeros((1, 4))
-            else:
-                model.error_curve_ = learned
+        without = np.zeros((1, 4)), [0.65, 1.3]
+        for curve, expected in (without, (model.error_curve_, [1, 1])):
+            model.error_curve_ = curve
             predicted, std = model.predict(maps[4000:], return_std=True)
             score = (predicted - log_mass[4000:]) / std
             width = [score[seen[4000:] < 0.2].std(), score[seen[4000:] > 0.8].std()]
-            expected = [0.65, 1.3] if without else [1, 1]
             assert_allclose(width, expected, rtol=0.1)
 
 
