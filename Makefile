@@ -3,9 +3,6 @@
 # On Linux, plain torch brings gigabytes of CUDA. For the CPU build elsewhere than on a
 # machine that has its wheel, add: TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
-# What one process compiles, the next one reads, even where the environment forbids it.
-export PYTHONDONTWRITEBYTECODE =
-
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin

@@ -38,7 +38,7 @@ def make_environment(folder):
     (site / "others.pth").write_text(f"{ROOT}\n{sysconfig.get_path('purelib')}\n")
     bin = folder / ("Scripts" if sys.platform == "win32" else "bin")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python"]
-    options = ["--quiet", "--only-binary=:all:"]
+    options = ["--quiet", "--only-binary=:all:", "--no-compile"]
     command = [*pip, bin / Path(sys.executable).name, "install", *options]
     subprocess.run([*command, *requirements()], check=True)
 
