@@ -29,8 +29,8 @@ def path(tmp_path_factory):
     return path
 
 
-def measured(path, before, action, heavy):
-    """Least seconds of the processor of three, and which heavy modules were loaded."""
+def check_cost(path, before, action, heavy, seconds_max, then=""):
+    """Of three processes, one acts quickly enough; none loads a heavy module, even then."""
     code = f"""
 import json, sys, time
 {before}
@@ -38,42 +38,38 @@ started, at_first = time.process_time(), {{*sys.modules}}
 import skcluster
 {action}
 seconds = time.process_time() - started
+{then}
 print(json.dumps([seconds, sorted(({{*sys.modules}} - at_first) & {{*{heavy!r}}})]))
 """
-    done = [
-        subprocess.run(
-            [sys.executable, "-c", code, path],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for _ in range(3)
-    ]
-    seconds, loaded = zip(*map(json.loads, done), strict=True)
-    return min(seconds), loaded[0]
+    command = [sys.executable, "-c", code, path]
+    measured = []
+    while len(measured) < 3 and min(measured, default=np.inf) >= seconds_max:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds, loaded = json.loads(done.stdout)
+        assert loaded == []
+        measured.append(seconds)
+    assert min(measured) < seconds_max
 
 
 def test_a_header_is_read_in_less_than_three_tenths_of_a_second(path):
     action = "skcluster.read_header(sys.argv[1]).notes"
     heavy = ["astropy", "numpy", "scipy", "skops", "sklearn", "torch"]
-    seconds, loaded = measured(path, "", action, heavy)
-    assert loaded == []
-    assert seconds < 0.3
+    check_cost(path, "", action, heavy, seconds_max=0.3)
 
 
 def test_the_command_inspects_in_less_than_three_tenths_of_a_second(path):
     action = "import skcluster.cli; skcluster.cli.main(['inspect', sys.argv[1]])"
     action = f"import os, contextlib\nwith contextlib.redirect_stdout(None): {action}"
     heavy = ["astropy", "scipy", "skops", "sklearn", "torch"]
-    seconds, loaded = measured(path, "", action, heavy)
-    assert loaded == []
-    assert seconds < 0.3
+    check_cost(path, "", action, heavy, seconds_max=0.3)
 
 
 def test_a_network_is_loaded_in_half_a_second_beside_torch_and_scikit_learn(path):
-    """The first optimizer of torch, skops and astropy.cosmology take 1 to 2 s each."""
-    action = "skcluster.load_model(sys.argv[1])"
+    """torch's compiler, skops and astropy.cosmology take 1 to 2 s each."""
+    action = "model = skcluster.load_model(sys.argv[1])"
     heavy = ["astropy.cosmology", "skops", "torch._dynamo"]
-    seconds, loaded = measured(path, "import torch, sklearn.base", action, heavy)
-    assert loaded == []
-    assert seconds < 0.5
+    before = "import numpy as np, torch, sklearn.base"
+    then = (
+        "model[-1].fit(np.eye(16).reshape(1, 1, 16, 16).repeat(4, 0), [13, 14, 14, 15])"
+    )
+    check_cost(path, before, action, heavy, seconds_max=0.5, then=then)

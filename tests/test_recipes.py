@@ -19,6 +19,7 @@ from skcluster import (
 )
 from skcluster.networks import Ho2023Network, MassNetwork
 from skcluster.regressors.mass_net import build_net
+from skcluster.regressors.optimizers import Adam
 from skcluster.regressors.output_curve import KNOTS
 
 SEED = int(np.random.RandomState(0).randint(2**31 - 1))
@@ -157,7 +158,7 @@ def test_one_cycle_is_adamw_schedule_cut_and_average_of_torch(data, loss, batch_
 
 def test_the_paper_s_recipe_is_the_default_and_has_none_of_this(data):
     net = XrayCNNRegressor(max_epochs=1, device="cpu").fit(*data).net_
-    assert type(net.optimizer_) is torch.optim.Adam
+    assert type(net.optimizer_) is Adam
     names = {name for name, _ in net.callbacks_}
     ours = {"averaged_weights", "one_cycle", "gradient_norm", "squared_error_first"}
     assert not ours & names

@@ -2,7 +2,6 @@
 
 import contextlib
 import glob
-from collections import defaultdict
 
 import numpy as np
 import torch
@@ -142,17 +141,6 @@ class MassNet(NeuralNetRegressor):
             )
         loss = super().get_loss(y_pred, y_true, X=X, training=training)
         return mean_loss(loss, {} if X is None else X)
-
-
-class NoOptimizer(torch.optim.Adam):
-    """Placeholder for the optimizer of a net that only predicts.
-
-    The first real optimizer of a process imports torch's compiler, which takes two seconds.
-    """
-
-    def __init__(self, parameters, **options):
-        # Adam is not initialized: it would import the compiler.
-        self.param_groups, self.state, self.defaults = [], defaultdict(dict), {}
 
 
 def build_net(

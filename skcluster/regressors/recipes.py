@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-import torch
 from skorch.callbacks import Callback, GradientNormClipping
 from torch.optim.lr_scheduler import OneCycleLR
 
 from .averaged_weights import AveragedWeights
+from .optimizers import Adam, AdamW
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class Recipe:
         """
         if self.decoupled_decay:
             return {
-                "optimizer": torch.optim.AdamW,
+                "optimizer": AdamW,
                 "optimizer__weight_decay": weight_decay,
             }
         # Keras' l2(λ) adds 2λw to the gradient of w, and torch's Adam its decay times w.
         return {
-            "optimizer": torch.optim.Adam,
+            "optimizer": Adam,
             "optimizer__weight_decay": 2 * weight_decay,
             "optimizer__param_groups": [
                 (name, {"weight_decay": 0.0}) for name in undecayed

@@ -5,7 +5,6 @@ import contextlib
 import numpy as np
 import torch
 
-from .mass_net import NoOptimizer
 from .output_curve import KNOTS
 from .torch_session import resolve_device, torch_session
 
@@ -55,7 +54,7 @@ def rebuilt_net(regressor, weights):
         is_ours = isinstance(regressor.architecture, str)
         with torch.device("meta") if is_ours else contextlib.nullcontext():
             check_weights(weights, regressor._module().state_dict())
-        net = regressor._build_net(0, device, optimizer=NoOptimizer)
+        net = regressor._build_net(0, device)
         net.module_.load_state_dict(
             {name: torch.as_tensor(weight) for name, weight in weights.items()}
         )

@@ -36,7 +36,6 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
 import numpy as np
-import torch._dynamo  # noqa: F401 (a first optimizer takes seconds to import this)
 from sklearn.model_selection import KFold
 from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import StepLR
