@@ -231,6 +231,25 @@ def test_summary_holds_every_metric_in_both_units():
     assert not summary
 
 
+@pytest.mark.parametrize("halos", [None, np.arange(90) // 4])
+def test_errors_of_a_summary_are_those_of_its_metrics(halos):
+    """To the last bit, of halos that all have one cluster and of others."""
+    metrics = {
+        "std": mass_scatter,
+        "robust": partial(mass_scatter, kind="robust"),
+        "mean_bias": partial(mass_bias, kind="mean"),
+        "median_bias": mass_bias,
+    }
+
+    def all_of_them(*masses):
+        return [metric(*masses) for metric in metrics.values()]
+
+    options = {"groups": halos, "n_resamples": 50, "random_state": 3}
+    summary = summarize_residuals(*made_masses(90), **options)
+    errors = bootstrap_error(all_of_them, *made_masses(90), **options)
+    assert [summary[f"{name}_dex_error"] for name in metrics] == errors.tolist()
+
+
 @pytest.mark.parametrize(
     ("scorer", "kind"), [(neg_mass_scatter, "std"), (neg_mass_scatter_robust, "robust")]
 )

@@ -4,6 +4,10 @@ Everywhere ``y_true`` and ``y_pred`` are log10 masses, as regressors take and re
 them. A residual in dex times 100 ln 10 is per cent in ln M.
 """
 
+from collections.abc import Callable
+from functools import partial
+from itertools import groupby, islice
+
 import numpy as np
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_random_state
@@ -200,10 +204,7 @@ def bootstrap_error(
     0.002
     """
     y_true, y_pred = checked_columns(y_true=y_true, y_pred=y_pred)
-    n_resamples = Integer(2).check("n_resamples", n_resamples)
-    groups = _independent_groups(groups, len(y_true))
-    rng = check_random_state(random_state)
-    resamples = _resampled_rows(groups, n_resamples, rng)
+    resamples = _checked_resamples(groups, len(y_true), n_resamples, random_state)
     values = [metric(y_true[rows], y_pred[rows]) for rows in resamples]
     error = np.std(values, axis=0, ddof=1)
     return error if error.ndim else float(error)
@@ -253,18 +254,12 @@ def summarize_residuals(
     y_true, y_pred = _checked_masses(
         y_true, y_pred, mass_range, by="summarize_residuals"
     )
-    errors = bootstrap_error(
-        _summary,
-        y_true,
-        y_pred,
-        groups=groups,
-        n_resamples=n_resamples,
-        random_state=random_state,
-    )
+    residual = y_pred - y_true
+    resamples = _checked_resamples(groups, len(residual), n_resamples, random_state)
+    values = [_summary(residual[rows]) for rows in _stacked(resamples, len(residual))]
+    errors = np.std(np.concatenate(values), axis=0, ddof=1)
     summary = {"n_clusters": len(y_true)}
-    for name, value, error in zip(
-        SUMMARY, _summary(y_true, y_pred), errors, strict=True
-    ):
+    for name, value, error in zip(SUMMARY, _summary(residual), errors, strict=True):
         for unit, convert in UNITS.items():
             summary[f"{name}_{unit}"] = convert(value)
             summary[f"{name}_{unit}_error"] = convert(error)
@@ -272,18 +267,18 @@ def summarize_residuals(
 
 
 def _mean(residual, weight=None):
-    return np.average(residual, weights=weight)
+    return np.average(residual, axis=-1, weights=weight)
 
 
 def _median(residual, weight=None):
     if weight is None:
-        return np.median(residual)
+        return np.median(residual, axis=-1)
     return weighted_quantile(residual, 0.5, weight)
 
 
 def _robust_width(residual, weight=None):
     if weight is None:
-        low, high = np.percentile(residual, [16, 84])
+        low, high = np.percentile(residual, [16, 84], axis=-1)
     else:
         low, high = weighted_quantile(residual, [0.16, 0.84], weight)
     return (high - low) / 2
@@ -292,8 +287,8 @@ def _robust_width(residual, weight=None):
 BIASES = {"median": _median, "mean": _mean}
 SCATTERS = {"std": weighted_std, "robust": _robust_width}
 UNITS = {"dex": float, "percent": dex_to_percent}
-SUMMARY = {
-    "std": weighted_std,
+SUMMARY: dict[str, Callable] = {
+    "std": partial(np.std, axis=-1),
     "robust": _robust_width,
     "mean_bias": _mean,
     "median_bias": _median,
@@ -316,9 +311,9 @@ def _checked_masses(y_true, y_pred, mass_range, *, by):
     return y_true, y_pred
 
 
-def _summary(y_true, y_pred):
-    residual = y_pred - y_true
-    return np.array([statistic(residual) for statistic in SUMMARY.values()])
+def _summary(residual):
+    """Return both scatters and both biases along the last axis."""
+    return np.stack([statistic(residual) for statistic in SUMMARY.values()], axis=-1)
 
 
 def _chosen(options, **parameter):
@@ -338,8 +333,14 @@ def _independent_groups(groups, n_clusters):
     return numbers
 
 
-def _resampled_rows(groups, n_resamples, rng):
+def _checked_resamples(groups, n_clusters, n_resamples, random_state):
     """Yield the rows of bootstrap samples, whose groups are drawn with replacement."""
+    n_resamples = Integer(2).check("n_resamples", n_resamples)
+    groups = _independent_groups(groups, n_clusters)
+    return _resampled_rows(groups, n_resamples, check_random_state(random_state))
+
+
+def _resampled_rows(groups, n_resamples, rng):
     order = np.argsort(groups, kind="stable")
     length = np.bincount(groups)
     start = np.cumsum(length) - length
@@ -348,3 +349,11 @@ def _resampled_rows(groups, n_resamples, rng):
         n = length[drawn]
         shift = np.repeat(start[drawn] - (np.cumsum(n) - n), n)
         yield order[np.arange(len(shift)) + shift]
+
+
+def _stacked(resamples, n_clusters):
+    """Yield arrays of shape (n_resamples, n_rows) of successive resamples of one length."""
+    n_at_once = max(1, 2**16 // n_clusters)
+    for _, equally_long in groupby(resamples, key=len):
+        while rows := [*islice(equally_long, n_at_once)]:
+            yield np.array(rows)
