@@ -92,6 +92,21 @@ def test_warnings_of_other_processes_are_given_here(y):
     assert {warning.filename for warning in caught} == {__file__}
 
 
+def test_processes_change_no_bit(y):
+    models = {
+        "one": (FirstColumn(), shifted(y, 0.1)),
+        "two": (FirstColumn(), shifted(y, 0.3)),
+    }
+    alone, pooled = (
+        compare_estimators(models, y, cv=KFold(4), n_jobs=n_jobs) for n_jobs in (1, 2)
+    )
+    for name in models:
+        assert_array_equal(alone.predictions[name], pooled.predictions[name])
+    for comparison in (alone, pooled):
+        comparison.table.remove_column("seconds")
+    assert (alone.table == pooled.table).all()
+
+
 def test_residuals_of_plus_and_minus_a_tenth_have_known_scatters(y):
     signs = np.resize([1.0, -1.0], len(y))
     X = shifted(y, 0.02 + 0.1 * signs)
