@@ -450,8 +450,9 @@ LADDER = [
 ]
 
 
+N_IN_DEMO = 96
 FEW_CLUSTERS = pytest.mark.filterwarnings(
-    # 120 clusters leave some of the eleven redshifts too poor for a bin of their own.
+    # They leave some of the eleven redshifts too poor for a bin of their own.
     "ignore:.*were merged into their nearest neighbors:UserWarning"
 )
 
@@ -460,7 +461,8 @@ FEW_CLUSTERS = pytest.mark.filterwarnings(
 def demo_run(folder):
     """Standard output and error of a demo that keeps its trained folds."""
     out, err = io.StringIO(), io.StringIO()
-    command = ["demo", "--clusters=120", *TINY, "--output", str(folder / "demo")]
+    command = ["demo", f"--clusters={N_IN_DEMO}", *TINY, "--jobs=1"]
+    command += ["--output", str(folder / "demo")]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         assert main([*command, "--checkpoints", str(folder / "kept")]) == 0
     return out.getvalue(), err.getvalue()
@@ -474,12 +476,12 @@ def test_demo_prints_nine_rows_and_writes_table_and_figures(folder, demo_run):
     assert [row.startswith(name) for row, name in zip(rows, LADDER, strict=True)]
     table = Table.read(folder / "demo" / "table.csv")
     assert list(table["estimator"]) == LADDER
-    assert set(table["n_clusters"]) == {120}
+    assert set(table["n_clusters"]) == {N_IN_DEMO}
     for name in ("maps.png", "masses.png"):
         picture = (folder / "demo" / name).read_bytes()
         assert picture.startswith(b"\x89PNG\r\n")
     assert len(list((folder / "demo").iterdir())) == 3
-    assert "Mock survey: 120 clusters, " in err
+    assert f"Mock survey: {N_IN_DEMO} clusters, " in err
     assert err.count("fold 8 / 8") == 9
 
 
@@ -495,8 +497,8 @@ def test_demo_reads_trained_folds_and_removes_only_a_folder_of_its_own(
     assert len(files) == 2 * 8
     again = folder / "again"
     shutil.copytree(folder / "kept", again / "demo-checkpoints")
-    command = ["demo", "--clusters=120", *TINY, "--jobs=1", "--output", again]
-    assert outcome(capsys, *command)[0] == 0
+    command = ["demo", f"--clusters={N_IN_DEMO}", *TINY, "--jobs=1"]
+    assert outcome(capsys, *command, "--output", again)[0] == 0
     assert not (again / "demo-checkpoints").exists()
     assert sorted((folder / "kept").iterdir()) == files
     one, other = (Table.read(folder / run / "table.csv") for run in ("demo", "again"))
