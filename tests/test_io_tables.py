@@ -418,7 +418,7 @@ def parquet_of(path, **columns):
 
 def test_a_small_parquet_file_of_many_numbers_is_refused(tmp_path):
     path = tmp_path / "clusters.parquet"
-    parquet_of(path, z=np.full(40_000_000, 0.1, "f4"), n=np.ones(40_000_000, "i8"))
+    parquet_of(path, z=np.full(24_000_000, 0.1, "f4"), n=np.ones(24_000_000, "i8"))
     assert path.stat().st_size < 2**20
     with pytest.raises(
         ValueError, match=r"parquet has .* of memory; 256 MiB are allowed"
