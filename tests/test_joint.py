@@ -391,8 +391,8 @@ def test_a_network_that_sees_dynamics_learns_what_photons_cannot_tell():
     train, test = sample[:120], sample[120:]
     scatter = {}
     for name, regressor in (
-        ("joint", quick(max_epochs=25, dropout=0.0)),
-        ("maps", XrayCNNRegressor(max_epochs=25, random_state=0, n_threads=1)),
+        ("joint", quick(max_epochs=12, dropout=0.0)),
+        ("maps", XrayCNNRegressor(max_epochs=12, random_state=0, n_threads=1)),
     ):
         predicted = regressor.fit(train, log_mass[:120]).predict(test)
         scatter[name] = (predicted - log_mass[120:]).std()
