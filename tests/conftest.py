@@ -1,5 +1,6 @@
 """A small made-up survey that the tests share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from skcluster import ClusterSample, Ragged
 
 settings.register_profile("skcluster", deadline=None, derandomize=True)
 settings.load_profile("skcluster")
+
+
+def pytest_collection_finish():
+    """Leave the imported packages out of garbage collections, which they make slow."""
+    gc.collect()
+    gc.freeze()
 
 
 def _photons(rng, center, distance, log_mass):

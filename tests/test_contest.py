@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_predict
 
+import skcluster.contest.accuracy
 import skcluster.contest.surveys
 from skcluster import ProxyMeasurer, QuadrantGroupKFold
 from skcluster.contest import (
@@ -91,11 +92,34 @@ def survey():
 
 @pytest.fixture(scope="module")
 def table(survey, tmp_path_factory):
-    """Path of a table of the survey's clusters, which is read faster than it is made."""
-    folder = tmp_path_factory.mktemp("survey")
+    """Path of a table of the survey's clusters with what was measured, without lists."""
+    names = ("n_phot", "n_gal")
+    measured = np.exp(ProxyMeasurer(proxies=names).fit_transform(survey.sample)).T
     return write_sample(
-        folder, survey.sample, log_mass=survey.log_mass, T=survey.catalog["temperature"]
+        tmp_path_factory.mktemp("table"),
+        survey.sample.drop("photons", "galaxies"),
+        log_mass=survey.log_mass,
+        T=survey.catalog["temperature"],
+        **dict(zip(names, measured, strict=True)),
     )
+
+
+@pytest.fixture(scope="module")
+def lists(survey, tmp_path_factory):
+    """The survey for a contest that measures the lists of photons itself."""
+    path = write_sample(
+        tmp_path_factory.mktemp("lists"),
+        survey.sample.drop("galaxies"),
+        log_mass=survey.log_mass,
+        T=survey.catalog["temperature"],
+    )
+    return f'table = "{path}"'
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """Errors of 20 resamples: no test here is about their size."""
+    monkeypatch.setattr(skcluster.contest.accuracy, "N_RESAMPLES", 20)
 
 
 @pytest.fixture
@@ -120,6 +144,13 @@ def fits(configuration):
     log = configuration.path.parent / "fits.log"
     lines = log.read_text().splitlines() if log.exists() else []
     return [tuple(line.split(" ", 2)) for line in lines]
+
+
+def import_again(module, source):
+    """Edit a module, which the next contest imports as a new process does."""
+    module.write_text(source)
+    os.utime(module, (2e9, 2e9))  # Python compares the times of source and cache
+    sys.modules.pop(module.stem)
 
 
 def files(configuration):
@@ -147,13 +178,16 @@ class TestEqualContexts:
             assert_array_equal(fold.cluster, expected[i][1])
             assert_allclose(fold.log_mass, survey.log_mass[expected[i][1]], atol=1e-6)
 
-    def test_masses_are_those_of_scikit_learns_cross_validation(self, contest, survey):
+    def test_masses_are_those_of_scikit_learns_cross_validation(
+        self, contest, survey, lists
+    ):
         configuration = contest(
             """
             [estimators.line]
             factory = "sklearn.linear_model:LinearRegression"
             columns = ["n_phot", "T"]
             """,
+            survey=lists,
             folds="",
         )
         run_contest(configuration, verbose=0)
@@ -174,7 +208,7 @@ class TestEqualContexts:
         assert_allclose(row["robust_percent"], robust, rtol=1e-5)
 
     def test_maps_are_made_once_for_all_estimators_that_need_them(
-        self, contest, monkeypatch
+        self, contest, lists, monkeypatch
     ):
         made = []
         Mapper = skcluster.contest.surveys.PhotonMapper
@@ -186,11 +220,11 @@ class TestEqualContexts:
 
         monkeypatch.setattr(skcluster.contest.surveys, "PhotonMapper", CountedMapper)
         two = TWO_RECORDERS.replace("factory", 'bands = "three"\nfactory')
-        run_contest(contest(two + "[maps]\nn_pixels = 8"), verbose=0)
+        run_contest(contest(two + "[maps]\nn_pixels = 8", survey=lists), verbose=0)
         assert len(made) == 1
 
     def test_features_of_photons_are_made_once_and_maps_beside_them(
-        self, contest, monkeypatch
+        self, contest, lists, monkeypatch
     ):
         made = []
         Featurizer = skcluster.contest.surveys.PhotonFeaturizer
@@ -205,7 +239,8 @@ class TestEqualContexts:
         )
         two = TWO_RECORDERS.replace("factory", "photon_features = true\nfactory")
         two = two.replace("photon", "bands = 'one'\nphoton", 1)
-        configuration = contest(two + "[maps]\nn_pixels = 8\nhalf_width = 1.5")
+        maps = "[maps]\nn_pixels = 8\nhalf_width = 1.5"
+        configuration = contest(two + maps, survey=lists)
         survey = skcluster.contest.surveys.load_survey(configuration, 0)
         both, features = map(survey.input_of, configuration.entries)
         assert made == [1.5]
@@ -217,7 +252,7 @@ class TestEqualContexts:
     def test_each_survey_has_its_seed_and_so_have_the_estimators(self, contest):
         configuration = contest(
             TWO_RECORDERS,
-            survey="n_clusters = 40\nseeds = [0, 5]",
+            survey="n_clusters = 16\ngalaxies = false\nseeds = [0, 5]",
             folds="max_folds = 1",
         )
         run_contest(configuration, verbose=0)
@@ -225,7 +260,7 @@ class TestEqualContexts:
         table = results_table(configuration)
         assert list(table["seed"]) == [0, 0, 5, 5]
         for seed in (0, 5):
-            mock = make_mock_survey(40, random_state=seed)
+            mock = make_mock_survey(16, random_state=seed, galaxies=False)
             (_, test), *_ = QuadrantGroupKFold().split(mock.sample)
             fold = read_predictions(configuration)["one", seed, 0]
             assert_array_equal(fold.cluster, test)
@@ -255,7 +290,9 @@ class TestEqualContexts:
         group = np.arange(64) // 4
         path = write_sample(
             tmp_path / "grouped",
-            survey.sample.assign(group=group, position=None),
+            survey.sample.drop("photons", "galaxies").assign(
+                group=group, position=None
+            ),
             log_mass=survey.log_mass,
         )
         configuration = contest(
@@ -300,13 +337,13 @@ class TestResuming:
     @pytest.mark.parametrize(
         "change",
         [
-            {"survey": "n_clusters = 41"},
-            {"survey": "n_clusters = 40\nagn = false"},
+            {"survey": "n_clusters = 17"},
+            {"survey": "n_clusters = 16\nagn = false"},
             {"folds": "n_folds = 2\nmax_folds = 1"},
         ],
     )
     def test_another_survey_or_other_folds_are_another_contest(self, contest, change):
-        same = {"survey": "n_clusters = 40", "folds": "max_folds = 1"}
+        same = {"survey": "n_clusters = 16", "folds": "max_folds = 1"}
         one = '[estimators.one]\nfactory = "own_recorder:make_recorder"'
         assert run_contest(contest(one, **same), verbose=0).n_trained == 1
         assert run_contest(contest(one, **same), verbose=0).n_trained == 0
@@ -320,16 +357,9 @@ class TestResuming:
     def test_an_edited_estimator_of_ones_own_is_trained_again(self, contest, tmp_path):
         run_contest(contest(TWO_RECORDERS), verbose=0)
         module = tmp_path / "own_recorder.py"
-        module.write_text(module.read_text().replace("y.mean()", "np.median(y)"))
-        code = (
-            "from skcluster.contest import read_configuration, run_contest\n"
-            f"path = {str(tmp_path / 'contest.toml')!r}\n"
-            "print(run_contest(read_configuration(path), verbose=0).n_trained)"
-        )
-        found = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        )
-        assert found.stdout == "4\n"
+        edited = module.read_text().replace("y.mean()", "np.median(y)")
+        import_again(module, edited)
+        assert run_contest(contest(TWO_RECORDERS), verbose=0).n_trained == 4
 
     def test_a_parameter_that_joins_trains_again_but_keeps_the_table(
         self, contest, tmp_path
@@ -340,9 +370,7 @@ class TestResuming:
         module = tmp_path / "own_recorder.py"
         joins = module.read_text().replace('label="a",', 'label="a", depth=1,')
         joins = joins.replace("self.label,", "self.depth = depth\n        self.label,")
-        sys.modules.pop("own_recorder")
-        module.write_text(joins)
-        os.utime(module, (2e9, 2e9))  # Python compares the times of source and cache
+        import_again(module, joins)
         configuration = contest(one)
         kept = results_table(configuration)
         assert list(kept["std_dex"]) == list(before["std_dex"])
@@ -355,7 +383,7 @@ class TestResuming:
         assert parameters["depth"] == 1
 
     def test_what_another_version_of_the_package_trained_is_kept(self, contest):
-        same = {"survey": "n_clusters = 40", "folds": "n_folds = 2\nmax_folds = 1"}
+        same = {"survey": "n_clusters = 16", "folds": "n_folds = 2\nmax_folds = 1"}
         line = '[estimators.line]\nfactory = "skcluster:EvrardProxyRegressor"\n'
         line += 'columns = ["n_phot"]\n'
         given = line + "arguments = {beta = 0.1}\n"
@@ -370,13 +398,13 @@ class TestResuming:
         write_kept(path.with_name("seed0-fold0-0123456789abcdef.npz"), arrays, about)
         assert run_contest(contest(line, **same), verbose=0).n_kept == 1
         assert len(read_predictions(contest(line, **same))) == 1
-        other_sky = same | {"survey": "n_clusters = 40\npixelize = false"}
+        other_sky = same | {"survey": "n_clusters = 16\npixelize = false"}
         assert not read_predictions(contest(line, **other_sky))
         assert run_contest(contest(given, **same), verbose=0).n_trained == 1
         assert run_contest(contest(line, **other_sky), verbose=0).n_trained == 1
 
     def test_a_shared_parameter_concerns_only_those_who_have_it(self, contest):
-        same = {"survey": "n_clusters = 40", "folds": "n_folds = 2\nmax_folds = 1"}
+        same = {"survey": "n_clusters = 16", "folds": "n_folds = 2\nmax_folds = 1"}
         both = '[estimators.line]\nfactory = "skcluster:EvrardProxyRegressor"\n'
         both += 'columns = ["n_phot"]\n'
         both += '[estimators.ridge]\nfactory = "sklearn.linear_model:Ridge"\n'
@@ -485,14 +513,17 @@ class TestResuming:
         self, contest, survey, tmp_path, capsys
     ):
         folder = tmp_path / "changing"
-        write_sample(folder, survey.sample, log_mass=survey.log_mass)
+        sample, log_mass = survey.sample[:16].drop("galaxies"), survey.log_mass[:16]
+        write_sample(folder, sample, log_mass=log_mass)
         configuration = contest(
-            TWO_RECORDERS, survey=f'table = "{folder}/clusters.ecsv"'
+            TWO_RECORDERS,
+            survey=f'table = "{folder}/clusters.ecsv"',
+            folds="n_folds = 2",
         )
         run_contest(configuration, verbose=0)
-        thinned = survey.sample.photons.select(survey.sample.photons["energy"] < 5)
-        sample = survey.sample.assign(photons=thinned)
-        write_sample(folder, sample, log_mass=survey.log_mass, overwrite=True)
+        thinned = sample.photons.select(sample.photons["energy"] < 5)
+        sample = sample.assign(photons=thinned)
+        write_sample(folder, sample, log_mass=log_mass, overwrite=True)
         outcome = run_contest(configuration)
         assert (outcome.n_trained, outcome.n_kept) == (4, 0)
         assert "about other clusters than the survey has now" in capsys.readouterr().err
@@ -512,7 +543,7 @@ class TestResuming:
 
     def test_a_mock_survey_is_drawn_once(self, contest, monkeypatch):
         one = '[estimators.one]\nfactory = "own_recorder:make_recorder"'
-        configuration = contest(one, survey="n_clusters = 40")
+        configuration = contest(one, survey="n_clusters = 16")
         run_contest(configuration, verbose=0)
         digest = {
             fold.about["data"] for fold in read_predictions(configuration).values()
@@ -520,7 +551,7 @@ class TestResuming:
         monkeypatch.setattr(skcluster.contest.surveys, "make_mock_survey", None)
         kept = skcluster.contest.surveys.load_survey(configuration, 0)
         assert {kept.digest()} == digest
-        mock = make_mock_survey(40, random_state=0)
+        mock = make_mock_survey(16, random_state=0)
         assert_array_equal(kept.sample.photons["energy"], mock.sample.photons["energy"])
         assert_array_equal(kept.sample.name, mock.sample.name)
         assert_array_equal(kept.table["gas_mass"], mock.catalog["gas_mass"])
@@ -661,7 +692,9 @@ class TestResults:
         columns = ["n_phot", "n_gal"]
         """
         configuration = contest(
-            line, survey="n_clusters = 60\nseeds = [0, 1, 2]", folds="max_folds = 1"
+            line,
+            survey="n_clusters = 20\nseeds = [0, 1, 2]",
+            folds="n_folds = 2\nmax_folds = 1",
         )
         run_contest(configuration, verbose=0)
         table = results_table(configuration)
