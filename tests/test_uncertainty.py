@@ -14,6 +14,7 @@ from scipy.interpolate import CubicSpline
 from skcluster import JointCNNRegressor, SaliencyExplainer, XrayCNNRegressor
 from skcluster.networks import Ho2023JointNetwork, Ho2023Network, MassNetwork
 from skcluster.posterior import mass_density, reweight_prior
+from skcluster.regressors import mass_net, neural
 from skcluster.regressors.held_out_errors import error_moments, variance_scale
 from skcluster.regressors.losses import GaussianNLL
 from skcluster.regressors.mass_net import dropout_kept_on
@@ -43,10 +44,45 @@ def network(**parameters):
     return XrayCNNRegressor(**parameters)
 
 
+class Small(MassNetwork):
+    """Few weights, so that many clusters are trained on in seconds."""
+
+    def __init__(self, *, map_shape, dropout, n_outputs):
+        super().__init__(n_outputs)
+        self.hidden = torch.nn.Linear(int(np.prod(map_shape)), 32)
+        self.dropout = torch.nn.Dropout(dropout)
+        self.output = torch.nn.Linear(32, n_outputs)
+
+    @property
+    def output_layer(self):
+        return self.output
+
+    def extract(self, maps):
+        return self.hidden(maps.flatten(1)).relu()
+
+    def estimate(self, features):
+        return self.output(self.dropout(features)).squeeze(-1)
+
+
+def small_network(**parameters):
+    return network(
+        **{"architecture": Small, "batch_size": 100, "lr": 3e-3, **parameters}
+    )
+
+
+@pytest.fixture
+def in_large_parts(monkeypatch):
+    """Many clusters at a time, which is faster where networks are as small as `Small`."""
+    monkeypatch.setattr(mass_net, "CLUSTERS_PER_PART", 100)
+    for module in (mass_net, neural):
+        monkeypatch.setattr(module, "PREDICTED_AT_ONCE", 400)
+
+
 @pytest.fixture(scope="module")
 def trained():
     maps, log_mass = counts_and_masses()
     parameters = {"loss": "gaussian_nll", "dropout": 0.1, "n_members": 2}
+    parameters |= {"max_epochs": 10}
     return network(**parameters).fit(maps, log_mass)
 
 
@@ -73,14 +109,14 @@ class TestLoss:
 
 
 class TestPredictedVariance:
-    def test_it_is_learned_where_masses_scatter_more(self):
+    def test_it_is_learned_where_masses_scatter_more(self, in_large_parts):
         """At equal maps masses scatter by 0.05 dex, or by 0.3 where they are bright."""
         rng = np.random.default_rng(1)
         bright = rng.random(600) < 0.5
         maps = np.where(bright, 1.0, 0.2)[:, None, None, None] * np.ones((1, 8, 8))
         maps += rng.normal(0, 0.01, maps.shape)
         log_mass = 14.2 + rng.normal(0, np.where(bright, 0.3, 0.05))
-        model = network(loss="gaussian_nll", weight_decay=0.0, max_epochs=60)
+        model = small_network(loss="gaussian_nll", weight_decay=0.0, max_epochs=60)
         _, std = model.fit(maps, log_mass).predict(maps, return_std=True)
         assert_allclose(np.median(std[bright]), 0.3, rtol=0.25)
         assert_allclose(np.median(std[~bright]), 0.05, rtol=0.25)
@@ -244,26 +280,6 @@ def drawn_components(rng, n, n_members, n_draws):
     return shared + member + rng.normal(0, 0.1, (n_members, n, n_draws))
 
 
-class Small(MassNetwork):
-    """Few weights, so that many clusters are trained on in seconds."""
-
-    def __init__(self, *, map_shape, dropout, n_outputs):
-        super().__init__(n_outputs)
-        self.hidden = torch.nn.Linear(int(np.prod(map_shape)), 32)
-        self.dropout = torch.nn.Dropout(dropout)
-        self.output = torch.nn.Linear(32, n_outputs)
-
-    @property
-    def output_layer(self):
-        return self.output
-
-    def extract(self, maps):
-        return self.hidden(maps.flatten(1)).relu()
-
-    def estimate(self, features):
-        return self.output(self.dropout(features)).squeeze(-1)
-
-
 class TestScaleOfErrors:
     """Networks count dropout and members twice; held-out clusters tell by how much."""
 
@@ -289,19 +305,18 @@ class TestScaleOfErrors:
     @pytest.mark.parametrize(
         ("loss", "n_members"), [("mse", 2), ("gaussian_nll", 1), ("gaussian_nll", 2)]
     )
-    def test_predicted_errors_are_those_of_new_clusters(self, loss, n_members):
+    def test_predicted_errors_are_those_of_new_clusters(
+        self, loss, n_members, in_large_parts
+    ):
         """The map tells a number, around which masses scatter by 0.2 dex."""
         rng = np.random.default_rng(8)
         seen = rng.uniform(0, 1, 8000)
         log_mass = 13.7 + seen + rng.normal(0, 0.2, 8000)
         maps = seen[:, None, None, None] + rng.normal(0, 0.02, (8000, 1, 4, 4))
-        model = network(
-            architecture=Small,
+        model = small_network(
             loss=loss,
             n_members=n_members,
             dropout=0.2,
-            batch_size=100,
-            lr=3e-3,
             max_epochs=15,
             validation_fraction=0.5,
         ).fit(maps[:4000], log_mass[:4000])
@@ -324,17 +339,17 @@ class OneError(Small):
 
 
 class TestErrorCurve:
-    def test_errors_are_right_at_each_mass_where_the_network_does_not_learn_that(self):
+    def test_errors_are_right_at_each_mass_where_the_network_does_not_learn_that(
+        self, in_large_parts
+    ):
         """Masses scatter by 0.1 dex at the lower end and by 0.25 dex at the upper one."""
         rng = np.random.default_rng(5)
         seen = rng.uniform(0, 1, 8000)
         log_mass = 13.7 + seen + rng.normal(0, 0.1 + 0.15 * seen)
         maps = seen[:, None, None, None] * np.ones((1, 4, 4))
-        model = network(
+        model = small_network(
             architecture=OneError,
             loss="gaussian_nll",
-            batch_size=100,
-            lr=3e-3,
             max_epochs=10,
             validation_fraction=0.2,
         ).fit(maps[:4000], log_mass[:4000])
@@ -355,12 +370,14 @@ class TestPriorOfANetwork:
         inside = (posterior.middle > 13.6) & (posterior.middle < 14.9)
         assert_allclose(np.exp(posterior.log_prior[inside]), 1 / 1.5, rtol=0.3)
 
-    def test_a_steep_population_is_recovered_by_exchanging_the_prior(self):
+    def test_a_steep_population_is_recovered_by_exchanging_the_prior(
+        self, in_large_parts
+    ):
         """Trained on flat masses, asked for those of a steep mass function."""
         _, log_mass = counts_and_masses(3000)
         noise = np.random.default_rng(3).normal(0, 0.2, 3000)
         seen = (log_mass + noise - 13)[:, None, None, None] * np.ones((1, 8, 8))
-        model = network(
+        model = small_network(
             loss="gaussian_nll", weight_decay=0.0, max_epochs=30, patience=6
         ).fit(seen, log_mass)
         rng = np.random.default_rng(4)
