@@ -1,9 +1,11 @@
 """How significant is a number that a few fits give, each with its own random seed?"""
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import stdtr
+from scipy.stats import norm
 
 STEPS = np.linspace(-8, 8, 3201)
+WEIGHTS = norm.pdf(STEPS) / norm.pdf(STEPS).sum()
 ENOUGH = 3.0
 """In sigma: what a claim needs, with its control, to be met."""
 
@@ -51,9 +53,9 @@ def significance(value, error_clusters, error_seeds, n_seeds):
     size = abs(value)
     if error_seeds == 0:
         return float(value / error_clusters)
-    weights = norm.pdf(STEPS) / norm.pdf(STEPS).sum()
-    beyond = t.sf((size - error_clusters * STEPS) / error_seeds, n_seeds - 1)
-    return float(np.copysign(norm.isf(weights @ beyond), value))
+    # Student's t is even, and its cumulative distribution is faster than t.sf of scipy.
+    beyond = stdtr(n_seeds - 1, -(size - error_clusters * STEPS) / error_seeds)
+    return float(np.copysign(norm.isf(WEIGHTS @ beyond), value))
 
 
 def verdict(*sigmas):

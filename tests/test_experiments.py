@@ -168,12 +168,12 @@ class TestCoverage:
     def test_kept_fits_are_those_of_the_network_itself(self, coverage, tmp_path):
         survey, other = (
             datasets.make_mock_survey(n, random_state=n, galaxies=False)
-            for n in (160, 30)
+            for n in (104, 16)  # a calibration by trend needs 100
         )
         mapper = PhotonMapper(n_pixels=8)
         maps, tested = (mapper.transform(each.sample) for each in (survey, other))
         network = coverage.XrayCNNRegressor(
-            dropout=0.1, max_epochs=2, random_state=0, n_threads=1, loss="gaussian_nll"
+            dropout=0.1, max_epochs=1, random_state=0, n_threads=1, loss="gaussian_nll"
         )
         pipeline = make_pipeline(RedshiftNormalizer(), LogScaler(), network)
         coverage.keep_fits(pipeline, maps, survey.log_mass, tested, tmp_path, n_draws=3)
