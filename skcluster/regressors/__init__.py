@@ -1,7 +1,16 @@
-"""Neural networks as scikit-learn regressors of log10 M500c."""
+"""Neural networks as scikit-learn regressors of log10 M500c.
 
-from .joint import JointCNNRegressor
-from .photon_set import PhotonSetRegressor
-from .xray import XrayCNNRegressor
+torch is imported with the first of them that is asked for, and no part of the others.
+"""
 
-__all__ = ["JointCNNRegressor", "PhotonSetRegressor", "XrayCNNRegressor"]
+from ..lazy_names import lazy_names
+
+_MODULE_OF_CLASS = {
+    "JointCNNRegressor": "joint",
+    "PhotonSetRegressor": "photon_set",
+    "XrayCNNRegressor": "xray",
+}
+
+__all__ = [*_MODULE_OF_CLASS]
+
+__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF_CLASS)
