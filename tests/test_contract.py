@@ -570,7 +570,8 @@ def test_a_search_reaches_every_step_by_name(sample, log_mass):
         "xraycnnregressor__lr": [1e-3],
     }
     search = GridSearchCV(PIPELINES[0], grid, cv=QuadrantGroupKFold(), refit=False)
-    search.fit(sample[:24], log_mass[:24])
+    in_two_octants = (sample.position[:, :2] < 176).all(axis=1)
+    search.fit(sample[in_two_octants], log_mass[in_two_octants])
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 

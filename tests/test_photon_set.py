@@ -207,7 +207,7 @@ def forward_by_hand(fitted, sample, i):
 def trained():
     """Return a trained network, and clusters that it has not seen."""
     sample, log_mass = clusters(400)
-    fitted = regressor(max_epochs=30)
+    fitted = regressor(max_epochs=20)
     return fitted.fit(sample[:300], log_mass[:300]), sample[300:], log_mass[300:]
 
 
@@ -421,12 +421,16 @@ class TestMixture:
         return [("maps", make_pipeline(*maps)), ("photons", make_pipeline(*photons))]
 
     def test_voting_predicts_the_mean(self, contestants, sample, log_mass):
+        sample, log_mass = sample[:30], log_mass[:30]
         both = VotingRegressor(contestants).fit(sample, log_mass)
         each = [one.predict(sample) for one in both.estimators_]
         assert_allclose(both.predict(sample), np.mean(each, axis=0), rtol=1e-12)
 
     def test_stacking_uses_octants(self, contestants, sample, log_mass):
+        in_two_octants = (sample.position[:, :2] < 176).all(axis=1)
+        sample, log_mass = sample[in_two_octants], log_mass[in_two_octants]
         folds = QuadrantGroupKFold()
+        assert folds.get_n_splits(sample) == 2
         both = StackingRegressor(contestants, LinearRegression(), cv=folds)
         found = both.fit(sample, log_mass).predict(sample)
         unseen = [
