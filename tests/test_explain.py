@@ -157,7 +157,7 @@ def test_a_network_that_ignores_its_maps_dreams_of_nothing(weighing):
 
 
 def test_integrated_gradients_add_up_to_the_change_of_mass(pipeline, sample):
-    sample, network = pipeline[:-1].transform(sample), pipeline[-1]
+    sample, network = pipeline[:-1].transform(sample[:20]), pipeline[-1]
     parts = explain(network, sample, method="integrated_gradients", n_samples=100)
     x = np.asarray(sample.maps, float)
     wanted = exact_log_mass(network, x) - exact_log_mass(network, np.zeros_like(x))

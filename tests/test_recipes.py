@@ -319,7 +319,7 @@ class TestSymmetry:
     ):
         maps = data[0][:3]
         explainer = SaliencyExplainer(
-            symmetric, method="integrated_gradients", signed=True, n_samples=64
+            symmetric, method="integrated_gradients", signed=True, n_samples=32
         )
         found = explainer.explain(maps).sum(axis=(1, 2, 3))
         with pytest.warns(UserWarning, match="map_sum 0"):
