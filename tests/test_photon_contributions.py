@@ -51,16 +51,16 @@ def clusters(n, seed=0):
 @pytest.fixture(scope="module")
 def explained():
     """Return a trained model, clusters that it has not seen, and what photons add."""
-    sample, log_mass = clusters(500)
+    sample, log_mass = clusters(350)
     model = PhotonSetRegressor(
-        max_epochs=24,
-        batch_size=25,
+        max_epochs=16,
+        batch_size=16,
         n_members=2,
         random_state=0,
         n_threads=1,
         device="cpu",
-    ).fit(sample[:400], log_mass[:400])
-    return model, sample[400:], photon_contributions(model, sample[400:])
+    ).fit(sample[:250], log_mass[:250])
+    return model, sample[250:], photon_contributions(model, sample[250:])
 
 
 def without(sample, cluster, row):
