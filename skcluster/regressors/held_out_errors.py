@@ -54,21 +54,26 @@ def judged_member(regressor, net, training, train, held_out):
     """
     inputs, target, weight = training.inputs, training.target[train], training.weight
     weight = None if weight is None else weight[train]
-    output, *log_variance = _outputs(regressor, net, inputs, train)[:, 0].T
+    judged = judged_clusters(np.arange(len(train)))
+    others = np.setdiff1d(np.arange(len(train)), judged)
+    seeds = _seeds_of_draws(regressor, net)
+    # Draws of fewer clusters: they move all of them alike.
+    of_judged = _outputs(regressor, net, inputs, train[judged], [None, *seeds])
+    standardized = np.empty((len(train), of_judged.shape[-1]))
+    standardized[judged] = of_judged[:, 0]
+    if len(others):
+        standardized[others] = _outputs(regressor, net, inputs, train[others])[:, 0]
+    output, *log_variance = standardized.T
     curve = with_draws = curve_of(output, target, weight)
     error_curve = np.zeros(len(KNOTS))
     if log_variance:
         residual = target - on_curve(output, curve)
         predicted = np.maximum(log_variance[0], LOG_VARIANCE_MIN)
         error_curve = error_curve_of(output, residual, predicted, weight)
-    judged = judged_clusters(np.arange(len(train)))
     has_failed = has_learned_nothing(output[judged], target[judged], len(net.history))
-    seeds = _seeds_of_draws(regressor, net)
     if seeds:
-        # Of fewer clusters: draws move all of them alike.
-        drawn = _outputs(regressor, net, inputs, train[judged], seeds)[..., 0]
         as_without = on_curve(output[judged], curve)
-        with_draws = curve_of(drawn, as_without)
+        with_draws = curve_of(of_judged[:, 1:, 0], as_without)
     curves = curve, with_draws
     return TrainedMember(net, train, held_out, curves, error_curve, has_failed)
 
@@ -96,21 +101,21 @@ def held_out_errors(regressor, training, members):
     if len(rows) == 0:
         return np.zeros(0), np.nan, {}
     is_own = np.array([np.isin(rows, each.held_out) for each in members])
-    modes: dict[str, list] = {"without_draws": [[None]] * len(members)}
     drawn = [_seeds_of_draws(regressor, each.net) for each in members]
+    outputs = [
+        _outputs(regressor, each.net, inputs, rows, [None, *seeds])
+        for each, seeds in zip(members, drawn, strict=True)
+    ]
+    modes = {"without_draws": slice(0, 1)}
     if all(drawn):
-        modes["with_draws"] = drawn
+        modes["with_draws"] = slice(1, None)
     moments, residual = {}, None
     share = None if weight is None else np.broadcast_to(weight[rows], is_own.shape)
-    for which, (name, seeds) in enumerate(modes.items()):
+    for which, (name, mode) in enumerate(modes.items()):
         means, variances = zip(
             *(
-                regressor._in_dex(
-                    _outputs(regressor, each.net, inputs, rows, chosen),
-                    each.curves[which],
-                    each.error_curve,
-                )
-                for each, chosen in zip(members, seeds, strict=True)
+                regressor._in_dex(output[:, mode], each.curves[which], each.error_curve)
+                for each, output in zip(members, outputs, strict=True)
             ),
             strict=True,
         )
