@@ -6,7 +6,7 @@ short bars of a figure with several panels the labels are then printed over each
 matplotlib is imported with this module: import it where something is drawn.
 """
 
-from itertools import pairwise
+from functools import lru_cache
 
 import numpy as np
 from matplotlib.axis import XAxis, YAxis
@@ -69,30 +69,10 @@ class FittingLocator(Locator):
         """Return the ticks between two values."""
         if not (np.isfinite([low, high]).all() and low < high):
             return np.array([low])
-        sets = _log_ticks(low, high) if self.is_log else _linear_ticks(low, high)
-        slack = 1e-9 * (high - low)
-        sets = [
-            ticks[(ticks >= low - slack) & (ticks <= high + slack)] for ticks in sets
-        ]
-        sets = [ticks for ticks in sets if 0 < len(ticks) <= MOST_TICKS]
-        sets += [ticks[[0, -1]] for ticks in sets if len(ticks) > 2]
-        fitting = [ticks for ticks in sets if self._fits(ticks, low, high)]
-        return max(fitting, key=len, default=np.array([low]))
-
-    def _fits(self, ticks, low, high):
-        if self.is_log:
-            ticks_at, low, high = np.log([*ticks]), np.log(low), np.log(high)
-        else:
-            ticks_at = ticks
-        length, size = self._length_and_font_size()
-        middle = (ticks_at - low) / (high - low) * length
-        if self.axis.axis_name == "x":
-            half = np.array([_n_characters(tick) for tick in ticks])
-            half = half * CHARACTER_WIDTH * size / 2
-        else:
-            half = np.full(len(ticks), size / 2)
-        ends = zip(middle - half, middle + half, strict=True)
-        return all(b[0] - a[1] >= LABEL_GAP * size for a, b in pairwise(ends))
+        along_x = self.axis.axis_name == "x"
+        space = *self._length_and_font_size(), along_x
+        # matplotlib asks some forty times for each figure.
+        return np.array(_fitting_ticks(low, high, self.is_log, *space))
 
     def _length_and_font_size(self):
         """Length of the axis and size of its labels [points]."""
@@ -101,6 +81,28 @@ class FittingLocator(Locator):
         pixels = box.width if self.axis.axis_name == "x" else box.height
         size = FontProperties(size=LABEL_SIZE).get_size_in_points()
         return pixels * 72 / axes.figure.dpi, size
+
+
+@lru_cache(maxsize=128)
+def _fitting_ticks(low, high, is_log, length, size, along_x):
+    """As many ticks between two values as fit on an axis of this length [points]."""
+    sets = _log_ticks(low, high) if is_log else _linear_ticks(low, high)
+    slack = 1e-9 * (high - low)
+    sets = [ticks[(ticks >= low - slack) & (ticks <= high + slack)] for ticks in sets]
+    sets = [ticks for ticks in sets if 0 < len(ticks) <= MOST_TICKS]
+    sets += [ticks[[0, -1]] for ticks in sets if len(ticks) > 2]
+    for ticks in sorted(sets, key=len, reverse=True):
+        places, ends = ticks, np.array([low, high])
+        if is_log:
+            places, ends = np.log(ticks), np.log(ends)
+        middle = (places - ends[0]) / (ends[1] - ends[0]) * length
+        half = np.full(len(ticks), size / 2)
+        if along_x:
+            half = np.array([*map(_n_characters, ticks)]) * CHARACTER_WIDTH * size / 2
+        gaps = (middle - half)[1:] - (middle + half)[:-1]
+        if (gaps >= LABEL_GAP * size).all():
+            return ticks
+    return np.array([low])
 
 
 def _log_ticks(low, high):
