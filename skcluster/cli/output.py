@@ -104,10 +104,14 @@ def require_matplotlib(by):
 
 def save_figure(path, figure):
     """Write a figure as PNG, atomically."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     from ..io.atomic import atomic_replace
 
+    figure.set_dpi(150)
     with atomic_replace(path) as file:
-        figure.savefig(file, format="png", dpi=150)
+        # savefig would draw the figure twice, once to lay it out.
+        FigureCanvasAgg(figure).print_png(file)
 
 
 def print_table(table, *, as_json):
