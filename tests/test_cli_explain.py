@@ -357,12 +357,13 @@ def test_a_mass_from_another_estimator_is_no_network(few, tmp_path, capsys):
 
 
 def test_progress_is_shown_only_if_it_takes_long(
-    model, few, tmp_path, capsys, monkeypatch
+    model, survey, few, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr("skcluster.progress.QUIET_SECONDS", 600.0)
-    assert "explained" not in outcome(capsys, model, few, "-o", tmp_path)[2]
+    one = part_of(survey, [0], "one")
+    assert "explained" not in outcome(capsys, model, one, "-o", tmp_path)[2]
     monkeypatch.setattr("skcluster.progress.QUIET_SECONDS", 0.0)
-    code, _, err = outcome(capsys, model, few, "-o", tmp_path, "--overwrite")
+    code, _, err = outcome(capsys, model, few, "-o", tmp_path)
     lines = [line for line in err.splitlines() if line.startswith("explained")]
     assert code == 0
     assert [line.split(" (")[0] for line in lines] == [
