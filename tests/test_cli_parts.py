@@ -216,7 +216,7 @@ class TestGoingOn:
     @pytest.mark.kill
     @pytest.mark.parametrize("command", ["predict", "explain"])
     def test_after_kills_at_any_time_files_have_the_same_bytes(
-        self, survey, model, tmp_path, command
+        self, survey, model, tmp_path, command, monkeypatch, capsys
     ):
         code = (
             "import sys; from skcluster.cli import main, predict, explain\n"
@@ -225,12 +225,13 @@ class TestGoingOn:
             "*sys.argv[1:]]))"
         )
 
-        def run(name, *more):
+        def output(name):
             (tmp_path / name).mkdir(exist_ok=True)
-            output = f"{name}/masses.csv" if command == "predict" else f"{name}/out"
+            return f"{name}/masses.csv" if command == "predict" else f"{name}/out"
+
+        def run(name, *more):
             return subprocess.Popen(
-                [sys.executable, "-c", code, output, *more],
-                cwd=tmp_path / ".",
+                [sys.executable, "-c", code, output(name), *more],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # for a kill that reaches its workers, too
@@ -239,7 +240,8 @@ class TestGoingOn:
         def parts():
             return {path.name for path in tmp_path.glob("killed/**/rows-*.npz")}
 
-        expected, _ = run("steady").communicate()
+        monkeypatch.chdir(tmp_path)
+        _, expected, _ = outcome(capsys, command, model, survey, "-o", output("steady"))
         rng = np.random.default_rng(0)
         for jobs in ("--jobs=1", "--jobs=2", "--jobs=1"):
             n_before = len(parts())
@@ -254,7 +256,7 @@ class TestGoingOn:
         process = run("killed")
         found, _ = process.communicate()
         assert 6 <= len(kept) < N_CLUSTERS
-        assert found == expected.replace(b"steady/", b"killed/")
+        assert found.decode() == expected.replace("steady/", "killed/")
         for path in (tmp_path / "steady").rglob("*"):
             same = tmp_path / "killed" / path.relative_to(tmp_path / "steady")
             assert path.is_dir() or path.read_bytes() == same.read_bytes()
