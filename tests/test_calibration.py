@@ -1,5 +1,7 @@
 """Posteriors learned on held-out clusters cover what they say they cover."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -337,6 +339,7 @@ class TestLimits:
     """What a calibration by some thousand clusters can do, with perfect predictions."""
 
     @staticmethod
+    @cache
     def perfect_pits(n, seed, n_new=2400):
         """PITs of new clusters, and two quantities that say nothing of them."""
         rng = np.random.default_rng(seed)
