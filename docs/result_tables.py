@@ -19,6 +19,7 @@ from astropy.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
 CATALOG = ROOT / "benchmarks" / "results" / "catalog.csv"
+SPEED_UP = ROOT / "benchmarks" / "results" / "catalog_speed_up.csv"
 CONTEST = RESULTS / "equal_contexts"
 
 # Posteriors whose coverage in parts is shown: those of networks.
@@ -45,7 +46,11 @@ def kept(path):
 
 def files_of_results():
     """Return what the tables depend on: the result files and this module."""
-    return [Path(__file__), CATALOG, *RESULTS.rglob("*.csv"), *RESULTS.rglob("*.md")]
+    of_benchmarks = CATALOG, SPEED_UP
+    return [
+        *(Path(__file__), *of_benchmarks),
+        *(path for end in ("csv", "md") for path in RESULTS.rglob(f"*.{end}")),
+    ]
 
 
 def markdown_rows():
@@ -456,6 +461,39 @@ def catalog_cost():
     return rows
 
 
+def catalog_speed_up():
+    """Seconds on the clock that more clusters take `skcluster predict`, by its workers."""
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "bench_catalog.py"))
+    found = benchmark["read_pieces"](SPEED_UP)
+    of_start = {n_jobs * benchmark["PART"] for _, n_jobs, _ in found}
+    sizes = sorted({key[0] for key in found} - of_start)
+    n_turns = 1 + max(turn for _, _, turn in found)
+    more = {
+        n_jobs: np.array(
+            [
+                np.subtract(*(clock(found[n, n_jobs, i]) for n in sizes[::-1]))
+                for i in range(n_turns)
+            ]
+        )
+        for n_jobs in sorted({key[1] for key in found})
+    }
+    rows = [["workers", f"{np.ptp(sizes):,} clusters more take [s]", "speed-up"]]
+    for n_jobs, seconds in more.items():
+        ratio = with_range(more[1] / seconds) if n_jobs > 1 else "1"
+        rows.append([f"{n_jobs}", with_range(seconds), ratio])
+    return rows
+
+
+def with_range(values):
+    """Spell the median of values with the lowest and the highest of them."""
+    return f"{np.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
+def clock(pieces):
+    """Return the seconds on the clock of a measurement of `bench_catalog.py`."""
+    return sum(piece[2] for piece in pieces)
+
+
 def with_error(row, name, digits, sign=""):
     """Spell a value with its error."""
     error = row["error" if name == "change" else f"{name}_error"]
@@ -490,6 +528,7 @@ TABLES = {
     "explanations": explanations,
     "dynamical state": dynamical_state,
     "catalog cost": catalog_cost,
+    "catalog speed-up": catalog_speed_up,
 }
 
 

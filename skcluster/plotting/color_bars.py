@@ -71,7 +71,7 @@ class FittingLocator(Locator):
             return np.array([low])
         along_x = self.axis.axis_name == "x"
         space = *self._length_and_font_size(), along_x
-        # matplotlib asks some forty times for each figure.
+        # matplotlib asks some forty times for each bar.
         return np.array(_fitting_ticks(low, high, self.is_log, *space))
 
     def _length_and_font_size(self):
