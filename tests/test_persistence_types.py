@@ -197,6 +197,18 @@ def test_a_cosmology_of_one_s_own_class_is_an_error_with_a_cure(path):
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_cosmology_of_an_older_astropy_is_loaded(path):
+    """Where no density of baryons was given, astropy 6 says None, and astropy 8 says 0."""
+    save_model(PhotonMapper(cosmology=FlatLambdaCDM(70, 0.3)), path)
+
+    def forget_baryons(schema):
+        arguments = state_of(schema, "PhotonMapper")["cosmology"]["content"]["content"]
+        arguments[5]["content"] = "null"
+
+    edit(path, forget_baryons)
+    assert load_model(path).cosmology == FlatLambdaCDM(70, 0.3)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -7,6 +7,7 @@ types are trusted.
 """
 
 import importlib
+import inspect
 import json
 from collections.abc import Iterable
 
@@ -262,7 +263,10 @@ class SchemaReader:
             raise ValueError(f"it has a cosmology of {numbers!r:.99}.")
         if label is not None and not (isinstance(label, str) and label.isprintable()):
             raise ValueError(f"it has a cosmology named {label!r:.99}.")
-        return imported(name)(*numbers, name=label)
+        cosmology = imported(name)
+        given = inspect.signature(cosmology).bind(*numbers, name=label).arguments
+        # What astropy 6 has no value for is None there, and an error in astropy 8.
+        return cosmology(**{key: one for key, one in given.items() if one is not None})
 
     def _object(self, part, name):
         cls, state = imported(name), None

@@ -292,8 +292,8 @@ def cosmology_numbers(cosmology):
     Examples
     --------
     >>> from astropy.cosmology import FlatLambdaCDM
-    >>> cosmology_numbers(FlatLambdaCDM(70, 0.3))
-    [70.0, 0.3, 0.0, 3.04, None, 0.0]
+    >>> cosmology_numbers(FlatLambdaCDM(70, 0.3, Ob0=0.05))
+    [70.0, 0.3, 0.0, 3.04, None, 0.05]
     """
     parameters = inspect.signature(type(cosmology)).parameters.values()
     values = [
