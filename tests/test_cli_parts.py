@@ -1,5 +1,6 @@
 """Many clusters: part by part, in processes, past broken ones, and on after a kill."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -9,14 +10,16 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from astropy.table import Table
 
 from skcluster.cli import explain as explain_module
-from skcluster.cli import main
+from skcluster.cli import main, one_part
 from skcluster.cli import predict as predict_module
+from skcluster.cli.outcomes import Outcome
 
 N_CLUSTERS = 11
 N_IN_A_PART = 4
@@ -116,6 +119,20 @@ def test_processes_change_no_bit(survey, model, small_parts, capsys):
     command = ["predict", model, survey, "--json", "--quantiles=0.1"]
     expected = outcome(capsys, *command)
     assert outcome(capsys, *command, "--jobs=2")[:2] == expected[:2]
+
+
+def test_what_one_package_tells_another_is_no_warning_for_users(monkeypatch):
+    def attempt(*_):
+        warnings.warn("These clusters are unlike others.", stacklevel=1)
+        for category in (DeprecationWarning, PendingDeprecationWarning):
+            warnings.warn("Call me by my new name.", category, stacklevel=1)
+        return Outcome({})
+
+    monkeypatch.setattr(one_part, "_attempt", attempt)
+    work = SimpleNamespace(load=lambda: None)
+    part = SimpleNamespace(arguments=argparse.Namespace())
+    found = one_part.outcome_of(work, part).warnings
+    assert found == ["These clusters are unlike others."]
 
 
 def test_several_tables_are_one_catalog(survey, model, small_parts, tmp_path, capsys):

@@ -14,6 +14,8 @@ from .output import one_line
 
 SAID_IN_FULL = OSError, ValueError, ImportError, RuntimeError
 """Errors whose messages say what is wrong; others need the name of their class."""
+FOR_DEVELOPERS = DeprecationWarning, PendingDeprecationWarning
+"""Warnings that Python does not show to users: of one package about another."""
 
 
 def outcome_of(work, part, tick=lambda: None):
@@ -29,6 +31,8 @@ def outcome_of(work, part, tick=lambda: None):
     work.load()
     with one_thread(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        for category in FOR_DEVELOPERS:
+            warnings.simplefilter("ignore", category)
         try:
             outcome = _attempt(work, part, tick)
         except (Exception, TookTooLong) as error:
