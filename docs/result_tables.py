@@ -46,11 +46,8 @@ def kept(path):
 
 def files_of_results():
     """Return what the tables depend on: the result files and this module."""
-    of_benchmarks = CATALOG, SPEED_UP
-    return [
-        *(Path(__file__), *of_benchmarks),
-        *(path for end in ("csv", "md") for path in RESULTS.rglob(f"*.{end}")),
-    ]
+    of_experiments = [*RESULTS.rglob("*.csv"), *RESULTS.rglob("*.md")]
+    return [Path(__file__), CATALOG, SPEED_UP, *of_experiments]
 
 
 def markdown_rows():

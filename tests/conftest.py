@@ -10,7 +10,8 @@ from astropy.cosmology import WMAP7
 from hypothesis import settings
 from numpy.testing import assert_array_equal
 
-from skcluster import ClusterSample, Ragged
+from skcluster import ClusterSample, ProxyMeasurer, Ragged
+from skcluster.io import write_sample
 
 settings.register_profile("skcluster", deadline=None, derandomize=True)
 settings.load_profile("skcluster")
@@ -97,6 +98,30 @@ def _assert_same(one, other):
 def assert_same():
     """A function that fails unless two samples hold the same."""
     return _assert_same
+
+
+def _write_measured(folder, survey, **columns):
+    names = ("n_phot", "n_gal")
+    measured = np.exp(ProxyMeasurer(proxies=names).fit_transform(survey.sample)).T
+    return write_sample(
+        folder,
+        survey.sample.drop("photons", "galaxies"),
+        log_mass=survey.log_mass,
+        **dict(zip(names, measured, strict=True)),
+        **columns,
+    )
+
+
+@pytest.fixture(scope="session")
+def write_measured():
+    """A function that writes a survey with counts in place of its lists; the path."""
+    return _write_measured
+
+
+@pytest.fixture
+def few_resamples(monkeypatch):
+    """Errors of contests by 20 resamples, for tests that are not about their size."""
+    monkeypatch.setattr("skcluster.contest.accuracy.N_RESAMPLES", 20)
 
 
 @pytest.fixture(scope="module")

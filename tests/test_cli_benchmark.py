@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-import skcluster.contest.accuracy
-from skcluster import ProxyMeasurer
 from skcluster.cli import main
 from skcluster.contest import BUILT_IN
 from skcluster.datasets import make_mock_survey
-from skcluster.io import write_sample
 
 CONTEST = """
 reference = "line"
@@ -29,28 +26,17 @@ columns = ["n_phot"]
 factory = "sklearn.linear_model:Ridge"
 columns = ["n_phot", "n_gal"]
 """
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 FAILING = '[estimators.bad]\nfactory = "sklearn.linear_model:Ridge"\n'
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, write_measured):
     """Folder of a table of clusters with what was measured, without lists."""
-    folder, names = tmp_path_factory.mktemp("benchmark"), ("n_phot", "n_gal")
-    survey = make_mock_survey(48, random_state=0)
-    measured = np.exp(ProxyMeasurer(proxies=names).fit_transform(survey.sample)).T
-    write_sample(
-        folder,
-        survey.sample.drop("photons", "galaxies"),
-        log_mass=survey.log_mass,
-        **dict(zip(names, measured, strict=True)),
-    )
+    folder = tmp_path_factory.mktemp("benchmark")
+    write_measured(folder, make_mock_survey(48, random_state=0))
     return folder
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch):
-    """Errors of 20 resamples: no test here is about their size."""
-    monkeypatch.setattr(skcluster.contest.accuracy, "N_RESAMPLES", 20)
 
 
 @pytest.fixture

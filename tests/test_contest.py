@@ -15,7 +15,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_predict
 
-import skcluster.contest.accuracy
 import skcluster.contest.surveys
 from skcluster import ProxyMeasurer, QuadrantGroupKFold
 from skcluster.contest import (
@@ -38,6 +37,8 @@ from skcluster.datasets import make_mock_survey
 from skcluster.io import write_sample
 from skcluster.io.kept_arrays import read_kept, write_kept
 from skcluster.metrics import mass_scatter
+
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 EQUAL_CONTEXTS = Path(__file__).parents[1] / "experiments" / "equal_contexts.toml"
 # It writes a line for each fit: its label, how many fits there were, and the clusters.
@@ -91,17 +92,10 @@ def survey():
 
 
 @pytest.fixture(scope="module")
-def table(survey, tmp_path_factory):
+def table(survey, tmp_path_factory, write_measured):
     """Path of a table of the survey's clusters with what was measured, without lists."""
-    names = ("n_phot", "n_gal")
-    measured = np.exp(ProxyMeasurer(proxies=names).fit_transform(survey.sample)).T
-    return write_sample(
-        tmp_path_factory.mktemp("table"),
-        survey.sample.drop("photons", "galaxies"),
-        log_mass=survey.log_mass,
-        T=survey.catalog["temperature"],
-        **dict(zip(names, measured, strict=True)),
-    )
+    folder = tmp_path_factory.mktemp("table")
+    return write_measured(folder, survey, T=survey.catalog["temperature"])
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +108,6 @@ def lists(survey, tmp_path_factory):
         T=survey.catalog["temperature"],
     )
     return f'table = "{path}"'
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch):
-    """Errors of 20 resamples: no test here is about their size."""
-    monkeypatch.setattr(skcluster.contest.accuracy, "N_RESAMPLES", 20)
 
 
 @pytest.fixture
