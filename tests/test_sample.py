@@ -406,6 +406,15 @@ def test_rows_that_are_no_maps_are_refused():
         SparseMaps(np.ones((3, 5)), (1, 2, 2))
 
 
+def test_maps_that_are_not_square_are_refused():
+    with pytest.raises(ValueError, match=r"got \(2, 8, 8, 3\)\. Bands come first: np"):
+        ClusterSample([0.1, 0.2], maps=np.ones((2, 8, 8, 3)))
+    with pytest.raises(ValueError, match=r"square.*, got \(2, 1, 4, 8\)\.$"):
+        ClusterSample([0.1, 0.2], maps=np.ones((2, 1, 4, 8)))
+    with pytest.raises(ValueError, match=r"unobserved must be square"):
+        ClusterSample([0.1], unobserved=np.ones((1, 1, 2, 3)))
+
+
 def test_only_fields_can_be_dropped_and_never_the_redshift(sample):
     assert "photons" not in sample.drop("photons", "galaxies").fields
     for name in ("photon", "redshift"):

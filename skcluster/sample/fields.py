@@ -298,10 +298,18 @@ class Images(Field):
 
 @dataclass(frozen=True)
 class Maps(Field):
-    """Photon maps, stored sparse."""
+    """Square photon maps, stored sparse."""
 
     def checked(self, name, value, n_clusters):
-        return SparseMaps.from_dense(value)
+        maps = SparseMaps.from_dense(value)
+        if maps.shape[2] != maps.shape[3]:
+            are_last = maps.shape[1] == maps.shape[2]
+            way = f" Bands come first: np.moveaxis({name}, -1, 1)." if are_last else ""
+            raise ValueError(
+                f"{name} must be square, of shape (n_clusters, n_bands, n_pixels, "
+                f"n_pixels), got {maps.shape}.{way}"
+            )
+        return maps
 
     def joined(self, name, parts):
         return SparseMaps.concatenate(parts)
