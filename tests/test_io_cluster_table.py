@@ -82,3 +82,16 @@ def test_files_are_those_that_the_rows_name(table):
         [str(folder / "A0.fits"), str(folder / "sky.csv")],
         [str(folder / "A1.fits"), ""],
     ]
+
+
+def test_one_list_of_offsets_is_not_that_of_several_clusters(table):
+    Table({"x": [1.0], "y": [2.0], "v": [3.0]}).write(
+        table.parent / "sky.csv", overwrite=True
+    )
+    match = r"galaxies of row 0 \(cluster A0\).*sky\.csv.* 2 rows name .* one file per"
+    with pytest.raises(ValueError, match=match):
+        read_sample(table)
+    unread = {}
+    sample, _ = read_sample(table, on_unreadable=unread.setdefault)
+    assert [*unread] == [0, 4]
+    assert sample.galaxies.lengths.tolist() == [0, 0, 0, 1, 0]

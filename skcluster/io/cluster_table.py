@@ -176,7 +176,7 @@ photon_options, exposure_keyword, table_hdu, verbose
                 self.folder,
                 self.cosmology,
                 rows=self.rows,
-                shared={self.folder / path for path in self._shared},
+                shared={self.folder / path: n for path, n in self._shared.items()},
                 **reports,
             )
         if self.has_galaxies and lists["galaxies"] is None:
@@ -206,6 +206,6 @@ def _folder_of(table):
 
 
 def _repeated(paths):
-    """Return the paths that are there more than once."""
-    paths, times = np.unique(paths, return_counts=True)
-    return {os.fsdecode(path) for path in paths[times > 1]}
+    """Return the paths that are there more than once, and how often each is."""
+    times = zip(*np.unique(paths, return_counts=True), strict=True)
+    return {os.fsdecode(path): int(n) for path, n in times if n > 1}

@@ -85,6 +85,17 @@ def read_galaxies(
         return {name: column[near] for name, column in galaxies.items()}
 
 
+def check_has_one_center(table, n_rows):
+    """Refuse x, y, v of one center in a list that several rows of a table name."""
+    if n_rows > 1 and all(find_column(table.colnames, name) for name in PHASE_SPACE):
+        raise ValueError(
+            f"{n_rows} rows name this list, but its x, y, v are about one center, so "
+            "that only one of them can be meant. Give ra, dec, z in their place, or one "
+            "file per cluster; or give one table with a column of cluster numbers to "
+            "ClusterSample.from_table(galaxies=...)."
+        )
+
+
 def _check_same_redshifts(table, column, other):
     """Refuse two columns of redshifts of which most differ: only one can be meant."""
     one, two = (column_with_gaps(table, name) for name in (column, other))

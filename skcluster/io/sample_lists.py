@@ -5,7 +5,7 @@ from functools import cache
 
 from ..printable import printable
 from ..progress import Progress
-from .galaxies import read_galaxies
+from .galaxies import check_has_one_center, read_galaxies
 from .tables import read_table
 
 SHARED_RADIUS = 10.0  # comoving Mpc/h
@@ -73,8 +73,9 @@ def read_galaxy_lists(
         Where the paths of the lists start.
     rows : ndarray of shape (n_clusters,)
         Numbers of the rows in the table, for messages.
-    shared : set of Path
-        Lists that serve several clusters, which get the galaxies near to them.
+    shared : dict of Path to int
+        Lists that serve several clusters, which get the galaxies near to them, and how
+        many rows of the table name each.
     cosmology, on_unreadable, verbose : as in `read_sample`
 
     Returns
@@ -94,6 +95,7 @@ def read_galaxy_lists(
                 continue
             path = folder / os.fsdecode(path)
             try:
+                check_has_one_center(tables(path), shared.get(path, 1))
                 found[i] = read_galaxies(
                     tables(path),
                     center=centers[i],
