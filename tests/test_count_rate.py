@@ -185,6 +185,17 @@ def test_senseless_columns_are_refused(X, message):
         model().predict(X)
 
 
+def test_masked_values_are_refused():
+    gaps = np.ma.masked_equal([[-1.0, 0.2], [-2.0, 0.3]], 0.3)
+    for use in (model().predict, model().predict_posterior, model().fit):
+        with pytest.raises(ValueError, match=r"X has no value in 1 of 2 .*row 1"):
+            use(gaps)
+    with pytest.raises(ValueError, match=r"log_mass has no value in 1 of 2 .*row 0"):
+        model().expected_rate(np.ma.masked_equal([14.0, 15.0], 14.0), [0.2, 0.3])
+    with pytest.raises(ValueError, match=r"redshift has no value in 1 of 2 .*row 1"):
+        model().expected_rate([14.0, 15.0], gaps[:, 1])
+
+
 def test_a_relation_that_turns_over_is_refused():
     relation = dict(RELATIONS["ghirardini2024_second_hand"], mass_slope_evolution=-3.0)
     with pytest.raises(

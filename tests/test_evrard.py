@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.cosmology import WMAP7
+from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -568,6 +569,24 @@ def test_masses_that_are_no_logarithms_are_an_error():
         ValueError, match=r"y must be log10 of the mass.*np.log10\(mass\)"
     ):
         EvrardProxyRegressor().fit(ln_s, 10**log_mass)
+
+
+def test_masked_observables_and_redshifts_are_refused():
+    X, log_mass = made_snapshots(60, [0.1, 0.2, 0.3])
+    gaps = np.ma.masked_where(np.arange(240).reshape(60, 4) % 40 == 5, X)
+    model = EvrardProxyRegressor(redshift_column=-1)
+    text = r"X has no value in 6 of 60 rows \(first: row 1\)"
+    for values in (gaps, [*gaps], Table(gaps)):  # an array, a list of rows, a table
+        with pytest.raises(ValueError, match=text):
+            model.fit(values, log_mass)
+    model.fit(np.ma.array(X), log_mass)  # an array without gaps is as good as any
+    with pytest.raises(ValueError, match=text):
+        model.predict(gaps)
+    with pytest.raises(ValueError, match=text):
+        search_proxies(gaps, log_mass, names="abcd")
+    z = np.ma.masked_less(X[:, 3], 0.15)
+    with pytest.raises(ValueError, match="redshift has no value in 20 of 60 rows"):
+        search_proxies(X[:, :3], log_mass, names="abc", redshift=z)
 
 
 def test_too_few_clusters_for_the_observables_are_an_error():

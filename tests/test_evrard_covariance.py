@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy import units
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -156,6 +156,10 @@ def test_an_independent_network_is_worth_its_own_information():
         ({"n_resamples": 1}, "n_resamples must be an int of at least 2, got 1"),
         ({"groups": [0, 1]}, r"groups has the shape \(2,\), but there are 60 clusters"),
         ({"redshift": [0.1]}, "redshift must have one number for each of 60"),
+        (
+            {"redshift": np.ma.masked_equal(np.resize([0.1, 0.4], 60), 0.4)},
+            "redshift has no value in 30 of 60 rows",
+        ),
     ],
 )
 def test_a_correlation_that_makes_no_sense_is_explained(options, message):
@@ -499,6 +503,18 @@ def test_bins_of_four_clusters_lose_only_their_means():
             r"NaN or infinite for 1 of 60 clusters \(first: cluster 59\)",
         ),
         ({"ln_proxy": np.full(60, 32.0)}, "no spread of masses is left"),
+        (
+            {"ln_s": np.ma.masked_equal(np.resize([0.0, 1.0], 60), 1.0)},
+            r"ln_s has no value in 30 of 60 rows \(first: row 1\)",
+        ),
+        (
+            {"ln_proxy": MaskedColumn(np.zeros(60), mask=np.arange(60) > 49)},
+            r"ln_proxy has no value in 10 of 60 rows \(first: row 50\)",
+        ),
+        (
+            {"redshift": np.ma.masked_equal(np.resize([0.1, 0.4], 60), 0.4)},
+            "redshift has no value in 30 of 60 rows",
+        ),
     ],
 )
 def test_a_slope_that_makes_no_sense_is_explained(change, message):

@@ -32,6 +32,7 @@ from skcluster import (
     XrayCNNRegressor,
     cross_val_saliency,
     proxy_saliency,
+    radial_saliency,
 )
 from skcluster.explain.self_test import WeighingRegressor
 from skcluster.explain.thin_convolution import ThinConvolution, with_thin_convolutions
@@ -649,6 +650,14 @@ def test_proxy_saliency_does_not_grow_with_the_survey_by_blocks(log_counts):
             {"slope": [1.0, 2.0]},
             r"one number or one per cluster, got shape \(2,\) for 5",
         ),
+        (
+            {"slope": np.ma.masked_equal([1.0, 2.0, 1.0, 1.0, 1.0], 2.0)},
+            "slope has no value in 1 of 5 rows",
+        ),
+        (
+            {"inside": np.ma.masked_equal(np.eye(8), 1)},
+            "inside has no value in 8 of 8 rows",
+        ),
         ({"slope": 0.0}, r"slope must be finite and not 0, got 0\.0"),
         ({"inside": True, "r500c": np.ones(5)}, "Give inside or r500c, not both"),
         (
@@ -674,6 +683,11 @@ def test_proxy_saliency_refuses_what_makes_no_sense(log_counts, keywords, words)
         proxy_saliency(log_counts, **{"slope": 1.5} | keywords)
     with pytest.raises(ValueError, match=r"Maps must have shape .* got \(8, 8\)"):
         proxy_saliency(log_counts[0, 0], 1.5)
+    gaps = np.ma.masked_where(np.arange(640).reshape(5, 2, 8, 8) > 511, log_counts)
+    with pytest.raises(ValueError, match="maps has no value in 1 of 5 rows"):
+        proxy_saliency(gaps, 1.5)
+    with pytest.raises(ValueError, match="Saliency has no value in 1 of 5 rows"):
+        radial_saliency(gaps, np.ones(5), half_width=2.0)
 
 
 def test_a_sample_is_explained_after_it_was_stored(pipeline, sample):

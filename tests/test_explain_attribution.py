@@ -315,6 +315,15 @@ def test_numbers_are_listed_by_redshift_and_mass(sample, log_mass):
         assert 0 < row["median_error"] < 1
 
 
+def test_masked_numbers_are_left_out_of_bins():
+    values = np.ma.masked_equal([1.0, 3.0, -99.0, 7.0], -99.0)
+    by = {"redshift": np.ma.masked_equal([0.1, 0.1, 0.1, 0.3], 0.3)}
+    (row,) = binned(values, by, {"redshift": [0, 1]}, random_state=0)
+    assert (row["n_clusters"], row["median"]) == (2, 2.0)
+    with pytest.raises(ValueError, match=r"1 of 4 by\['redshift'\] are not finite"):
+        binned(values, by, {"redshift": 1})
+
+
 def test_bins_of_equally_many_clusters(log_mass):
     table = binned(log_mass, {"log_mass": log_mass}, {"log_mass": 4})
     assert_array_equal(table["n_clusters"], 15)

@@ -53,6 +53,15 @@ def test_masses_that_are_no_logarithms_are_refused():
         FixedPowerLawRegressor().fit(X, np.geomspace(1e14, 1e15, 5))
 
 
+def test_masked_observables_are_refused():
+    X = np.column_stack([np.linspace(0, 1, 5), np.full(5, 0.2)])
+    gaps = np.ma.masked_equal(X, 0.25)
+    model = FixedPowerLawRegressor().fit(X, np.full(5, 14))
+    for use in (model.predict, lambda X: model.fit(X, np.full(5, 14))):
+        with pytest.raises(ValueError, match=r"X has no value in 1 of 5 .*row 1"):
+            use(gaps)
+
+
 def test_integer_weights_are_clusters_given_again():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=30), np.full(30, 0.2)])

@@ -126,6 +126,12 @@ class TestCells:
         ):
             MassPosterior.from_gaussians([14.0, 14.0], [0.1, std])
 
+    def test_masked_means_and_widths_are_refused(self):
+        gap = np.ma.masked_equal([14.0, 99.0], 99.0)
+        for name, values in (("mean", (gap, 0.1)), ("std", ([14.0, 14.0], gap))):
+            with pytest.raises(ValueError, match=f"{name} has no value in 1 of 2 rows"):
+                MassPosterior.from_gaussians(*values)
+
     def test_a_quantile_beyond_one_is_an_error(self):
         posterior = MassPosterior.from_gaussians([14.0], [0.1])
         with pytest.raises(ValueError, match=r"must be in \[0, 1\], got \[0.5, 68\]"):

@@ -85,12 +85,12 @@ def residual_correlation(
     ----- ------ ----- ----- ----------
         T    L_X 0.510 0.036        400
     """
-    X, names = check_observables(X, names, redshift, redshift_bins)
+    X, names, redshift = check_observables(X, names, redshift, redshift_bins)
     by_bin = Boolean().check("by_bin", by_bin)
     n_resamples = Integer(2).check("n_resamples", n_resamples)
     groups = group_numbers(groups, len(X))
     model = fit_in_bins(X, log_mass, redshift, redshift_bins, evolution, mass_range)
-    z = np.full(len(X), np.nan) if redshift is None else np.asarray(redshift, float)
+    z = np.full(len(X), np.nan) if redshift is None else redshift
     residual, _, b = residuals_about(model, X, np.asarray(log_mass), z)
     _check_residuals(residual, X, names)
     rng = check_random_state(random_state)

@@ -18,6 +18,7 @@ from ..parameters import (
 )
 from ..plausible_masses import LN_10
 from ..posterior import MassPosterior, PosteriorMixin, log_prior, reweight_prior
+from ..sample.plain_arrays import as_numbers, refuse_masked
 from ..sample.units import check_plausible
 
 RELATIONS = MappingProxyType(
@@ -222,9 +223,12 @@ class CountRateMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         array([0.05344225, 0.26552897])
         """
         parameters = check_parameters(self)
-        check_plausible("log_mass", np.asarray(log_mass, float), rows="cluster")
-        intercept, slope = _line(np.asarray(redshift, float), parameters)
-        return np.exp(intercept + slope * LN_10 * np.asarray(log_mass, float))
+        log_mass = as_numbers(log_mass, "log_mass", "log_mass")
+        redshift = as_numbers(redshift, "redshift", "redshift")
+        check_plausible("log_mass", log_mass, rows="cluster")
+        check_plausible("redshift", redshift, rows="cluster")
+        intercept, slope = _line(redshift, parameters)
+        return np.exp(intercept + slope * LN_10 * log_mass)
 
     def _components(self, X):
         """Return mean and standard deviation of log10 M with a flat prior."""
@@ -242,6 +246,7 @@ class CountRateMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 
     def _checked(self, X):
         parameters = check_parameters(self)
+        refuse_masked(X, "X")
         X = check_array(X, dtype=np.float64, ensure_min_features=2)
         if X.shape[1] > 3:
             raise ValueError(

@@ -8,6 +8,7 @@ from ..cluster_weights import checked_weights
 from ..cosmology import get_cosmology
 from ..parameters import REFUSED, Kind, Number, ReadBy, check_parameters
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
+from ..sample.plain_arrays import refuse_masked
 from ..sample.units import check_plausible
 
 
@@ -108,6 +109,7 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_clusters,), default=None
             Number of times that each cluster counts. None: once.
         """
+        refuse_masked(X, "X")
         if y is not None:
             mass_range = check_parameters(self).mass_range
             y = checked_log_mass(y, by=type(self).__name__, mass_range=mass_range)
@@ -137,6 +139,7 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
     def predict(self, X, return_std=False):
         """Return log10 of the masses and, with `return_std`, their error [dex]."""
         check_is_fitted(self)
+        refuse_masked(X, "X")
         X = validate_data(self, X, dtype=np.float64, reset=False)
         log_mass = self.intercept_ + self._shape(X)
         if not return_std:

@@ -9,13 +9,10 @@ from ..parameters import Integer, Number, Quantity, Text, check_parameters
 from ..plausible_masses import LN_10, MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..printable import all_of
+from ..sample.plain_arrays import refuse_masked
 from ..training_ranges import range_of, warn_outside
 from .evolution import EVOLUTION, fit_evolving_laws, laws_at
-from .power_laws import (
-    correlation_of,
-    invert_power_laws,
-    predictive_factor,
-)
+from .power_laws import correlation_of, invert_power_laws, predictive_factor
 from .redshift_bins import (
     BINS,
     bin_centers,
@@ -214,6 +211,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self : EvrardProxyRegressor
         """
         parameters = self._checked_parameters()
+        refuse_masked(X, "X")
         if y is not None:
             y = checked_log_mass(
                 y, by=type(self).__name__, mass_range=parameters.mass_range
@@ -315,6 +313,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         parameters = self._checked_parameters()
+        refuse_masked(X, "X")
         X = validate_data(self, X, dtype=np.float64, reset=False)
         s, redshift = self._split(X)
         ranges = {**self.training_ranges_, "redshift": self.redshift_edges_[[0, -1]]}

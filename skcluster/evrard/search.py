@@ -9,6 +9,7 @@ from ..cluster_weights import checked_weights
 from ..model_selection import spatial_folds
 from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE
+from ..sample.plain_arrays import as_numbers, plain_array
 from .evolution import residuals_about
 from .power_laws import invert_power_laws
 from .regressor import EvrardProxyRegressor
@@ -90,7 +91,7 @@ def search_proxies(
            T    1
        N_gal    1
     """
-    X, names = check_observables(X, names, redshift, redshift_bins)
+    X, names, redshift = check_observables(X, names, redshift, redshift_bins)
     sizes = Integer(1, len(names)) | None
     max_size = sizes.check("max_size", max_size) or len(names)
     weight = checked_weights(sample_weight, len(X), by="search_proxies")
@@ -124,7 +125,7 @@ def search_proxies(
 def _cv_errors(X, log_mass, redshift, weight, subsets, folds, options):
     """Root mean square error in ln M of each subset, over the test folds."""
     log_mass = np.asarray(log_mass, float)
-    z = np.full(len(X), np.nan) if redshift is None else np.asarray(redshift, float)
+    z = np.full(len(X), np.nan) if redshift is None else redshift
     n_times = np.ones(len(X)) if weight is None else weight
     squares, total = 0.0, 0.0
     for train, test in folds:
@@ -174,8 +175,8 @@ def fit_in_bins(
 
 
 def check_observables(X, names, redshift, redshift_bins):
-    """Return the observables and their names, or refuse inputs that do not fit together."""
-    X, names = np.asarray(X), [str(name) for name in names]
+    """Return observables, their names and redshifts, or refuse those that do not fit."""
+    X, names = plain_array(X, "X", ""), [str(name) for name in names]
     if X.ndim != 2 or X.shape[1] != len(names):
         raise ValueError(
             f"X must have one column for each of the {len(names)} names, got the shape "
@@ -187,9 +188,11 @@ def check_observables(X, names, redshift, redshift_bins):
         raise ValueError(
             f"redshift_bins={redshift_bins!r} needs redshift, which is None."
         )
-    if redshift is not None and np.shape(redshift) != (len(X),):
+    if redshift is not None:
+        redshift = as_numbers(redshift, "redshift", "redshift")
+    if redshift is not None and redshift.shape != (len(X),):
         raise ValueError(
             f"redshift must have one number for each of {len(X)} clusters, got the "
-            f"shape {np.shape(redshift)}."
+            f"shape {redshift.shape}."
         )
-    return X, names
+    return X, names, redshift

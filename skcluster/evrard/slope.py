@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..plausible_masses import LN_10, MASS_RANGE
-from ..sample.units import check_plausible, in_our_unit
+from ..sample.plain_arrays import as_numbers
+from ..sample.units import check_plausible
 from .evolution import log_redshift_ratio
 from .redshift_bins import bin_numbers
 
@@ -184,7 +185,7 @@ def _numbers(name, values):
             f"{name} has the unit {unit!r}, but must be the natural logarithm of plain "
             "numbers in the unit of the calibration. Give np.log of these."
         )
-    return np.asarray(values, float)
+    return as_numbers(values, name, "")
 
 
 def _check_unit(name, values, covariance, column, b, t):
@@ -244,7 +245,7 @@ def _bins_of(covariance, redshift, s, m):
             f"one number for each of {len(s)} clusters, got the shape "
             f"{np.shape(redshift)}."
         )
-    redshift = np.asarray(in_our_unit("redshift", redshift, "redshift"), float)
+    redshift = as_numbers(redshift, "redshift", "redshift")
     check_plausible("redshift", redshift, rows="cluster")
     low, high = covariance["redshift_low"], covariance["redshift_high"]
     b = bin_numbers(redshift, np.array([*low, high[-1]]))

@@ -17,7 +17,8 @@ def binned(values, by, bins, *, groups=None, random_state=None):
     Parameters
     ----------
     values : array-like of shape (n_clusters,)
-        Numbers such as ``source_attention(...).log_ratio.per_cluster``; NaN are left out.
+        Numbers such as ``source_attention(...).log_ratio.per_cluster``; NaN and masked
+        ones are left out.
     by : dict of str to array-like of shape (n_clusters,)
         Quantities to bin by, such as ``{"redshift": z, "log_mass": y}``.
     bins : dict of str to int or array-like
@@ -43,7 +44,7 @@ def binned(values, by, bins, *, groups=None, random_state=None):
     >>> table["redshift_low", "n_clusters", "median"].as_array().tolist()
     [(0.0, 2, 2.0), (0.2, 2, 6.0)]
     """
-    values = np.asarray(values, float)
+    values = _with_nan(values)
     if values.ndim != 1 or set(by) != set(bins) or not by:
         raise ValueError(
             f"values must be 1-d, got shape {values.shape}; by and bins must have the same "
@@ -53,7 +54,7 @@ def binned(values, by, bins, *, groups=None, random_state=None):
     seed = seed_of(random_state)
     edges, numbers = {}, {}
     for name, column in by.items():
-        column = np.asarray(column, float)
+        column = _with_nan(column)
         if column.shape != values.shape:
             raise ValueError(
                 f"by[{name!r}] has the shape {column.shape}, values {values.shape}."
@@ -68,6 +69,11 @@ def binned(values, by, bins, *, groups=None, random_state=None):
             row |= {f"{name}_low": edges[name][i], f"{name}_high": edges[name][i + 1]}
         rows.append(row | summary(values[inside], groups[inside], seed))
     return Table(rows=rows)
+
+
+def _with_nan(values):
+    """Return numbers as an array in which masked ones are NaN."""
+    return np.ma.filled(np.ma.asarray(values, float), np.nan)
 
 
 def _numbered(column, bins, name):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..sample import SparseMaps, half_width_of
+from ..sample.plain_arrays import as_numbers, plain_array
 from .radial_profile import checked_r500c, pixel_radius
 
 CLUSTERS_PER_BLOCK = 256
@@ -64,7 +65,7 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
              [0.005, 0.46 ]]]])
     """
     if not isinstance(maps, SparseMaps):
-        maps = np.asarray(maps)
+        maps = plain_array(maps, "maps", "")
     elif maps.geometry is not None and "LogScaler" not in maps.steps:
         raise ValueError(
             "proxy_saliency takes log-scaled maps, but these are counts that have not been "
@@ -101,12 +102,12 @@ def _counted(maps, inside, r500c, half_width):
         radius = pixel_radius(shape[-2:], half_width)
         return lambda rows: radius <= r500c[rows]
     inside = pixel_radius(shape[-2:], 1.0) <= 1 if inside is None else inside
-    inside = np.broadcast_to(np.asarray(inside, bool), shape)
+    inside = np.broadcast_to(plain_array(inside, "inside", "").astype(bool), shape)
     return lambda rows: inside[rows]
 
 
 def _checked_slope(slope, n_clusters):
-    slope = np.asarray(slope, float)
+    slope = as_numbers(slope, "slope", "")
     if slope.shape not in ((), (1,), (n_clusters,)):
         raise ValueError(
             f"slope must be one number or one per cluster, got shape {slope.shape} for "

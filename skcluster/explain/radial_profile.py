@@ -5,6 +5,7 @@ from sklearn.utils import Bunch
 
 from ..parameters import REFUSED, Edges, Integer
 from ..sample import half_width_of
+from ..sample.plain_arrays import plain_array
 from ..sample.units import check_plausible
 from .cluster_statistics import percentiles, ratio
 
@@ -110,7 +111,7 @@ def pixel_radius(shape, half_width):
 
 def checked_saliency(saliency, *, without_sign=False):
     """Return saliency as an array with four axes, or refuse it."""
-    saliency = np.asarray(saliency)
+    saliency = plain_array(saliency, "Saliency", "")
     if saliency.ndim != 4 or len(saliency) == 0:
         raise ValueError(
             "Saliency must have shape (n_clusters, n_bands, n_pixels, n_pixels) with at "

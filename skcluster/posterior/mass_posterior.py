@@ -8,7 +8,6 @@ from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE, checked_log_mass
 from ..printable import counted
 from ..sample.plain_arrays import as_numbers
-from ..sample.units import in_our_unit
 from .printed import as_html
 from .priors import check_table_covers, log_prior
 from .sharp_edges import cut_at_support
@@ -80,8 +79,8 @@ class MassPosterior:
             Whether `std` is that of each cluster. Give False if it is a mean over all
             clusters: the posteriors near the ends are then narrower than it.
         """
-        mean = np.asarray(in_our_unit("log_mass", mean, "mean"), float)
-        std = np.asarray(in_our_unit("log_mass", std, "std"), float)
+        mean = as_numbers(mean, "mean", "log_mass")
+        std = as_numbers(std, "std", "log_mass")
         mean, std = np.atleast_1d(*np.broadcast_arrays(mean, std))
         if mean.ndim == 1:
             mean, std = mean[:, None], std[:, None]

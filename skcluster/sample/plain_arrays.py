@@ -221,12 +221,7 @@ def plain_array(value, subject, name):
     name : str
         Row of the table of units.
     """
-    if np.ma.is_masked(value):
-        is_gap = np.ma.getmaskarray(value)
-        raise ValueError(
-            f"{subject} has no value in {is_gap.sum()} of {is_gap.size} rows (first: "
-            f"row {np.argmax(is_gap)}). Fill it or drop these rows."
-        )
+    refuse_masked(value, subject)
     if _has_quantities(value):
         value = _as_quantity(value, subject)
     value = in_our_unit(name, from_arrow(value), subject)
@@ -242,6 +237,32 @@ def plain_array(value, subject, name):
     if array.dtype.kind in "fiub" and not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return array
+
+
+def refuse_masked(value, subject):
+    """Refuse masked values, whose masks NumPy and scikit-learn drop without a word.
+
+    Examples
+    --------
+    >>> refuse_masked(np.ma.masked_equal([1.0, -99.0], -99.0), "X")
+    Traceback (most recent call last):
+    ...
+    ValueError: X has no value in 1 of 2 rows (first: row 1). Fill it or drop these rows.
+    """
+    if isinstance(value, list | tuple):
+        rows = [getattr(row, "ndim", 0) > 0 and np.ma.is_masked(row) for row in value]
+        flags, n_rows = np.array(rows, bool), len(value)
+    else:
+        mask = np.ascontiguousarray(np.atleast_1d(np.ma.getmask(value)))
+        # A structured mask has a flag for each of its fields.
+        flags, n_rows = mask.view(bool), len(mask)
+    if not flags.any():
+        return
+    is_gap = np.asarray(flags.reshape(n_rows, -1).any(axis=1))
+    raise ValueError(
+        f"{subject} has no value in {is_gap.sum()} of {is_gap.size} rows (first: "
+        f"row {np.argmax(is_gap)}). Fill it or drop these rows."
+    )
 
 
 def _has_quantities(value):
