@@ -418,6 +418,8 @@ class TestOnePolicy:
         assert len(spatial_folds(None, X, y, night)) == 3
         with pytest.raises(ValueError, match="All 9 clusters are of one group"):
             spatial_folds(None, X, y, np.zeros(9))
+        with pytest.raises(ValueError, match="groups has no value in 3 of 9 rows"):
+            spatial_folds(None, X, y, np.ma.masked_equal(night, 2))
         with pytest.raises(
             ValueError, match=r"groups has the shape \(8,\), .* 9 clusters"
         ):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..printable import counted
+from ..sample.plain_arrays import as_labels
 from ..sample.units import in_our_unit
 
 MASSES = ("y_true", "y_pred", "mean", "std")
@@ -58,10 +59,9 @@ def group_numbers(groups, n_clusters):
     """
     if groups is None:
         return np.arange(n_clusters)
-    groups = np.asarray(groups)
-    if groups.shape != (n_clusters,):
+    if np.shape(groups) != (n_clusters,):
         raise ValueError(
-            f"groups has the shape {groups.shape}, but there are {n_clusters} "
+            f"groups has the shape {np.shape(groups)}, but there are {n_clusters} "
             "clusters. Give one label per cluster."
         )
-    return np.unique(groups, return_inverse=True)[1]
+    return np.unique(as_labels(groups, "groups"), return_inverse=True)[1]

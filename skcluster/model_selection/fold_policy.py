@@ -15,8 +15,7 @@ from sklearn.utils import indexable
 from ..estimator_parts import fit_parameters, weight_parameters
 from ..printable import all_of
 from ..sample import ClusterSample
-from ..sample.plain_arrays import as_labels
-from ..sample.units import in_our_unit
+from ..sample.plain_arrays import as_labels, plain_array
 from .octant_folds import (
     QuadrantGroupKFold,
     check_one_box,
@@ -187,7 +186,7 @@ def _folds_in_space(n_folds, position, group):
 
 
 def _checked_groups(groups, n_clusters):
-    groups = np.asarray(in_our_unit("position", groups, "groups"))
+    groups = plain_array(groups, "groups", "position")
     if groups.ndim == 2 and groups.shape[1] == 1:
         groups = groups[:, 0]
     if groups.ndim == 1:
