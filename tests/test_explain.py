@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from astropy.table import Column
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -559,6 +560,16 @@ def test_cross_validated_saliency_takes_groups(full_maps):
         groups=groups,
     )
     assert np.isfinite(result.saliency).all()
+
+
+def test_masses_in_another_unit_and_masked_ones_are_refused_before_training(full_maps):
+    y = 14 + full_maps.mean(axis=(1, 2, 3))
+    for masses, text in (
+        (Column(y, unit="dex(Msun)"), r"y of cross_val_saliency has the unit"),
+        (np.ma.masked_equal(y, y[3]), r"no value for 1 of 14 .*first: cluster 3"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            cross_val_saliency(small_network(), full_maps, masses, cv=KFold(2))
 
 
 def test_folds_must_test_each_cluster_once(full_maps):

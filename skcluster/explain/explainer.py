@@ -18,6 +18,7 @@ from ..parameters import (
     RandomState,
     check_parameters,
 )
+from ..plausible_masses import checked_log_mass
 from ..progress import Progress
 from ..regressors.kept_memory import kept_memory
 from ..regressors.network_parameters import N_THREADS
@@ -322,8 +323,7 @@ def cross_val_saliency(
     >>> result.saliency.shape, result.log_mass.shape
     ((12, 1, 8, 8), (12,))
     """
-    # A masked mass is missing, which the network says.
-    y = np.ma.filled(np.ma.asarray(y, float), np.nan)
+    y = checked_log_mass(y, by="cross_val_saliency", mass_range=None)
     folds = spatial_folds(cv, X, y, groups)
     tested = np.concatenate([test for _, test in folds])
     if not np.array_equal(np.sort(tested), np.arange(len(y))):
