@@ -5,6 +5,8 @@ import copy
 import joblib
 import numpy as np
 import pytest
+from astropy import units
+from astropy.table import Column
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import spearmanr
 from sklearn.base import clone
@@ -91,6 +93,19 @@ def test_annuli_are_half_open():
     edges = [0, innermost, 3]
     found = radial_saliency(np.ones((1, 1, 4, 4)), [1.0], half_width=2.0, bins=edges)
     assert_array_equal(found.profiles, [[np.nan, 1.0]])
+
+
+def test_radii_with_a_unit_are_converted_or_refused(saliency):
+    r500c = np.linspace(0.5, 1.7, len(saliency))
+    bare, given = (
+        radial_saliency(saliency, radii, half_width=2.0).profiles
+        for radii in (r500c, Column(1e3 * r500c, unit="kpc/h"))
+    )
+    assert_allclose(given, bare)
+    with pytest.raises(ValueError, match=r"r500c has the unit 'Mpc', .*comoving Mpc/h"):
+        radial_saliency(saliency, r500c * units.Mpc, half_width=2.0)
+    with pytest.raises(ValueError, match=r"r500c has the unit 'Mpc', .*comoving Mpc/h"):
+        proxy_saliency(saliency, 1.5, r500c=r500c * units.Mpc, half_width=2.0)
 
 
 def test_radial_saliency_of_one_band(saliency):

@@ -5,7 +5,7 @@ from sklearn.utils import Bunch
 
 from ..parameters import REFUSED, Edges, Integer
 from ..sample import half_width_of
-from ..sample.plain_arrays import plain_array
+from ..sample.plain_arrays import as_numbers, plain_array
 from ..sample.units import check_plausible
 from .cluster_statistics import percentiles, ratio
 
@@ -138,7 +138,7 @@ def _checked_finite(saliency):
 
 def checked_r500c(r500c, n_clusters):
     """Return radii as positive numbers, one per cluster, or refuse them."""
-    r500c = np.asarray(r500c, float)
+    r500c = as_numbers(r500c, "r500c", "r500c")
     if r500c.shape != (n_clusters,):
         raise ValueError(
             f"r500c has the shape {r500c.shape}, but there are {n_clusters} clusters."
