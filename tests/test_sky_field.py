@@ -585,6 +585,27 @@ def test_a_hole_in_the_aperture_takes_no_background_away():
     assert_allclose(found.background, found.photons, atol=4 * found.error[0])
 
 
+@pytest.mark.parametrize("background", [None, 0.0, "annulus"])
+@pytest.mark.parametrize(
+    "observed", [lambda x, y: x < 0.2, lambda x, y: np.maximum(abs(x), abs(y)) < 1.1]
+)
+def test_photons_where_nothing_was_observed_are_not_counted(observed, background):
+    """A list may hold more than the exposure map: the counts are those without the rest."""
+    x, y = flat(20_000)
+    sample = with_exposure_map(
+        sample_of(x, y, exposure=[1000.0], r500c=[1.2]), image_of(observed)
+    )
+    known = {"background": background, "background_annulus": (1.2, 1.5)}
+    found = net(sample, **known)
+    ra, dec = sample.photons["ra"], sample.photons["dec"]
+    seen = relative_exposure_at(sample, 0, ra, dec) > 0
+    less = net(sample.assign(photons=sample.photons.select(seen)), **known)
+    assert_array_equal(found.net, less.net)
+    assert_array_equal(found.background, less.background)
+    truth = 0 if background == "annulus" else 20_000 * np.pi * 1.2**2 / 5**2
+    assert_allclose(found.net, [truth], atol=4 * found.error[0])
+
+
 def test_a_known_rate_is_scaled_to_area_and_exposure():
     sample = cluster_on_background(300, 50, 2, exposure=[1500.0])
     arcmin2 = np.pi * (np.degrees(1 / DISTANCE) * 60) ** 2

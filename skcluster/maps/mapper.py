@@ -24,7 +24,7 @@ from ..parameters import (
 from ..sample import ClusterSample, MapGeometry, SparseMaps, require
 from ..sample.lists import check_near_center
 from ..sample.transformer import SampleTransformer
-from ..sky import has_field
+from ..sky import field_edge, has_field
 from .coverage import (
     exposure_of_pixels,
     square_inside_circle,
@@ -140,7 +140,7 @@ class PhotonMapper(SampleTransformer):
         if has_field(X):
             maps, coverage, unobserved = _corrected(maps, X, distance, parameters)
         elif X.field_radius is not None:
-            radius = distance * np.tan(np.radians(X.field_radius))
+            radius = distance * field_edge(X)
             coverage = square_inside_circle(parameters.half_width, radius)
             if parameters.with_unobserved:
                 unobserved = _beyond_circle(X, distance, radius, parameters)

@@ -114,8 +114,8 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
     Where the sample has an exposure map, a mask or holes (see `with_exposure_map` and
     `remove_sources`), or where a background is subtracted, photons are counted in 16 rings
     of the aperture: each is divided by its mean exposure over that at the center, so that
-    the area that is lost in a ring counts like the rest of it. What lies outside of the
-    field of view is left out.
+    the area that is lost in a ring counts like the rest of it. Photons where nothing was
+    observed are not counted, and rings outside of the field of view are left out.
 
     A cluster that does not exceed its background has ln S = NaN, with a warning that names
     it; without a background to subtract, a cluster without photons is an error.

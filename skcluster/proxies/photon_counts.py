@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..cosmology import comoving_distance, plane_to_sky, sky_to_plane
-from ..sky import has_field, relative_exposure_at
+from ..sky import field_edge, has_field, is_observed, relative_exposure_at
 from ..training_ranges import cluster_label
 
 N_RINGS = 16
@@ -34,7 +34,7 @@ class PhotonCounts:
     Attributes
     ----------
     photons : ndarray of shape (n_clusters,)
-        Photons in the aperture and band.
+        Photons in the aperture and band, where the field was observed.
     background : ndarray of shape (n_clusters,)
         Background expected among them; 0 where none is subtracted, and NaN where it
         cannot be measured.
@@ -89,13 +89,37 @@ def count_photons(X, parameters):
     if parameters.background is None and not has_field(X):
         found = _within(X, distance, apertures, parameters.band)
         return {name: _plain(counts) for name, counts in found.items()}
+    reach = np.max([*apertures.values()], axis=0)
     if parameters.background == "annulus":
         _warn_of_inner_annulus(X, apertures, parameters.background_annulus[0])
+        reach = np.maximum(reach, parameters.background_annulus[1])
+    X = _only_observed(X, distance, reach, parameters.band)
     background = _background_density(X, distance, parameters)
     return {
         name: _in_rings(X, distance, radius, background, parameters)
         for name, radius in apertures.items()
     }
+
+
+def _only_observed(X, distance, reach, band):
+    """Leave out the photons beyond `reach` [comoving Mpc/h] or where nothing was observed.
+
+    Rings are divided by their mean exposure, which is 0 outside of the field of view, so
+    that photons from there would count for more than they are.
+    """
+    reach = np.minimum(reach, distance * field_edge(X))
+    low, high = band
+    near = []
+    for block in X.photons.blocks():
+        photons = X.photons[block]
+        radius = _projected_radius(photons, X.center[block], distance[block])
+        in_band = (photons["energy"] >= low) & (photons["energy"] < high)
+        near.append(in_band & (radius <= np.repeat(reach[block], photons.lengths)))
+    photons = X.photons.select(np.concatenate(near))
+    if has_field(X):
+        # Without the circle, which `reach` respects.
+        photons = photons.select(is_observed(X.drop("field_radius"), photons))
+    return X.assign(photons=photons)
 
 
 def _warn_of_inner_annulus(X, apertures, inner):
@@ -214,12 +238,16 @@ def _exposure_of_rings(X, distance, edges, of="exposure_map"):
     part = (np.arange(n_radii) + 0.5) / n_radii
     angle = 2 * np.pi * (np.arange(n_angles) + 0.5) / n_angles
     exposure = np.empty((n_clusters, n_rings))
+    # Where the circle ends outside of the rings, looking for it would only take time.
+    in_circle = edges[:, -1] <= distance * field_edge(X)
+    without_circle = X.drop("field_radius")
     for i in range(n_clusters):
         inner, outer = edges[i, :-1, None] ** 2, edges[i, 1:, None] ** 2
         radius = np.sqrt(inner + (outer - inner) * part).ravel() / distance[i]
         x, y = np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))
         ra, dec = plane_to_sky(x.ravel(), y.ravel(), *X.center[i])
-        points = relative_exposure_at(X, i, ra, dec, of=of)
+        about = without_circle if in_circle[i] else X
+        points = relative_exposure_at(about, i, ra, dec, of=of)
         exposure[i] = points.reshape(n_rings, -1).mean(axis=1)
     return exposure
 

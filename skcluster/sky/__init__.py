@@ -2,13 +2,21 @@
 
 from .catalog_errors import add_catalog_errors
 from .centers import recenter
-from .field import has_field, relative_exposure_at, with_exposure_map
+from .field import (
+    field_edge,
+    has_field,
+    is_observed,
+    relative_exposure_at,
+    with_exposure_map,
+)
 from .sources import remove_sources
 from .thinning import thin_photons
 
 __all__ = [
     "add_catalog_errors",
+    "field_edge",
     "has_field",
+    "is_observed",
     "recenter",
     "relative_exposure_at",
     "remove_sources",

@@ -1,5 +1,7 @@
 """Which part of the sky a cluster was observed in, and for how long."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from ..cosmology import sky_to_plane
@@ -156,6 +158,40 @@ def has_field(sample):
     return any(each is not None for each in about)
 
 
+def field_edge(sample):
+    """Radius of the circular fields of view on the tangent plane [radian].
+
+    Parameters
+    ----------
+    sample : ClusterSample
+
+    Returns
+    -------
+    edge : ndarray of shape (n_clusters,)
+        Infinite where the sample has no `field_radius`.
+    """
+    if sample.field_radius is None:
+        return np.full(len(sample), np.inf)
+    return np.tan(np.radians(sample.field_radius))
+
+
+def is_observed(sample, photons):
+    """Return which photons lie where their cluster has any exposure, one bool per photon.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        With centers.
+    photons : Ragged
+        Lists of the same clusters, with the columns ``ra`` and ``dec``.
+    """
+    observed = np.empty(photons.offsets[-1], bool)
+    for i, (start, stop) in enumerate(pairwise(photons.offsets.tolist())):
+        ra, dec = photons["ra"][start:stop], photons["dec"][start:stop]
+        observed[start:stop] = relative_exposure_at(sample, i, ra, dec) > 0
+    return observed
+
+
 def relative_exposure_at(sample, i, ra, dec, *, of="exposure_map"):
     """Exposure at sky positions about one cluster, over the exposure at its center.
 
@@ -186,9 +222,8 @@ def relative_exposure_at(sample, i, ra, dec, *, of="exposure_map"):
         relative = np.ones(len(ra))
     if sample.field_radius is not None:
         x, y = sky_to_plane(ra, dec, *center)
-        radius = np.tan(np.radians(sample.field_radius[i]))
         # Positions without an image on the plane are NaN.
-        relative[~(np.hypot(x, y) <= radius)] = 0
+        relative[~(np.hypot(x, y) <= field_edge(sample)[i])] = 0
     relative[is_removed(sample, i, ra, dec)] = 0
     return relative
 
@@ -217,7 +252,10 @@ def _holes_within_reach(holes, ra, dec):
     if not len(is_known):
         return where[:0]
     first = ra[is_known[0]], dec[is_known[0]]
-    reach = np.nanmax(separation(ra, dec, *first))
+    # No position is farther than the way along the parallel and then along the meridian.
+    east = (ra - first[0] + 180) % 360 - 180
+    reach = np.nanmax(np.abs(dec - first[1]))
+    reach += np.nanmax(np.abs(east)) * np.cos(np.radians(first[1]))
     apart = separation(holes["ra"], holes["dec"], *first)
     return where[apart <= reach + holes["radius"] + MARGIN]
 
