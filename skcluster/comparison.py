@@ -11,7 +11,7 @@ from sklearn.utils import Bunch, column_or_1d
 
 from .cluster_weights import weights_in
 from .metrics import summarize_residuals
-from .model_selection import fit_fold, rows_of, spatial_folds
+from .model_selection import fit_fold, rows_of, spatial_folds, with_groups
 from .plausible_masses import MASS_RANGE, checked_log_mass
 from .printable import counted, html_table
 from .sample import ClusterSample
@@ -89,9 +89,8 @@ def compare_estimators(
     y = column_or_1d(y, warn=True)
     weight = weights_in(params, len(y), by="compare_estimators")
     _check_contestants(contestants, len(y))
-    first = _with_most_known([X for _, X in contestants.values()])
+    first, halo = _with_all_known([X for _, X in contestants.values()], groups)
     folds = spatial_folds(cv, first, y, groups)
-    halo = getattr(first, "group", None) if np.ndim(groups) != 1 else np.asarray(groups)
     tested = np.unique(np.concatenate([test for _, test in folds]))
     rows, predictions = [], {}
     for name, (estimator, X) in contestants.items():
@@ -184,13 +183,18 @@ def _check_contestants(contestants, n_clusters):
             )
 
 
-def _with_most_known(tables):
-    """Return the first sample that has positions or groups."""
-    for name in ("position", "group"):
-        for X in tables:
-            if isinstance(X, ClusterSample) and getattr(X, name) is not None:
-                return X
-    return tables[0]
+def _with_all_known(tables, groups):
+    """Return a table with the positions and groups that any sample has, and the groups."""
+    samples = [X for X in tables if isinstance(X, ClusterSample)]
+    placed = [X for X in samples if X.position is not None]
+    labelled = [X for X in samples if X.group is not None]
+    first = [*placed, *labelled, *tables][0]
+    if np.ndim(groups) == 1:
+        return first, np.asarray(groups)
+    if not labelled:
+        return first, None
+    halo = labelled[0].group
+    return with_groups(first, halo)[0], halo
 
 
 def _predict_fold(estimator, X, y, halo, weight, train, test):

@@ -21,7 +21,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skcluster import ClusterSample, QuadrantGroupKFold
+from skcluster import ClusterSample, ProxyMeasurer, QuadrantGroupKFold
 from skcluster.comparison import compare_estimators
 from skcluster.metrics import bootstrap_error, mass_scatter
 
@@ -292,6 +292,37 @@ def test_octants_come_from_the_first_sample(sample, log_mass):
     )
     expected = 13 + np.log10(sample.photons.lengths)
     assert_array_equal(comparison.predictions["count"], expected)
+
+
+def test_groups_of_one_sample_and_positions_of_another_are_both_used(sample, log_mass):
+    halo = np.arange(len(sample)) // 2
+    placed, labelled = sample.drop("group"), sample.assign(position=None, group=halo)
+    model = make_pipeline(ProxyMeasurer(proxies=("n_phot",)), LinearRegression())
+    both, alone = (
+        compare_estimators(models, log_mass).table[0]
+        for models in (
+            {"a": (model, placed), "b": (model, labelled)},
+            {"a": (model, placed.assign(group=halo))},
+        )
+    )
+    for name in ("std_dex", "std_dex_error"):
+        assert both[name] == alone[name]
+
+
+def test_a_column_of_a_data_frame_named_group_is_a_feature_like_others(y):
+    pandas = pytest.importorskip("pandas")
+    order = np.random.default_rng(0).permutation(len(y))
+    named, other = (
+        pandas.DataFrame({"mass": y + 0.1, name: np.arange(len(y)) // 4}).iloc[order]
+        for name in ("group", "other")
+    )
+    masses = np.roll(y, 1)[order]
+    one, two = (
+        compare_estimators({"a": (LinearRegression(), X)}, masses, cv=KFold(4)).table[0]
+        for X in (named, other)
+    )
+    assert one["std_dex"] == two["std_dex"]
+    assert one["std_dex_error"] == two["std_dex_error"]
 
 
 def test_notebooks_show_a_comparison_and_run_nothing_in_its_names():
