@@ -541,6 +541,14 @@ class TestOfEstimators:
                 *masses_and_errors(100)
             )
 
+    def test_redshifts_of_a_data_frame_are_refused_as_rows_are_not_labels(self):
+        pandas = pytest.importorskip("pandas")
+        X, y = masses_and_errors(100)
+        frame = pandas.DataFrame({"mass": X[:, 0], "redshift": 0.1}).iloc[::-1]
+        model = CalibratedMassRegressor(LinearRegression(), by="redshift")
+        with pytest.raises(ValueError, match=r"needs X.redshift .* X is a DataFrame"):
+            model.fit(frame, y)
+
     def test_nested_folds_give_posteriors_of_unseen_clusters(self):
         X, log_mass = masses_and_errors(1500)
         model = CalibratedMassRegressor(Boaster(3.0))

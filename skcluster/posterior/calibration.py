@@ -308,7 +308,7 @@ class CalibratedMassRegressor(
     def _value_of_bins(self, X, mean, rows):
         if self.by != "redshift":
             return mean
-        if getattr(X, "redshift", None) is None:
+        if not isinstance(X, ClusterSample):  # a data frame would take rows for labels
             raise ValueError(
                 "by='redshift' needs X.redshift of a ClusterSample, but X is a "
                 f"{type(X).__name__}. Give a sample, or by='mass'."
