@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_predict
@@ -419,6 +420,41 @@ class TestResuming:
                     today = describe_entry(configuration, entry, seed, i)
                     assert is_same(fold.about["entry"], today), entry.name
 
+    def test_a_changed_column_of_the_table_trains_those_again_that_learn_from_it(
+        self, contest, table, tmp_path
+    ):
+        def with_temperature(values):
+            """A contest over the table with other temperatures."""
+            changed = Table.read(table)
+            changed["T"] = values
+            changed.write(tmp_path / "changed.ecsv", overwrite=True)
+            two = "[estimators.two]"
+            both = TWO_RECORDERS.replace(two, f'columns = ["T"]\n{two}')
+            return contest(both, survey='table = "changed.ecsv"')
+
+        measured = Table.read(table)["T"]
+        before = with_temperature(measured)
+        assert run_contest(before, verbose=0).n_trained == 4
+        assert run_contest(before, verbose=0).n_kept == 4
+        after = with_temperature(measured[::-1])
+        outcome = run_contest(after.replaced(max_folds=1), verbose=0)
+        assert (outcome.n_trained, outcome.n_kept) == (1, 1)
+        with pytest.raises(ValueError, match=r"2 different surveys .such as fold"):
+            results_table(after)
+        outcome = run_contest(after, verbose=0)
+        assert (outcome.n_trained, outcome.n_kept) == (1, 3)
+        assert len(read_predictions(after)) == 4
+
+    @pytest.mark.parametrize("unit", ["dex(solMass)", "Msun"])
+    def test_masses_of_a_table_in_another_unit_are_refused(
+        self, contest, table, tmp_path, unit
+    ):
+        changed = Table.read(table)
+        changed["log_mass"].unit = unit
+        changed.write(tmp_path / "changed.ecsv")
+        with pytest.raises(ValueError, match=r"Column 'log_mass' of .*changed.ecsv"):
+            run_contest(contest(TWO_RECORDERS, survey='table = "changed.ecsv"'))
+
     def test_the_bits_of_another_processor_are_the_same_survey(self, survey):
         def digest(change=None):
             sample, log_mass = survey.sample, survey.log_mass
@@ -693,6 +729,28 @@ class TestResults:
         assert_allclose(row["std_dex_between_seeds"], by_seed.std(ddof=1))
         errors = np.array(table["std_dex_error"])
         assert_allclose(row["std_dex_error"], np.sqrt((errors**2).sum()) / 3)
+
+    def test_more_seeds_of_one_table_make_no_error_smaller(self, contest, table):
+        line = """
+        [estimators.line]
+        factory = "sklearn.linear_model:Ridge"
+        columns = ["n_phot", "n_gal"]
+        """
+        one, four = (
+            contest(
+                line,
+                survey=f'table = "{table}"\nseeds = {seeds}',
+                top=f"output = 'seeds{len(seeds)}'",
+            )
+            for seeds in ([0], [0, 1, 2, 3])
+        )
+        (of_one,), (of_four,) = (
+            (run_contest(each, verbose=0), write_results(each, verbose=0))[1]
+            for each in (one, four)
+        )
+        assert of_four["n_seeds"] == 4
+        for name in ("n_clusters", "std_dex", "std_dex_error", "mass_slope_error"):
+            assert_allclose(of_four[name], of_one[name])
 
     def test_a_file_says_what_it_is_about(self, contest):
         configuration = contest(TWO_RECORDERS)

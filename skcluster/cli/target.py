@@ -77,7 +77,7 @@ def add_target_options(parser):
     )
 
 
-def check_unit_of_column(table, name, unit, hdu=None):
+def check_unit_of_target(table, name, unit, hdu=None):
     """Refuse a target column whose own unit is not log10 of Msun/h.
 
     Parameters
@@ -91,14 +91,12 @@ def check_unit_of_column(table, name, unit, hdu=None):
     hdu : int or str, default=None
         Number or name of the table in a FITS file, if there are several.
     """
-    from ..io.tables import read_table
-    from ..sample.units import unit_factor
+    from ..io.tables import check_unit_of_column
 
-    own = getattr(read_table(table, hdu=hdu)[name], "unit", None)
-    if unit is not None or own is None:
+    if unit is not None:
         return
     try:
-        unit_factor("log_mass", own, f"Column {name!r} of {table}")
+        check_unit_of_column(table, name, "log_mass", hdu=hdu)
     except ValueError as error:
         raise ValueError(
             f"{error} Or say what it holds: --target-unit {EXAMPLES}."

@@ -15,7 +15,7 @@ from .list_options import (
 from .new_clusters import check_galaxies, read_clusters
 from .output import emit_path, print_record
 from .output_files import check_is_no_input, check_output, files_of_tables
-from .target import add_target_options, check_unit_of_column, log_masses
+from .target import add_target_options, check_unit_of_target, log_masses
 
 BINS = 64
 
@@ -185,7 +185,7 @@ def train(arguments):
             f"besides the photons it has {sorted(columns)}. Name it with --target."
         )
     unit = arguments.target_unit
-    check_unit_of_column(arguments.table, target, unit, arguments.table_hdu)
+    check_unit_of_target(arguments.table, target, unit, arguments.table_hdu)
     y = log_masses(
         arguments.table,
         (target, columns[target]),

@@ -164,6 +164,22 @@ def read_folds(configuration, entry, seed, fold="*"):
     return folds, problems
 
 
+def data_of(about):
+    """Return what identifies the clusters and columns that a fold has learned from.
+
+    Parameters
+    ----------
+    about : dict
+        Of the fold.
+
+    Returns
+    -------
+    sample, columns : str or None
+        Hashes; None for the columns of a mock survey, which follow from its sample.
+    """
+    return about["data"], about.get("columns")
+
+
 def write_fold(path, columns, about):
     """Write the predictions of a fold, atomically.
 

@@ -29,7 +29,8 @@ def write_results(configuration, *, verbose=1):
     """
     predictions = read_predictions(configuration, verbose=verbose)
     table = results_table(configuration, predictions)
-    summary = summary_table(table)
+    # With a table, seeds are those of the estimators.
+    summary = summary_table(table, same_clusters="table" in configuration.survey)
     folder = configuration.output
     write_table(folder / "results.csv", table)
     write_table(folder / "summary.csv", summary)

@@ -8,7 +8,7 @@ from ..printable import printable
 from ..progress import say
 from .accuracy import gain_over, summarize
 from .configuration import importable
-from .fold_files import COLUMNS, SameFold, describe_entry, read_folds
+from .fold_files import COLUMNS, SameFold, data_of, describe_entry, read_folds
 
 COSTS = ("fit_cpu_seconds", "fit_seconds", "predict_ms", "peak_mib", "n_parameters")
 
@@ -116,13 +116,16 @@ def results_table(configuration, predictions=None):
     return Table(rows=rows)
 
 
-def summary_table(table):
+def summary_table(table, *, same_clusters=False):
     """Average the rows of each estimator over the surveys.
 
     Parameters
     ----------
     table : astropy.table.Table
         As `results_table` returns it.
+    same_clusters : bool, default=False
+        Whether all seeds are of the same clusters, those of a table, so that more seeds
+        do not make the bootstrap error of a mean smaller.
 
     Returns
     -------
@@ -136,16 +139,17 @@ def summary_table(table):
     rows = []
     for name in names:
         part = table[table["estimator"] == name]
+        n_samples = 1 if same_clusters else len(part)
         row = {
             "estimator": name,
             "n_seeds": len(part),
             "n_folds": int(part["n_folds"].sum()),
-            "n_clusters": int(part["n_clusters"].sum()),
+            "n_clusters": int(part["n_clusters"][:n_samples].sum()),
         }
         for each in statistics:
             errors = np.asarray(part[f"{each}_error"], float)
             row[each] = float(part[each].mean())
-            row[f"{each}_error"] = float(np.sqrt(np.sum(errors**2)) / len(part))
+            row[f"{each}_error"] = float(np.sqrt(np.mean(errors**2) / n_samples))
             row[f"{each}_between_seeds"] = (
                 float(np.std(part[each], ddof=1)) if len(part) > 1 else np.nan
             )
@@ -223,10 +227,12 @@ def _joined(folds):
 
 def _check_one_survey(predictions):
     """Refuse predictions of clusters that changed between two runs."""
-    digests: dict[int, dict] = {}
+    digests: dict[tuple, dict] = {}
     for (name, seed, fold), found in predictions.items():
-        digests.setdefault(seed, {}).setdefault(found.about["data"], (name, fold))
-    for seed, by_digest in digests.items():
+        sample, columns = data_of(found.about)
+        digests.setdefault((seed, ""), {}).setdefault(sample, (name, fold))
+        digests.setdefault((seed, name), {}).setdefault(columns, (name, fold))
+    for (seed, _), by_digest in digests.items():
         if len(by_digest) > 1:
             (one, i), (other, j), *_ = by_digest.values()
             raise ValueError(

@@ -22,6 +22,7 @@ from .cost import count_learned, measured
 from .entries import Entry
 from .fold_files import (
     SameFold,
+    data_of,
     describe_entry,
     describe_fold,
     fold_path,
@@ -140,6 +141,8 @@ def _tasks(configuration, survey, seed):
     group = survey.sample.group
     if group is not None:
         group = np.unique(group, return_inverse=True)[1]
+    # The columns of a mock survey follow from the rest of it, but for their last bits.
+    is_table = "table" in configuration.survey
     tasks = []
     for i, (train, test) in enumerate(folds[: configuration.max_folds]):
         for entry in configuration.trained:
@@ -149,6 +152,7 @@ def _tasks(configuration, survey, seed):
                 "entry": describe_entry(configuration, entry, seed, i),
                 "description": description,
                 "data": digest,
+                "columns": survey.digest_of_columns(entry) if is_table else None,
                 "n_folds": len(folds),
             }
             tasks.append(
@@ -179,7 +183,7 @@ def _is_kept(configuration, task, verbose):
         if is_same(fold.about["description"], task.about["description"])
     ]
     for fold in described:
-        is_of_survey = fold.about["data"] == task.about["data"]
+        is_of_survey = data_of(fold.about) == data_of(task.about)
         if is_of_survey and np.array_equal(fold.cluster, task.test):
             return True
     for problem in problems:

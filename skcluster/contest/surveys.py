@@ -11,6 +11,7 @@ from .. import datasets
 from ..datasets import make_mock_survey
 from ..io import read_sample
 from ..io.kept_arrays import kept_file, read_kept, write_kept
+from ..io.tables import check_unit_of_column
 from ..maps import PhotonMapper
 from ..model_selection import spatial_folds
 from ..photon_features import PhotonFeaturizer
@@ -76,6 +77,15 @@ class Survey:
         for name, array in sorted(arrays.items()):
             digest.update(name.encode())
             digest.update(_without_last_bits(array))
+        return digest.hexdigest()[:16]
+
+    def digest_of_columns(self, entry):
+        """Return a hash of the columns of the table that an entry learns from."""
+        digest = hashlib.sha256()
+        for name in entry.columns or ():
+            if name in self.table:  # else it is measured from the sample
+                digest.update(name.encode())
+                digest.update(np.asarray(self.table[name], float).tobytes())
         return digest.hexdigest()[:16]
 
     def _made_for(self, entry):
@@ -165,6 +175,7 @@ def _read_table(configuration, verbose):
     )
     if target not in table:
         raise unknown_name(f"[survey] target of {path} is", target, table)
+    check_unit_of_column(path, target, "log_mass")
     log_mass = checked_log_mass(
         table[target], by="skcluster benchmark", name=target, has_parameter=False
     )

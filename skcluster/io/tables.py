@@ -14,7 +14,7 @@ from ..sample.plain_arrays import (
     is_missing,
     is_one_row_of_vectors,
 )
-from ..sample.units import in_our_unit
+from ..sample.units import in_our_unit, unit_factor
 from .table_reading import read_table_file
 
 
@@ -172,6 +172,24 @@ def complete_column(table, column, name, *, is_text=False):
         return values
     given = Column(values, unit=table[column].unit)
     return _finite(np.asarray(in_our_unit(name, given, f"Column {column!r}")), column)
+
+
+def check_unit_of_column(source, column, name, *, hdu=None):
+    """Refuse a column whose own unit does not fit the package's unit for `name`.
+
+    Parameters
+    ----------
+    source : str or path-like
+        Path of the table.
+    column : str
+    name : str
+        Row of the table of units.
+    hdu : int or str, default=None
+        Number or name of the table in a FITS file, if there are several.
+    """
+    unit = getattr(read_table(source, hdu=hdu)[column], "unit", None)
+    if unit is not None:
+        unit_factor(name, unit, f"Column {column!r} of {source}")
 
 
 def column_with_gaps(table, column):
