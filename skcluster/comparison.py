@@ -187,13 +187,13 @@ def _with_all_known(tables, groups):
     """Return a table with the positions and groups that any sample has, and the groups."""
     samples = [X for X in tables if isinstance(X, ClusterSample)]
     placed = [X for X in samples if X.position is not None]
-    labelled = [X for X in samples if X.group is not None]
-    first = [*placed, *labelled, *tables][0]
+    labeled = [X for X in samples if X.group is not None]
+    first = [*placed, *labeled, *tables][0]
     if np.ndim(groups) == 1:
         return first, np.asarray(groups)
-    if not labelled:
+    if not labeled:
         return first, None
-    halo = labelled[0].group
+    halo = labeled[0].group
     return with_groups(first, halo)[0], halo
 
 

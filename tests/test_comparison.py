@@ -296,12 +296,12 @@ def test_octants_come_from_the_first_sample(sample, log_mass):
 
 def test_groups_of_one_sample_and_positions_of_another_are_both_used(sample, log_mass):
     halo = np.arange(len(sample)) // 2
-    placed, labelled = sample.drop("group"), sample.assign(position=None, group=halo)
+    placed, labeled = sample.drop("group"), sample.assign(position=None, group=halo)
     model = make_pipeline(ProxyMeasurer(proxies=("n_phot",)), LinearRegression())
     both, alone = (
         compare_estimators(models, log_mass).table[0]
         for models in (
-            {"a": (model, placed), "b": (model, labelled)},
+            {"a": (model, placed), "b": (model, labeled)},
             {"a": (model, placed.assign(group=halo))},
         )
     )
