@@ -170,7 +170,7 @@ def data_of(about):
     Parameters
     ----------
     about : dict
-        Of the fold.
+        What the file of the fold says of it.
 
     Returns
     -------
