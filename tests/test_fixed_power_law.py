@@ -47,6 +47,18 @@ def test_a_last_column_that_holds_no_redshifts_is_refused():
         model.fit(np.column_stack([counts, [0.1, -7.6, 0.2, 0.3, 0.4]]), np.full(5, 14))
 
 
+def test_an_observable_in_place_of_a_forgotten_redshift_is_refused():
+    ln_s, log_mass = np.log([[2e3, 0.5], [4e3, 0.7]]), [14, 14.5]
+    text = r"2 of 2 values of the redshift, the last column of X, .*cluster 0, -0\.69"
+    with pytest.raises(ValueError, match=text):
+        FixedPowerLawRegressor().fit(ln_s, log_mass)
+    model = FixedPowerLawRegressor().fit(
+        np.column_stack([ln_s[:, 0], [0.1, 0.2]]), log_mass
+    )
+    with pytest.raises(ValueError, match=text):
+        model.predict(ln_s)
+
+
 def test_masses_that_are_no_logarithms_are_refused():
     X = np.column_stack([np.zeros(5), np.full(5, 0.2)])
     with pytest.raises(ValueError, match="they look like masses in Msun"):

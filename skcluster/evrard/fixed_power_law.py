@@ -48,7 +48,8 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
         Gives :math:`E(z)`.
     mass_range : tuple of 2 float or None, default=(10.0, 17.0)
         Lowest and highest log10 mass [Msun/h] that a target may have; others are refused
-        with the unit that they seem to be in. None takes any target.
+        with the unit that they seem to be in. None takes any target and, without
+        `evolution`, anything in the column of redshifts.
 
     Attributes
     ----------
@@ -156,10 +157,11 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
                 f"redshift), got {exponents.size}."
             )
         log_mass = np.sum(exponents * X[:, :-1], axis=1) / np.log(10)
-        if parameters.evolution:
-            redshift = X[:, -1]
+        redshift = X[:, -1]
+        if parameters.evolution or parameters.mass_range is not None:
             subject = "the redshift, the last column of X,"
             check_plausible("redshift", redshift, subject, rows="cluster")
+        if parameters.evolution:
             growth = get_cosmology(parameters.cosmology).efunc(redshift)
             log_mass = log_mass + parameters.evolution * np.log10(growth)
         return log_mass
