@@ -1,6 +1,7 @@
 """Masses from count rates by a published relation, against quadrature and closed forms."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy.cosmology import WMAP7, FlatLambdaCDM
 from numpy.testing import assert_allclose
@@ -194,6 +195,17 @@ def test_masked_values_are_refused():
         model().expected_rate(np.ma.masked_equal([14.0, 15.0], 14.0), [0.2, 0.3])
     with pytest.raises(ValueError, match=r"redshift has no value in 1 of 2 .*row 1"):
         model().expected_rate([14.0, 15.0], gaps[:, 1])
+
+
+def test_columns_in_another_order_than_those_of_the_fit_are_refused():
+    table = pd.DataFrame(
+        {"ln_rate": [-1.0, -2.0], "error": [0.1, 0.2], "z": [0.3, 0.2]}
+    )
+    fitted = model().fit(table)
+    assert_allclose(fitted.predict(table), model().predict(table))
+    for use in (fitted.predict, fitted.predict_posterior):
+        with pytest.raises(ValueError, match="feature names should match"):
+            use(table[["ln_rate", "z", "error"]])
 
 
 def test_a_relation_that_turns_over_is_refused():

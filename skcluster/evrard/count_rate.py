@@ -247,7 +247,11 @@ class CountRateMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     def _checked(self, X):
         parameters = check_parameters(self)
         refuse_masked(X, "X")
-        X = check_array(X, dtype=np.float64, ensure_min_features=2)
+        options = {"dtype": np.float64, "ensure_min_features": 2}
+        if hasattr(self, "n_features_in_"):
+            X = validate_data(self, X, reset=False, **options)
+        else:
+            X = check_array(X, **options)
         if X.shape[1] > 3:
             raise ValueError(
                 "X must have 2 columns, ln of the count rate and the redshift, or 3, with "
