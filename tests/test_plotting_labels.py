@@ -5,6 +5,7 @@ from itertools import combinations
 import matplotlib
 import numpy as np
 import pytest
+from astropy.table import Column
 from numpy.testing import assert_allclose
 
 from skcluster import plotting
@@ -312,6 +313,17 @@ def test_sizes_in_another_unit_are_refused():
     mass = np.array([1e14, 3e14])
     with pytest.raises(ValueError, match=r"look like masses in Msun"):
         plotting.MassPredictionDisplay.from_predictions(mass, mass)
+
+
+def test_predictions_in_another_unit_and_masked_ones_are_refused():
+    log_mass = np.linspace(13.5, 15, 30)
+    for predicted, text in (
+        (10 ** (log_mass + 0.1), "but predicted looks like masses in Msun"),
+        (Column(log_mass, unit="dex(Msun)"), r"predicted has the unit 'dex\(solMass\)'"),
+        (np.ma.masked_less(log_mass, 14), r"predicted has no value in 10 of 30 rows"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            plotting.MassPredictionDisplay.from_predictions(log_mass, predicted)
 
 
 def test_options_of_displays_are_checked():

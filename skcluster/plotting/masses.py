@@ -3,6 +3,8 @@
 import numpy as np
 
 from ..parameters import Integer
+from ..plausible_masses import check_same_unit
+from ..sample.plain_arrays import as_numbers
 from ..sample.units import check_plausible
 from .style import COLUMN_WIDTH, PAGE_WIDTH, axes_or_new, color_after
 
@@ -65,8 +67,8 @@ class MassPredictionDisplay:
     """
 
     def __init__(self, *, log_mass, predicted, name=None, n_bins=12):
-        self.log_mass = np.asarray(log_mass, float)
-        self.predicted = np.asarray(predicted, float)
+        self.log_mass = as_numbers(log_mass, "log_mass", "log_mass")
+        self.predicted = as_numbers(predicted, "predicted", "log_mass")
         self.name, self.n_bins = name, n_bins
 
     @classmethod
@@ -139,6 +141,7 @@ class MassPredictionDisplay:
                 f"{len(wrong)} of {len(self.predicted)} predicted masses are NaN or "
                 f"infinite (first: cluster {wrong[0]}). Leave these clusters out."
             )
+        check_same_unit(log_mass=self.log_mass, predicted=self.predicted)
 
     def _draw(self, ax, value, n_bins, style):
         edges = np.linspace(self.log_mass.min(), self.log_mass.max(), n_bins + 1)
