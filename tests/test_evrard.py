@@ -22,7 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skcluster.evrard import EvrardProxyRegressor, search_proxies
+from skcluster.evrard import EvrardProxyRegressor, proxy_covariance, search_proxies
+from skcluster.evrard.evolution import residuals_about
 
 LN_10 = np.log(10)
 SLOPE = np.array([0.6, 1.1, 0.9])
@@ -484,6 +485,21 @@ def test_a_fitted_model_survives_pickle_clone_and_search():
     assert clone(model).get_params() == model.get_params()
     search = GridSearchCV(model, {"beta": [0.0, 50.0]}, cv=3).fit(X, log_mass)
     assert search.best_params_ == {"beta": 0.0}
+
+
+def test_a_pivot_mass_that_is_set_after_the_fit_moves_nothing():
+    X, log_mass = made_clusters(60)
+    model = EvrardProxyRegressor(pivot_mass=2e14).fit(X, log_mass)
+    expected = model.predict(X)
+    table = proxy_covariance(model, names="abc")
+    residuals = residuals_about(model, X, log_mass, np.full(60, np.nan))[0]
+    model.set_params(pivot_mass=5e13)
+    assert_array_equal(model.predict(X), expected)
+    again = proxy_covariance(model, names="abc")
+    assert again.meta["pivot_mass"] == table.meta["pivot_mass"] == 2e14
+    found = residuals_about(model, X, log_mass, np.full(60, np.nan))[0]
+    assert_array_equal(found, residuals)
+    assert_array_equal(model.fit(X, log_mass).pivot_mass_, 5e13)
 
 
 def test_a_pipeline_passes_the_error_on():

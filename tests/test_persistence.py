@@ -42,6 +42,7 @@ from skcluster import (
     XrayCNNRegressor,
     load_model,
     predict_posterior,
+    proxy_covariance,
     read_header,
     save_model,
 )
@@ -233,6 +234,20 @@ def test_a_parameter_that_came_later_gets_its_default(network, path):
     assert loaded.estimator[1].precision == XrayCNNRegressor().precision
     maps = np.ones((3, 1, 16, 16))
     assert_array_equal(loaded.estimator[1].predict(maps), network[-1].predict(maps))
+
+
+def test_a_covariance_model_without_the_pivot_of_its_fit_predicts_as_before(path):
+    """As models were stored before they learned `pivot_mass_`."""
+    X, log_mass = proxies_and_masses()
+    model = EvrardProxyRegressor(pivot_mass=3e14).fit(X, log_mass)
+    expected = model.predict(X)
+    del model.pivot_mass_
+    save_model(model, path)
+    loaded = load_model(path)
+    assert not hasattr(loaded, "pivot_mass_")
+    assert_array_equal(loaded.predict(X), expected)
+    names = [str(i) for i in range(loaded.slope_.shape[1])]
+    assert proxy_covariance(loaded, names=names).meta["pivot_mass"] == 3e14
 
 
 def test_measured_proxies_come_back_with_their_model(sample, log_mass, path):

@@ -319,7 +319,10 @@ def test_predictions_in_another_unit_and_masked_ones_are_refused():
     log_mass = np.linspace(13.5, 15, 30)
     for predicted, text in (
         (10 ** (log_mass + 0.1), "but predicted looks like masses in Msun"),
-        (Column(log_mass, unit="dex(Msun)"), r"predicted has the unit 'dex\(solMass\)'"),
+        (
+            Column(log_mass, unit="dex(Msun)"),
+            r"predicted has the unit 'dex\(solMass\)'",
+        ),
         (np.ma.masked_less(log_mass, 14), r"predicted has no value in 10 of 30 rows"),
     ):
         with pytest.raises(ValueError, match=text):

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..io.atomic import atomic_replace
 from ..printable import printable
+from .evolution import pivot_mass_of
 
 FORMAT, VERSION = "skcluster proxy covariance", 2
 MODEL = (
@@ -113,7 +114,7 @@ def proxy_covariance(model, *, names=None, units=None):
         "model": MODEL,
         "names": names,
         "units": units,
-        "pivot_mass": float(model.pivot_mass),
+        "pivot_mass": pivot_mass_of(model),
         "mass": "M500c [Msun/h]",
         "beta": float(model.beta),
     }

@@ -143,6 +143,14 @@ def laws_at(model, redshift):
     return slope, model.intercept_[b] + model.intercept_evolution_[b] * t[:, None], t, b
 
 
+def pivot_mass_of(model):
+    """Pivot mass [Msun/h] that a model was fitted with.
+
+    Models that were stored before `pivot_mass_` was learned have only the parameter.
+    """
+    return float(getattr(model, "pivot_mass_", model.pivot_mass))
+
+
 def residuals_about(model, s, log_mass, redshift):
     """Residuals of observables about the power laws of a fitted model.
 
@@ -160,7 +168,7 @@ def residuals_about(model, s, log_mass, redshift):
         Bins of the clusters.
     """
     slope, intercept, _, b = laws_at(model, redshift)
-    mu = LN_10 * (log_mass - np.log10(model.pivot_mass))
+    mu = LN_10 * (log_mass - np.log10(pivot_mass_of(model)))
     return s - intercept - slope * mu[:, None], slope, b
 
 

@@ -11,7 +11,7 @@ from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..printable import all_of
 from ..sample.plain_arrays import refuse_masked
 from ..training_ranges import range_of, warn_outside
-from .evolution import EVOLUTION, fit_evolving_laws, laws_at
+from .evolution import EVOLUTION, fit_evolving_laws, laws_at, pivot_mass_of
 from .power_laws import correlation_of, invert_power_laws, predictive_factor
 from .redshift_bins import (
     BINS,
@@ -116,6 +116,8 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         prior of the posteriors is not this, but :math:`e^{-\beta \mu}`.
     training_ranges_ : dict of str to tuple of 2 float
         Lowest and highest log10 mass, redshift and observables of the training clusters.
+    pivot_mass_ : float
+        Pivot mass of the fit [Msun/h], which predictions use.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -244,7 +246,8 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return self
 
     def _fit_bins(self, s, redshift, y, weight, parameters):
-        mu = LN_10 * (y - np.log10(parameters.pivot_mass))
+        self.pivot_mass_ = parameters.pivot_mass
+        mu = LN_10 * (y - np.log10(self.pivot_mass_))
         b = bin_numbers(redshift, self.redshift_edges_)
         members = [b == i for i in range(len(self.redshift_edges_) - 1)]
         weights = [None if weight is None else weight[rows] for rows in members]
@@ -328,7 +331,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             mu = mu - parameters.beta * np.where(
                 np.isinf(predictive), variance, predictive
             )
-        log_mass = mu / LN_10 + np.log10(parameters.pivot_mass)
+        log_mass = mu / LN_10 + np.log10(pivot_mass_of(self))
         return (log_mass, np.sqrt(predictive) / LN_10) if return_std else log_mass
 
     def _inverse(self, slope, b):
