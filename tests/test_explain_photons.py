@@ -145,6 +145,20 @@ def test_a_photon_needs_a_pixel_of_the_map(survey, pipeline, pixels, words):
         photon_response(pipeline, survey.sample[:1], pixels)
 
 
+def test_a_photon_that_the_network_also_counts_is_refused(survey):
+    sample = PhotonMapper(n_pixels=8).transform(survey.sample)
+    network = XrayCNNRegressor(
+        scalars=["redshift", "log_counts"], max_epochs=1, random_state=0, n_threads=1
+    )
+    model = make_pipeline(LogScaler(), network).fit(sample, survey.log_mass)
+    text = r"scalars=\['redshift', 'log_counts'\].* Add the photon to sample\.photons"
+    with pytest.raises(ValueError, match=text):
+        photon_response(model, sample[[0]], [[0, 1, 1]])
+    network.set_params(scalars=["redshift"])
+    model.fit(sample, survey.log_mass)
+    assert np.isfinite(photon_response(model, sample[[0]], [[0, 1, 1]])).all()
+
+
 def test_photons_are_added_to_one_cluster(survey, pipeline):
     with pytest.raises(ValueError, match="photons to one cluster, got 2"):
         photon_response(pipeline, survey.sample[:2], [[0, 1, 1]])

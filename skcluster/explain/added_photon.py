@@ -18,7 +18,8 @@ def photon_response(estimator, X, pixels):
 
     with m the counts and :math:`e_p` one photon in pixel p. This costs one prediction per
     pixel and is exact, while ``SaliencyExplainer(per_photon=True)`` takes the network to be
-    linear.
+    linear. A network that also takes the number of photons as a scalar
+    (``scalars=["log_counts"]``) is refused, since a photon in a map does not change it.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ def photon_response(estimator, X, pixels):
     array([0.301])
     """
     steps, regressor = split_network(estimator)
+    _check_counts_only_by_maps(regressor)
     if steps and isinstance(steps[0], PhotonMapper):
         check_has_photons(X)
         X, steps = steps[0].transform(X), steps[1:]
@@ -67,6 +69,17 @@ def photon_response(estimator, X, pixels):
     ]
     log_mass = np.concatenate(masses)
     return log_mass[1:] - log_mass[0]
+
+
+def _check_counts_only_by_maps(regressor):
+    """Refuse a network that is told the number of photons beside its maps."""
+    if "log_counts" in getattr(regressor, "scalars", ()):
+        raise ValueError(
+            "photon_response adds photons to the maps alone, but this network has "
+            f"scalars={list(regressor.scalars)}: the photons in the list, which it counts "
+            "in log_counts, would stay as they are. Add the photon to sample.photons and "
+            "take the difference of two predictions, or fit a network without log_counts."
+        )
 
 
 def _predicted(steps, regressor, X, counts):

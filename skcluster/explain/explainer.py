@@ -102,7 +102,9 @@ class SaliencyExplainer(BaseEstimator):
 
     Notes
     -----
-    The joint network's saliency is that of its maps, with the cubes held fixed.
+    The joint network's saliency is that of its maps, with the cubes held fixed. So are the
+    scalars of a network: with ``scalars=["log_counts"]``, ``per_photon=True`` is the
+    response to a photon in the map that the scalar does not count.
 
     With c the factor by which `RedshiftNormalizer` multiplies counts, often 2 to 20,
     ``per_photon=True`` takes the secant
