@@ -5,7 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from .printable import counted
-from .sample.plain_arrays import plain_array
+from .sample.plain_arrays import LARGEST, plain_array
+
+LARGEST_RATIO = 1e30
+"""Largest ratio of two weights; single precision ends at 3e38."""
 
 
 def checked_weights(sample_weight, n_clusters, *, by):
@@ -59,7 +62,21 @@ def checked_weights(sample_weight, n_clusters, *, by):
             f"sample_weight of {by} is zero for {counted(n_clusters, 'cluster')}, so there "
             "is nothing to learn from."
         )
+    _check_span(weight, by)
     return weight
+
+
+def _check_span(weight, by):
+    """Refuse weights whose ratios or squares are beyond the range of floats."""
+    heaviest = weight.max(initial=0)
+    lightest = weight.min(initial=heaviest, where=weight > 0)
+    if heaviest > min(LARGEST, LARGEST_RATIO * lightest):
+        raise ValueError(
+            f"sample_weight of {by} goes from {lightest:g} to {heaviest:g} (cluster "
+            f"{np.argmax(weight)}), but weights may be {LARGEST:g} at most, and differ by "
+            f"factors of {LARGEST_RATIO:g} at most. Give the number of times that each "
+            "cluster counts."
+        )
 
 
 def weights_in(params, n_clusters, *, by):

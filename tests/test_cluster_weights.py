@@ -59,6 +59,11 @@ def test_weights_become_floats(kind):
         ([1, -1, 2], r"1 of 3 sample_weight of fit are negative, .* cluster 1, -1\)"),
         ([1, np.nan, np.inf], r"2 of 3 .* cluster 1, nan\)"),
         ([0, 0, 0], "sample_weight of fit is zero for 3 clusters"),
+        (
+            [1, 0, 1e300],
+            r"goes from 1 to 1e\+300 \(cluster 2\), .* factors of 1e\+30 at most",
+        ),
+        ([1e200, 1e200, 1e200], r"from 1e\+200 to 1e\+200 \(cluster 0\)"),
         (["a", "b", "c"], "sample_weight of fit must be numbers"),
     ],
 )
