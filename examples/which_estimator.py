@@ -10,8 +10,8 @@ training costs.
 
 # %%
 # The table of results has one row per estimator: means over the surveys (seeds 0, 1 and
-# 2). An observer does not know the true R500c, so estimators that are given it are left
-# out.
+# 2). An observer does not know the true R500c, so estimators whose only aperture it is
+# are left out. Of the four proxies one is counted within it.
 from pathlib import Path
 
 import matplotlib.pyplot as plt

@@ -103,9 +103,9 @@ def predict_posterior(estimator, X) -> MassPosterior:
     Parameters
     ----------
     estimator : estimator
-        A fitted `XrayCNNRegressor`, `JointCNNRegressor`, `EvrardProxyRegressor` or
-        `CalibratedMassRegressor`; or a Pipeline, search, ``FrozenEstimator`` or other
-        meta-estimator around one.
+        A fitted `XrayCNNRegressor`, `JointCNNRegressor`, `PhotonSetRegressor`,
+        `EvrardProxyRegressor`, `CountRateMassRegressor` or `CalibratedMassRegressor`; or a
+        Pipeline, search, ``FrozenEstimator`` or other meta-estimator around one.
     X : what the estimator takes
 
     Returns
