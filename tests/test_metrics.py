@@ -207,7 +207,10 @@ def test_random_state_fixes_the_error():
         ({"n_resamples": 9.5}, "n_resamples must be an int of at least 2, got 9.5"),
         ({"groups": [1, 2]}, r"groups has the shape \(2,\), but there are 5 clusters"),
         ({"groups": [7] * 5}, "at least 2 groups; all 5 are one"),
-        ({"groups": [1, 1, 2, np.nan, np.nan]}, "one string or finite number per"),
+        (
+            {"groups": [1, 1, 2, np.nan, np.nan]},
+            r"one string or finite number .*2 of 5 are NaN .*first: cluster 3\)",
+        ),
         ({"groups": ["a", None, "b", "b", None]}, "no label for 2 of 5 clusters"),
         (
             {"groups": np.ma.masked_equal([1, 1, 2, -1, -1], -1)},

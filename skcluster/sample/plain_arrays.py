@@ -357,8 +357,13 @@ def as_labels(value, name):
                 f"cluster {missing[0]}). Give each a label of its own."
             )
         return as_strings(array, name)
-    if array.ndim != 1 or not np.isfinite(array).all():
+    expected = f"{name} must be one string or finite number per cluster"
+    if array.ndim != 1:
+        raise ValueError(f"{expected}, got the shape {array.shape}.")
+    wrong = np.flatnonzero(~np.isfinite(array))
+    if len(wrong):
         raise ValueError(
-            f"{name} must be one string or finite number per cluster, got {array}."
+            f"{expected}, but {len(wrong)} of {len(array)} are NaN or infinite (first: "
+            f"cluster {wrong[0]}). Give each a label of its own."
         )
     return array.copy()
