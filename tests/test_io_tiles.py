@@ -530,3 +530,43 @@ def test_a_list_without_nulls_is_the_same_with_and_without_dropping(tile):
     one, other = read_photons(path), read_photons(path, drop_nulls=True)
     for name in one:
         assert_array_equal(one[name], other[name], strict=True)
+
+
+@pytest.fixture
+def fields(tmp_path):
+    """Write lists of 300 photons in pairs, with one exposure, by what they show."""
+
+    def write(west, east, **cameras):
+        rng = np.random.default_rng(0)
+        for path, (low, high) in {"a.fits": west, "b.fits": east}.items():
+            photons = {"ra": rng.uniform(low, high, 300)}
+            photons["dec"] = rng.uniform(-0.1, 0.1, 300)
+            photons["energy"] = np.ones(300)
+            write_photons(tmp_path / path, photons, overwrite=True)
+            fits.setval(tmp_path / path, "LIVETIME", value=5000.0, ext=1)
+            for keyword, name in cameras.get(path[0], {}).items():
+                fits.setval(tmp_path / path, keyword, value=name, ext=1)
+        table = {"z": [0.2] * 2, "ra": [10.0] * 2, "dec": [0.0] * 2}
+        table["photons"] = ["a.fits", "a.fits;b.fits"]
+        return read_sample(table, directory=tmp_path, exposure_keyword="LIVETIME")[0]
+
+    return write
+
+
+def test_exposures_of_observations_of_the_same_sky_do_not_add_in_silence(fields):
+    match = (
+        r"2 photon lists of 5000 s each cover the same sky in 1 of 2 clusters \(first: "
+        r"row 1 .*LIVETIME of one.*column exposure"
+    )
+    with pytest.warns(UserWarning, match=match):
+        sample = fields((9.9, 10.1), (9.9, 10.1))
+    assert_array_equal(sample.photons.lengths, [300, 600])
+    assert_array_equal(sample.exposure, [5000, 5000])
+
+
+def test_tiles_side_by_side_and_cameras_of_one_observation_have_one_exposure(fields):
+    # Warnings are errors here.
+    assert_array_equal(fields((9.9, 10.0), (10.0, 10.1)).exposure, [5000, 5000])
+    cameras = {"a": {"INSTRUME": "EMOS1"}, "b": {"INSTRUME": "EPN"}}
+    same_sky = (9.9, 10.1), (9.9, 10.1)
+    assert_array_equal(fields(*same_sky, **cameras).exposure, [5000, 5000])

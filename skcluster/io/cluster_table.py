@@ -165,7 +165,9 @@ photon_options, exposure_keyword, table_hdu, verbose
         catalog, lists = {**self.catalog}, dict.fromkeys(LISTS)
         reports = {"on_unreadable": on_unreadable, "verbose": verbose}
         if self.photons is not None:
-            lists["photons"] = self.photons.read(**reports)
+            lists["photons"] = self.photons.read(
+                **reports, with_exposures=self.exposure_keyword is not None
+            )
             if self.exposure_keyword is not None:
                 catalog["exposure"] = self.photons.read_exposures(
                     self.exposure_keyword, on_unreadable=on_unreadable

@@ -14,9 +14,9 @@ from ..progress import Progress
 from ..sample import FIELDS
 from ..sample.units import TABLE, check_plausible
 from .energy_scales import unit_of_text
-from .photons import read_exposure, read_photons
+from .photons import exposure_and_camera, read_photons
 from .sample_lists import UnreadableRows, with_common_columns
-from .tiles import Tile, is_new, joined_photons
+from .tiles import Tile, cover_same_sky, is_new, joined_photons
 
 APERTURE = 4.0
 """Radius of the photons that a cluster gets from a shared list [comoving Mpc/h]. It reaches
@@ -72,6 +72,7 @@ class PhotonLists:
         self._n_rows, self._rows = len(of_rows), np.arange(len(of_rows))
         self._drop_duplicates = drop_duplicates
         self._latest = {}
+        self._on_same_sky: list[int] = []
         self._check_paths()
         n_times = [len(rows) for rows in self._rows_of_lists().values()]
         self.angles = None
@@ -104,10 +105,10 @@ class PhotonLists:
         names = {"ra", "dec", "name"} & {*self._catalog}
         part._catalog = {name: self._catalog[name][rows] for name in names}
         part.angles = None if self.angles is None else self.angles[rows]
-        part._latest = self._latest
+        part._latest, part._on_same_sky = self._latest, []
         return part
 
-    def read(self, *, on_unreadable=None, verbose=0):
+    def read(self, *, on_unreadable=None, verbose=0, with_exposures=False):
         """Return the photons of each row.
 
         Each list is read once, and forgotten before the next; only the latest is kept, for
@@ -117,6 +118,9 @@ class PhotonLists:
         Parameters
         ----------
         on_unreadable, verbose : as in `read_sample`
+        with_exposures : bool, default=False
+            Whether `read_exposures` comes next, and must know which lists of a row cover
+            the same sky.
 
         Returns
         -------
@@ -148,6 +152,9 @@ class PhotonLists:
             for i, part in enumerate(parts)
         ]
         unreadable.report(sum(table is not None for table in tables))
+        if with_exposures:
+            rows = [i for i in range(len(parts)) if tables[i] is not None]
+            self._on_same_sky = [i for i in rows if self._is_deep(parts[i])]
         if not self._drop_duplicates:
             self._warn_of_copies(parts)
         if self.angles is not None and len(self.paths) == self._n_rows:
@@ -207,6 +214,29 @@ class PhotonLists:
                 stacklevel=5,
             )
 
+    def _is_deep(self, part):
+        """Return whether several lists of a row show the same sky, each its own photons."""
+        lists = [*part.values()]
+        if len(lists) > 1 and self._drop_duplicates:
+            ends = np.cumsum([len(each["ra"]) for each in lists])[:-1]
+            kept = zip(lists, np.split(is_new(lists), ends), strict=True)
+            lists = [{n: each[n][new] for n in ("ra", "dec")} for each, new in kept]
+        return cover_same_sky(lists)
+
+    def _warn_of_sums(self, summed, exposures, keyword):
+        """Warn of rows with several observations of the same sky, but one exposure."""
+        if summed:
+            i = summed[0]
+            warnings.warn(
+                f"{len(self.paths[i])} photon lists of {exposures[i]:g} s each cover the "
+                f"same sky in {len(summed)} of {len(self.paths)} clusters (first: "
+                f"{self._named(i)}): the photons of all are counted, but the exposure is "
+                f"the {keyword} of one. This is right only for cameras that ran at the "
+                "same time. Otherwise put their sum into a column exposure.",
+                UserWarning,
+                stacklevel=5,
+            )
+
     def _report_empty(self, tables, angles, far):
         """Warn of clusters without photons in their aperture, or refuse if all are so."""
         read = [i for i, table in enumerate(tables) if table is not None]
@@ -235,8 +265,9 @@ class PhotonLists:
         ----------
         keyword, on_unreadable : as in `read_exposure` and `read_sample`
         """
-        unreadable, read = self._unreadable(on_unreadable), cache(read_exposure)
-        exposures = {}
+        unreadable, read = self._unreadable(on_unreadable), cache(exposure_and_camera)
+        exposures: dict[int, float] = {}
+        summed = []
         for i, paths in enumerate(self.paths):
             options = {
                 name: value
@@ -244,10 +275,12 @@ class PhotonLists:
                 if name in OF_EXPOSURES
             }
             try:
-                found = {read(path, keyword=keyword, **options) for path in paths}
+                lists = [read(path, keyword, **options) for path in paths]
             except (OSError, ValueError) as error:
                 unreadable.add(i, paths[0], error)
                 continue
+            found = {exposure for exposure, _ in lists}
+            cameras = {camera for _, camera in lists if camera}
             if len(found) > 1:
                 seconds = ", ".join(f"{each:g}" for each in sorted(found))
                 raise ValueError(
@@ -256,7 +289,10 @@ class PhotonLists:
                     "table, or an exposure map."
                 )
             (exposures[i],) = found
+            if i in self._on_same_sky and len(cameras) < len(paths):
+                summed.append(i)
         unreadable.report(len(exposures))
+        self._warn_of_sums(summed, exposures, keyword)
         # A sample has no gaps: those of lists that cannot be read are filled.
         known = [*exposures.values()]
         rows = range(len(self.paths))

@@ -245,10 +245,22 @@ def read_exposure(
     ...     read_exposure(Path(folder, "events.fits"), keyword="LIVETIME")
     1437.0
     """
+    return exposure_and_camera(path, keyword, ra=ra, dec=dec, energy=energy, hdu=hdu)[0]
+
+
+def exposure_and_camera(path, keyword, **options):
+    """Return the exposure of an event list [s], and the camera that its header names.
+
+    Parameters
+    ----------
+    path, keyword, **options : as in `read_exposure`
+    """
     named = printable(path)
+    options = {"ra": "RA", "dec": "DEC", "energy": None, "hdu": None} | options
     with opened_fits(path) as hdus:
-        table = find_event_table(hdus, named, ra=ra, dec=dec, energy=energy, hdu=hdu)
+        table = find_event_table(hdus, named, **options)
         exposure = table.keyword(keyword, None)
+        camera = str(table.keyword("INSTRUME")).strip()
         known = [name for name in EXPOSURES if table.keyword(name, None) is not None]
     if exposure is None:
         has = f"it has {', '.join(known)}" if known else "nor any other exposure"
@@ -262,7 +274,7 @@ def read_exposure(
             "a number of seconds."
         )
     check_plausible("exposure", exposure, f"{printable(keyword)} of {named}")
-    return float(exposure)
+    return float(exposure), camera
 
 
 def _origin(table):

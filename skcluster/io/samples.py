@@ -93,7 +93,9 @@ def read_sample(
         ``{"energy_unit": "eV"}``.
     exposure_keyword : str, default=None
         Keyword of the photon lists' headers that holds the exposure, such as
-        ``"LIVETIME"``, in place of a column; see `read_exposure`.
+        ``"LIVETIME"``, in place of a column; see `read_exposure`. A cluster with several
+        lists gets the exposure of one, which must be that of all: right for tiles side by
+        side, and for cameras that run at the same time.
     table_hdu : int or str, default=None
         Number or name of the table of clusters in a FITS file that holds several.
     on_unreadable : callable, default=None
@@ -122,7 +124,8 @@ def read_sample(
     -----
     UserWarning
         Clusters have no photon in their aperture: they lie outside of their lists; or
-        they have the same photons in several lists.
+        they have the same photons in several lists; or several observations of the same
+        sky, of whose exposures only one is taken.
 
     Examples
     --------

@@ -1,12 +1,19 @@
 """Photons of many clusters from one list, and of one cluster from several lists."""
 
 import numpy as np
+from scipy.spatial import KDTree
 
 EDGE = 1e-9
 """Margin for rounding around the strip in which photons are compared [deg]."""
 
 SAME_PLACE = 6
 """Decimals of a degree to which copies of a photon agree: 4 milliarcsec."""
+
+PHOTONS_COMPARED = 5000
+"""Number of photons, evenly picked, that tell whether lists cover the same sky."""
+
+SMALL_SHARE = 0.1
+"""Share of a cluster's photons below which a list is not compared with others."""
 
 
 class Tile:
@@ -127,6 +134,44 @@ def is_new(lists):
         counts = np.bincount(part, minlength=len(most_before))
         most_before = np.maximum(most_before, counts)
     return np.concatenate(found)
+
+
+def cover_same_sky(lists):
+    """Return whether photons of several lists lie among each other.
+
+    Those of tiles that lie side by side have their nearest neighbors in their own list,
+    those of two observations of one field in either.
+
+    Parameters
+    ----------
+    lists : sequence of dict of ndarray
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> ra, dec = rng.uniform(0, 1, (2, 300))
+    >>> field = {"ra": ra, "dec": dec}
+    >>> west, east = ({"ra": ra[s], "dec": dec[s]} for s in (ra < 0.5, ra >= 0.5))
+    >>> one, two = ({"ra": ra[s], "dec": dec[s]} for s in (slice(150), slice(150, None)))
+    >>> cover_same_sky([west, east]), cover_same_sky([one, two])
+    (False, True)
+    """
+    lengths = [len(each["ra"]) for each in lists]
+    large = [i for i, n in enumerate(lengths) if n and n >= SMALL_SHARE * sum(lengths)]
+    if len(large) < 2:
+        return False
+    part = np.repeat(large, [lengths[i] for i in large])
+    ra, dec = (
+        np.concatenate([lists[i][name] for i in large]) for name in ("ra", "dec")
+    )
+    picked = slice(None, None, -(-len(part) // PHOTONS_COMPARED))
+    place, part = unit_vectors(ra[picked], dec[picked]), part[picked]
+    neighbor = KDTree(place).query(place, 2)[1]
+    # A photon may be its own neighbor in either place, if others share its position.
+    own = neighbor[:, 0] == np.arange(len(part))
+    is_other = part[np.where(own, neighbor[:, 1], neighbor[:, 0])] != part
+    shares = np.bincount(part) / len(part)
+    return bool(is_other.mean() > 0.5 * (1 - np.sum(shares**2)))
 
 
 def _identities(photons):
