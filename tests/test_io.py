@@ -749,6 +749,35 @@ def test_redshifts_of_galaxies_are_not_magnitudes():
     assert_allclose(one["v"], both["v"])
 
 
+def test_pixels_and_magnitudes_are_not_offsets_and_velocities():
+    rng = np.random.default_rng(0)
+    about = {"center": (10.0, 0.0), "redshift": 0.1}
+    sky = {"RA": rng.normal(10, 0.2, 60), "DEC": rng.normal(0, 0.2, 60)}
+    sky["Z"] = rng.normal(0.1, 0.002, 60)
+    pixels = {"X": rng.normal(0, 6, 60), "Y": rng.normal(0, 6, 60)}
+    match = (
+        r"columns X, Y, V are not .* from RA, DEC, Z: they differ in \d+ of 60 rows "
+    )
+    with pytest.raises(ValueError, match=match + r"\(first: .*Rename"):
+        read_galaxies(sky | pixels | {"V": rng.uniform(16, 22, 60)}, **about)
+    # What was placed before is read again, also in other cosmologies and about a mean.
+    placed = read_galaxies(sky, **about)
+    shifted = placed | {"v": placed["v"] - 700, "x": placed["x"] + 0.5}
+    for table in (placed, shifted):
+        for cosmology in ("WMAP7", "Planck18"):
+            again = read_galaxies(table, **about, cosmology=cosmology)
+            assert_array_equal(again["v"], table["v"])
+    physical = {name: placed[name] / 1.1 / 0.7 for name in ("x", "y")}
+    with pytest.raises(ValueError, match="x, y, v are not the x"):
+        read_galaxies(placed | physical, **about)
+    # Without a center, or with a z that is a magnitude, x, y, v are taken as they are.
+    for table, options in (
+        (placed | physical, {}),
+        (placed | {"Z": placed["v"]}, about),
+    ):
+        assert_array_equal(read_galaxies(table, **options)["x"], table["x"])
+
+
 def test_galaxies_of_a_sample_are_placed_about_each_cluster(tmp_path):
     Table({"ra": [10.0], "dec": [0.5], "z": [0.2]}).write(tmp_path / "g.csv")
     catalog = {"redshift": [0.1, 0.2], "ra": [10.0, 10.0], "dec": [0.0, 0.5]}

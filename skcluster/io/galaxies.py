@@ -12,6 +12,9 @@ from .tables import column_with_gaps, complete_column, listed, read_table
 FARTHEST = 8.0
 """Median redshift beyond which the numbers are taken for magnitudes."""
 SAME_REDSHIFT = 0.01
+SAME_PLACE, SAME_SPEED, SAME_SCALE = 0.1, 100.0, 0.1
+"""Differences [comoving Mpc/h, km/s, and relative] between offsets as given and as found
+from the sky that other centers and cosmologies explain."""
 PHASE_SPACE = ("x", "y", "v")
 REDSHIFTS = ("z", "redshift", "zspec", "z_spec", "specz", "spec_z", "zsp", "z_sp")
 
@@ -21,8 +24,9 @@ def read_galaxies(
 ):
     r"""Read the galaxies around one cluster.
 
-    The table has either ``x``, ``y``, ``v``, taken as they are, or ``ra``, ``dec`` and
-    ``z`` (or ``redshift``), from which
+    The table has either ``x``, ``y``, ``v``, taken as they are (but refused if the table
+    has both, and they do not agree in most rows), or ``ra``, ``dec`` and ``z`` (or
+    ``redshift``), from which
 
     .. math::
 
@@ -71,6 +75,8 @@ def read_galaxies(
                 name: complete_column(table, column, name)
                 for name, column in zip(PHASE_SPACE, found, strict=True)
             }
+            if center is not None and redshift is not None:
+                _check_same_offsets(table, found, galaxies, center, redshift, cosmology)
         else:
             found = []
             galaxies = _about_center(table, center, redshift, cosmology, radius_max)
@@ -112,6 +118,51 @@ def _check_same_redshifts(table, column, other):
         )
 
 
+def _check_same_offsets(table, columns, galaxies, center, redshift, cosmology):
+    """Refuse x, y, v that are not those of ra, dec, z: X may be a pixel, V a magnitude."""
+    sky, column = _sky_and_redshift(table)[:2]
+    if sky is None or column is None:
+        return
+    gaps = [column_with_gaps(table, name) for name in (*sky, column)]
+    if any(values.dtype.kind not in "iuf" for values in gaps):
+        return
+    known = np.flatnonzero(np.isfinite(gaps).all(axis=0))
+    try:
+        found = _about_center(table[known], center, redshift, cosmology, None)
+    except ValueError:
+        return  # these are no places to compare with, such as a magnitude z
+    given = {name: galaxies[name][known] for name in PHASE_SPACE}
+    # A velocity may be relative to the mean of the galaxies, a place to another center.
+    one, two = (
+        {name: values - np.median(values) for name, values in each.items()}
+        for each in (given, found)
+    )
+    apart = np.hypot(one["x"] - two["x"], one["y"] - two["y"])
+    is_far = apart > SAME_PLACE + SAME_SCALE * np.hypot(two["x"], two["y"])
+    speed = np.abs(two["v"])
+    is_fast = np.abs(one["v"] - two["v"]) > SAME_SPEED + SAME_SCALE * speed
+    differ = is_far | is_fast
+    if 2 * differ.sum() > len(known):
+        i = np.argmax(differ)
+        numbers = (
+            ", ".join(f"{each[name][i]:.4g}" for name in PHASE_SPACE)
+            for each in (given, found)
+        )
+        raise ValueError(
+            f"The columns {listed(columns)} are not the x, y [Mpc/h] and v [km/s] that "
+            f"follow from {listed([*sky, column])}: they differ in {differ.sum()} of "
+            f"{len(known)} rows (first: row {known[i]}, {' and '.join(numbers)}). Rename "
+            "the columns that are not meant."
+        )
+
+
+def _sky_and_redshift(table):
+    """Return the columns of RA and Dec and of the redshift, if any, and of others."""
+    spelled = (find_column(table.colnames, name) for name in REDSHIFTS)
+    column, *others = dict.fromkeys(filter(None, spelled)) or (None,)
+    return find_sky_columns(table.colnames), column, others
+
+
 def _check_redshifts(z, is_near, column):
     """Refuse numbers that are not redshifts, of which those of near galaxies matter."""
     check_plausible("galaxy_redshift", z, f"column {column!r}", rows="row")
@@ -124,9 +175,7 @@ def _check_redshifts(z, is_near, column):
 
 
 def _about_center(table, center, redshift, cosmology, radius_max):
-    sky = find_sky_columns(table.colnames)
-    spelled = (find_column(table.colnames, name) for name in REDSHIFTS)
-    column, *others = dict.fromkeys(filter(None, spelled)) or (None,)
+    sky, column, others = _sky_and_redshift(table)
     if sky is None or column is None:
         raise ValueError(
             "Galaxies need the columns x, y, v or ra, dec, z; the table has "
