@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -500,3 +501,47 @@ def test_a_table_needs_no_other_package_to_be_read():
     code += "from skcluster.io import read_sample; print(read_sample({'z': [0.1]})[0])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "of 1 cluster" in done.stdout, done.stderr
+
+
+IDS = [1237648722292801662, 1237648722292801663, None]
+
+
+def id_tables(folder):
+    """Return tables with a gap in a column of long integers, by who made them."""
+    z = [0.1, 0.2, 0.3]
+    gaps = [each is None for each in IDS]
+    masked = np.ma.array([each or 1 for each in IDS], mask=gaps)
+    frame = pd.DataFrame({"redshift": z, "id": pd.array(IDS, dtype="Int64")})
+    tables = {"astropy": Table({"redshift": z, "id": masked}), "pandas": frame}
+    text = "\n".join(
+        f"{a},{'' if b is None else b}" for a, b in zip(z, IDS, strict=True)
+    )
+    tables["csv"] = folder / "t.csv"
+    tables["csv"].write_text(f"redshift,id\n{text}\n")
+    if find_spec("pyarrow"):
+        import pyarrow
+
+        tables["pyarrow"] = pyarrow.table({"redshift": z, "id": IDS})
+        tables["parquet"] = folder / "t.parquet"
+        frame.to_parquet(tables["parquet"])
+    if find_spec("polars"):
+        import polars
+
+        tables["polars"] = polars.DataFrame({"redshift": z, "id": IDS})
+    return tables
+
+
+def test_long_ids_beside_a_gap_stay_distinct(tmp_path):
+    expected = ["" if each is None else str(each) for each in IDS]
+    for who, table in id_tables(tmp_path).items():
+        assert read_sample(table)[1].id.tolist() == expected, who
+        sample, _ = read_sample(table, columns={"name": "id"})
+        assert sample.name.tolist() == expected, who
+
+
+def test_short_integers_beside_a_gap_are_numbers_and_no_fractions_as_names():
+    short = np.ma.array([7, 12], mask=[False, True])
+    table = Table({"redshift": [0.1, 0.2], "id": short, "name": short})
+    sample, others = read_sample(table)
+    assert_array_equal(others.id, [7.0, np.nan])
+    assert sample.name.tolist() == ["7", ""]

@@ -6,7 +6,7 @@ from ..cosmology import cosmology_name, length_factor
 from ..printable import printable
 from ..progress import say
 from ..sample import FIELDS
-from ..sample.fields import Numbers
+from ..sample.fields import Numbers, Strings
 from ..sample.plain_arrays import find_column
 from ..sample.units import TABLE, looks_like, unit_factor
 from .tables import column_with_gaps, complete_column, listed
@@ -213,7 +213,7 @@ def _read_column(table, column, name):
     if name in ("galaxies", *LIST_OPTIONS) or (
         field is not None and field.may_be_empty
     ):
-        return column_with_gaps(table, column)
+        return column_with_gaps(table, column, is_text=isinstance(field, Strings))
     is_text = field is None or not isinstance(field, Numbers)
     return complete_column(table, column, UNIT_ROWS.get(name), is_text=is_text)
 

@@ -11,8 +11,10 @@ from ..sample.plain_arrays import (
     column_names,
     find_sky_columns,
     from_arrow,
+    has_inexact_floats,
     is_missing,
     is_one_row_of_vectors,
+    with_exact_gaps,
 )
 from ..sample.units import in_our_unit, unit_factor
 from .table_reading import read_table_file
@@ -64,7 +66,13 @@ def _without_package(column):
     """Return a column of polars or pyarrow as an array; return any other unchanged."""
     column = from_arrow(column)
     is_polars = hasattr(column, "to_numpy") and hasattr(column, "null_count")
-    return column.to_numpy() if is_polars else column
+    if not is_polars:
+        return column
+    if str(column.dtype) in ("Int64", "UInt64"):
+        return with_exact_gaps(
+            column.to_numpy(), column.fill_null(0).to_numpy, column.is_null().to_numpy
+        )
+    return column.to_numpy()
 
 
 def _in_plain_form(table):
@@ -192,12 +200,17 @@ def check_unit_of_column(source, column, name, *, hdu=None):
         unit_factor(name, unit, f"Column {column!r} of {source}")
 
 
-def column_with_gaps(table, column):
-    """Return a column as a plain array: gaps become NaN, or "" among strings."""
+def column_with_gaps(table, column, *, is_text=False):
+    """Return a column as a plain array: gaps become NaN, or "" among strings.
+
+    Integers that a float does not hold exactly, such as the IDs of catalogs, become strings
+    if there are gaps, as all do if `is_text`.
+    """
     values, is_gap = table[column], _gaps(table[column])
     if not is_gap.any():
         return _native(values)
-    if values.dtype.kind in "iufb":
+    is_text = is_text or has_inexact_floats(np.ma.asarray(values).compressed())
+    if values.dtype.kind in "iufb" and not is_text:
         numbers = np.array(np.ma.getdata(values), float)
         numbers[np.ma.getmaskarray(values)] = np.nan
         return numbers

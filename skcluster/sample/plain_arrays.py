@@ -12,6 +12,9 @@ from .units import in_our_unit
 LARGEST = 1e100
 """Largest magnitude whose squares and sums stay in the range of double precision."""
 
+LARGEST_EXACT = 2**53
+"""Largest magnitude up to which all integers are floats."""
+
 LIST_COLUMNS = ("ra", "dec", "energy", "x", "y", "v")
 """Columns of photons and galaxies whose units are converted."""
 
@@ -221,10 +224,11 @@ def plain_array(value, subject, name):
     name : str
         Row of the table of units.
     """
+    value = from_arrow(value)
     refuse_masked(value, subject)
     if _has_quantities(value):
         value = _as_quantity(value, subject)
-    value = in_our_unit(name, from_arrow(value), subject)
+    value = in_our_unit(name, value, subject)
     try:
         with warnings.catch_warnings():
             # A masked value in a list becomes NaN, with a warning.
@@ -292,7 +296,34 @@ def from_arrow(column):
     if hasattr(column.type, "index_type"):
         # pyarrow turns a gap in a dictionary column into the last entry of the dictionary.
         column = column.cast(column.type.value_type)
+    if str(column.type) in ("int64", "uint64") and column.null_count:
+        return with_exact_gaps(
+            np.asarray(column),
+            lambda: np.asarray(column.fill_null(0)),
+            lambda: np.asarray(column.is_null()),
+        )
     return np.asarray(column)
+
+
+def has_inexact_floats(integers):
+    """Return whether integers are too large for a float, so that distinct ones merge."""
+    return integers.dtype.kind in "iu" and bool(
+        ((integers > LARGEST_EXACT) | (integers < -LARGEST_EXACT)).any()
+    )
+
+
+def with_exact_gaps(floats, integers, is_gap):
+    """Return integers with gaps as floats with NaN, or masked if floats are not exact.
+
+    Parameters
+    ----------
+    floats : ndarray
+    integers, is_gap : callable
+        Functions that return the integers, with any value in a gap, and where gaps are.
+    """
+    if not (np.abs(floats) >= LARGEST_EXACT).any():
+        return floats
+    return np.ma.array(integers(), mask=is_gap())
 
 
 def as_numbers(value, subject, name):
