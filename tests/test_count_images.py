@@ -14,6 +14,7 @@ from skcluster import (
     read_image,
     read_photons,
     read_sample,
+    write_photons,
 )
 from skcluster.cli import main
 from skcluster.cosmology import comoving_distance
@@ -229,3 +230,16 @@ def test_a_real_image_holds_the_photons_of_the_list(data_folder):
     for name in ("expmap_norm_0600_1100.fits.gz", "mask.fits.gz"):
         with pytest.raises(ValueError, match="smoother than counts can be"):
             read_photons(folder / name, image_energy=0.8)
+
+
+def test_the_pixel_of_a_count_image_is_read_back(tmp_path):
+    photons = {"ra": [10.0, 10.1], "dec": [0.0, 0.0], "energy": [1.0, 1.0]}
+    pixel = np.array([0.01, 0.02], np.float32)
+    write_photons(tmp_path / "a.fits", photons | {"pixel": pixel})
+    assert_array_equal(read_photons(tmp_path / "a.fits")["pixel"], pixel, strict=True)
+    # Detectors of few pixels number them.
+    write_photons(tmp_path / "b.fits", photons)
+    table = Table.read(tmp_path / "b.fits")
+    table["PIXEL"] = [3, 17]
+    table.write(tmp_path / "b.fits", overwrite=True)
+    assert "pixel" not in read_photons(tmp_path / "b.fits")

@@ -451,3 +451,19 @@ def test_photons_of_another_place_are_refused():
 def test_wrong_parameters_are_named(parameters, message):
     with pytest.raises(ValueError, match=message):
         PhotonFeaturizer(**parameters).fit(sample_of(clumpy(20)))
+
+
+def test_pixels_of_count_images_are_compared_with_the_parameter():
+    ra, dec = np.random.default_rng(0).normal(0, 0.01, (2, 30))
+    photons = {"ra": 10 + ra, "dec": dec, "energy": np.ones(30)}
+    coarse = photons | {"pixel": np.full(30, 40 / 3600)}
+    fine = photons | {"pixel": np.full(30, 9.6 / 3600, np.float32)}
+    sample = ClusterSample([0.2] * 2, center=[[10.0, 0.0]] * 2, photons=[fine, coarse])
+    match = r"1 of 2 clusters .* pixel=9\.6 arcsec \(first: cluster 1, 40 arcsec\)"
+    with pytest.warns(UserWarning, match=match):
+        warned = PhotonFeaturizer().transform(sample).photons
+    # Warnings are errors here.
+    PhotonFeaturizer().transform(sample[:1])
+    PhotonFeaturizer(pixel=40.0).transform(sample[1:])
+    plain = PhotonFeaturizer().transform(sample.assign(photons=[photons] * 2)).photons
+    assert_array_equal(warned["log_density_6"], plain["log_density_6"])

@@ -17,7 +17,7 @@ from .fits_writing import fits_table, header_of, header_text, write_fits
 
 EXPOSURES = ("EXPOSURE", "LIVETIME", "ONTIME")
 ORIGINS = range(128)
-PHOTON_UNITS = {"ra": "deg", "dec": "deg", "energy": "keV"}
+PHOTON_UNITS = {"ra": "deg", "dec": "deg", "energy": "keV", "pixel": "deg"}
 
 
 def read_photons(
@@ -95,8 +95,8 @@ def read_photons(
     photons : dict of ndarray
         ``ra``, ``dec`` [deg, float64], ``energy`` [keV, float32], ``origin`` [int8]
         if the table has it as small integers (0 ICM, 1 AGN, 2 background), and
-        `columns`; of count images ``pixel``, the side of a pixel [deg, float32]. All in
-        native byte order and in memory.
+        `columns`; of count images, and where `write_photons` has written it, ``pixel``, the
+        side of a pixel [deg, float32]. All in native byte order and in memory.
 
     Raises
     ------
@@ -143,6 +143,9 @@ def read_photons(
         origin = _origin(table)
         if origin is not None:
             photons["origin"] = origin
+        pixel = _pixel(table)
+        if pixel is not None:
+            photons["pixel"] = pixel
         photons.update((name, table.values(name)) for name in columns)
     lengths = {name: len(column) for name, column in photons.items()}
     if len({*lengths.values()}) > 1:
@@ -287,6 +290,14 @@ def _origin(table):
     return origin.astype(np.int8) if is_code else None
 
 
+def _pixel(table):
+    """Return the column PIXEL, or None if it is not an angle: XRISM numbers its pixels."""
+    name = table.find("PIXEL")
+    if name is None or table.unit(name) != PHOTON_UNITS["pixel"]:
+        return None
+    return table.numbers(name).astype(np.float32)
+
+
 def write_photons(
     path, photons, *, center=None, redshift=None, name=None, overwrite=False
 ):
@@ -340,6 +351,7 @@ def photon_table(photons, *, center=None, redshift=None, name=None):
         cards["RA_OBJ"], cards["DEC_OBJ"] = center[0].tolist()
     if redshift is not None:
         cards["REDSHIFT"] = FIELDS["redshift"].checked("redshift", [redshift])[0]
+    units = {name: unit for name, unit in PHOTON_UNITS.items() if name in columns}
     return fits_table(
-        columns, PHOTON_UNITS, header_of(cards), extname="EVENTS", spell=str.upper
+        columns, units, header_of(cards), extname="EVENTS", spell=str.upper
     )

@@ -1,5 +1,7 @@
 """`PhotonFeaturizer`: the step that describes each photon."""
 
+import warnings
+
 import numpy as np
 from joblib import Parallel, delayed
 
@@ -17,10 +19,14 @@ from ..parameters import (
 from ..sample import ClusterSample, require
 from ..sample.lists import check_near_center
 from ..sample.transformer import SampleTransformer
+from ..training_ranges import cluster_label
 from .feature_table import PHOTON_FEATURES
 from .photon_field import PhotonField
 
 ARCSEC = np.pi / (180 * 3600)
+
+SAME_PIXEL = 0.1
+"""Relative difference of two pixels up to which they are taken for the same."""
 
 
 class PhotonFeaturizer(SampleTransformer):
@@ -65,7 +71,8 @@ class PhotonFeaturizer(SampleTransformer):
         Half the side of the aperture, w [comoving Mpc/h].
     pixel : float, default=9.6
         Side of the camera's pixels [arcsec], over which photons at one position are spread:
-        0.05 to 600, so that no degrees are taken. The default is that of eROSITA.
+        0.05 to 600, so that no degrees are taken. The default is that of eROSITA. Photons
+        of count images know their own (column ``pixel``): a warning tells if it differs.
     cosmology : str or astropy.cosmology.Cosmology, default="WMAP7"
         Turns angles into comoving lengths.
     n_jobs : int, default=None
@@ -138,6 +145,8 @@ class PhotonFeaturizer(SampleTransformer):
         """Return the sample with the photons inside the aperture, described."""
         require(X, "photons", "center", by="PhotonFeaturizer")
         parameters = check_parameters(self)
+        if "pixel" in X.photons.columns:
+            _warn_of_other_pixels(X, parameters.pixel)
         names = parameters.features or tuple(PHOTON_FEATURES)
         distance = comoving_distance(X.redshift, parameters.cosmology)
         parts = Parallel(parameters.n_jobs, prefer="threads")(
@@ -153,6 +162,25 @@ class PhotonFeaturizer(SampleTransformer):
         check_near_center(X, photons.lengths == 0, by="PhotonFeaturizer")
         described = dict(zip(names, columns, strict=True))
         return X.assign(photons=photons.assign(**described))
+
+
+def _warn_of_other_pixels(sample, pixel):
+    """Warn of photons from count images whose pixels are not those of the parameter."""
+    own = 3600 * sample.photons["pixel"]
+    differs = np.abs(own - pixel) > SAME_PIXEL * pixel
+    clusters = np.unique(sample.photons.cluster[differs])
+    if len(clusters):
+        first = np.argmax(differs)
+        label = cluster_label(clusters[0], sample.name)
+        warnings.warn(
+            f"The photons of {len(clusters)} of {len(sample)} clusters are from count "
+            f"images with other pixels than pixel={pixel:g} arcsec (first: {label}, "
+            f"{own[first]:.3g} arcsec), so their densities are wrong. Give "
+            f"PhotonFeaturizer(pixel={own[first]:.3g}), in training too, or images of one "
+            "pixel.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _describe(photons, center, distance, parameters, names):
