@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy import units
+from astropy.io import fits
 from astropy.io.votable import from_table
 from astropy.table import Column, MaskedColumn, QTable, Table
 from numpy.testing import assert_allclose, assert_array_equal
@@ -545,3 +546,17 @@ def test_short_integers_beside_a_gap_are_numbers_and_no_fractions_as_names():
     sample, others = read_sample(table)
     assert_array_equal(others.id, [7.0, np.nan])
     assert sample.name.tolist() == ["7", ""]
+
+
+def test_a_null_is_a_gap_also_where_the_column_is_scaled(tmp_path):
+    numbers = np.array([100, 200, -1, -1000], np.int16)
+    columns = [fits.Column("REDSHIFT", "D", array=[0.1, 0.2, 0.3, 0.4])]
+    columns += [fits.Column(name, "I", array=numbers) for name in ("A", "B")]
+    hdu = fits.BinTableHDU.from_columns(columns)
+    hdu.header["TSCAL2"], hdu.header["TNULL2"], hdu.header["TNULL3"] = 0.001, -1, -1
+    hdu.writeto(tmp_path / "t.fits")
+    _, others = read_sample(tmp_path / "t.fits")
+    assert_array_equal(others.A, [0.1, 0.2, np.nan, -1.0])
+    assert_array_equal(others.B, [100, 200, np.nan, -1000])
+    with pytest.raises(ValueError, match=r"'A' has no value in 1 of 4 .* row 2"):
+        read_sample(tmp_path / "t.fits", columns={"redshift": "A"})

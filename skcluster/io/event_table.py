@@ -1,7 +1,7 @@
 """Find the table of photons in event lists of any mission, its columns and their units."""
 
 import contextlib
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from astropy.io import fits
@@ -10,6 +10,7 @@ from ..printable import printable
 from ..sample.units import unit_factor
 from .energy_scales import KEV, Scale, energies, is_x_ray, scale_of_pi, scale_of_unit
 from .file_errors import parse_errors_name_file
+from .fits_files import null_of
 from .sky_positions import frame_of, is_projected, sky_of_pixels, to_icrs
 
 EVENT_EXTENSIONS = ("EVENTS", "STDEVT", "PHLIST")
@@ -104,11 +105,8 @@ class EventTable:
             )
         with np.errstate(invalid="ignore"):  # a signalling NaN is a gap like any other
             values = values.astype(np.float64)
-        if not isinstance(column.null, Integral):
-            return values, np.zeros(len(values), bool)
-        # TNULL is what stands in the file, before its scale and zero are applied.
-        null = int(column.null) * (column.bscale or 1) + (column.bzero or 0)
-        return values, values == null
+        null = null_of(column)
+        return values, np.zeros(len(values), bool) if null is None else values == null
 
     def complete(self, values, name, is_gap=False, how="with ftselect of FTOOLS"):
         """Return the values, or refuse them if some are gaps or not finite."""

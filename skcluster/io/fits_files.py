@@ -9,6 +9,7 @@ import math
 import os
 import re
 from contextlib import ExitStack, contextmanager
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,20 @@ def opened_fits(path, *, memmap=True):
             complete = fits.HDUList([hdus[i] for i in range(n_hdus)])
         _check_tables(complete, path)
         yield complete
+
+
+def null_of(column):
+    """Return the number that stands for a gap in a column as it is read, or None.
+
+    TNULL is what stands in the file, before its scale and zero are applied.
+
+    Parameters
+    ----------
+    column : astropy.io.fits.Column
+    """
+    if not isinstance(column.null, Integral):
+        return None
+    return int(column.null) * (column.bscale or 1) + (column.bzero or 0)
 
 
 def _check_sizes(file):

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 
 from ..printable import printable
 from ..sample.plain_arrays import from_arrow
 from .file_errors import parse_errors_name_file
-from .fits_files import opened_fits
+from .fits_files import null_of, opened_fits
 from .limits import check_unpacked, unpacked_content
 
 TEXT_COLUMNS = ("name", "photons", "galaxies")
@@ -165,7 +165,22 @@ def _read_fits(path, suffix, hdu=None):
     with opened_fits(path, memmap=False) as hdus:
         number = _number_of_table(hdus, path, hdu)
         with parse_errors_name_file(path, suffix):
-            return Table.read(hdus, format="fits", hdu=number)
+            table = Table.read(hdus, format="fits", hdu=number)
+            if number is not None:
+                _mask_scaled_nulls(table, hdus[number].columns)
+        return table
+
+
+def _mask_scaled_nulls(table, columns):
+    """Mask the gaps of columns with a scale or a zero, which astropy compares unscaled."""
+    for column in columns:
+        null = null_of(column)
+        if null in (None, column.null) or column.name not in table.colnames:
+            continue
+        read = table[column.name]
+        values = np.ma.getdata(read)
+        is_gap = (values == null) | (values != values)
+        table[column.name] = MaskedColumn(values, mask=is_gap, unit=read.unit)
 
 
 def _number_of_table(hdus, path, hdu):
