@@ -17,7 +17,13 @@ from astropy.table import Column, MaskedColumn, QTable, Table
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcluster import ClusterSample
-from skcluster.io import read_galaxies, read_sample, unpack_limit, write_sample
+from skcluster.io import (
+    read_galaxies,
+    read_photons,
+    read_sample,
+    unpack_limit,
+    write_sample,
+)
 
 Z = [0.1, 0.25]
 CATALOG = {"name": ["0012", "Persée"], "redshift": Z, "ra": [140.5, 49.9]}
@@ -560,3 +566,34 @@ def test_a_null_is_a_gap_also_where_the_column_is_scaled(tmp_path):
     assert_array_equal(others.B, [100, 200, np.nan, -1000])
     with pytest.raises(ValueError, match=r"'A' has no value in 1 of 4 .* row 2"):
         read_sample(tmp_path / "t.fits", columns={"redshift": "A"})
+
+
+def test_columns_of_one_name_are_refused_whatever_the_table(tmp_path):
+    columns = [fits.Column(name, "D", array=[0.1]) for name in ("Z", "Q")]
+    hdu = fits.BinTableHDU.from_columns(columns)
+    hdu.writeto(tmp_path / "t.fits")
+    fits.setval(tmp_path / "t.fits", "TTYPE2", value="Z", ext=1)
+    twice = pd.DataFrame([[0.1, 0.2]], columns=["redshift", "redshift"])
+    for source, name in ((tmp_path / "t.fits", "Z"), (twice, "redshift")):
+        with pytest.raises(
+            ValueError, match=f"has 2 columns with the name {name}\\. R"
+        ):
+            read_sample(source)
+    with pytest.raises(ValueError, match="has 2 columns with the name redshift"):
+        ClusterSample.from_table(twice)
+    names = ("RA", "DEC", "ENERGY", "PI")
+    hdu = fits.BinTableHDU.from_columns(
+        [fits.Column(name, "D", array=[1.0]) for name in names], name="EVENTS"
+    )
+    hdu.writeto(tmp_path / "e.fits")
+    fits.setval(tmp_path / "e.fits", "TTYPE4", value="ENERGY", ext=1)
+    with pytest.raises(ValueError, match=r"e\.fits has 2 columns with the name ENERGY"):
+        read_photons(tmp_path / "e.fits")
+
+
+def test_columns_of_a_sample_that_differ_in_case_alone_are_refused():
+    match = r"Redshift, REDSHIFT differ only in case\. Rename all but one, or"
+    with pytest.raises(ValueError, match=match):
+        ClusterSample.from_table({"Redshift": [0.1], "REDSHIFT": [0.5]})
+    both = {"REDSHIFT": [0.5], "redshift": [0.1], "Other": [1], "OTHER": [2]}
+    assert ClusterSample.from_table(both).redshift == [0.1]

@@ -12,7 +12,7 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from ..printable import printable
-from ..sample.plain_arrays import from_arrow
+from ..sample.plain_arrays import check_names_once, from_arrow
 from .file_errors import parse_errors_name_file
 from .fits_files import null_of, opened_fits
 from .limits import check_unpacked, unpacked_content
@@ -101,18 +101,7 @@ def _read_csv(path, suffix, strings=TEXT_COLUMNS):
 def _check_header(header, delimiter, path, suffix):
     with parse_errors_name_file(path, suffix):
         names = next(csv.reader([header], delimiter=delimiter), ())
-    _check_names(names, path)
-
-
-def _check_names(names, path):
-    """Refuse two columns of one name, of which only one could be meant."""
-    names = [name.strip() for name in names if name.strip()]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(
-            f"{printable(path)} has {names.count(twice[0])} columns with the name "
-            f"{printable(twice[0])}. Rename all but one."
-        )
+    check_names_once(names, printable(path))
 
 
 def _read_ecsv(path, suffix):
@@ -164,6 +153,9 @@ def _read_decimal_commas(table, strings):
 def _read_fits(path, suffix, hdu=None):
     with opened_fits(path, memmap=False) as hdus:
         number = _number_of_table(hdus, path, hdu)
+        if number is not None:
+            names = [str(name) for name in hdus[number].columns.names]
+            check_names_once(names, printable(path))
         with parse_errors_name_file(path, suffix):
             table = Table.read(hdus, format="fits", hdu=number)
             if number is not None:
@@ -224,7 +216,8 @@ def _read_votable(path, suffix):
             "galaxies is read from a file with one. Write the one to read to a file of "
             "its own."
         )
-    _check_names([str(field.name) for field in filled[0].fields], path)
+    names = [str(field.name) for field in filled[0].fields]
+    check_names_once(names, printable(path))
     with parse_errors_name_file(path, "VOTable"):
         return filled[0].to_table(use_names_over_ids=True)
 

@@ -7,14 +7,13 @@ import numpy as np
 from astropy.table import Column, MaskedColumn, Table
 
 from ..printable import printable
+from ..sample.exact_integers import has_inexact_floats, with_exact_gaps
 from ..sample.plain_arrays import (
     column_names,
     find_sky_columns,
     from_arrow,
-    has_inexact_floats,
     is_missing,
     is_one_row_of_vectors,
-    with_exact_gaps,
 )
 from ..sample.units import in_our_unit, unit_factor
 from .table_reading import read_table_file

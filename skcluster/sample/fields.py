@@ -96,7 +96,17 @@ class Field:
     def columns_in(self, names):
         """Return the names of a table's columns that hold the field, or None."""
         found = tuple(find_column(names, name) for name in self.columns)
-        return found if found and all(found) else None
+        if not found or not all(found):
+            return None
+        for ours, column in zip(self.columns, found, strict=True):
+            alike = [name for name in names if name.lower() == column.lower()]
+            if len(alike) > 1 and column != ours:
+                raise ValueError(
+                    f"The columns {', '.join(map(printable, alike))} differ only in case. "
+                    "Rename all but one, or say which is meant: "
+                    f"read_sample(table, columns={{{ours!r}: {column!r}}})."
+                )
+        return found
 
     def to_columns(self, value):
         """Return the value as columns of a table: name -> array."""

@@ -3,17 +3,17 @@
 import os
 import re
 import warnings
+from collections import Counter
 from types import MappingProxyType
 
 import numpy as np
 
+from ..printable import printable
+from .exact_integers import with_exact_gaps
 from .units import in_our_unit
 
 LARGEST = 1e100
 """Largest magnitude whose squares and sums stay in the range of double precision."""
-
-LARGEST_EXACT = 2**53
-"""Largest magnitude up to which all integers are floats."""
 
 LIST_COLUMNS = ("ra", "dec", "energy", "x", "y", "v")
 """Columns of photons and galaxies whose units are converted."""
@@ -81,7 +81,21 @@ def column_names(table):
                 f"The names of a table's columns must be strings, got {name!r} "
                 f"({type(name).__name__})."
             )
-    return [str(name) for name in names]
+    names = [str(name) for name in names]
+    check_names_once(names, "The table")
+    return names
+
+
+def check_names_once(names, subject):
+    """Refuse two columns of one name, of which only one could be meant."""
+    twice = sorted(name for name, n in Counter(map(str.strip, names)).items() if n > 1)
+    if any(twice):
+        name = next(filter(None, twice))
+        n_columns = sum(each.strip() == name for each in names)
+        raise ValueError(
+            f"{subject} has {n_columns} columns with the name {printable(name)}. Rename "
+            "all but one."
+        )
 
 
 def is_table(value):
@@ -303,27 +317,6 @@ def from_arrow(column):
             lambda: np.asarray(column.is_null()),
         )
     return np.asarray(column)
-
-
-def has_inexact_floats(integers):
-    """Return whether integers are too large for a float, so that distinct ones merge."""
-    return integers.dtype.kind in "iu" and bool(
-        ((integers > LARGEST_EXACT) | (integers < -LARGEST_EXACT)).any()
-    )
-
-
-def with_exact_gaps(floats, integers, is_gap):
-    """Return integers with gaps as floats with NaN, or masked if floats are not exact.
-
-    Parameters
-    ----------
-    floats : ndarray
-    integers, is_gap : callable
-        Functions that return the integers, with any value in a gap, and where gaps are.
-    """
-    if not (np.abs(floats) >= LARGEST_EXACT).any():
-        return floats
-    return np.ma.array(integers(), mask=is_gap())
 
 
 def as_numbers(value, subject, name):
