@@ -797,7 +797,8 @@ def test_only_columns_of_all_lists_are_kept(lists):
     columns = {"ra": RA, "dec": DEC, "energy": KEV, "origin": [0, 1, 2]}
     write_photons(lists / "two.fits", columns, overwrite=True)
     for rows in ([0, 1], [1, 0]):
-        sample, _ = read_sample(Table(CATALOG)[rows], directory=lists)
+        with pytest.warns(UserWarning, match="1 of 2 lists lack the column origin"):
+            sample, _ = read_sample(Table(CATALOG)[rows], directory=lists)
         assert list(sample.photons.columns) == ["ra", "dec", "energy"]
     sample, _ = read_sample(Table(CATALOG)[[1]], directory=lists)
     assert_array_equal(sample.photons["origin"], [0, 1, 2])

@@ -5,7 +5,7 @@ import pytest
 from astropy.table import Table
 from numpy.testing import assert_array_equal
 
-from skcluster import read_sample, write_photons
+from skcluster import ClusterSample, read_sample, write_photons
 from skcluster.io.cluster_table import ClusterTable
 from skcluster.sample import Ragged
 
@@ -95,3 +95,23 @@ def test_one_list_of_offsets_is_not_that_of_several_clusters(table):
     sample, _ = read_sample(table, on_unreadable=unread.setdefault)
     assert [*unread] == [0, 4]
     assert sample.galaxies.lengths.tolist() == [0, 0, 0, 1, 0]
+
+
+def test_a_column_that_one_list_lacks_is_not_lost_in_silence(table):
+    own = {"x": [1.0], "y": [2.0], "v": [3.0]}
+    sky = Table.read(table.parent / "sky.csv")
+    sky["log_stellar_mass"] = [10.0, 11.0, 9.0]
+    sky.write(table.parent / "sky.csv", overwrite=True)
+    match = (
+        r"1 of 3 lists lack the column log_stellar_mass \(first: row 3 \(cluster A3\)\), "
+        "which is left out of all lists"
+    )
+    with pytest.warns(UserWarning, match=match):
+        sample, _ = read_sample(table)
+    assert [*sample.galaxies.columns] == ["x", "y", "v"]
+    with_mass = own | {"log_stellar_mass": [10.0]}
+    with pytest.warns(UserWarning, match=r"1 of 2 lists lack .* \(first: cluster 0\)"):
+        sample = ClusterSample([0.1] * 3, galaxies=[own, None, with_mass])
+    assert sample.galaxies.lengths.tolist() == [1, 0, 1]
+    # Where all lists have it, and where a cluster has no list, nothing is lost.
+    ClusterSample([0.1] * 3, galaxies=[with_mass, None, with_mass])

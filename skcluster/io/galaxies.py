@@ -120,7 +120,7 @@ def _check_same_redshifts(table, column, other):
 
 def _check_same_offsets(table, columns, galaxies, center, redshift, cosmology):
     """Refuse x, y, v that are not those of ra, dec, z: X may be a pixel, V a magnitude."""
-    sky, column = _sky_and_redshift(table)[:2]
+    sky, column = _sky_and_redshift(table.colnames)[:2]
     if sky is None or column is None:
         return
     gaps = [column_with_gaps(table, name) for name in (*sky, column)]
@@ -156,11 +156,23 @@ def _check_same_offsets(table, columns, galaxies, center, redshift, cosmology):
         )
 
 
-def _sky_and_redshift(table):
+def _sky_and_redshift(names):
     """Return the columns of RA and Dec and of the redshift, if any, and of others."""
-    spelled = (find_column(table.colnames, name) for name in REDSHIFTS)
+    spelled = (find_column(names, name) for name in REDSHIFTS)
     column, *others = dict.fromkeys(filter(None, spelled)) or (None,)
-    return find_sky_columns(table.colnames), column, others
+    return find_sky_columns(names), column, others
+
+
+def placing_columns(names):
+    """Return the columns that `read_galaxies` makes x, y, v from, as a set.
+
+    Examples
+    --------
+    >>> sorted(placing_columns(["x", "y", "v", "RA", "DEC", "Z", "mass"]))
+    ['DEC', 'RA', 'Z']
+    """
+    sky, column, others = _sky_and_redshift(names)
+    return {*(sky or ()), column, *others} - {None}
 
 
 def _check_redshifts(z, is_near, column):
@@ -175,7 +187,7 @@ def _check_redshifts(z, is_near, column):
 
 
 def _about_center(table, center, redshift, cosmology, radius_max):
-    sky, column, others = _sky_and_redshift(table)
+    sky, column, others = _sky_and_redshift(table.colnames)
     if sky is None or column is None:
         raise ValueError(
             "Galaxies need the columns x, y, v or ra, dec, z; the table has "

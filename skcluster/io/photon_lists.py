@@ -159,7 +159,7 @@ class PhotonLists:
             self._warn_of_copies(parts)
         if self.angles is not None and len(self.paths) == self._n_rows:
             self._report_empty(tables, self.angles, far)
-        return with_common_columns(tables)
+        return with_common_columns(tables, unreadable.name)
 
     def _rows_of_lists(self):
         """Return rows by path and options of a list, in the order of the table."""

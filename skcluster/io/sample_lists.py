@@ -5,7 +5,8 @@ from functools import cache
 
 from ..printable import printable
 from ..progress import Progress
-from .galaxies import check_has_one_center, read_galaxies
+from ..sample.lost_columns import warn_of_lost_columns
+from .galaxies import check_has_one_center, placing_columns, read_galaxies
 from .tables import read_table
 
 SHARED_RADIUS = 10.0  # comoving Mpc/h
@@ -106,14 +107,28 @@ def read_galaxy_lists(
             except (OSError, ValueError) as error:
                 unreadable.add(i, path, error)
     unreadable.report(sum(table is not None for table in found))
-    return with_common_columns(found)
+    return with_common_columns(found, unreadable.name)
 
 
-def with_common_columns(tables):
-    """Reduce tables to their common columns; None becomes a table without rows."""
+def with_common_columns(tables, label):
+    """Reduce tables to their common columns; None becomes a table without rows.
+
+    A warning tells of columns that are lost, but for those that have become x, y, v.
+
+    Parameters
+    ----------
+    tables : list of dict of ndarray, or None
+    label : callable
+        Function that names the row of a table, for the warning.
+    """
     read = [table for table in tables if table is not None]
     if not read:
         return None
+    names = [
+        None if table is None else {*table} - placing_columns([*table])
+        for table in tables
+    ]
+    warn_of_lost_columns(names, label, stacklevel=6)
     common = set.intersection(*map(set, read))
     rows = [slice(0) if table is None else slice(None) for table in tables]
     return [

@@ -125,7 +125,8 @@ def read_sample(
     UserWarning
         Clusters have no photon in their aperture: they lie outside of their lists; or
         they have the same photons in several lists; or several observations of the same
-        sky, of whose exposures only one is taken.
+        sky, of whose exposures only one is taken; or columns of lists are left out, because
+        some lists lack them.
 
     Examples
     --------

@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 
 from ..printable import all_of, counted
+from .lost_columns import warn_of_lost_columns
 from .plain_arrays import (
     LIST_COLUMNS,
     column_names,
@@ -202,6 +203,13 @@ class Ragged:
         }
         none = {name: column[:0] for name, column in read[given[0]].items()}
         parts = [read.get(i, none) for i in range(len(tables))]
+        more = {name for i in given for name in column_names(tables[i])} - {*names}
+        if more - {*column_names(tables[given[0]])}:
+            columns_each = [
+                None if i not in read else {*_one_value_columns(tables[i], needed)}
+                for i in range(len(tables))
+            ]
+            warn_of_lost_columns(columns_each)
         columns = {name: joined(name, [part[name] for part in parts]) for name in names}
         lengths = [len(part[names[0]]) for part in parts]
         return cls(columns, np.concatenate([[0], np.cumsum(lengths)]))
