@@ -41,17 +41,21 @@ def lines_of(capsys, path):
 
 
 @pytest.mark.parametrize("command", [["--help"], ["predict", "--help"], ["inspect"]])
-def test_what_loads_no_model_takes_a_third_of_a_second_of_cpu(command, path):
-    command += [str(path)] * (command == ["inspect"])
-    taken = []
-    for _ in range(3):  # the least, because other processes heat the same cores
-        before = os.times()
-        run = [sys.executable, "-m", "skcluster", *command]
-        subprocess.run(run, check=True, capture_output=True)
-        after = os.times()
-        user = after.children_user - before.children_user
-        taken.append(user + after.children_system - before.children_system)
-    assert min(taken) < 0.3
+def test_what_loads_no_model_takes_less_than_twice_what_numpy_takes(command, path):
+    command = ["-m", "skcluster", *command, *[str(path)] * (command == ["inspect"])]
+    commands = [["-c", "import numpy"], command]
+    taken = [[cpu_seconds(each) for each in commands] for _ in range(3)]
+    numpy, ours = np.min(taken, axis=0)  # other processes heat the same cores
+    assert ours < 2 * numpy
+
+
+def cpu_seconds(command):
+    """Seconds that a new Python takes for the command."""
+    before = os.times()
+    subprocess.run([sys.executable, *command], check=True, capture_output=True)
+    after = os.times()
+    user = after.children_user - before.children_user
+    return user + after.children_system - before.children_system
 
 
 def test_each_field_is_a_line_and_each_step_of_the_model_too(path, capsys):
