@@ -29,8 +29,11 @@ def path(tmp_path_factory):
     return path
 
 
-def check_cost(path, before, action, heavy, seconds_max, then=""):
-    """Of three processes, one acts quickly enough; none loads a heavy module, even then."""
+def check_cost(path, before, action, heavy, n_imports, then=""):
+    """The action costs less than some imports of numpy; it loads nothing heavy, nor then.
+
+    Both are the least of three, because other processes heat the same cores.
+    """
     code = f"""
 import json, sys, time
 {before}
@@ -41,30 +44,43 @@ seconds = time.process_time() - started
 {then}
 print(json.dumps([seconds, sorted(({{*sys.modules}} - at_first) & {{*{heavy!r}}})]))
 """
-    command = [sys.executable, "-c", code, path]
     measured = []
-    while len(measured) < 3 and min(measured, default=np.inf) >= seconds_max:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        seconds, loaded = json.loads(done.stdout)
+    for _ in range(3):
+        seconds, loaded = json.loads(printed_by(code, path))
         assert loaded == []
-        measured.append(seconds)
-    assert min(measured) < seconds_max
+        measured.append((seconds, float(printed_by(IMPORT_NUMPY))))
+    ours, numpy = np.min(measured, axis=0)
+    assert ours < n_imports * numpy
 
 
-def test_a_header_is_read_in_less_than_three_tenths_of_a_second(path):
+IMPORT_NUMPY = """
+import time
+started = time.process_time()
+import numpy
+print(time.process_time() - started)
+"""
+
+
+def printed_by(code, *arguments):
+    """What a new Python prints."""
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_header_costs_less_than_two_imports_of_numpy(path):
     action = "skcluster.read_header(sys.argv[1]).notes"
     heavy = ["astropy", "numpy", "scipy", "skops", "sklearn", "torch"]
-    check_cost(path, "", action, heavy, seconds_max=0.3)
+    check_cost(path, "", action, heavy, n_imports=2)
 
 
-def test_the_command_inspects_in_less_than_three_tenths_of_a_second(path):
+def test_the_command_inspects_for_less_than_four_imports_of_numpy(path):
     action = "import skcluster.cli; skcluster.cli.main(['inspect', sys.argv[1]])"
     action = f"import os, contextlib\nwith contextlib.redirect_stdout(None): {action}"
     heavy = ["astropy", "scipy", "skops", "sklearn", "torch"]
-    check_cost(path, "", action, heavy, seconds_max=0.3)
+    check_cost(path, "", action, heavy, n_imports=4)
 
 
-def test_a_network_is_loaded_in_half_a_second_beside_torch_and_scikit_learn(path):
+def test_a_network_is_loaded_for_seven_imports_beside_torch_and_scikit_learn(path):
     """torch's compiler, skops and astropy.cosmology take 1 to 2 s each."""
     action = "model = skcluster.load_model(sys.argv[1])"
     heavy = ["astropy.cosmology", "skops", "torch._dynamo"]
@@ -72,4 +88,4 @@ def test_a_network_is_loaded_in_half_a_second_beside_torch_and_scikit_learn(path
     then = (
         "model[-1].fit(np.eye(16).reshape(1, 1, 16, 16).repeat(4, 0), [13, 14, 14, 15])"
     )
-    check_cost(path, before, action, heavy, seconds_max=0.5, then=then)
+    check_cost(path, before, action, heavy, n_imports=7, then=then)
