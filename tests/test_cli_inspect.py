@@ -41,12 +41,12 @@ def lines_of(capsys, path):
 
 
 @pytest.mark.parametrize("command", [["--help"], ["predict", "--help"], ["inspect"]])
-def test_what_loads_no_model_takes_less_than_twice_what_numpy_takes(command, path):
+def test_what_loads_no_model_takes_less_than_four_times_what_numpy_takes(command, path):
     command = ["-m", "skcluster", *command, *[str(path)] * (command == ["inspect"])]
     commands = [["-c", "import numpy"], command]
     taken = [[cpu_seconds(each) for each in commands] for _ in range(3)]
     numpy, ours = np.min(taken, axis=0)  # other processes heat the same cores
-    assert ours < 2 * numpy
+    assert ours < 4 * numpy
 
 
 def cpu_seconds(command):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
 from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression
@@ -140,6 +141,10 @@ def import_again(module, source):
     module.write_text(source)
     os.utime(module, (2e9, 2e9))  # Python compares the times of source and cache
     sys.modules.pop(module.stem)
+
+
+def major_and_minor(version):
+    return tuple(map(int, version.split(".")[:2]))
 
 
 def files(configuration):
@@ -371,6 +376,7 @@ class TestResuming:
         parameters = latest["one", 0, 0].about["description"]["estimator"]["parameters"]
         assert parameters["depth"] == 1
 
+    @pytest.mark.filterwarnings("ignore:.*outside the training range")
     def test_what_another_version_of_the_package_trained_is_kept(self, contest):
         same = {"survey": "n_clusters = 16", "folds": "n_folds = 2\nmax_folds = 1"}
         line = '[estimators.line]\nfactory = "skcluster:EvrardProxyRegressor"\n'
@@ -392,6 +398,7 @@ class TestResuming:
         assert run_contest(contest(given, **same), verbose=0).n_trained == 1
         assert run_contest(contest(line, **other_sky), verbose=0).n_trained == 1
 
+    @pytest.mark.filterwarnings("ignore:.*outside the training range")
     def test_a_shared_parameter_concerns_only_those_who_have_it(self, contest):
         same = {"survey": "n_clusters = 16", "folds": "n_folds = 2\nmax_folds = 1"}
         both = '[estimators.line]\nfactory = "skcluster:EvrardProxyRegressor"\n'
@@ -412,6 +419,10 @@ class TestResuming:
             for seed in configuration.seeds:
                 folds, problems = read_folds(configuration, entry, seed)
                 assert not problems
+                for fold in folds:
+                    made_by = fold.about["made"]["versions"]["scikit-learn"]
+                    if major_and_minor(made_by) > major_and_minor(sklearn.__version__):
+                        pytest.skip(f"scikit-learn {made_by} has other parameters")
                 is_same = SameFold(entry.build(configuration.shared, seed))
                 for fold in folds:
                     i = fold.about["description"]["fold"]

@@ -67,20 +67,20 @@ def printed_by(code, *arguments):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_a_header_costs_less_than_two_imports_of_numpy(path):
+def test_a_header_costs_less_than_three_imports_of_numpy(path):
     action = "skcluster.read_header(sys.argv[1]).notes"
     heavy = ["astropy", "numpy", "scipy", "skops", "sklearn", "torch"]
-    check_cost(path, "", action, heavy, n_imports=2)
+    check_cost(path, "", action, heavy, n_imports=3)
 
 
-def test_the_command_inspects_for_less_than_four_imports_of_numpy(path):
+def test_the_command_inspects_for_less_than_six_imports_of_numpy(path):
     action = "import skcluster.cli; skcluster.cli.main(['inspect', sys.argv[1]])"
     action = f"import os, contextlib\nwith contextlib.redirect_stdout(None): {action}"
     heavy = ["astropy", "scipy", "skops", "sklearn", "torch"]
-    check_cost(path, "", action, heavy, n_imports=4)
+    check_cost(path, "", action, heavy, n_imports=6)
 
 
-def test_a_network_is_loaded_for_seven_imports_beside_torch_and_scikit_learn(path):
+def test_a_network_is_loaded_for_twelve_imports_beside_torch_and_scikit_learn(path):
     """torch's compiler, skops and astropy.cosmology take 1 to 2 s each."""
     action = "model = skcluster.load_model(sys.argv[1])"
     heavy = ["astropy.cosmology", "skops", "torch._dynamo"]
@@ -88,4 +88,4 @@ def test_a_network_is_loaded_for_seven_imports_beside_torch_and_scikit_learn(pat
     then = (
         "model[-1].fit(np.eye(16).reshape(1, 1, 16, 16).repeat(4, 0), [13, 14, 14, 15])"
     )
-    check_cost(path, before, action, heavy, n_imports=7, then=then)
+    check_cost(path, before, action, heavy, n_imports=12, then=then)

@@ -89,7 +89,7 @@ def touching(figure):
 
 def seen_on(bar):
     """Labels of a color bar that lie on it."""
-    axis = bar.long_axis
+    axis = bar.ax.yaxis if bar.orientation == "vertical" else bar.ax.xaxis
     low, high = sorted(axis.get_view_interval())
     return [
         text.get_text()
