@@ -606,6 +606,47 @@ def test_photons_where_nothing_was_observed_are_not_counted(observed, background
     assert_allclose(found.net, [truth], atol=4 * found.error[0])
 
 
+def edge_of(radius):
+    """Radius of a field of view [deg] that ends at a projected radius [Mpc/h]."""
+    return np.degrees(np.arctan(radius / DISTANCE))
+
+
+@pytest.mark.parametrize("background", [None, 0.0])
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_field_that_ends_inside_the_aperture_is_made_up_for(background, is_cut):
+    """The ring in which it ends is lost in part, and counts like the rest of it."""
+    x, y = flat(40_000)
+    kept = np.hypot(x, y) <= 1.1 if is_cut else slice(None)
+    sample = sample_of(x[kept], y[kept], exposure=[1000.0], field_radius=edge_of(1.1))
+    for radius_factor in (1.0, 1.12):
+        found = net(sample, background=background, radius_factor=radius_factor)
+        truth = 40_000 * np.pi * radius_factor**2 / 5**2
+        assert_allclose(found.net, [truth], atol=4 * found.error[0])
+        assert_array_equal(
+            found.photons, [(np.hypot(x, y) <= min(radius_factor, 1.1)).sum()]
+        )
+
+
+def test_complete_clusters_do_not_depend_on_cut_ones():
+    complete = sample_of(*flat(5_000), field_radius=edge_of(1.1))
+    cut = sample_of(*flat(5_000, 1.0), field_radius=edge_of(0.95))
+    alone = net(complete)
+    (together, _) = net(ClusterSample.concatenate([complete, cut])).net
+    x, y = flat(5_000)
+    assert alone.net[0] == together == (np.hypot(x, y) <= 1).sum()
+
+
+def test_an_aperture_that_is_mostly_lost_brings_a_warning():
+    complete = sample_of(*flat(2_000), field_radius=edge_of(2.0))
+    cut = complete.assign(field_radius=edge_of(0.5))
+    both = ClusterSample.concatenate([complete, cut]).assign(name=["wide", "narrow"])
+    with pytest.warns(
+        UserWarning, match=r"n_phot_500c of 1 of 2 cl.*cluster 1, narrow, 75% of"
+    ):
+        net(both)
+    net(complete.assign(field_radius=edge_of(0.8)))  # a third of the area
+
+
 def test_a_known_rate_is_scaled_to_area_and_exposure():
     sample = cluster_on_background(300, 50, 2, exposure=[1500.0])
     arcmin2 = np.pi * (np.degrees(1 / DISTANCE) * 60) ** 2

@@ -112,10 +112,12 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
     Without exposures there is nothing to learn, and `transform` works without `fit`.
 
     Where the sample has an exposure map, a mask or holes (see `with_exposure_map` and
-    `remove_sources`), or where a background is subtracted, photons are counted in 16 rings
-    of the aperture: each is divided by its mean exposure over that at the center, so that
-    the area that is lost in a ring counts like the rest of it. Photons where nothing was
-    observed are not counted, and rings outside of the field of view are left out.
+    `remove_sources`), where its field of view ends inside an aperture, or where a
+    background is subtracted, photons are counted in 16 rings of the aperture: each is
+    divided by its mean exposure over that at the center, so that the area that is lost in a
+    ring counts like the rest of it. Photons where nothing was observed are not counted, and
+    rings outside of the field of view are left out; where these make up more than half of
+    an aperture's area, a warning names the cluster.
 
     A cluster that does not exceed its background has ln S = NaN, with a warning that names
     it; without a background to subtract, a cluster without photons is an error.
