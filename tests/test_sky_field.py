@@ -704,6 +704,22 @@ def test_an_annulus_that_was_not_observed_is_flagged():
         assert np.isnan(measurer.fit_transform(sample)).all()
 
 
+def test_an_annulus_without_photons_brings_a_warning():
+    """A list that ends before the annulus looks like a sky without background."""
+    x, y = flat(5_000)
+    kept = np.hypot(x, y) <= 1.2
+    cut = ClusterSample.concatenate([sample_of(x, y), sample_of(x[kept], y[kept])])
+    known = {"background": "annulus", "background_annulus": (1.5, 2.0)}
+    with pytest.warns(
+        UserWarning, match=r"no photon in the background's annulus of 1 of 2.*cluster 1"
+    ):
+        found = net(cut, **known)
+    assert_array_equal(found.background[1:], [0])
+    # With the field that ends there, the background is not known.
+    unknown = net(cut[1:].assign(field_radius=edge_of(1.2)), **known)
+    assert np.isnan(unknown.net).all()
+
+
 @pytest.mark.parametrize("annulus", [(1, 2, 3), (-1, 2), (2, np.inf)])
 def test_an_annulus_has_two_radii(annulus):
     with pytest.raises(

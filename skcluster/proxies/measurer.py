@@ -79,7 +79,8 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
         Background to subtract from photon counts: the density of photons in an annulus
         about each cluster; or a known rate in the `band` [counts / s / arcmin²], which
         needs exposures. Both are scaled to the area and the exposure of the aperture, as
-        photons of the sky are (see `particle_share`). None subtracts nothing.
+        photons of the sky are (see `particle_share`). None subtracts nothing. An annulus
+        without photons comes with a warning: the list may end before it.
     background_annulus : (float, float), default=(2.3, 3.0)
         Inner and outer radius of the annulus [comoving Mpc/h].
     r500c : "true" or float, default="true"

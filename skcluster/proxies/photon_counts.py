@@ -159,6 +159,20 @@ def _warn_of_inner_annulus(X, apertures, inner):
             )
 
 
+def _warn_of_empty_annulus(X, is_empty):
+    """Warn of clusters with photons, but none in the annulus of the background."""
+    wrong = np.flatnonzero(is_empty)
+    if len(wrong):
+        warnings.warn(
+            f"There is no photon in the background's annulus of {len(wrong)} of {len(X)} "
+            f"clusters (first: {cluster_label(wrong[0], X.name)}), so that nothing is "
+            "subtracted from their counts. Do their lists end before it? Then give the "
+            "sample its field_radius, or another background_annulus.",
+            UserWarning,
+            stacklevel=6,
+        )
+
+
 def _warn_of_lost_rings(X, name, lost):
     """Warn of apertures of which most of the area lies in rings that were not observed."""
     wrong = np.flatnonzero(lost > MOST_LOST)
@@ -280,4 +294,5 @@ def _background_density(X, photons, distance, parameters):
     share = parameters.particle_share
     exposure = _exposure_to_background(X, distance, edges, share, exposure)[:, 0]
     exposed = np.where(exposure >= LEAST_OBSERVED, area * exposure, np.nan)
+    _warn_of_empty_annulus(X, (counts == 0) & (photons.lengths > 0) & (exposed > 0))
     return np.array([counts / exposed, np.sqrt(counts) / exposed])
