@@ -133,3 +133,18 @@ def test_radii_of_all_masses_that_it_may_try_are_plausible():
     for log_mass in MASSES_WITH_RADIUS:
         radius = r500c_of_mass(np.full(50, 10**log_mass), redshift)
         assert ClusterSample(redshift, r500c=radius).r500c.shape == (50,)
+
+
+def test_an_error_names_the_cluster_by_its_row_in_the_sample(spread):
+    """The others have converged and are left out when the fourth has no more photons."""
+    model = IteratedRadiusRegressor(make_pipeline(COUNTER, CountLaw()), tolerance=1.5)
+    model.fit(spread, [14.0, 14.3, 14.6])
+    # Its one photon lies within the first radius, and outside of that of its own mass.
+    (first,) = r500c_of_mass(np.array([10**model.start_]), np.array([0.2]))
+    dec = np.degrees(0.9 * first / comoving_distance([0.2]))
+    photon = {"ra": [0.0], "dec": dec, "energy": [1.0]}
+    faint = ClusterSample([0.2], center=np.zeros((1, 2)), photons=[photon])
+    with pytest.raises(
+        ValueError, match=r"is 0 for 1 of 4 clusters \(first: cluster 3\)"
+    ):
+        model.predict(ClusterSample.concatenate([spread, faint]))

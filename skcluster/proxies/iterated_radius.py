@@ -142,13 +142,20 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
         """Return the converged masses, and their errors before scaling, if any."""
         log_mass = np.full(len(X), self.start_)
         error = np.full(len(X), np.nan)
-        active = np.arange(len(X))
+        active, radius = np.arange(len(X)), np.empty(len(X))
         for _ in range(parameters.max_iterations):
             before = log_mass[active]
             mass = 10 ** np.clip(before, *MASSES_WITH_RADIUS)
-            radius = r500c_of_mass(mass, X.redshift[active], parameters.cosmology)
-            part = X[active].assign(r500c=radius)
-            predicted = self.estimator_.predict(part, **params)
+            radius[active] = r500c_of_mass(
+                mass, X.redshift[active], parameters.cosmology
+            )
+            part = X[active].assign(r500c=radius[active])
+            try:
+                predicted = self.estimator_.predict(part, **params)
+            except ValueError:
+                # An error about all clusters names the right one by its row.
+                self.estimator_.predict(X.assign(r500c=radius), **params)
+                raise
             if params.get("return_std", False):
                 predicted, error[active] = predicted
             log_mass[active] = predicted
