@@ -237,6 +237,28 @@ def test_galaxies_below_the_papers_stellar_mass_are_not_members():
     assert_allclose(measured(sample, "n_gal", log_stellar_mass_min=10.5), [[1]])
 
 
+def test_stellar_masses_are_in_all_galaxies_or_in_none(sample):
+    """Without the column all galaxies count, which is another richness."""
+    masses = np.resize([9.0, 10.0, 11.0], sample.galaxies.offsets[-1])
+    weighed = sample.assign(galaxies=sample.galaxies.assign(log_stellar_mass=masses))
+    measurer = ProxyMeasurer(proxies=["n_gal"]).fit(weighed)
+    assert measurer.has_mass_cut_
+    with pytest.raises(ValueError, match="but these have no column log_stellar_mass"):
+        measurer.transform(sample)
+    cut = measurer.transform(weighed)
+    del measurer.has_mass_cut_  # as in files of 0.1.0
+    assert_array_equal(measurer.transform(weighed), cut)
+    every = measurer.transform(sample)
+    assert (every > cut).any()
+    with pytest.raises(
+        ValueError, match="without a column log_stellar_mass, of any mass"
+    ):
+        measurer.fit(sample).transform(weighed)
+    measurer.set_params(log_stellar_mass_min=None)
+    assert_array_equal(measurer.fit(sample).transform(weighed), every)
+    assert_array_equal(measurer.fit(weighed).transform(sample), every)
+
+
 @pytest.mark.parametrize(
     ("of_log", "unit"),
     [(lambda m: 10**m, "masses in Msun"), (lambda m: m * np.log(10), "ln of masses")],

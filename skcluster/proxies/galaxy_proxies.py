@@ -80,12 +80,41 @@ def _checked_velocity(velocity):
     return velocity
 
 
+def has_mass_cut(galaxies, parameters):
+    """Return whether stellar masses decide which galaxies count; None if none are asked."""
+    if parameters.log_stellar_mass_min is None:
+        return None
+    return find_column([*galaxies.columns], "log_stellar_mass") is not None
+
+
+def check_mass_cut(galaxies, parameters, fitted):
+    """Refuse galaxies that are cut in stellar mass where those in `fit` were not, or not.
+
+    `fitted` is what `has_mass_cut` said in `fit`; None takes both.
+    """
+    now = has_mass_cut(galaxies, parameters)
+    if None in (now, fitted) or now == fitted:
+        return
+    least = f"log10 of at least {parameters.log_stellar_mass_min:g}"
+    if fitted:
+        raise ValueError(
+            f"ProxyMeasurer was fitted to galaxies with stellar masses ({least}), but "
+            "these have no column log_stellar_mass, so galaxies of any mass would be "
+            "counted. Give them that column, or fit to galaxies of any mass by "
+            "ProxyMeasurer(log_stellar_mass_min=None)."
+        )
+    raise ValueError(
+        "ProxyMeasurer was fitted to galaxies without a column log_stellar_mass, of any "
+        f"mass, but these have one and would be cut ({least}). Fit it to galaxies with "
+        "that column, or give ProxyMeasurer(log_stellar_mass_min=None)."
+    )
+
+
 def galaxy_proxies(galaxies, parameters):
     member = np.hypot(galaxies["x"], galaxies["y"]) <= MEMBER_RADIUS_MAX
     member &= np.abs(galaxies["v"]) <= MEMBER_VELOCITY_MAX
-    least = parameters.log_stellar_mass_min
-    if least is not None and find_column([*galaxies.columns], "log_stellar_mass"):
-        member &= massive_enough(galaxies, least)
+    if has_mass_cut(galaxies, parameters):
+        member &= massive_enough(galaxies, parameters.log_stellar_mass_min)
     members = galaxies.select(member)
     order = np.lexsort((members["v"], members.cluster))
     members = Ragged({"v": members["v"][order].astype(float)}, members.offsets)

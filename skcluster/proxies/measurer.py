@@ -24,7 +24,7 @@ from ..sample import require
 from ..sample.lists import check_near_center
 from ..sample.transformer import WorksUnfitted
 from ..training_ranges import cluster_label, warn_outside
-from .galaxy_proxies import galaxy_proxies
+from .galaxy_proxies import check_mass_cut, galaxy_proxies, has_mass_cut
 from .photon_counts import count_photons
 
 NEEDS = {
@@ -40,6 +40,8 @@ APERTURES = {
     "count_rate": "n_phot_500c",
 }
 """Proxies that count photons, and the aperture that each counts in."""
+
+GALAXY_PROXIES = {"n_gal", "sigma_v"}
 
 
 class ProxyMeasurer(TransformerMixin, WorksUnfitted):
@@ -102,15 +104,19 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
     training_ranges_ : dict of str to tuple of 2 float
         Lowest and highest ``exposure`` of these clusters, if known. One far outside comes
         with a warning.
+    has_mass_cut_ : bool or None
+        Whether the galaxies in `fit` had a column ``log_stellar_mass``, by which
+        `log_stellar_mass_min` cuts them; None if no proxy depends on it.
 
     Raises
     ------
     ValueError
-        The clusters have exposures and those in `fit` have none, or the other way round.
+        The clusters have exposures and those in `fit` have none, or the other way round;
+        or the same of the stellar masses of their galaxies.
 
     Notes
     -----
-    Without exposures there is nothing to learn, and `transform` works without `fit`.
+    `transform` works without `fit`, unless the sample has exposures.
 
     Where the sample has an exposure map, a mask or holes (see `with_exposure_map` and
     `remove_sources`), where its field of view ends inside an aperture, or where a
@@ -179,11 +185,14 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
         self.particle_share = particle_share
 
     def fit(self, X, y=None):
-        """Learn the reference exposure, if the sample has exposures."""
+        """Learn the reference exposure, and whether galaxies have stellar masses."""
         parameters = self._checked_parameters(X)
         exposure = _exposure(X, parameters)
         self.exposure_ = reference_exposure(exposure)
         self.training_ranges_ = exposure_range(exposure)
+        self.has_mass_cut_ = None
+        if GALAXY_PROXIES & set(parameters.proxies):
+            self.has_mass_cut_ = has_mass_cut(X.galaxies, parameters)
         return self
 
     def transform(self, X):
@@ -193,7 +202,9 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
         values: dict[str, np.ndarray] = {}
         if set(APERTURES) & set(names):
             values |= self._photon_counts(X, parameters)
-        if {"n_gal", "sigma_v"} & set(names):
+        if GALAXY_PROXIES & set(names):
+            fitted = getattr(self, "has_mass_cut_", None)  # not in files of 0.1.0
+            check_mass_cut(X.galaxies, parameters, fitted)
             values |= galaxy_proxies(X.galaxies, parameters)
         columns = [_log(values[name], name) for name in names]
         if parameters.with_redshift:
