@@ -645,6 +645,8 @@ def test_an_aperture_that_is_mostly_lost_brings_a_warning():
     ):
         net(both)
     net(complete.assign(field_radius=edge_of(0.8)))  # a third of the area
+    with pytest.warns(UserWarning, match="100% of the area"):
+        net(complete.assign(redshift=[5e-324]))
 
 
 def test_a_known_rate_is_scaled_to_area_and_exposure():
@@ -718,6 +720,11 @@ def test_an_annulus_without_photons_brings_a_warning():
     # With the field that ends there, the background is not known.
     unknown = net(cut[1:].assign(field_radius=edge_of(1.2)), **known)
     assert np.isnan(unknown.net).all()
+    # A field that reaches there was empty, unless it is so for most clusters.
+    wide = cut.assign(field_radius=edge_of(2.0))
+    assert_array_equal(net(wide, **known).background[1:], [0])
+    with pytest.warns(UserWarning, match="annulus of 1 of 1 clusters"):
+        net(wide[1:], **known)
 
 
 @pytest.mark.parametrize("annulus", [(1, 2, 3), (-1, 2), (2, np.inf)])

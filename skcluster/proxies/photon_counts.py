@@ -28,6 +28,9 @@ MOST_LOST = 0.5
 The field of view of eROSITA ends within 2.3 Mpc/h below redshift 0.09. At 0.066 a third
 of the area is lost, but not a third of the photons, for these crowd about the center."""
 
+CLOSEST = 1e-100
+"""Distance below which the area of an aperture would be infinite [comoving Mpc/h]."""
+
 ROUNDING = 1.001
 """Ratio of the radius of an aperture to that of the annulus that is not yet inside it."""
 
@@ -87,6 +90,7 @@ def count_photons(X, parameters):
         Of ``n_phot`` and ``n_phot_500c``, as far as a proxy needs them.
     """
     distance = comoving_distance(X.redshift, parameters.cosmology)
+    distance = np.maximum(distance, CLOSEST)
     apertures = {}
     if "n_phot" in parameters.proxies:
         apertures["n_phot"] = np.full(len(X), parameters.half_width)
@@ -159,10 +163,14 @@ def _warn_of_inner_annulus(X, apertures, inner):
             )
 
 
-def _warn_of_empty_annulus(X, is_empty):
-    """Warn of clusters with photons, but none in the annulus of the background."""
-    wrong = np.flatnonzero(is_empty)
-    if len(wrong):
+def _warn_of_empty_annulus(X, is_observed, is_empty):
+    """Warn of clusters with photons, but none in the annulus of the background.
+
+    Where the field is known to reach there, a few may be empty in a short exposure.
+    """
+    wrong = np.flatnonzero(is_observed & is_empty)
+    is_known = has_field(X) or X.field_radius is not None
+    if len(wrong) > (is_observed.sum() / 2 if is_known else 0):
         warnings.warn(
             f"There is no photon in the background's annulus of {len(wrong)} of {len(X)} "
             f"clusters (first: {cluster_label(wrong[0], X.name)}), so that nothing is "
@@ -178,10 +186,11 @@ def _warn_of_lost_rings(X, name, lost):
     wrong = np.flatnonzero(lost > MOST_LOST)
     if len(wrong):
         warnings.warn(
-            f"Most of the aperture of {name} of {len(wrong)} of {len(X)} clusters lies in "
-            f"rings that were not observed (first: {cluster_label(wrong[0], X.name)}, "
-            f"{lost[wrong[0]]:.0%} of the area): they are left out, and the counts are too "
-            "low. Give a smaller aperture, or leave these clusters out.",
+            f"Most of the aperture of {name} of {len(wrong)} of {len(X)} clusters lies "
+            f"outside of the observed field (first: {cluster_label(wrong[0], X.name)}, "
+            f"{lost[wrong[0]]:.0%} of the area in rings that were not observed at all): "
+            "these are left out, and the counts are too low. Give a smaller aperture, or "
+            "leave these clusters out.",
             UserWarning,
             stacklevel=5,
         )
@@ -294,5 +303,5 @@ def _background_density(X, photons, distance, parameters):
     share = parameters.particle_share
     exposure = _exposure_to_background(X, distance, edges, share, exposure)[:, 0]
     exposed = np.where(exposure >= LEAST_OBSERVED, area * exposure, np.nan)
-    _warn_of_empty_annulus(X, (counts == 0) & (photons.lengths > 0) & (exposed > 0))
+    _warn_of_empty_annulus(X, (exposed > 0) & (photons.lengths > 0), counts == 0)
     return np.array([counts / exposed, np.sqrt(counts) / exposed])
