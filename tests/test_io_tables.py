@@ -19,7 +19,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skcluster import ClusterSample
 from skcluster.io import (
     read_galaxies,
-    read_photons,
     read_sample,
     unpack_limit,
     write_sample,
@@ -581,14 +580,6 @@ def test_columns_of_one_name_are_refused_whatever_the_table(tmp_path):
             read_sample(source)
     with pytest.raises(ValueError, match="has 2 columns with the name redshift"):
         ClusterSample.from_table(twice)
-    names = ("RA", "DEC", "ENERGY", "PI")
-    hdu = fits.BinTableHDU.from_columns(
-        [fits.Column(name, "D", array=[1.0]) for name in names], name="EVENTS"
-    )
-    hdu.writeto(tmp_path / "e.fits")
-    fits.setval(tmp_path / "e.fits", "TTYPE4", value="ENERGY", ext=1)
-    with pytest.raises(ValueError, match=r"e\.fits has 2 columns with the name ENERGY"):
-        read_photons(tmp_path / "e.fits")
 
 
 def test_columns_of_a_sample_that_differ_in_case_alone_are_refused():

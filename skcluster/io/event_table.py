@@ -7,7 +7,6 @@ import numpy as np
 from astropy.io import fits
 
 from ..printable import printable
-from ..sample.plain_arrays import check_names_once
 from ..sample.units import unit_factor
 from .energy_scales import KEV, Scale, energies, is_x_ray, scale_of_pi, scale_of_unit
 from .file_errors import parse_errors_name_file
@@ -64,7 +63,6 @@ class EventTable:
                 f"{self.path} has no column {name!r} in its table of photons; it has "
                 f"{printable(', '.join(self.columns))}."
             )
-        check_names_once([str(column.name) for column in self.hdu.columns], self.path)
         with parse_errors_name_file(self.path, "FITS"):
             # Lists of different lengths can stand for more memory than the file has.
             is_list = str(self.columns[found].format).lstrip("0123456789")[:1] in "PQ"
