@@ -23,7 +23,7 @@ LEAST_OBSERVED = 0.05
 """Relative exposure below which a ring counts as not observed."""
 
 MOST_LOST = 0.5
-"""Share of an aperture in rings that were not observed, from which a warning comes.
+"""Share of an aperture's area, lost and not made up for, from which a warning comes.
 
 The field of view of eROSITA ends within 2.3 Mpc/h below redshift 0.09. At 0.066 a third
 of the area is lost, but not a third of the photons, for these crowd about the center."""
@@ -98,12 +98,14 @@ def count_photons(X, parameters):
         r500c = X.r500c if parameters.r500c == "true" else parameters.r500c
         apertures["n_phot_500c"] = np.full(len(X), parameters.radius_factor * r500c)
     reach = np.max([*apertures.values()], axis=0)
-    is_complete = not has_field(X) and (reach <= distance * field_edge(X)).all()
     if parameters.background == "annulus":
         _warn_of_inner_annulus(X, apertures, parameters.background_annulus[0])
         reach = np.maximum(reach, parameters.background_annulus[1])
     photons = _observed_photons(X, distance, reach, parameters.band)
-    if parameters.background is None and is_complete:
+    if parameters.background is None and not has_field(X):
+        edge = distance * field_edge(X)
+        for name, radius in apertures.items():
+            _warn_of_lost_area(X, name, 1 - np.minimum(1, edge / radius) ** 2)
         return {
             name: _plain(_within(photons, radius)) for name, radius in apertures.items()
         }
@@ -113,7 +115,7 @@ def count_photons(X, parameters):
         counts[name], lost = _in_rings(
             X, photons, distance, radius, background, parameters
         )
-        _warn_of_lost_rings(X, name, lost)
+        _warn_of_lost_area(X, name, lost)
     return counts
 
 
@@ -181,16 +183,15 @@ def _warn_of_empty_annulus(X, is_observed, is_empty):
         )
 
 
-def _warn_of_lost_rings(X, name, lost):
-    """Warn of apertures of which most of the area lies in rings that were not observed."""
+def _warn_of_lost_area(X, name, lost):
+    """Warn of apertures of which most of the area is lost and not made up for."""
     wrong = np.flatnonzero(lost > MOST_LOST)
     if len(wrong):
         warnings.warn(
             f"Most of the aperture of {name} of {len(wrong)} of {len(X)} clusters lies "
             f"outside of the observed field (first: {cluster_label(wrong[0], X.name)}, "
-            f"{lost[wrong[0]]:.0%} of the area in rings that were not observed at all): "
-            "these are left out, and the counts are too low. Give a smaller aperture, or "
-            "leave these clusters out.",
+            f"{lost[wrong[0]]:.0%} of the area), so that the counts are too low. Give a "
+            "smaller aperture, or leave these clusters out.",
             UserWarning,
             stacklevel=5,
         )
