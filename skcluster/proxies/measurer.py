@@ -121,10 +121,10 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
     Where the sample has an exposure map, a mask or holes (see `with_exposure_map` and
     `remove_sources`), or where a background is subtracted, photons are counted in 16 rings
     of the aperture: each is divided by its mean exposure over that at the center, so that
-    the area that is lost in a ring counts like the rest of it. Otherwise photons are
-    counted as they are, also where the field of view ends inside the aperture. Photons
-    where nothing was observed are not counted, and what lies outside of the field of view
-    is left out; where that is more than half of an aperture's area, a warning names the
+    the area that is lost in a ring counts like the rest of it. Photons where nothing was
+    observed are not counted there, and rings outside of the field of view are left out.
+    Otherwise photons are counted as they are, also where the field of view ends inside the
+    aperture. Where more than half of an aperture's area is lost, a warning names the
     cluster.
 
     A cluster that does not exceed its background has ln S = NaN, with a warning that names

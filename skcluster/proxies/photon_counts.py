@@ -101,14 +101,16 @@ def count_photons(X, parameters):
     if parameters.background == "annulus":
         _warn_of_inner_annulus(X, apertures, parameters.background_annulus[0])
         reach = np.maximum(reach, parameters.background_annulus[1])
-    photons = _observed_photons(X, distance, reach, parameters.band)
+    edge = distance * field_edge(X)
     if parameters.background is None and not has_field(X):
-        edge = distance * field_edge(X)
+        photons = _observed_photons(X, distance, reach, parameters.band)
         for name, radius in apertures.items():
             _warn_of_lost_area(X, name, 1 - np.minimum(1, edge / radius) ** 2)
         return {
             name: _plain(_within(photons, radius)) for name, radius in apertures.items()
         }
+    reach = np.minimum(reach, edge)
+    photons = _observed_photons(X, distance, reach, parameters.band)
     background = _background_density(X, photons, distance, parameters)
     counts = {}
     for name, radius in apertures.items():
@@ -125,7 +127,6 @@ def _observed_photons(X, distance, reach, band):
     Those are the photons in the band and within `reach` where the field was observed: rings
     are divided by their mean exposure, so that others would count for more than they are.
     """
-    reach = np.minimum(reach, distance * field_edge(X))
     low, high = band
     radii, counted = [np.zeros(0)], [np.zeros(0, bool)]
     for block in X.photons.blocks():
