@@ -158,21 +158,23 @@ def has_field(sample):
     return any(each is not None for each in about)
 
 
-def field_edge(sample):
+def field_edge(sample, rows=slice(None)):
     """Radius of the circular fields of view on the tangent plane [radian].
 
     Parameters
     ----------
     sample : ClusterSample
+    rows : slice or int, default=slice(None)
+        The clusters asked for.
 
     Returns
     -------
-    edge : ndarray of shape (n_clusters,)
+    edge : ndarray or float
         Infinite where the sample has no `field_radius`.
     """
     if sample.field_radius is None:
-        return np.full(len(sample), np.inf)
-    return np.tan(np.radians(sample.field_radius))
+        return np.full(len(sample), np.inf)[rows]
+    return np.tan(np.radians(sample.field_radius[rows]))
 
 
 def is_observed(sample, photons):
@@ -223,7 +225,7 @@ def relative_exposure_at(sample, i, ra, dec, *, of="exposure_map"):
     if sample.field_radius is not None:
         x, y = sky_to_plane(ra, dec, *center)
         # Positions without an image on the plane are NaN.
-        relative[~(np.hypot(x, y) <= field_edge(sample)[i])] = 0
+        relative[~(np.hypot(x, y) <= field_edge(sample, i))] = 0
     relative[is_removed(sample, i, ra, dec)] = 0
     return relative
 
