@@ -102,15 +102,16 @@ def count_photons(X, parameters):
         _warn_of_inner_annulus(X, apertures, parameters.background_annulus[0])
         reach = np.maximum(reach, parameters.background_annulus[1])
     edge = distance * field_edge(X)
-    if parameters.background is None and not has_field(X):
-        photons = _observed_photons(X, distance, reach, parameters.band)
+    in_rings = parameters.background is not None or has_field(X)
+    if in_rings:
+        reach = np.minimum(reach, edge)
+    photons = _observed_photons(X, distance, reach, parameters.band)
+    if not in_rings:
         for name, radius in apertures.items():
             _warn_of_lost_area(X, name, 1 - np.minimum(1, edge / radius) ** 2)
         return {
             name: _plain(_within(photons, radius)) for name, radius in apertures.items()
         }
-    reach = np.minimum(reach, edge)
-    photons = _observed_photons(X, distance, reach, parameters.band)
     background = _background_density(X, photons, distance, parameters)
     counts = {}
     for name, radius in apertures.items():
