@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
 
 from skcluster import ClusterSample, PhotonMapper, XrayCNNRegressor
+from skcluster.contest import read_configuration
 from skcluster.cosmology import get_cosmology
 from skcluster.datasets import make_mock_survey
 
@@ -125,6 +126,48 @@ def test_gains_are_those_of_each_seed(script):
     (network,) = found[found["estimator"] == "network"]
     assert_allclose([network["std"], network["std_gain"]], [0.12, 40.0])
     assert_allclose(network["std_gain_error"], 10.0)  # of 50 and 30 per cent
+
+
+@only("contest_skies")
+class TestContestSkies:
+    def test_only_the_sky_and_the_folder_change(self, script):
+        configuration = read_configuration(script.CONFIGURATION)
+        assert configuration.reference == script.RIVAL
+        found = [script.under(sky, configuration) for sky in script.SKIES]
+        assert found[0].survey == configuration.survey
+        assert len({each.output for each in found}) == len(found)
+        for sky, each in zip(script.SKIES, found, strict=True):
+            changed = dict(each.survey.items() - configuration.survey.items())
+            assert changed == script.SKIES[sky]
+            make_mock_survey(1, random_state=0, galaxies=False, **script.SKIES[sky])
+
+    def test_changes_of_gains_are_those_of_each_seed(self, script):
+        names = ["sky", "estimator", "seed", *script.KINDS]
+        names += [f"{kind}_gain" for kind in script.KINDS]
+        names += [f"{kind}_gain_error" for kind in script.KINDS]
+        rows = [
+            (sky, name, seed, 1.0 + seed, 2.0, gain, gain, 3.0, 3.0)
+            for sky, gains in (("no PSF", (30.0, 16.0)), (script.PAPER, (10.0, 12.0)))
+            for name, is_rival in ((script.RIVAL, True), ("network", False))
+            for seed, gain in (
+                (1, 0 * gains[1] if is_rival else gains[1]),
+                (0, 0 * gains[0] if is_rival else gains[0]),
+            )
+        ]
+        found = script.over_seeds(Table(rows=rows, names=names))
+        of_network = found[found["estimator"] == "network"]
+        changed, paper = of_network
+        assert (changed["sky"], paper["sky"]) == ("no PSF", script.PAPER)
+        assert_allclose([changed["std"], changed["std_error"]], [1.5, 0.5])
+        assert_allclose([changed["std_gain"], changed["std_gain_error"]], [23, 7])
+        assert_allclose([changed["std_change"], changed["std_change_error"]], [12, 8])
+        assert_allclose([paper["std_change"], paper["robust_change_error"]], [0, 0])
+        # Bootstrap errors of 3 each, over two surveys of their own clusters.
+        expected = script.significance(23.0, 3 / np.sqrt(2), 7.0, 2)
+        assert_allclose(changed["std_gain_sigma"], expected)
+        assert np.isnan(
+            found[found["estimator"] == script.RIVAL]["std_gain_sigma"]
+        ).all()
 
 
 @pytest.mark.parametrize(

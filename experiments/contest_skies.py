@@ -1,0 +1,134 @@
+"""Do the estimators keep their order when the sky of the mock survey changes?
+
+    python experiments/contest_skies.py --minutes 30    # some folds now, more next time
+    python experiments/contest_skies.py --tables-only   # from the files with predictions
+
+Runs the contest of experiments/contest_skies.toml under each of `SKIES`: with the same
+clusters, but every estimator is trained and tested under that sky. It can be stopped and
+goes on where it was: the predictions of each fold are kept in results/contest_skies.
+
+Writes contest-skies.csv, one row per sky, estimator and seed, with the scatters of ln M
+[%] and the gains over the paper's three-band network; and contest-skies-mean.csv, the
+means over the seeds, with errors from the scatter between the seeds. How many sigma a gain
+is from zero also counts the bootstrap error over clusters. The change of a gain is that
+against the paper's sky, seed by seed.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from seed_tables import mean_and_error, write
+from significance import significance
+
+from skcluster.contest import read_configuration, results_table, run_contest
+
+CONFIGURATION = Path(__file__).with_suffix(".toml")
+PAPER = "paper"
+RIVAL = "ho2023, three bands"
+SKIES = {
+    PAPER: {},
+    "dynamical states": {"dynamics": True},
+    "background of eFEDS": {"background": 1.0},
+    "no AGN": {"agn": False},
+    "equal cores": {"core_scatter": 0.0},
+    "no PSF": {"psf_hew": 0.0},
+}
+"""Name of each sky -> switches of `make_mock_survey`."""
+KINDS = ("std", "robust")
+
+
+def under(sky, configuration):
+    """Return the configuration of a contest under another sky, in a folder of its own."""
+    return configuration.replaced(
+        survey=configuration.survey | SKIES[sky],
+        output=configuration.output / sky.lower().replace(" ", "-"),
+    )
+
+
+def rows_of(sky, table):
+    """Rows of one sky from the table of its contest, in per cent."""
+    for row in table:
+        found = {"sky": sky, "estimator": row["estimator"], "seed": row["seed"]}
+        for kind in KINDS:
+            found[kind] = row[f"{kind}_percent"]
+            found[f"{kind}_gain"] = 100 * row[f"{kind}_gain"]
+            found[f"{kind}_gain_error"] = 100 * row[f"{kind}_gain_error"]
+        yield found
+
+
+def over_seeds(table):
+    """Mean scatters and gains with their sigma, and the change from the paper's sky."""
+    rows = []
+    for sky in dict.fromkeys(table["sky"]):
+        for name in dict.fromkeys(table["estimator"]):
+            part = _part(table, sky, name)
+            row = {"sky": sky, "estimator": name, "seeds": len(part)}
+            for kind in KINDS:
+                row[kind], row[f"{kind}_error"] = mean_and_error(part[kind])
+                gain, n = part[f"{kind}_gain"], len(part)
+                row[f"{kind}_gain"], row[f"{kind}_gain_error"] = mean_and_error(gain)
+                of_clusters = np.sqrt(np.sum(part[f"{kind}_gain_error"] ** 2)) / n
+                row[f"{kind}_gain_sigma"] = (
+                    np.nan
+                    if name == RIVAL
+                    else significance(
+                        row[f"{kind}_gain"], of_clusters, row[f"{kind}_gain_error"], n
+                    )
+                )
+                change = gain - _part(table, PAPER, name)[f"{kind}_gain"]
+                row[f"{kind}_change"], error = mean_and_error(change)
+                row[f"{kind}_change_error"] = error
+            rows.append(row)
+    return Table(rows=rows)
+
+
+def _part(table, sky, name):
+    """Rows of an estimator under a sky, in the order of their seeds."""
+    part = table[(table["sky"] == sky) & (table["estimator"] == name)]
+    return part[np.argsort(part["seed"])]
+
+
+def main(arguments):
+    """Run the contests that are missing, then write both tables."""
+    configuration = read_configuration(CONFIGURATION).replaced(n_jobs=arguments.jobs)
+    ends = time.monotonic() + 60 * arguments.minutes
+    n_missing = 0
+    for sky in SKIES if not arguments.tables_only else ():
+        left = max((ends - time.monotonic()) / 60, 0)
+        outcome = run_contest(
+            under(sky, configuration), minutes=left if np.isfinite(left) else None
+        )
+        n_missing += outcome.n_left + len(outcome.failures)
+    if n_missing:
+        print(f"{n_missing} folds are missing; the same command goes on with them.")
+        return 3
+    rows = [
+        row
+        for sky in SKIES
+        for row in rows_of(sky, results_table(under(sky, configuration)))
+    ]
+    by_seed = Table(rows=rows)
+    folder = configuration.output.parent
+    write(by_seed, folder / "contest-skies.csv", 2)
+    mean = over_seeds(by_seed)
+    write(mean, folder / "contest-skies-mean.csv", 2)
+    mean.pprint_all()
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=np.inf, help="begin no fold after this time"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="folds at a time")
+    parser.add_argument(
+        "--tables-only", action="store_true", help="train nothing, only make the tables"
+    )
+    sys.exit(main(parser.parse_args()))
