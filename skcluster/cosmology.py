@@ -36,21 +36,21 @@ def get_cosmology(cosmology):
 
     Examples
     --------
-    >>> get_cosmology("WMAP7").name
-    'WMAP7'
     >>> float(get_cosmology("FlatLambdaCDM(70, 0.3)").h)
     0.7
     """
     # The import takes 0.6 s, and loading a stored model does not need it.
     from astropy import cosmology as astropy_cosmology
 
-    if isinstance(cosmology, astropy_cosmology.Cosmology):
-        return cosmology
     if isinstance(cosmology, str):
         if cosmology in astropy_cosmology.available:
             return getattr(astropy_cosmology, cosmology)
         if CALL.fullmatch(cosmology.strip()):
-            return _cosmology_of_call(cosmology.strip())
+            cosmology = _cosmology_of_call(cosmology.strip())
+    if isinstance(cosmology, astropy_cosmology.Cosmology):
+        check_plausible("hubble_constant", 100 * cosmology.h, "H0 of the cosmology")
+        check_plausible("matter_density", cosmology.Om0, "Om0 of the cosmology")
+        return cosmology
     raise ValueError(
         f"Unknown cosmology {cosmology!r}. Give one of "
         f"{', '.join(astropy_cosmology.available)}, one with its numbers, such as "

@@ -239,3 +239,21 @@ def test_a_cosmology_may_be_its_numbers_in_a_string(text, expected):
 def test_a_string_that_is_no_cosmology_is_refused_and_not_executed(text):
     with pytest.raises(ValueError, match=r"cannot be made|Unknown cosmology"):
         get_cosmology(text)
+
+
+@pytest.mark.parametrize("as_object", [False, True])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "FlatLambdaCDM(70, 30)",
+            r"Om0 .*=30 is outside .* percent\. Divide it by 100",
+        ),
+        ("FlatLambdaCDM(0.7, 0.3)", r"H0 .*=0\.7 is outside .* h\. Multiply it by 100"),
+        ("FlatLambdaCDM(0.3, 70)", r"H0 of the cosmology=0\.3"),
+    ],
+)
+def test_numbers_of_another_unit_are_no_cosmology(text, message, as_object):
+    given = eval(text) if as_object else text
+    with pytest.raises(ValueError, match=message):
+        get_cosmology(given)

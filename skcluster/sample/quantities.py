@@ -169,6 +169,8 @@ TABLE = {
         "speed", "km/s", 10, 1e5, _scaled(100, 1e5, m_s=1e3, z=1 / SPEED_OF_LIGHT)
     ),
     "bandwidth": Row("number", "standard deviations", 1e-3, 100),
+    "hubble_constant": Row("number", "km/s/Mpc", 20, 200, _scaled(20, 200, h=1e-2)),
+    "matter_density": Row("number", "", 0, 2, _scaled(0.02, 1, percent=100)),
     "radius_factor": Row(
         "number",
         "times R500c",
