@@ -399,8 +399,17 @@ def test_velocities_in_meters_per_second_are_refused(redshift, sigma):
 @pytest.mark.parametrize("redshift", [0.07, 0.3, 1.0])
 def test_velocities_that_are_redshifts_times_c_are_refused(redshift):
     wrong = about(299792.458 * redshift, 700)
-    with pytest.raises(ValueError, match=r"cluster 0 of 1 have a median .* its cz"):
+    with pytest.raises(ValueError, match=r"1 of 1 clusters .* median of cz"):
         ClusterSample([redshift], galaxies=[wrong])
+
+
+def test_a_few_clusters_at_half_their_redshift_bring_a_warning():
+    """Galaxies about a photometric redshift of 0.1 whose cluster is at 0.21."""
+    good, far = about(0, 500), about(299792.458 * 0.11 / 1.1, 500)
+    with pytest.warns(UserWarning, match=r"1 of 20 clusters \(first: cluster 3\)"):
+        ClusterSample([0.1] * 20, galaxies=[good] * 3 + [far] + [good] * 16)
+    with pytest.raises(ValueError, match=r"2 of 19 clusters \(first: cluster 3\)"):
+        ClusterSample([0.1] * 19, galaxies=[good] * 3 + [far] * 2 + [good] * 14)
 
 
 def test_lists_of_a_whole_survey_are_no_other_unit():

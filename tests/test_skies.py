@@ -310,6 +310,20 @@ class TestCatalogErrors:
         listed = add_catalog_errors(sample, redshift_error=0.02, random_state=0)
         assert_allclose(listed.redshift.min(), 0.002)
 
+    @pytest.mark.parametrize("seed", range(4))
+    def test_velocities_about_half_the_redshift_are_no_mistake(self, seed):
+        """Of 400 clusters some seem to be at half their distance, where v looks like cz."""
+        rng = np.random.default_rng(seed)
+        galaxies = [{"x": [0.0] * 9, "y": [0.0] * 9, "v": rng.normal(0, 500, 9)}] * 400
+        sample = ClusterSample(np.full(400, 0.15), galaxies=galaxies)
+        listed = add_catalog_errors(sample, redshift_error=0.06, random_state=seed)
+        z = listed.redshift[listed.galaxies.cluster]
+        assert (np.abs(listed.galaxies["v"] - C * z) < 1000).any()
+        assert_allclose(
+            z + (1 + z) * listed.galaxies["v"] / C,
+            0.15 + 1.15 * sample.galaxies["v"] / C,
+        )
+
     def test_errors_of_a_survey_are_those_of_its_catalog(self):
         survey = make(80, center_error=10.0, redshift_error=0.01, agn=False)
         true = SkyCoord(survey.catalog["ra"], survey.catalog["dec"], unit="deg")
