@@ -150,6 +150,20 @@ def test_several_tables_are_one_catalog(survey, model, small_parts, tmp_path, ca
     assert found == rows
 
 
+@pytest.mark.parametrize("n_before", [0, 1])
+def test_exposures_that_only_some_tables_have_are_not_dropped(
+    survey, model, n_before, tmp_path, capsys
+):
+    """Alone, this model refuses them: it was fitted to clusters without exposures."""
+    exposed = table_like(survey, tmp_path / "e.ecsv", exposure=[900.0] * N_CLUSTERS)
+    tables = [survey, survey]
+    tables.insert(n_before, exposed)
+    code, out, err = outcome(capsys, "predict", model, *tables)
+    assert (code, out) == (1, "")
+    assert f"{exposed} has the column exposure, but {survey} does not (1 of 3" in err
+    assert "to clusters with exposures" in outcome(capsys, "predict", model, exposed)[2]
+
+
 class TestGoingOn:
     def test_what_is_done_is_not_done_again(
         self, survey, model, small_parts, worked, tmp_path, capsys, monkeypatch

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..io.kept_arrays import array_state, file_state
+from ..printable import printable
 from .field import with_field_where_observed
 from .new_clusters import (
     ABOUT,
@@ -61,6 +62,7 @@ class Catalog:
             for table in self.tables:
                 table.has_galaxies = self.has_galaxies
             samples = [table.without_lists() for table in self.tables]
+            _check_all_have_exposures(samples, arguments.photons)
             self.sample = ClusterSample.concatenate(samples)
         self.redshift = self.sample.redshift
         self.names = np.arange(len(self)).astype(str)
@@ -148,6 +150,18 @@ def _refuse_options_of_one_list(arguments):
                 f"--{name} is for the cluster in one event list, with --redshift, --ra "
                 f"and --dec. A table {what} in a column {name}."
             )
+
+
+def _check_all_have_exposures(samples, paths):
+    """Refuse exposures that only some tables have: joined, they would be dropped."""
+    has = [sample.exposure is not None for sample in samples]
+    if any(has) and not all(has):
+        first, other = paths[has.index(True)], paths[has.index(False)]
+        raise ValueError(
+            f"{printable(first)} has the column exposure, but {printable(other)} does not "
+            f"({sum(has)} of {len(has)} tables have it), so their counts cannot be "
+            "compared. Add the column, in seconds, or give these tables one at a time."
+        )
 
 
 @dataclass(frozen=True)
