@@ -236,12 +236,21 @@ def test_predict_as_json(survey, model, capsys):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "ecsv", "fits"])
-def test_predict_writes_a_table_as_well(survey, model, tmp_path, capsys, suffix):
+def test_predict_writes_a_table_with_all_digits_as_well(
+    survey, model, tmp_path, capsys, suffix
+):
     path = tmp_path / "new" / f"masses.{suffix}"
-    code, out, _ = outcome(capsys, "predict", model, survey, "--json", "-o", path)
+    code, out, _ = outcome(capsys, "predict", model, survey, "-o", path)
     assert code == 0
-    written = Table.read(path)["log_mass"]
-    assert_allclose(written, [row["log_mass"] for row in json.loads(out)], atol=6e-4)
+    written, sample = Table.read(path), read_sample(survey)[0]
+    assert_array_equal(written["redshift"], sample.redshift)
+    masses = load_model(model).predict(sample)
+    assert_allclose(written["log_mass"], masses, rtol=1e-6)
+    assert_allclose(np.log10(written["mass"]), written["log_mass"], rtol=1e-14)
+    # The screen has three digits.
+    row = out.splitlines()[2].split()
+    assert row[:2] == [sample.name[0], f"{sample.redshift[0]:.4f}"]
+    assert row[3] == f"{masses[0]:.3f}"
 
 
 def test_predict_one_event_list_as_in_its_table(survey, model, capsys):

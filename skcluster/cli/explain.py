@@ -8,7 +8,7 @@ import numpy as np
 from ..printable import printable
 from .catalog import Catalog
 from .list_options import check_energy_range
-from .mass_table import exit_code, mass_columns, say_if_unlike, table_of
+from .mass_table import exit_code, in_few_digits, mass_columns, say_if_unlike, table_of
 from .model_work import ModelWork
 from .new_clusters import (
     add_cluster_options,
@@ -103,7 +103,7 @@ def explain(arguments):
     say_if_unlike(model, found.columns)
     table = table_of(found.columns)
     kept.remove()
-    print_table(table, as_json=arguments.json)
+    print_table(in_few_digits(table), as_json=arguments.json)
     return exit_code(table, found, rows)
 
 

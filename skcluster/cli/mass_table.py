@@ -62,10 +62,15 @@ def mass_columns(steps, mapped, *, names, unread=False, quantiles=(), beta=None)
 
 
 def table_of(columns):
-    """Return the columns that people see as a table, with few digits."""
+    """Return the columns that people see as a table, with all digits."""
     from astropy.table import Table
 
-    table = Table({n: column for n, column in columns.items() if n != MEASURES})
+    return Table({n: column for n, column in columns.items() if n != MEASURES})
+
+
+def in_few_digits(table):
+    """Return a copy of a table that is printed in few digits; CSV would have no more."""
+    table = table.copy()
     for name in table.colnames:
         if table[name].dtype.kind == "f":
             table[name].format = FORMATS.get(name, ".3f")

@@ -8,6 +8,7 @@ from .list_options import check_energy_range
 from .mass_table import (
     check_has_errors,
     exit_code,
+    in_few_digits,
     predicted_masses,
     say_if_unlike,
     table_of,
@@ -101,7 +102,7 @@ def predict(arguments):
             write_table(arguments.output, table)
             kept.remove()
     finally:  # a disk that is full meanwhile must not cost the masses
-        print_table(table, as_json=arguments.json)
+        print_table(in_few_digits(table), as_json=arguments.json)
     return exit_code(table, found, rows)
 
 
