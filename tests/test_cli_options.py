@@ -24,6 +24,7 @@ from skcluster.cli.option_names import with_options
 from skcluster.cli.output import one_line, print_table
 from skcluster.cli.output_files import check_output
 from skcluster.cli.target import log_masses, target_unit
+from skcluster.exposure import relative_exposure
 
 TINY = ["--pixels=16", "--epochs=1", "--device=cpu"]
 
@@ -536,6 +537,39 @@ class TestErrorsNameOptions:
     def test_of_training(self, survey, tmp_path, capsys, option, message):
         command = "train", survey, "-o", tmp_path / "m.skops", "--device=cpu", option
         assert re.match(f"skcluster: {message}", refused(capsys, *command))
+
+    def test_of_exposures(self, survey, model, tmp_path, capsys):
+        """Of a model without them; and, as by a model with them, of their absence."""
+        table = table_like(survey, "exposed", exposure=np.full(16, 900.0))
+        line = refused(capsys, "predict", model, table)
+        assert line.endswith(
+            "if these were exposed like its training clusters, leave out the table's "
+            "column exposure, --exposure, --exposure-keyword and --exposure-map."
+        )
+        with pytest.raises(ValueError, match="these have none") as error:
+            relative_exposure(None, argparse.Namespace(exposure_=900.0))
+        line = with_options(str(error.value), argparse.Namespace(energy_unit=None))
+        assert line.endswith(
+            "give the table the column exposure in seconds, one event list --exposure, or "
+            "any of them --exposure-keyword or --exposure-map."
+        )
+
+    @pytest.mark.parametrize(
+        ("lost", "message"),
+        [
+            (["ra", "dec"], "the table the columns ra and dec in degrees"),
+            (
+                ["photons"],
+                "the table the column photons .* of their lists, or --events",
+            ),
+        ],
+    )
+    def test_of_columns_that_a_table_lacks(self, survey, model, capsys, lost, message):
+        table = Table.read(survey)
+        table.remove_columns(lost)
+        path = survey.parent / f"without_{lost[0]}.ecsv"
+        table.write(path, overwrite=True)
+        assert re.search(f": give {message}.$", refused(capsys, "predict", model, path))
 
     def test_a_command_without_the_option_keeps_the_parameter(self):
         message = "max_epochs must be an int; see /data/n_clusters.fits"

@@ -24,7 +24,7 @@ OPTIONS = {
 }
 """Parameters whose names are no English words -> their options, as argparse stores them."""
 
-OF_LISTS = {
+OF_CLUSTERS = {
     "Name them with ra, dec and energy": (
         "Name them with --ra-column, --dec-column and --energy"
     ),
@@ -33,8 +33,23 @@ OF_LISTS = {
     ),
     "give events": "give --events",
     "so events would": "so --events would",
+    "give ClusterSample(photons=...): one table per cluster with ra, dec, energy (or "
+    "read them with read_sample)": (
+        "give the table the column photons with the paths of their lists, or --events"
+    ),
+    "give ClusterSample(center=...) of shape (n, 2): RA and Dec in degrees": (
+        "give the table the columns ra and dec in degrees"
+    ),
+    "give ClusterSample(exposure=...) in seconds, in a table the column exposure": (
+        "give the table the column exposure in seconds, one event list --exposure, or any "
+        "of them --exposure-keyword or --exposure-map"
+    ),
+    "give sample.drop('exposure')": (
+        "leave out the table's column exposure, --exposure, --exposure-keyword and "
+        "--exposure-map"
+    ),
 }
-"""What readers of lists say about other parameters -> how the command says it."""
+"""What is said about other parameters and about samples -> how the command says it."""
 
 MAPPING = re.compile(r"columns=\{'([^']*)': '([^']*)'\}")
 SUBJECT = re.compile(r"\bcolumns (?=says|gives|names|has the name|must also name)")
@@ -60,7 +75,7 @@ def with_options(message, arguments):
             spelled = f"--{option.replace('_', '-')}"
             message = re.sub(rf"(?<![\w/.-]){parameter}(?![\w/.])", spelled, message)
     if hasattr(arguments, "energy_unit"):
-        for ours, theirs in OF_LISTS.items():
+        for ours, theirs in OF_CLUSTERS.items():
             message = message.replace(ours, theirs)
         message = SUBJECT.sub("--columns ", MAPPING.sub(r"--columns \1=\2", message))
     return message
