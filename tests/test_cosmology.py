@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcluster.cosmology import (
-    _sin_versine,
     comoving_distance,
     comoving_length,
     get_cosmology,
@@ -21,6 +20,7 @@ from skcluster.cosmology import (
     r500c_of_mass,
     sky_to_plane,
 )
+from skcluster.cosmology.projection import _sin_versine
 
 EINSTEIN_DE_SITTER = FlatLambdaCDM(H0=70, Om0=1, Tcmb0=0)
 HUBBLE_LENGTH = 2997.92458  # c / (100 km/s/Mpc) [Mpc/h]
@@ -257,3 +257,12 @@ def test_numbers_of_another_unit_are_no_cosmology(text, message, as_object):
     given = eval(text) if as_object else text
     with pytest.raises(ValueError, match=message):
         get_cosmology(given)
+
+
+def test_masked_values_have_no_distance():
+    redshift = np.ma.masked_equal([0.1, -1.0], -1.0)
+    with pytest.raises(ValueError, match=r"redshift has no value in 1 of 2 rows"):
+        comoving_distance(redshift)
+    for convert, name in ((r500c_of_mass, "mass"), (mass_within_r500c, "r500c")):
+        with pytest.raises(ValueError, match=f"{name} has no value in 1 of 2 rows"):
+            convert(np.ma.masked_equal([0.7, -1.0], -1.0), [0.1, 0.2])
