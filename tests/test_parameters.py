@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from astropy import units
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LinearRegression
@@ -373,6 +374,9 @@ def test_a_value_of_the_kind_becomes_a_plain_one(kind, given, plain):
         (Edges(), [[0.1], [0.1, 0.2]], "at least 2 increasing edges"),
         (Edges(), np.array([2, 1], np.uint8), "at least 2 increasing edges"),
         (Edges(), "ab", "at least 2 increasing edges"),
+        (Edges(), [0, 3, 6] * units.arcmin, "increasing edges, got .*arcmin"),
+        (Edges(), [0 * units.Mpc, 1 * units.Mpc], "increasing edges, got .*Mpc"),
+        (Edges(), np.ma.masked_equal([0, 1, 2], 2), "increasing edges, got .*--"),
         (Text(), 1, "n must be a string, got 1."),
         (
             WithMethods("an estimator"),

@@ -248,9 +248,11 @@ class Edges(Kind):
     says = "at least 2 increasing edges"
 
     def read(self, value):
+        if hasattr(value, "unit") or np.ma.is_masked(value):
+            return REFUSED
         try:
             edges = np.asarray(value)
-        except ValueError:
+        except (TypeError, ValueError):
             return REFUSED
         is_right = edges.dtype.kind in "iuf" and edges.ndim == 1 and len(edges) >= 2
         edges = edges.astype(float) if is_right else edges
