@@ -107,6 +107,21 @@ def test_galaxies_and_exposures_follow_the_center():
     assert_allclose(change, found.exposure / sample.exposure, rtol=1e-6)
 
 
+@METHODS
+def test_the_field_of_view_stays_where_it_is(method):
+    """The circle about the new center is the largest one inside of the old one."""
+    sample = planted(4000, (0.3, -0.2), field_radius=[0.2])
+    found = recenter(sample, method=method)
+    old, new = (SkyCoord(*each.center.T, unit="deg") for each in (sample, found))
+    moved = old.separation(new).deg
+    assert moved > 0.02
+    assert_allclose(found.field_radius, 0.2 - moved, rtol=1e-9)
+    with pytest.raises(
+        ValueError, match=r"1 of 1 clusters lie at the edge .*=0\.03 deg"
+    ):
+        recenter(sample.assign(field_radius=[0.03]), method=method)
+
+
 def test_a_cluster_does_not_depend_on_its_neighbors():
     samples = [planted(300, (0.1 * k, 0.0), 100, seed=k) for k in range(3)]
     joined = recenter(ClusterSample.concatenate(samples))

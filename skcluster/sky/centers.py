@@ -10,6 +10,8 @@ from ..paper import WIDE_BAND
 from ..parameters import Choice, EnergyBand, Quantity
 from ..sample import ClusterSample, require
 from ..sample.lists import MADE_OF_LISTS
+from ..sample.units import TABLE
+from .field import separation
 
 METHODS = ("peak", "centroid")
 STEPS_PER_SIGMA = 4
@@ -137,6 +139,8 @@ def moved_centers(sample, offset, distance):
     """
     ra, dec = plane_to_sky(*offset.T, *sample.center.T)
     new = {"center": np.column_stack([ra, dec])}
+    if sample.field_radius is not None:
+        new["field_radius"] = _circle_inside(sample, ra, dec)
     if sample.galaxies is not None:
         x, y = np.repeat(offset * distance[:, None], sample.galaxies.lengths, axis=0).T
         galaxies = sample.galaxies
@@ -144,6 +148,21 @@ def moved_centers(sample, offset, distance):
     if sample.exposure_map is not None and sample.exposure is not None:
         new["exposure"] = sample.exposure * _change_of_exposure(sample, new["center"])
     return sample.drop(*MADE_OF_LISTS).assign(**new)
+
+
+def _circle_inside(sample, ra, dec):
+    """Return the radius about new centers of the circle within the field of view [deg]."""
+    radius = sample.field_radius - separation(ra, dec, *sample.center.T)
+    wrong = np.flatnonzero(radius < TABLE["field_radius"].low)
+    if len(wrong):
+        first = wrong[0]
+        raise ValueError(
+            f"The new centers of {len(wrong)} of {len(sample)} clusters lie at the edge of "
+            f"their field of view or outside of it (first: cluster {first}, "
+            f"field_radius={sample.field_radius[first]:.4g} deg). Leave them out, or begin "
+            "with better centers."
+        )
+    return radius
 
 
 def _change_of_exposure(sample, center):
