@@ -20,6 +20,8 @@ from sklearn.model_selection import cross_val_predict
 import skcluster.contest.surveys
 from skcluster import ProxyMeasurer, QuadrantGroupKFold
 from skcluster.contest import (
+    BUILT_IN,
+    Entry,
     read_configuration,
     read_predictions,
     results_table,
@@ -465,6 +467,15 @@ class TestResuming:
         changed.write(tmp_path / "changed.ecsv")
         with pytest.raises(ValueError, match=r"Column 'log_mass' of .*changed.ecsv"):
             run_contest(contest(TWO_RECORDERS, survey='table = "changed.ecsv"'))
+
+    def test_an_intercept_per_snapshot_needs_snapshots(self, survey):
+        entry = Entry("line", BUILT_IN["least_squares"].make)
+        Survey(survey.sample, survey.log_mass, {}, {}).check_entry(entry)
+        sample = survey.sample.drop("galaxies").assign(
+            redshift=np.linspace(0.1, 0.4, 64)
+        )
+        with pytest.raises(ValueError, match="64 clusters have 64 distinct"):
+            Survey(sample, survey.log_mass, {}, {}).check_entry(entry)
 
     def test_the_bits_of_another_processor_are_the_same_survey(self, survey):
         def digest(change=None):

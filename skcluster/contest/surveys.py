@@ -19,6 +19,7 @@ from ..plausible_masses import checked_log_mass
 from ..progress import say
 from ..proxies import ProxyMeasurer
 from ..sample import ClusterSample, Ragged
+from .entries import least_squares
 from .toml_table import unknown_name
 
 MEASURED = ProxyMeasurer().proxies
@@ -58,8 +59,17 @@ class Survey:
             self._inputs[key] = self._made_for(entry)
         return self._inputs[key]
 
-    def check_columns(self, entry):
-        """Refuse an entry whose columns this survey does not have."""
+    def check_entry(self, entry):
+        """Refuse an entry that has other columns or redshifts than it needs."""
+        if entry.make is least_squares:
+            n, n_distinct = len(self.log_mass), len(np.unique(self.sample.redshift))
+            if n_distinct > n / 2:
+                raise ValueError(
+                    f"[estimators.{entry.name}] has an intercept for each snapshot of a "
+                    f"simulation, but {n} clusters have {n_distinct} distinct redshifts."
+                    ' Take builtin = "covariance" with arguments = { redshift_bins = 5 }, '
+                    'or factory = "sklearn.linear_model:LinearRegression".'
+                )
         known = [*self.table, *(name for name in MEASURED if name not in self.table)]
         for name in entry.columns or ():
             if name not in known:
@@ -163,7 +173,7 @@ def load_survey(configuration, seed, *, verbose=1):
         made.sample, made.log_mass, table, configuration.maps, configuration.n_jobs
     )
     for entry in configuration.trained:
-        found.check_columns(entry)
+        found.check_entry(entry)
     return found
 
 
