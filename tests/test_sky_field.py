@@ -9,7 +9,7 @@ import pytest
 from astropy import units
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import QTable, Table
 from astropy.wcs import WCS
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.pipeline import make_pipeline
@@ -274,6 +274,19 @@ def test_of_several_maps_each_cluster_gets_the_deepest():
     assert [exposed.exposure_map.image(i) for i in range(2)] == [long, far]
 
 
+def test_photons_of_another_map_bring_a_warning():
+    """Of photons from -2.5 to 2.5 Mpc/h one map ends at 1, another goes on from there."""
+    west = np.degrees(1 / DISTANCE)
+    one, next_to_it, all_of_it = (
+        image_of(lambda x, y: 1000.0, center=(CENTER[0] - x * west, 2.0))
+        for x in (-2, 4, 0)
+    )
+    sample = sample_of(*flat(20_000))
+    assert with_exposure_map(sample, [all_of_it, next_to_it]).exposure == [1000]
+    with pytest.warns(UserWarning, match=r"1 of 1 clusters .*cluster 0, 30% of them"):
+        with_exposure_map(sample, [one, next_to_it])
+
+
 def test_a_map_of_another_field_is_named():
     far = SkyImage(np.full((9, 9), 700.0), wcs_of((10.0, 0.0), (9, 9)), name="far.fits")
     message = (
@@ -351,6 +364,58 @@ def test_pixels_without_exposure_are_empty_and_not_covered():
     assert not counts[:, 12:].any()
     assert counts[:, :12].all()
     assert_allclose(mapped.coverage, [0.75], atol=0.005)
+
+
+@pytest.mark.parametrize("edge", [1.15, 1.3])
+def test_photons_from_where_nothing_was_observed_are_not_mapped(edge):
+    """As of a neighboring tile, whose photons the list holds and whose map it lacks."""
+    exposure_map = image_of(lambda x, y: 1000.0 * (x < edge))
+    x, y = flat(40_000)
+    mapped, clean = (
+        PhotonMapper(n_pixels=16).transform(
+            with_exposure_map(sample_of(x[chosen], y[chosen]), exposure_map)
+        )
+        for chosen in (slice(None), x < edge - 0.02)
+    )
+    difference = np.asarray(mapped.maps)[0, 0] - np.asarray(clean.maps)[0, 0]
+    # The pixels of the exposure map end up to 0.02 Mpc/h before the edge or behind it.
+    column = int((edge + 2.3) / 4.6 * 16)
+    assert not difference[:, column + 1 :].any()
+    share = np.asarray(mapped.maps)[0, 0, :, :12].mean()
+    seen = np.asarray(mapped.maps)[0, 0, :, column]
+    if edge > 1.2:  # half of that column's pixels was observed
+        assert abs(seen.mean() / share - 1) < 0.1
+
+
+def test_a_flat_exposure_map_changes_nothing_about_holes():
+    """Also where its pixels are larger than those of the map."""
+    x, y = flat(4000)
+    rng = np.random.default_rng(1)
+    ra, dec = plane_to_sky(*rng.uniform(-2, 2, (2, 60)) / DISTANCE, *CENTER)
+    sample = remove_sources(sample_of(x, y), {"ra": ra, "dec": dec}, radius=4 * SIDE)
+    image = SkyImage(np.full((60, 60), 1000.0), wcs_of(shape=(60, 60), side=5 * SIDE))
+    mapper = PhotonMapper(n_pixels=64)
+    expected = mapper.transform(sample)
+    with pytest.warns(UserWarning, match="larger pixels than their map"):
+        found = mapper.transform(with_exposure_map(sample, image))
+    assert_array_equal(np.asarray(found.maps), np.asarray(expected.maps))
+    assert_array_equal(found.coverage, expected.coverage)
+
+
+def test_images_and_holes_may_have_units():
+    wcs = wcs_of()
+    sample = sample_of([0.0], [0.0])
+    minutes = SkyImage(np.full((300, 300), 50.0) * units.min, wcs)
+    assert_allclose(with_exposure_map(sample, minutes).exposure, [3000])
+    ra, dec = CENTER
+    found = minutes.at([60 * ra] * units.arcmin, [60 * dec] * units.arcmin)
+    assert_array_equal(found, [50])
+    hole = QTable(
+        {"ra": [ra] * units.deg, "dec": [dec] * units.deg, "radius": [3] * units.arcmin}
+    )
+    assert_allclose(sample.assign(holes=[hole]).holes["radius"], [0.05])
+    kept = SkyImage(np.ones((300, 300), bool), wcs)
+    assert remove_sources(sample, kept).photons.lengths == [1]
 
 
 def test_an_image_with_larger_pixels_than_the_map_is_noticed():

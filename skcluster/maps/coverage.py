@@ -148,6 +148,7 @@ def _images(sample, i):
 def _points_per_side(sample, i, side):
     """Number of points per side of a pixel of `side` degrees."""
     finest = min((image.pixel_size for image in _images(sample, i)), default=0)
-    if finest == 0:
+    has_holes = sample.holes is not None and sample.holes.lengths[i] > 0
+    if finest == 0 or has_holes:
         return POINTS_MAX
     return int(np.clip(np.ceil(side / finest), 1, POINTS_MAX))

@@ -24,7 +24,7 @@ from ..parameters import (
 from ..sample import ClusterSample, MapGeometry, SparseMaps, require
 from ..sample.lists import check_near_center
 from ..sample.transformer import SampleTransformer
-from ..sky import field_edge, has_field
+from ..sky import field_edge, has_field, is_observed
 from .coverage import (
     exposure_of_pixels,
     square_inside_circle,
@@ -130,7 +130,7 @@ class PhotonMapper(SampleTransformer):
         parameters = self._checked_parameters()
         distance = comoving_distance(X.redshift, parameters.cosmology)
         maps = SparseMaps.concatenate(
-            _count(X.photons[block], X.center[block], distance[block], parameters)
+            _count(_observed(X[block]), X.center[block], distance[block], parameters)
             for block in X.photons.blocks()
         )
         check_near_center(X, maps.total() == 0, by="PhotonMapper")
@@ -162,6 +162,12 @@ class PhotonMapper(SampleTransformer):
                 f"are too many to be numbered, got {self.n_pixels!r}."
             )
         return parameters
+
+
+def _observed(X):
+    """Photons from where the field was observed, by whose exposure they are divided."""
+    photons = X.photons
+    return photons.select(is_observed(X, photons)) if has_field(X) else photons
 
 
 def _corrected(maps, X, distance, parameters):

@@ -145,6 +145,7 @@ TABLE = {
     "unobserved": Row("number", "", 0, 1 + 1e-6, _scaled(1e-2, 1, percent=100)),
     "exposure": Row("time", "s", 30, 1e8, _scaled(300, 1e7, ks=1e-3), "Drop them."),
     "source_radius": Row("angle", "deg", 1e-4, 1, _SOURCE),
+    "radius": Row("angle", "deg", 1e-4, 1, _SOURCE),  # of holes
     # Galaxies before they are placed about a cluster.
     "galaxy_redshift": Row(
         "number", "", -0.1, 30, _scaled(3e-3, 10, cz=SPEED_OF_LIGHT)

@@ -4,6 +4,7 @@ import numpy as np
 
 from .plain_arrays import as_numbers, read_only
 from .ragged import row_indices
+from .units import in_our_unit
 
 FEWEST_STEPS, LEAST_NOISE = 1000, 0.25
 """Pairs of pixels that tell noise, and its least share that images of counts have."""
@@ -21,7 +22,8 @@ class SkyImage:
     name : str, default=""
         What messages call it, such as the path of its file.
     unit : str, default=""
-        Unit of the values, as files spell it (``BUNIT``); "" if it is not known.
+        Unit of the values, as files spell it (``BUNIT``); by default that of a Quantity,
+        or "" if it is not known.
 
     Attributes
     ----------
@@ -44,6 +46,9 @@ class SkyImage:
     """
 
     def __init__(self, values, wcs, name="", unit=""):
+        unit = unit or str(getattr(values, "unit", None) or "")
+        if getattr(getattr(values, "dtype", None), "kind", "") == "b":
+            values = np.asarray(values, np.float32)
         values = as_numbers(values, "The image", "")
         if values.ndim != 2:
             raise ValueError(
@@ -89,6 +94,7 @@ class SkyImage:
         -------
         values : ndarray of shape (n_points,)
         """
+        ra, dec = in_our_unit("ra", ra, "ra"), in_our_unit("dec", dec, "dec")
         column, row = self._pixels(np.asarray(ra, float), np.asarray(dec, float))
         n_rows, n_columns = self.shape
         with np.errstate(invalid="ignore"):

@@ -1,5 +1,6 @@
 """Which part of the sky a cluster was observed in, and for how long."""
 
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,8 @@ from ..sample.units import check_plausible, unit_factor
 
 MARGIN = 1e-9
 """Added to the reach of positions, so that rounding leaves no hole out [deg]."""
+MOST_LOST = 0.01
+"""Share of a cluster's photons that another exposure map may hold without a warning."""
 ROUNDING = 1.01
 """Ratio of vignetted to unvignetted exposure that rounding may leave on the axis."""
 
@@ -27,8 +30,8 @@ def with_exposure_map(sample, exposure_map, *, unvignetted=None) -> ClusterSampl
         Sample with centers.
     exposure_map : SkyImage or list of SkyImage
         Exposures [s, or the unit of the map], from `read_image`; of several, each cluster
-        gets that with the longest exposure at its center. Sky photons follow vignetted
-        maps. One map serves all energies.
+        gets that with the longest exposure at its center; photons that lie in another one
+        are not counted. Sky photons follow vignetted maps. One map serves all energies.
     unvignetted : SkyImage or list of SkyImage, default=None
         The same without vignetting, as many as there are in `exposure_map` and in their
         order: particles do not come through the mirrors. Only the shape is used, by
@@ -86,6 +89,8 @@ def with_exposure_map(sample, exposure_map, *, unvignetted=None) -> ClusterSampl
     else:
         exposure = sample.exposure
     vignetted, particles = SkyImages(images, deepest), None
+    if sample.photons is not None and len(images) > 1:
+        _warn_of_other_fields(sample, images, deepest)
     if unvignetted is not None:
         particles = SkyImages(_unvignetted(unvignetted, images), deepest)
         _check_not_exchanged(sample, vignetted, particles)
@@ -98,6 +103,27 @@ def with_exposure_map(sample, exposure_map, *, unvignetted=None) -> ClusterSampl
 
 def _listed(images):
     return [images] if isinstance(images, SkyImage) else [*images]
+
+
+def _warn_of_other_fields(sample, images, chosen):
+    """Warn of photons that lie outside of their cluster's map, but inside of another."""
+    shares = np.zeros(len(sample))
+    for i, photons in enumerate(sample.photons):
+        ra, dec = photons["ra"], photons["dec"]
+        outside = ~(images[chosen[i]].at(ra, dec) > 0)
+        if outside.any():
+            elsewhere = [image.at(ra[outside], dec[outside]) > 0 for image in images]
+            shares[i] = np.any(elsewhere, axis=0).sum() / len(outside)
+    wrong = np.flatnonzero(shares > MOST_LOST)
+    if len(wrong):
+        warnings.warn(
+            f"{len(wrong)} of {len(sample)} clusters have photons outside of their "
+            f"exposure map that lie in another of the {len(images)} (first: cluster "
+            f"{wrong[0]}, {shares[wrong[0]]:.0%} of them). A cluster has one map, so that "
+            "these are not counted: give one mosaic of overlapping maps.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _unvignetted(images, vignetted):
