@@ -259,6 +259,22 @@ def test_a_bin_that_evolves_needs_positive_redshifts():
         model.predict(X)
 
 
+@pytest.mark.parametrize("rounded", [np.float32, lambda z: np.round(z, 4)])
+@pytest.mark.parametrize("evolution", ["intercept", "slope"])
+def test_rounding_of_one_redshift_is_no_evolution(rounded, evolution):
+    snapshots = np.repeat([0.17419, 0.25209], 200)
+    X, log_mass = made_snapshots(400, snapshots)
+    X[::2, -1] = rounded(X[::2, -1])
+    new, _ = made_snapshots(3, [0.25209, 0.26, 0.18], random_state=1)
+
+    def predicted(**parameters):
+        bins = {"redshift_column": -1, "redshift_bins": [0.1, 0.21, 0.3]}
+        model = EvrardProxyRegressor(**bins, **parameters).fit(X, log_mass)
+        return model.predict(new, return_std=True)
+
+    assert_array_equal(predicted(evolution=evolution), predicted(evolution=None))
+
+
 def test_masses_that_follow_the_redshifts_leave_no_evolution_to_fit():
     X, log_mass = made_snapshots(60, [0.1, 0.3])
     log_mass = np.where(X[:, -1] == 0.1, 14.0, 14.5)

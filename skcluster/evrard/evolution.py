@@ -12,6 +12,9 @@ EVOLUTION = Choice(["intercept", "slope"]) | None
 
 N_TERMS = {None: 0, "intercept": 1, "slope": 2}
 
+REDSHIFT_SPREAD = 1e-3
+"""Smallest spread of ln z that a bin can evolve over; rounding of one redshift is less."""
+
 
 def evolution_terms(redshift, mu, center, evolution, n_most=2):
     r"""Terms of the evolution in one bin, or none where they cannot be told apart.
@@ -29,8 +32,8 @@ def evolution_terms(redshift, mu, center, evolution, n_most=2):
     -------
     terms : ndarray of shape (n_clusters, n_terms)
         :math:`t = \ln (z / z_c)`, and :math:`\mu t` if the slope evolves. There are fewer
-        terms where all redshifts are equal, where masses and redshifts of the bin are
-        collinear, or where clusters are too few.
+        terms where all redshifts are equal but for rounding, where masses and redshifts of
+        the bin are collinear, or where clusters are too few.
 
     Examples
     --------
@@ -48,6 +51,8 @@ def evolution_terms(redshift, mu, center, evolution, n_most=2):
         return none
     _check_positive(redshift)
     t = np.log(redshift / center)
+    if np.ptp(t) < REDSHIFT_SPREAD:
+        return none
     terms = np.column_stack([t, mu * t])
     for n_terms in range(min(N_TERMS[evolution], n_most), 0, -1):
         columns = np.column_stack([mu, terms[:, :n_terms]])
