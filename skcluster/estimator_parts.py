@@ -135,6 +135,8 @@ def enter(estimator, X):
         return found, X
     if is_pipeline(estimator):
         return found, X if len(estimator) == 1 else estimator[:-1].transform(X)
+    if hasattr(estimator, "with_iterated_radius"):
+        return found, estimator.with_iterated_radius(X)
     # Such as RFE, which fits its estimator to some columns of X.
     return found, estimator.transform(X) if hasattr(estimator, "transform") else X
 
@@ -159,6 +161,19 @@ def changes_target(estimator):
     return any(
         getattr(estimator, name, None) is not None for name in ("func", "transformer")
     )
+
+
+def changes_errors(estimator):
+    """Return whether an estimator predicts other errors than the one inside it.
+
+    Examples
+    --------
+    >>> from skcluster import EvrardProxyRegressor, IteratedRadiusRegressor
+    >>> changes_errors(IteratedRadiusRegressor(EvrardProxyRegressor()))
+    True
+    """
+    is_frozen = isinstance(estimator, FrozenEstimator)
+    return not is_frozen and hasattr(estimator, "with_iterated_radius")
 
 
 def predicts_std(estimator):

@@ -5,17 +5,21 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
+    CalibratedMassRegressor,
     ClusterSample,
     EvrardProxyRegressor,
     IteratedRadiusRegressor,
     ProxyMeasurer,
+    cross_val_posterior,
+    predict_posterior,
 )
 from skcluster.cosmology import comoving_distance, r500c_of_mass
 from skcluster.datasets import make_mock_survey
-from skcluster.estimator_parts import predicts_std
+from skcluster.estimator_parts import enter, predicts_std
 from skcluster.proxies.iterated_radius import MASSES_WITH_RADIUS
 from skcluster.sample.units import TABLE
 
@@ -85,6 +89,41 @@ def test_the_true_radius_of_the_sample_is_never_read(survey):
     )
     assert_array_equal(one[0], other[0])
     assert_array_equal(one[1], other[1])
+
+
+def test_the_estimator_inside_is_given_radii_of_the_masses_and_not_the_true_ones(
+    survey,
+):
+    law = make_pipeline(COUNTER, EvrardProxyRegressor(redshift_column=-1))
+    model = IteratedRadiusRegressor(law).fit(survey.sample, survey.log_mass)
+    for sample in (survey.sample, survey.sample.drop("r500c")):
+        found, entered = enter(make_pipeline(model), sample)
+        assert found is model
+        found, entered = enter(model, entered)
+        assert found is model.estimator_
+        masses = model.predict(sample)
+        radius = r500c_of_mass(10**masses, sample.redshift)
+        assert_allclose(entered.r500c, radius, rtol=1e-6)  # masses to 1e-6
+        assert_allclose(found.predict(entered), masses, atol=1e-9)
+
+
+def test_posteriors_that_would_lack_the_error_of_the_radius_are_refused(survey):
+    law = EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)
+    model = IteratedRadiusRegressor(make_pipeline(COUNTER, law))
+    model.fit(survey.sample, survey.log_mass)
+    match = "IteratedRadiusRegressor predicts no posterior.*CalibratedMassRegressor"
+    for outer in (model, FrozenEstimator(model), make_pipeline(model)):
+        with pytest.raises(TypeError, match=match):
+            predict_posterior(outer, survey.sample)
+    with pytest.raises(TypeError, match=match):
+        cross_val_posterior(model, survey.sample, survey.log_mass, cv=2)
+    calibrated = CalibratedMassRegressor(model, cv=2)
+    calibrated.fit(survey.sample, survey.log_mass)
+    halved = survey.sample.assign(r500c=survey.sample.r500c / 2)
+    one, other = (
+        predict_posterior(calibrated, sample) for sample in (survey.sample, halved)
+    )
+    assert_array_equal(one.mean(), other.mean())
 
 
 def test_the_fit_is_that_inside_the_true_radius(survey):

@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from ..cluster_weights import weights_in
-from ..estimator_parts import changes_target, enter, inside
+from ..estimator_parts import changes_errors, changes_target, enter, inside
 from ..model_selection import fit_fold, rows_of, spatial_folds
 from ..plausible_masses import MASS_RANGE, checked_log_mass
 from .mass_posterior import MassPosterior
@@ -131,8 +131,9 @@ def predict_posterior(estimator, X) -> MassPosterior:
     <MassPosterior of 3 clusters, 512 cells of mass each>
     """
     while not hasattr(estimator, "predict_posterior"):
-        found, entered = enter(estimator, X)
-        if found is None or changes_target(estimator):
+        is_other = changes_target(estimator) or changes_errors(estimator)
+        found, entered = (None, X) if is_other else enter(estimator, X)
+        if found is None:
             raise _without_posterior(estimator)
         estimator, X = found, entered
     return estimator.predict_posterior(X)

@@ -112,7 +112,7 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
         equal = np.ones(len(y)) if weight is None else weight
         self.start_ = weighted_quantile(y, 0.5, equal)
         params = {"return_std": True} if predicts_std(self.estimator_) else {}
-        log_mass, error = self._iterate(X, parameters, **params)
+        log_mass, error, _ = self._iterate(X, parameters, **params)
         square = np.average(((log_mass - y) / error) ** 2, weights=weight)
         self.error_scale_ = float(np.sqrt(square))
         return self
@@ -134,12 +134,29 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
         """
         check_is_fitted(self)
         require(X, by=type(self).__name__)
-        log_mass, error = self._iterate(X, check_parameters(self), **params)
+        log_mass, error, _ = self._iterate(X, check_parameters(self), **params)
         with_std = params.get("return_std", False)
         return (log_mass, self.error_scale_ * error) if with_std else log_mass
 
+    def with_iterated_radius(self, X):
+        """Return the sample with the radii that its masses are predicted with.
+
+        Parameters
+        ----------
+        X : ClusterSample
+
+        Returns
+        -------
+        X : ClusterSample
+            Its `r500c` [comoving Mpc/h] is that of the converged masses.
+        """
+        check_is_fitted(self)
+        require(X, by=type(self).__name__)
+        _, _, radius = self._iterate(X, check_parameters(self))
+        return X.assign(r500c=radius)
+
     def _iterate(self, X, parameters, **params):
-        """Return the converged masses, and their errors before scaling, if any."""
+        """Return converged masses, their errors before scaling, if any, and radii."""
         log_mass = np.full(len(X), self.start_)
         error = np.full(len(X), np.nan)
         active, radius = np.arange(len(X)), np.empty(len(X))
@@ -162,7 +179,7 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
             change = np.abs(log_mass[active] - before)
             active = active[change > parameters.tolerance]
             if not len(active):
-                return log_mass, error
+                return log_mass, error, radius
         warnings.warn(
             f"The masses of {len(active)} of {len(X)} clusters (first: cluster "
             f"{active[0]}) still change after max_iterations="
@@ -171,4 +188,4 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
             ConvergenceWarning,
             stacklevel=3,
         )
-        return log_mass, error
+        return log_mass, error, radius
