@@ -146,8 +146,9 @@ def test_an_image_beside_tables_is_chosen_by_its_hdu(tmp_path):
     fits.HDUList([image, times]).writeto(tmp_path / "xmm.fits")
     with pytest.raises(ValueError, match="has no table with the columns RA, DEC"):
         read_photons(tmp_path / "xmm.fits")
-    found = read_photons(tmp_path / "xmm.fits", hdu=0, image_energy=1.0)
-    assert len(found["ra"]) == 4
+    for hdu in (0, "PRIMARY", "primary"):
+        found = read_photons(tmp_path / "xmm.fits", hdu=hdu, image_energy=1.0)
+        assert len(found["ra"]) == 4
     assert read_image(tmp_path / "xmm.fits").shape == (2, 2)
 
 
@@ -185,7 +186,7 @@ def test_a_catalog_is_chosen_among_the_tables_of_a_file(images):
     ):
         read_sample(path)
     options = {"image_energy": 1.0}
-    by_name, _ = read_sample(path, table_hdu="CLUSTERS", photon_options=options)
+    by_name, _ = read_sample(path, table_hdu="Clusters", photon_options=options)
     by_number, others = read_sample(path, table_hdu=2, photon_options=options)
     assert_array_equal(by_name.redshift, by_number.redshift)
     assert "log_mass" in others

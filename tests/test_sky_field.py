@@ -181,7 +181,7 @@ def test_the_first_image_of_a_file_is_read(tmp_path):
     other = fits.ImageHDU(np.full((2, 3), 7.0), header, name="MASK")
     path = write(tmp_path / "a.fits.gz", fits.PrimaryHDU(), image, other)
     assert_array_equal(read_image(path).values, [[0, 1, 2], [3, 4, 5]])
-    for hdu in ("MASK", 2):
+    for hdu in ("MASK", "mask", 2):
         assert_array_equal(read_image(path, hdu=hdu).values, np.full((2, 3), 7))
     with pytest.raises(
         ValueError, match="holds no image as HDU 'NONE'; its HDUs are 0 PRIM"

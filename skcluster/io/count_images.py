@@ -6,6 +6,7 @@ from astropy.io import fits
 from ..parameters import REFUSED, Positive
 from ..printable import printable
 from ..sample.units import check_plausible
+from .fits_files import is_chosen
 from .images import image_in
 
 KEYWORDS = "E_MIN", "E_MAX"
@@ -27,7 +28,7 @@ def is_image(hdus, hdu):
             isinstance(each, fits.BinTableHDU) for each in hdus
         )
     return any(
-        _holds_image(each) for i, each in enumerate(hdus) if hdu in (i, each.name)
+        _holds_image(each) for i, each in enumerate(hdus) if is_chosen(each, i, hdu)
     )
 
 

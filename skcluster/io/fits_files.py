@@ -73,6 +73,13 @@ def opened_fits(path, *, memmap=True):
         yield complete
 
 
+def is_chosen(hdu, number, choice):
+    """Return whether an HDU has the number or the name, in any case, that is chosen."""
+    if isinstance(choice, str):
+        return hdu.name.upper() == choice.strip().upper()
+    return choice == number
+
+
 def null_of(column):
     """Return the number that stands for a gap in a column as it is read, or None.
 

@@ -7,7 +7,7 @@ from astropy.wcs import WCS
 from ..printable import printable
 from ..sample import SkyImage
 from .file_errors import error_names_file, parse_errors_name_file
-from .fits_files import opened_fits
+from .fits_files import is_chosen, opened_fits
 
 
 def read_image(path, *, hdu=None) -> SkyImage:
@@ -73,7 +73,7 @@ def _image_of(hdus, hdu):
         if isinstance(each, images) and len(each.shape) >= 2
     }
     if hdu is not None:
-        found = {i: each for i, each in found.items() if hdu in (i, each.name)}
+        found = {i: each for i, each in found.items() if is_chosen(each, i, hdu)}
     if not found:
         which = "" if hdu is None else f" as HDU {hdu!r}"
         names = ", ".join(f"{i} {printable(each.name)}" for i, each in enumerate(hdus))

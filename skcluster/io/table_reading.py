@@ -14,7 +14,7 @@ from astropy.table import MaskedColumn, Table
 from ..printable import printable
 from ..sample.plain_arrays import check_names_once, from_arrow
 from .file_errors import parse_errors_name_file
-from .fits_files import null_of, opened_fits
+from .fits_files import is_chosen, null_of, opened_fits
 from .limits import check_unpacked, unpacked_content
 
 TEXT_COLUMNS = ("name", "photons", "galaxies")
@@ -182,7 +182,7 @@ def _number_of_table(hdus, path, hdu):
         for i, each in enumerate(hdus)
         if isinstance(each, fits.BinTableHDU | fits.TableHDU)
     }
-    chosen = [i for i, each in tables.items() if hdu in (None, i, each.name)]
+    chosen = [i for i, each in tables.items() if hdu is None or is_chosen(each, i, hdu)]
     if len(chosen) == 1 or not tables:
         # Without a table, the reader knows best what there is.
         return chosen[0] if chosen else None
