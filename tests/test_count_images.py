@@ -140,16 +140,52 @@ def test_event_lists_have_their_own_energies(tmp_path):
         read_photons(tmp_path / "events.fits", image_energy=1.0)
 
 
-def test_an_image_beside_tables_is_chosen_by_its_hdu(tmp_path):
-    image = fits.PrimaryHDU(np.ones((2, 2), np.int16), header_of((2, 2), 4 * ARCSEC))
-    times = fits.table_to_hdu(Table({"START": [0.0], "STOP": [9.0]}))
-    fits.HDUList([image, times]).writeto(tmp_path / "xmm.fits")
-    with pytest.raises(ValueError, match="has no table with the columns RA, DEC"):
-        read_photons(tmp_path / "xmm.fits")
-    for hdu in (0, "PRIMARY", "primary"):
-        found = read_photons(tmp_path / "xmm.fits", hdu=hdu, image_energy=1.0)
-        assert len(found["ra"]) == 4
-    assert read_image(tmp_path / "xmm.fits").shape == (2, 2)
+def beside(path, counts, table, **more):
+    """An image with a table in the same file."""
+    image = image_of(path, counts, **more)
+    with fits.open(image, mode="append") as hdus:
+        hdus.append(fits.table_to_hdu(Table(table)))
+    return path
+
+
+def test_an_image_is_read_where_the_tables_beside_it_are_no_lists(tmp_path):
+    times = {"START": [0.0], "STOP": [9.0]}
+    path = beside(tmp_path / "xmm.fits", [[2, 0], [1, 4]], times)
+    with pytest.raises(ValueError, match=r"xmm.fits is an image .* Give image_energy"):
+        read_photons(path)
+    for hdu in (None, 0, "PRIMARY", "primary"):
+        found = read_photons(path, hdu=hdu, image_energy=1.0)
+        assert len(found["ra"]) == 2 + 1 + 4
+    assert read_image(path).shape == (2, 2)
+    path = beside(tmp_path / "a.fits", [[2, 0], [1, 4]], times, E_MIN=0.5, E_MAX=2.0)
+    assert_array_equal(read_photons(path)["energy"], [1.0] * 7)
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        (("RA", "DEC", "ENERGY"), {}),
+        (("A", "D", "E"), {"ra": "A", "dec": "D", "energy": "E"}),
+    ],
+)
+def test_a_list_beside_its_image_is_read(columns, names, tmp_path):
+    photon = dict(zip(columns, ([150.0], [2.0], [1.5]), strict=True))
+    path = beside(
+        tmp_path / "both.fits", [[2, 1], [0, 0]], photon, E_MIN=0.5, E_MAX=2.0
+    )
+    assert_array_equal(read_photons(path, **names)["energy"], [1.5])
+    with pytest.raises(ValueError, match="energies of their own"):
+        read_photons(path, image_energy=1.0, **names)
+    assert len(read_photons(path, hdu=0)["ra"]) == 3
+
+
+def test_a_list_beside_an_image_whose_columns_have_other_names_is_refused(tmp_path):
+    photon = {"ALPHA": [150.0], "DELTA": [2.0], "ENERGY": [1.5]}
+    path = beside(tmp_path / "both.fits", [[2, 1], [0, 0]], photon)
+    message = r"or choose the image of counts with hdu\. It has:\n  0 PRIMARY: an image"
+    for options in ({}, {"ra": "GAMMA", "dec": "DELTA"}):
+        with pytest.raises(ValueError, match=message):
+            read_photons(path, image_energy=1.0, **options)
 
 
 # The command.

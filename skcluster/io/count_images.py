@@ -6,34 +6,37 @@ from astropy.io import fits
 from ..parameters import REFUSED, Positive
 from ..printable import printable
 from ..sample.units import check_plausible
+from .event_table import EventTable, is_list_of_photons
 from .fits_files import is_chosen
-from .images import image_in
+from .images import holds_image, image_in
 
 KEYWORDS = "E_MIN", "E_MAX"
 """Keywords of the band of an image, in keV, as `write_maps` writes them."""
 
 
-def is_image(hdus, hdu):
-    """Return whether photons are read from an image: it is chosen, or there is no table.
+def is_image(hdus, path, *, ra, dec, energy, hdu):
+    """Return whether photons are read from an image: it is chosen, or there is no list.
+
+    Tables of good time intervals and the like may lie beside it. But where columns are
+    named, or a table has energies of photons, that table is meant.
 
     Parameters
     ----------
     hdus : astropy.io.fits.HDUList
-    hdu : int, str or None
-        The HDU that the user has chosen.
+    path : str
+        Name of the file in messages.
+    ra, dec, energy, hdu : as in `read_photons`
     """
-    has_image = any(_holds_image(each) for each in hdus)
-    if hdu is None:
-        return has_image and not any(
-            isinstance(each, fits.BinTableHDU) for each in hdus
-        )
-    return any(
-        _holds_image(each) for i, each in enumerate(hdus) if is_chosen(each, i, hdu)
+    images = [i for i, each in enumerate(hdus) if holds_image(each)]
+    if hdu is not None:
+        return any(is_chosen(hdus[i], i, hdu) for i in images)
+    tables = [each for each in hdus if isinstance(each, fits.BinTableHDU)]
+    if not images or not tables:
+        return bool(images)
+    has_names = (ra, dec, energy) != ("RA", "DEC", None)
+    return not has_names and not any(
+        is_list_of_photons(EventTable(each, hdus[0].header, path)) for each in tables
     )
-
-
-def _holds_image(hdu):
-    return isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) and len(hdu.shape) >= 2
 
 
 def photons_of_image(hdus, path, hdu, energy, columns):

@@ -11,6 +11,7 @@ from ..sample.units import unit_factor
 from .energy_scales import KEV, Scale, energies, is_x_ray, scale_of_pi, scale_of_unit
 from .file_errors import parse_errors_name_file
 from .fits_files import null_of
+from .images import holds_image
 from .sky_positions import frame_of, is_projected, sky_of_pixels, to_icrs
 
 EVENT_EXTENSIONS = ("EVENTS", "STDEVT", "PHLIST")
@@ -245,6 +246,11 @@ class EventTable:
         )
 
 
+def is_list_of_photons(table):
+    """Return whether a table has the name of an event list, or energies of photons."""
+    return table.extname in EVENT_EXTENSIONS or table.energy_column(None) is not None
+
+
 def find_event_table(hdus, path, *, ra, dec, energy, hdu):
     """Return the table of an open FITS file that holds the photons."""
     candidates = _binary_tables(hdus, path, hdu)
@@ -262,10 +268,11 @@ def find_event_table(hdus, path, *, ra, dec, energy, hdu):
         )
     if not usable:
         wanted = " or ".join(ENERGY_COLUMNS) if energy is None else energy
+        image = "; or choose the image of counts with hdu"
         raise ValueError(
             f"{path} has no table with the columns {printable(ra)}, {printable(dec)} (or "
-            f"sky pixels X, Y) and {printable(wanted)}. Name them with ra, dec and energy. "
-            "It has:"
+            f"sky pixels X, Y) and {printable(wanted)}. Name them with ra, dec and energy"
+            f"{image if any(map(holds_image, hdus)) else ''}. It has:"
             f"{_contents(hdus, path)}"
         )
     found = (named or usable)[0]
@@ -312,7 +319,7 @@ def _contents(hdus, path):
     """One line per HDU: its number, name and columns."""
     lines = []
     for i, hdu in enumerate(hdus):
-        what = "not a table"
+        what = "an image" if holds_image(hdu) else "not a table"
         if isinstance(hdu, fits.BinTableHDU):
             what = printable(", ".join(EventTable(hdu, None, path).columns))
         with parse_errors_name_file(path, "FITS"):

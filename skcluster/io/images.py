@@ -64,14 +64,14 @@ def image_in(hdus, path, hdu):
         return SkyImage(values, wcs, name=printable(path), unit=unit), image.header
 
 
+def holds_image(hdu):
+    """Return whether an HDU is an image of two axes or more."""
+    return isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) and len(hdu.shape) >= 2
+
+
 def _image_of(hdus, hdu):
     """Return the HDU that holds the image."""
-    images = (fits.PrimaryHDU, fits.ImageHDU)
-    found = {
-        i: each
-        for i, each in enumerate(hdus)
-        if isinstance(each, images) and len(each.shape) >= 2
-    }
+    found = {i: each for i, each in enumerate(hdus) if holds_image(each)}
     if hdu is not None:
         found = {i: each for i, each in found.items() if is_chosen(each, i, hdu)}
     if not found:

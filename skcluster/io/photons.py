@@ -61,7 +61,7 @@ def read_photons(
     others                refused: give `energy_unit`
     ===================== ============================================================
 
-    *Count images*: a file that has an image of counts and no table is read as photons at
+    *Count images*: a file that has an image of counts and no list is read as photons at
     the centers of its pixels. All have the energy `image_energy`, or that between E_MIN and
     E_MAX of its header (see `SkyImage.to_photons`).
 
@@ -123,15 +123,16 @@ def read_photons(
     if drop_nulls not in (True, False):
         raise ValueError(f"drop_nulls must be True or False, got {drop_nulls!r}.")
     with opened_fits(path) as hdus:
-        if is_image(hdus, hdu):
+        names = {"ra": ra, "dec": dec, "energy": energy, "hdu": hdu}
+        if is_image(hdus, named, **names):
             photons = photons_of_image(hdus, path, hdu, image_energy, columns)
             return _in_range(photons, low, high)
+        table = find_event_table(hdus, named, **names)
         if image_energy is not None:
             raise ValueError(
                 f"{named} is a list of photons with energies of their own, so "
                 f"image_energy={image_energy!r} would change nothing. Leave it out."
             )
-        table = find_event_table(hdus, named, ra=ra, dec=dec, energy=energy, hdu=hdu)
         if drop_nulls:
             _drop_nulls(table, ra, dec, energy)
         right_ascension, declination = table.sky(ra, dec)
