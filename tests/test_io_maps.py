@@ -9,7 +9,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skcluster import ClusterSample, PhotonMapper, write_maps
+from skcluster import ClusterSample, PhotonMapper, read_photons, write_maps
 from skcluster.cosmology import plane_to_sky
 
 CENTER = (150.0, 60.0)
@@ -137,6 +137,19 @@ def test_every_image_and_band_has_an_hdu_that_gives_it_back(tmp_path):
         assert hdus["MAP", 2].header["BUNIT"] == "count"
         assert "BUNIT" not in hdus["SALIENCY"].header
         assert hdus["SALIENCY"].data.dtype == ">f4"
+
+
+def test_a_band_without_an_upper_end_has_no_card_for_it(tmp_path):
+    counts = np.random.default_rng(0).poisson(0.5, (2, 8, 8))
+    bands = [(0.5, 2.0), (2.0, np.inf)]
+    with written(tmp_path, counts, bands=bands, units={"map": "count"}) as hdus:
+        assert hdus["MAP", 1].header["E_MAX"] == hdus["MAP", 2].header["E_MIN"] == 2.0
+        assert "E_MAX" not in hdus["MAP", 2].header
+    path = tmp_path / "cluster.fits"
+    with pytest.raises(ValueError, match=r"no band .* Give image_energy"):
+        read_photons(path, hdu=2)
+    photons = read_photons(path, hdu=2, image_energy=3.0)
+    assert len(photons["ra"]) == counts[1].sum()
 
 
 def test_images_of_other_sizes_cover_the_same_sky(tmp_path):

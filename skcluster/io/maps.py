@@ -61,7 +61,7 @@ def write_maps(
         None takes that of the `PhotonMapper` that made the maps, and WMAP7 for an array.
     bands : sequence of (low, high), default=None
         Energy bands [keV], stored as ``E_MIN`` and ``E_MAX`` in images with the same
-        number of bands.
+        number of bands. An infinite end, which FITS cannot hold, is left out.
     name : str, default=None
         Name of the cluster, kept as ``OBJECT``.
     units : dict of str to str, default=None
@@ -117,8 +117,7 @@ def write_maps(
             if units and key in units:
                 cards["BUNIT"] = units[key]
             if energies is not None:
-                cards["E_MIN"] = (energies[band][0], "[keV]")
-                cards["E_MAX"] = (energies[band][1], "[keV]")
+                cards |= _band_cards(*energies[band])
             hdus.append(fits.ImageHDU(pixels, header_of(cards), key, ver=band + 1))
     write_fits(path, hdus)
 
@@ -147,6 +146,12 @@ def _checked_energies(bands):
     edges = [edge for band in bands or () for edge in band if np.isfinite(edge)]
     check_plausible("bands", edges)
     return bands
+
+
+def _band_cards(low, high):
+    """Return the cards of a band [keV]; FITS has none for an infinite end."""
+    ends = {"E_MIN": low, "E_MAX": high}
+    return {name: (end, "[keV]") for name, end in ends.items() if not np.isinf(end)}
 
 
 def _side(half_width, redshift, cosmology):
