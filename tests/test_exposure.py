@@ -348,6 +348,27 @@ def test_the_exposure_is_the_keyword_that_is_asked_for(events, keyword, seconds)
     assert read_sample(table)[0].exposure is None
 
 
+@pytest.mark.parametrize("has_times", [False, True])
+def test_a_count_image_has_its_exposure_in_its_header(has_times, tmp_path):
+    """Images of XMM have tables of good times, with exposures of their own."""
+    image = fits.PrimaryHDU(np.array([[2, 0], [1, 4]], np.int16))
+    image.header.update(CTYPE1="RA---TAN", CTYPE2="DEC--TAN", CRVAL1=10.0, CRVAL2=0.0)
+    image.header.update(CRPIX1=1.5, CRPIX2=1.5, CDELT1=-1e-3, CDELT2=1e-3)
+    image.header.update(EXPOSURE=1500.0, LIVETIME=1437.5)
+    times = fits.table_to_hdu(Table({"START": [0.0], "STOP": [9.0]}))
+    times.header["EXPOSURE"] = 700.0
+    path = tmp_path / "image.fits"
+    fits.HDUList([image, times][: 1 + has_times]).writeto(path)
+    assert read_exposure(path) == read_exposure(path, hdu=0) == 1500.0
+    with pytest.raises(ValueError, match="has no EXPTIME; it has EXPOSURE, LIVETIME"):
+        read_exposure(path, keyword="EXPTIME")
+    table = {"redshift": [0.1], "ra": [10.0], "dec": [0.0], "photons": [str(path)]}
+    options = {"photon_options": {"image_energy": 1.0}, "exposure_keyword": "LIVETIME"}
+    sample, _ = read_sample(table, **options)
+    assert_array_equal(sample.exposure, [1437.5])
+    assert_array_equal(sample.photons.lengths, [7])
+
+
 @pytest.mark.parametrize(
     ("keyword", "message"),
     [

@@ -46,8 +46,7 @@ class EventTable:
 
     def keyword(self, name, default=""):
         """Return the value of a keyword of the table, or of the primary header."""
-        with parse_errors_name_file(self.path, "FITS"):
-            return self.hdu.header.get(name, self.primary.get(name, default))
+        return keyword_of(self.hdu, self.primary, self.path, name, default)
 
     def unit(self, name):
         """Return the unit of a column, "" if it has none."""
@@ -244,6 +243,12 @@ class EventTable:
         return Scale(
             KEV["kev" if len(values) == 0 or np.median(values) < 100 else "ev"]
         )
+
+
+def keyword_of(hdu, primary, path, name, default=""):
+    """Return the value of a keyword of an HDU, or of the primary header."""
+    with parse_errors_name_file(path, "FITS"):
+        return hdu.header.get(name, primary.get(name, default))
 
 
 def is_list_of_photons(table):

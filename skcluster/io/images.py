@@ -54,7 +54,7 @@ def read_image(path, *, hdu=None) -> SkyImage:
 def image_in(hdus, path, hdu):
     """Return an image of an open FITS file, and its header; see `read_image`."""
     with error_names_file(path):
-        image = _image_of(hdus, hdu)
+        image = image_hdu(hdus, hdu)
         with parse_errors_name_file(path, "FITS"):
             values = np.array(image.data, np.float32)
             wcs = WCS(image.header)
@@ -69,8 +69,8 @@ def holds_image(hdu):
     return isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) and len(hdu.shape) >= 2
 
 
-def _image_of(hdus, hdu):
-    """Return the HDU that holds the image."""
+def image_hdu(hdus, hdu):
+    """Return the HDU of an open FITS file that holds the image; see `read_image`."""
     found = {i: each for i, each in enumerate(hdus) if holds_image(each)}
     if hdu is not None:
         found = {i: each for i, each in found.items() if is_chosen(each, i, hdu)}

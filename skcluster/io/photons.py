@@ -1,6 +1,7 @@
 """Read photon lists from FITS files of any mission, and write them as FITS."""
 
 import warnings
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -11,9 +12,10 @@ from ..sample.lists import checked_photons
 from ..sample.units import TABLE, check_plausible
 from .atomic import check_is_free
 from .count_images import is_image, photons_of_image
-from .event_table import find_event_table
+from .event_table import find_event_table, keyword_of
 from .fits_files import opened_fits
 from .fits_writing import fits_table, header_of, header_text, write_fits
+from .images import image_hdu
 
 EXPOSURES = ("EXPOSURE", "LIVETIME", "ONTIME")
 ORIGINS = range(128)
@@ -201,7 +203,7 @@ def _drop_nulls(table, ra, dec, energy):
 def read_exposure(
     path, *, keyword="EXPOSURE", ra="RA", dec="DEC", energy=None, hdu=None
 ):
-    """Read the exposure of a FITS event list from its header.
+    """Read the exposure of a FITS event list, or a count image, from its header.
 
     Keywords differ in what they correct for, and none of them knows the vignetting: the
     exposure is that of a source on the optical axis. Exposure maps give the vignetted one,
@@ -216,16 +218,16 @@ def read_exposure(
     Parameters
     ----------
     path : str, bytes or path-like
-        Event list as in `read_photons`.
+        Event list or count image as in `read_photons`.
     keyword : str, default="EXPOSURE"
-        Keyword of the table of photons, or else of the primary header. Take the same for
-        all clusters.
+        Keyword of the table of photons or of the image, or else of the primary header.
+        Take the same for all clusters.
     ra, dec : str, default="RA", "DEC"
         Columns of the position, as in `read_photons`: they tell which table is the list.
     energy : str, default=None
         Column of the energy, likewise.
     hdu : int or str, default=None
-        Number (0 is the primary HDU) or name of the table.
+        Number (0 is the primary HDU) or name of the table or image.
 
     Returns
     -------
@@ -253,7 +255,7 @@ def read_exposure(
 
 
 def exposure_and_camera(path, keyword, **options):
-    """Return the exposure of an event list [s], and the camera that its header names.
+    """Return the exposure of photons [s], and the camera that their header names.
 
     Parameters
     ----------
@@ -262,10 +264,10 @@ def exposure_and_camera(path, keyword, **options):
     named = printable(path)
     options = {"ra": "RA", "dec": "DEC", "energy": None, "hdu": None} | options
     with opened_fits(path) as hdus:
-        table = find_event_table(hdus, named, **options)
-        exposure = table.keyword(keyword, None)
-        camera = str(table.keyword("INSTRUME")).strip()
-        known = [name for name in EXPOSURES if table.keyword(name, None) is not None]
+        keyword_value = _header_of_photons(hdus, named, **options)
+        exposure = keyword_value(keyword, None)
+        camera = str(keyword_value("INSTRUME")).strip()
+        known = [name for name in EXPOSURES if keyword_value(name, None) is not None]
     if exposure is None:
         has = f"it has {', '.join(known)}" if known else "nor any other exposure"
         raise ValueError(
@@ -279,6 +281,14 @@ def exposure_and_camera(path, keyword, **options):
         )
     check_plausible("exposure", exposure, f"{printable(keyword)} of {named}")
     return float(exposure), camera
+
+
+def _header_of_photons(hdus, path, **options):
+    """Return the function from a keyword to its value, for a list or a count image."""
+    if is_image(hdus, path, **options):
+        image = image_hdu(hdus, options["hdu"])
+        return partial(keyword_of, image, hdus[0].header, path)
+    return find_event_table(hdus, path, **options).keyword
 
 
 def _origin(table):
