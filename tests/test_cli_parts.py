@@ -326,6 +326,24 @@ class TestExplain:
         for path in files:
             assert (out / path.name).read_bytes() == path.read_bytes()
 
+    def test_a_share_that_was_stopped_goes_on_after_another_one(
+        self, survey, model, tmp_path, capsys, monkeypatch
+    ):
+        monkeypatch.setattr(explain_module, "CLUSTERS_IN_A_PART", 1)
+        table, out = table_like(survey, tmp_path / "four.ecsv"), tmp_path / "out"
+        Table.read(table)[:4].write(table, overwrite=True)
+        command = ["explain", model, table, "--json", "-o", out]
+        with monkeypatch.context() as patch:
+            interrupt_at(patch, explain_module, "_write_png", 2)
+            assert outcome(capsys, *command, "--share=1/2")[0] == 130
+        first = out / "mock-00000.fits"
+        before = first.stat().st_mtime_ns
+        assert outcome(capsys, *command, "--share=2/2")[0] == 0
+        code, _, err = outcome(capsys, *command, "--share=1/2")
+        assert (code, first.stat().st_mtime_ns) == (0, before), err
+        stems = [f"mock-0000{i}" for i in range(4)]
+        assert {path.stem for path in out.iterdir()} == {*stems}
+
     @pytest.mark.slow
     def test_a_finished_part_whose_files_are_gone_is_done_again(
         self, command, tmp_path, capsys, monkeypatch

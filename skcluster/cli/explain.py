@@ -87,8 +87,7 @@ def explain(arguments):
     parts = catalog.parts(rows, CLUSTERS_IN_A_PART)
     folder = Path(arguments.output)
     kept = KeptParts(
-        folder / "explain.parts" if len(parts) > 1 else None,
-        work.description(catalog, rows),
+        _folder_of_parts(folder, parts, arguments), work.description(catalog, rows)
     )
     if not kept.has_begun:  # then files that are there are its own
         check_folder_is_free(
@@ -105,6 +104,14 @@ def explain(arguments):
     kept.remove()
     print_table(in_few_digits(table), as_json=arguments.json)
     return exit_code(table, found, rows)
+
+
+def _folder_of_parts(folder, parts, arguments):
+    """Return the folder that keeps finished parts, those of each share in another one."""
+    if len(parts) == 1:
+        return None
+    share = "-{}-of-{}".format(*arguments.share) if arguments.share else ""
+    return folder / f"explain{share}.parts"
 
 
 class SaliencyWork(ModelWork):
