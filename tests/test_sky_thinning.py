@@ -6,7 +6,20 @@ from astropy import units
 from numpy.testing import assert_array_equal
 from scipy import stats
 
-from skcluster import ClusterSample, PhotonMapper, thin_photons
+from skcluster import (
+    ClusterSample,
+    GalaxyFeaturizer,
+    PhotonFeaturizer,
+    PhotonMapper,
+    add_catalog_errors,
+    recenter,
+    remove_sources,
+    thin_photons,
+)
+from skcluster.datasets import make_mock_survey
+from skcluster.galaxy_features import GALAXY_FEATURES
+from skcluster.photon_features import PHOTON_FEATURES
+from skcluster.sample.lists import DESCRIPTIONS
 
 N_PHOTONS = 200
 
@@ -208,3 +221,26 @@ def test_most_clusters_without_photons_are_noticed():
 def test_clusters_without_photons_stay_so():
     sample = survey(n_clusters=3, n_photons=0)
     assert_array_equal(thin_photons(sample, exposure=100).photons.lengths, [0, 0, 0])
+
+
+def test_columns_of_featurizers_do_not_outlive_what_they_describe():
+    plain = make_mock_survey(3, random_state=0).sample
+    described = GalaxyFeaturizer().transform(PhotonFeaturizer().transform(plain))
+    assert "log_density_6" in described.photons
+    radius = 5 / 3600
+    sources = {"ra": described.center[:, 0] + 0.01, "dec": described.center[:, 1]}
+    for change in (
+        lambda sample: thin_photons(sample, fraction=0.5, random_state=0),
+        lambda sample: recenter(sample),
+        lambda sample: add_catalog_errors(sample, redshift_error=0.01, random_state=0),
+        lambda sample: remove_sources(sample, sources, radius=radius),
+    ):
+        found, expected = change(described), change(plain)
+        assert [*found.photons.columns] == [*expected.photons.columns]
+        if (expected.center != plain.center).any():
+            assert [*found.galaxies.columns] == [*expected.galaxies.columns]
+
+
+def test_the_columns_of_featurizers_are_known():
+    assert tuple(PHOTON_FEATURES) == DESCRIPTIONS["photons"]
+    assert tuple(GALAXY_FEATURES) == DESCRIPTIONS["galaxies"]

@@ -31,6 +31,29 @@ MADE_OF_PHOTONS = ("maps", "coverage", "unobserved")
 MADE_OF_LISTS = ("maps", "cubes", "coverage", "unobserved")
 """Fields that are no longer true of a sample whose lists, centers or field change."""
 
+DESCRIPTIONS = {
+    "photons": (
+        *("log_radius", "log_energy", "log_contrast_6", "log_contrast_24"),
+        *("log_density_6", "neighbor_log_energy", "cos_twice_angle"),
+        "log_centroid_distance",
+    ),
+    "galaxies": (
+        *("log_radius", "speed", "neighbor_speed", "log_density_6"),
+        "log_stellar_mass_10",
+    ),
+}
+"""Columns by `PhotonFeaturizer` and `GalaxyFeaturizer`, which are no longer true either."""
+
+
+def undescribed(lists, field):
+    """Return photons or galaxies without the columns that a featurizer gave them."""
+    kept = {
+        name: column
+        for name, column in lists.columns.items()
+        if name not in DESCRIPTIONS[field]
+    }
+    return lists if len(kept) == len(lists.columns) else Ragged(kept, lists.offsets)
+
 
 def checked_photons(photons):
     """Return photons as a Ragged with the columns ra, dec [deg] and energy [keV]."""

@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 from ..cosmology import comoving_distance, get_cosmology
 from ..parameters import Interval, RandomState
 from ..sample import ClusterSample, require
-from ..sample.lists import MADE_OF_LISTS
+from ..sample.lists import MADE_OF_LISTS, undescribed
 from ..sample.units import SPEED_OF_LIGHT
 from .centers import moved_centers
 
@@ -110,7 +110,10 @@ def with_redshift(sample, redshift, cosmology):
     """
     new = {"redshift": redshift}
     galaxies, old = sample.galaxies, sample.redshift
+    if sample.photons is not None:
+        new["photons"] = undescribed(sample.photons, "photons")
     if galaxies is not None:
+        galaxies = undescribed(galaxies, "galaxies")
         stretch = comoving_distance(redshift, cosmology)
         stretch = stretch / comoving_distance(old, cosmology)
         z, other, stretch = (

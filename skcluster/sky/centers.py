@@ -9,7 +9,7 @@ from ..cosmology import comoving_distance, get_cosmology, plane_to_sky, sky_to_p
 from ..paper import WIDE_BAND
 from ..parameters import Choice, EnergyBand, Quantity
 from ..sample import ClusterSample, require
-from ..sample.lists import MADE_OF_LISTS
+from ..sample.lists import MADE_OF_LISTS, undescribed
 from ..sample.units import TABLE
 from .field import separation
 
@@ -141,9 +141,11 @@ def moved_centers(sample, offset, distance):
     new = {"center": np.column_stack([ra, dec])}
     if sample.field_radius is not None:
         new["field_radius"] = _circle_inside(sample, ra, dec)
+    if sample.photons is not None:
+        new["photons"] = undescribed(sample.photons, "photons")
     if sample.galaxies is not None:
         x, y = np.repeat(offset * distance[:, None], sample.galaxies.lengths, axis=0).T
-        galaxies = sample.galaxies
+        galaxies = undescribed(sample.galaxies, "galaxies")
         new["galaxies"] = galaxies.assign(x=galaxies["x"] - x, y=galaxies["y"] - y)
     if sample.exposure_map is not None and sample.exposure is not None:
         new["exposure"] = sample.exposure * _change_of_exposure(sample, new["center"])

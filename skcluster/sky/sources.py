@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from ..sample import ClusterSample, Ragged, SkyImage, SkyImages, require
-from ..sample.lists import MADE_OF_PHOTONS, checked_holes
+from ..sample.lists import MADE_OF_PHOTONS, checked_holes, undescribed
 from ..sample.plain_arrays import (
     column_names,
     find_column,
@@ -81,7 +81,7 @@ def remove_sources(sample, catalog, *, radius=None) -> ClusterSample:
         is_removed(marked, i, photons[i]["ra"], photons[i]["dec"])
         for i in range(n_clusters)
     ]
-    kept = photons.select(~np.concatenate(removed))
+    kept = undescribed(photons, "photons").select(~np.concatenate(removed))
     _check_what_is_left(marked, photons, kept)
     return marked.drop(*MADE_OF_PHOTONS).assign(photons=kept)
 

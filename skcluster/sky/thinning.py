@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 
 from ..parameters import RandomState
 from ..sample import ClusterSample, require
+from ..sample.lists import undescribed
 from ..sample.plain_arrays import one_per_cluster
 from ..sample.units import check_plausible
 
@@ -82,7 +83,7 @@ def thin_photons(
     photons = sample.photons
     chance = [_chances(photons.table(i), seed) for i in range(len(photons))]
     kept = np.concatenate(chance) < np.repeat(fraction, photons.lengths)
-    kept = photons.select(kept)
+    kept = undescribed(photons, "photons").select(kept)
     _warn_if_empty(photons.lengths, kept.lengths)
     return sample.drop("maps").assign(photons=kept, exposure=exposure)
 
