@@ -57,7 +57,8 @@ def add_catalog_errors(
     -------
     listed : ClusterSample
         Maps, cubes and coverage, which are about the old centers and redshifts, are
-        dropped; r500c and positions in the box stay the true ones.
+        dropped; r500c and positions in the box stay the true ones, and so does the radius
+        of the field of view, which is large beside the error of a center.
 
     Examples
     --------

@@ -94,7 +94,10 @@ def recenter(
             UserWarning,
             stacklevel=2,
         )
-    return moved_centers(sample, offsets / distance[:, None], distance)
+    moved = moved_centers(sample, offsets / distance[:, None], distance)
+    if sample.field_radius is None:
+        return moved
+    return moved.assign(field_radius=_circle_inside(sample, moved.center))
 
 
 def _peak(place, radius, smoothing):
@@ -139,8 +142,6 @@ def moved_centers(sample, offset, distance):
     """
     ra, dec = plane_to_sky(*offset.T, *sample.center.T)
     new = {"center": np.column_stack([ra, dec])}
-    if sample.field_radius is not None:
-        new["field_radius"] = _circle_inside(sample, ra, dec)
     if sample.photons is not None:
         new["photons"] = undescribed(sample.photons, "photons")
     if sample.galaxies is not None:
@@ -152,9 +153,9 @@ def moved_centers(sample, offset, distance):
     return sample.drop(*MADE_OF_LISTS).assign(**new)
 
 
-def _circle_inside(sample, ra, dec):
+def _circle_inside(sample, center):
     """Return the radius about new centers of the circle within the field of view [deg]."""
-    radius = sample.field_radius - separation(ra, dec, *sample.center.T)
+    radius = sample.field_radius - separation(*center.T, *sample.center.T)
     wrong = np.flatnonzero(radius < TABLE["field_radius"].low)
     if len(wrong):
         first = wrong[0]
