@@ -5,18 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.cosmology import FlatLambdaCDM
+from astropy.wcs import WCS
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
+    ClusterSample,
     EvrardProxyRegressor,
     LogScaler,
     PhotonMapper,
     ProxyMeasurer,
     RedshiftNormalizer,
     SaliencyExplainer,
+    SkyImage,
     XrayCNNRegressor,
     proxy_saliency,
+    remove_sources,
+    with_exposure_map,
 )
 from skcluster.cosmology import comoving_distance, plane_to_sky, sky_to_plane
 from skcluster.datasets import make_mock_survey
@@ -116,6 +122,84 @@ def test_a_photon_in_a_linear_network_does_what_the_saliency_says(sample, method
         added = pipeline.predict(with_photon(sample, row, column, 16)) - before
         assert np.abs(added).max() > 1e-3
         assert_allclose(added, saliency[:, 0, row, column], rtol=1e-3, atol=2e-6)
+
+
+@pytest.fixture(scope="module")
+def dim_in_the_west():
+    """Two clusters: a quarter of the exposure in the West, and none in the South."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.cdelt = ("RA---TAN", "DEC--TAN"), (-0.02, 0.02)
+    wcs.wcs.crval, wcs.wcs.crpix = (150.0, 2.0), (32.5, 32.5)
+    exposure = np.full((64, 64), 2000.0)
+    exposure[:, 36:], exposure[:25] = 500.0, 0
+    rng, photons = np.random.default_rng(0), []
+    for distance in comoving_distance([0.2, 0.25]):
+        ra, dec = plane_to_sky(*rng.uniform(-2.3, 2.3, (2, 300)) / distance, 150.0, 2.0)
+        photons.append({"ra": ra, "dec": dec, "energy": np.ones(300), "origin": ra * 0})
+    center = [[150.0, 2.0]] * 2
+    sample = ClusterSample([0.2, 0.25], center=center, photons=photons)
+    return with_exposure_map(sample, SkyImage(exposure, wcs, unit="s"))
+
+
+def pipeline_of_a_sum(cosmology="WMAP7"):
+    """Pipeline whose log10 M is 0.01 times the sum of the log-scaled map."""
+    weight = np.full((1, 16, 16), 0.01)
+    mapper = PhotonMapper(n_pixels=16, cosmology=cosmology)
+    return make_pipeline(mapper, LogScaler(), WeighingRegressor(weight))
+
+
+@pytest.mark.parametrize("where", ["field", "hole"])
+def test_a_photon_counts_as_the_mapper_counts_it_under_an_exposure_map(
+    dim_in_the_west, where
+):
+    """At the center, in the West, where it counts four times, and in what was not seen."""
+    sample, dark = dim_in_the_west, (1, 8)
+    if where == "hole":
+        west, north = (np.array([2, 12]) + 0.5) * 4.6 / 16 - 2.3
+        distance = comoving_distance(sample.redshift[:1])[0]
+        ra, dec = plane_to_sky(west / distance, north / distance, 150.0, 2.0)
+        hole = {"ra": [ra], "dec": [dec]}
+        sample, dark = remove_sources(sample, hole, radius=0.04)[[0]], (12, 2)
+    pipeline = pipeline_of_a_sum().fit(sample)
+    mapped = pipeline[0].transform(sample)
+    before = pipeline.predict(sample)
+    explainer = SaliencyExplainer(pipeline, per_photon=True, signed=True)
+    later = SaliencyExplainer(pipeline[1:], per_photon=True, signed=True)
+    saliency, places = explainer.explain(sample)[:, 0], [(8, 8), (8, 14), dark]
+    assert_array_equal(later.explain(mapped)[:, 0], saliency)
+    for row, column in places:
+        added = pipeline.predict(with_photon(sample, row, column, 16)) - before
+        assert (added.max() > 1e-3) == ((row, column) != dark)
+        assert_allclose(saliency[:, row, column], added, rtol=1e-3, atol=2e-6)
+        for i in range(len(sample)):
+            pixel = [[0, row, column]]
+            found = photon_response(pipeline, sample[[i]], pixel)
+            assert_allclose(found, added[i], rtol=1e-3, atol=2e-6)
+            of_maps = photon_response(pipeline[1:], mapped[[i]], pixel)
+            assert_array_equal(of_maps, found)
+
+
+def test_a_photon_in_an_empty_dim_pixel_adds_the_logarithm_of_five(dim_in_the_west):
+    """log10 (1 + 4), with the quarter of the exposure, also without a LogScaler: 4."""
+    sample = dim_in_the_west[[0]]
+    sample = sample.assign(photons=sample.photons.select(sample.photons["ra"] > 150))
+    pipeline = pipeline_of_a_sum().fit(sample)
+    for estimator, change in (
+        (pipeline, np.log10(5)),
+        (make_pipeline(pipeline[0], pipeline[-1]), 4.0),
+    ):
+        told = SaliencyExplainer(estimator, per_photon=True).explain(sample)
+        assert_allclose(told[0, 0, 8:, 12:], 0.01 * change, rtol=1e-4)
+        found = photon_response(estimator, sample, [[0, 9, 13]])
+        assert_allclose(found, 0.01 * change, rtol=1e-3)
+
+
+def test_maps_of_a_nameless_cosmology_need_their_mapper(dim_in_the_west):
+    pipeline = pipeline_of_a_sum(FlatLambdaCDM(70, 0.3)).fit(dim_in_the_west)
+    mapped = pipeline[0].transform(dim_in_the_west)
+    assert np.isfinite(photon_response(pipeline, mapped[[0]], [[0, 8, 8]])).all()
+    with pytest.raises(ValueError, match=r"FlatLambdaCDM.*Give the Pipeline with its"):
+        photon_response(pipeline[1:], mapped[[0]], [[0, 8, 8]])
 
 
 def test_photon_response_is_the_prediction_with_a_photon_more(survey, pipeline):

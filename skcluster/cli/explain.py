@@ -132,10 +132,12 @@ class SaliencyWork(ModelWork):
         """Return the explainer; refuse a model without saliency, and wrong options."""
         from ..explain.explainer import SaliencyExplainer, checked_parameters
 
-        _, rest = mapper_and_rest(self.load())
+        model = self.load()
+        _, rest = mapper_and_rest(model)
         _taken_apart(rest, self.path)
         explainer = SaliencyExplainer(
-            rest,
+            # The mapper knows what a photon adds under an exposure map.
+            model if self.arguments.per_photon else rest,
             method=self.arguments.method,
             signed=self.arguments.signed,
             per_photon=self.arguments.per_photon,

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ..maps import PhotonMapper
 from ..sample import SparseMaps
-from .explained_network import check_has_photons, split_network
+from .explained_network import maps_of_counts, photon_size, split_network
 
 PHOTONS_AT_A_TIME = 256
 
@@ -16,10 +15,12 @@ def photon_response(estimator, X, pixels):
 
         \Delta_p = f(m + e_p) - f(m)
 
-    with m the counts and :math:`e_p` one photon in pixel p. This costs one prediction per
-    pixel and is exact, while ``SaliencyExplainer(per_photon=True)`` takes the network to be
-    linear. A network that also takes the number of photons as a scalar
-    (``scalars=["log_counts"]``) is refused, since a photon in a map does not change it.
+    with m the counts and :math:`e_p` one photon in pixel p. Under an exposure map, a mask
+    or holes, `PhotonMapper` counts it as 1 over the pixel's relative exposure, and not at
+    all in pixels that were not observed. This costs one prediction per pixel and is exact,
+    while ``SaliencyExplainer(per_photon=True)`` takes the network to be linear. A network
+    that also takes the number of photons as a scalar (``scalars=["log_counts"]``) is
+    refused, since a photon in a map does not change it.
 
     Parameters
     ----------
@@ -50,9 +51,7 @@ def photon_response(estimator, X, pixels):
     """
     steps, regressor = split_network(estimator)
     _check_counts_only_by_maps(regressor)
-    if steps and isinstance(steps[0], PhotonMapper):
-        check_has_photons(X)
-        X, steps = steps[0].transform(X), steps[1:]
+    X, made_by, steps = maps_of_counts(steps, X)
     counts = np.asarray(getattr(X, "maps", X), np.float32)
     if len(counts) != 1:
         raise ValueError(
@@ -60,9 +59,10 @@ def photon_response(estimator, X, pixels):
             "X[[i]], and the pixels of each cluster in turn."
         )
     pixels = _checked_pixels(pixels, counts.shape[1:])
+    photon = np.broadcast_to(photon_size(X, made_by), counts.shape)[0]
     rows = np.zeros(len(pixels) + 1, int)
     counts = counts[rows]
-    counts[np.arange(1, len(rows)), *pixels.T] += 1
+    counts[np.arange(1, len(rows)), *pixels.T] += photon[*pixels.T]
     masses = [
         _predicted(steps, regressor, X, counts[start : start + PHOTONS_AT_A_TIME])
         for start in range(0, len(rows), PHOTONS_AT_A_TIME)

@@ -1,9 +1,12 @@
 """The network in a fitted estimator, and the steps that make its maps."""
 
+from types import SimpleNamespace
+
 import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from ..cosmology import comoving_distance
 from ..estimator_parts import (
     changes_target,
     fitted_inside,
@@ -12,8 +15,11 @@ from ..estimator_parts import (
     walk,
 )
 from ..maps import LogScaler, PhotonMapper, RedshiftNormalizer
+from ..maps.coverage import exposure_of_pixels
 from ..plausible_masses import LN_10
 from ..regressors.neural import NeuralMassRegressor
+from ..sample import require
+from ..sky import has_field
 
 
 def split_network(estimator):
@@ -76,6 +82,90 @@ def _not_a_network(estimator):
     )
 
 
+def split_at_counts(steps):
+    """Split steps after the last one that counts photons in maps, if there is one.
+
+    Parameters
+    ----------
+    steps : list of transformers
+
+    Returns
+    -------
+    before, after : list of transformers
+        `before` ends in a PhotonMapper, or is empty.
+    """
+    is_mapper = [isinstance(step, PhotonMapper) for step in steps]
+    n_before = len(steps) - is_mapper[::-1].index(True) if any(is_mapper) else 0
+    return steps[:n_before], steps[n_before:]
+
+
+def maps_of_counts(steps, X):
+    """Apply the fitted steps that make maps of counts from X, if there are any.
+
+    Parameters
+    ----------
+    steps : list of fitted transformers
+    X : input of the first step
+
+    Returns
+    -------
+    X : output of the last PhotonMapper, or X itself without one
+    made_by : PhotonMapper or MapGeometry or None
+        What has made these maps; None if it is not known that they hold counts.
+    later_steps : list of fitted transformers
+    """
+    before, after = split_at_counts(steps)
+    for step in before:
+        if isinstance(step, PhotonMapper):
+            check_has_photons(X)
+        X = step.transform(X)
+    if before:
+        return X, before[-1], after
+    maps = getattr(X, "maps", None)
+    are_counts = not getattr(maps, "steps", ())
+    return X, getattr(maps, "geometry", None) if are_counts else None, after
+
+
+def photon_size(X, made_by, rows=slice(None)):
+    """Return how much a photon that was observed adds to each pixel of maps of counts.
+
+    Parameters
+    ----------
+    X : output of `maps_of_counts`
+    made_by : PhotonMapper or MapGeometry or None
+    rows : slice, default=slice(None)
+        The clusters that are asked for.
+
+    Returns
+    -------
+    size : ndarray of shape (n, 1, n_pixels, n_pixels), or 1.0
+        `PhotonMapper` divides counts by the exposure of their pixel relative to the center
+        and leaves what was not observed empty: 1 over this exposure, and 0. It is 1.0
+        where neither an exposure map nor a mask or holes are known, or what made the maps.
+    """
+    if made_by is None or not has_field(X):
+        return 1.0
+    X = require(X[rows], "center", by="The response to a photon in a known field")
+    n_pixels = X.maps.shape[-1]
+    of_maps = SimpleNamespace(n_pixels=n_pixels, half_width=X.maps.geometry.half_width)
+    size = np.zeros((len(X), n_pixels**2))
+    for i, distance in enumerate(_distances(X.redshift, made_by.cosmology)):
+        exposure, _ = exposure_of_pixels(X, i, distance, of_maps)
+        np.divide(1, exposure, out=size[i], where=exposure > 0)
+    return size.reshape(-1, 1, n_pixels, n_pixels)
+
+
+def _distances(redshift, cosmology):
+    try:
+        return comoving_distance(redshift, cosmology)
+    except ValueError as error:
+        raise ValueError(
+            "The response to a photon under an exposure map, a mask or holes needs the "
+            f"cosmology of the maps, {cosmology}, as an object. Give the Pipeline with its "
+            "PhotonMapper as the estimator, and the sample without its maps."
+        ) from error
+
+
 def transformed(steps, X):
     """Apply fitted steps to X, and find how each of them changes an added photon.
 
@@ -88,19 +178,19 @@ def transformed(steps, X):
     -------
     X : output of the last step
     increments : list of (step, callable or None)
-        One pair for each step after the counts that changes the maps. The function
-        ``increment(added, rows)`` returns how much the output pixels of the step rise
-        if the input pixels of the clusters `rows` rise by `added`. It is None for a
-        step of unknown type.
+        One pair for the step that counts photons, if it is known, and for each later step
+        that changes the maps. The function ``increment(added, rows)`` returns how much the
+        output pixels of the step rise if the input pixels of the clusters `rows` rise by
+        `added`; for the first it is the number of photons. It is None for a step of
+        unknown type.
     """
+    X, made_by, steps = maps_of_counts(steps, X)
     increments: list[tuple] = []
+    if made_by is not None:
+        increments.append((made_by, _mapper_increment(X, made_by)))
     for step in steps:
-        if isinstance(step, PhotonMapper):
-            check_has_photons(X)
         before, X = X, step.transform(X)
-        if isinstance(step, PhotonMapper):
-            increments = []
-        elif isinstance(step, LogScaler):
+        if isinstance(step, LogScaler):
             increments.append((step, _log_scaler_increment(X)))
         elif isinstance(step, RedshiftNormalizer):
             increments.append((step, _normalizer_increment(step, before)))
@@ -143,6 +233,10 @@ def check_increments(increments):
             "no step that makes its maps from counts. Give a fitted Pipeline with "
             "RedshiftNormalizer and LogScaler before the network, and what it takes as X."
         )
+
+
+def _mapper_increment(X, made_by):
+    return lambda n_photons, rows: n_photons * photon_size(X, made_by, rows)
 
 
 def _log_scaler_increment(after):

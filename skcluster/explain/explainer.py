@@ -117,6 +117,8 @@ class SaliencyExplainer(BaseEstimator):
     an empty pixel. The network itself is taken to be linear. A photon in an empty pixel
     changes x by :math:`\log_{10}(c + 1)`, and over such a step some of the network's ReLUs
     and pooling windows switch. `photon_response` adds the photon and predicts again.
+    Under an exposure map, a mask or holes, a photon adds 1 over the relative exposure of
+    its pixel to m, as `PhotonMapper` counts it, and 0 where nothing was observed.
 
     The saliency of a `CalibratedMassRegressor` is that of the network's own mass, before it
     is calibrated.

@@ -13,14 +13,9 @@ def bands_of(maps):
 
 def mapped(estimator, X):
     """Return the count maps that an estimator makes from X, or else the maps in X."""
-    from ..explain.explained_network import split_network
-    from ..maps import PhotonMapper
+    from ..explain.explained_network import maps_of_counts, split_network
 
-    steps, _ = split_network(estimator)
-    is_mapper = [isinstance(step, PhotonMapper) for step in steps]
-    n_before_counts = len(steps) - is_mapper[::-1].index(True) if any(is_mapper) else 0
-    for step in steps[:n_before_counts]:
-        X = step.transform(X)
+    X, *_ = maps_of_counts(split_network(estimator)[0], X)
     return getattr(X, "maps", X)
 
 
