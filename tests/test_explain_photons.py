@@ -9,6 +9,7 @@ from astropy.cosmology import FlatLambdaCDM
 from astropy.wcs import WCS
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skcluster import (
     ClusterSample,
@@ -212,6 +213,24 @@ def test_photon_response_is_the_prediction_with_a_photon_more(survey, pipeline):
     assert np.abs(found).max() > 1e-4
     mapped = pipeline[0].transform(sample)
     assert_array_equal(photon_response(pipeline[1:], mapped[[3]], pixels), found[3])
+
+
+def test_photon_response_takes_steps_before_the_mapper(dim_in_the_west):
+    """The step keeps photons of 1 keV, of which one more is added."""
+
+    def soft(sample):
+        photons = sample.photons
+        return sample.assign(photons=photons.select(photons["energy"] < 2))
+
+    sample = dim_in_the_west[[0]]
+    hard = sample.photons.assign(energy=np.where(np.arange(300) % 2, 1.0, 3.0))
+    sample = sample.assign(photons=hard)
+    longer = make_pipeline(FunctionTransformer(soft), *pipeline_of_a_sum()).fit(sample)
+    added = longer.predict(with_photon(sample, 8, 7, 16)) - longer.predict(sample)
+    found = photon_response(longer, sample, [[0, 8, 7]])
+    assert_allclose(found, added, rtol=1e-3)
+    later = SaliencyExplainer(longer, per_photon=True).explain(sample)
+    assert_allclose(found, later[0, 0, 8, 7], rtol=1e-3)
 
 
 @pytest.mark.parametrize(
