@@ -493,5 +493,8 @@ def test_a_planted_dispersion_is_that_of_the_mass_and_nothing_else_changes(surve
 def test_a_dispersion_is_planted_by_one_mass_a_cluster(small):
     with pytest.raises(ValueError, match=r"30 clusters, but log_mass has .*\(29,\)"):
         plant_dispersion(small.sample, small.log_mass[1:])
+    gaps = np.ma.masked_array(small.log_mass, np.arange(SMALL) == 4)
+    with pytest.raises(ValueError, match=r"log_mass has no value in 1 of 30 .* row 4"):
+        plant_dispersion(small.sample, gaps)
     with pytest.raises(ValueError, match=r"plant_dispersion needs sample\.galaxies"):
         plant_dispersion(small.sample.drop("galaxies"), small.log_mass)

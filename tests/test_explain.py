@@ -669,6 +669,7 @@ def test_proxy_saliency_does_not_grow_with_the_survey_by_blocks(log_counts):
             {"inside": np.ma.masked_equal(np.eye(8), 1)},
             "inside has no value in 8 of 8 rows",
         ),
+        ({"inside": np.full((8, 8), np.nan)}, "inside is NaN in 64 of 64 pixels"),
         ({"slope": 0.0}, r"slope must be finite and not 0, got 0\.0"),
         ({"inside": True, "r500c": np.ones(5)}, "Give inside or r500c, not both"),
         (

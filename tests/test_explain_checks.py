@@ -284,6 +284,13 @@ def test_attention_without_an_error_says_so_in_words(saliency, masks):
         band_attention(saliency[0])
     with pytest.raises(ValueError, match=r"mask 'halo' .* needs \(60, 12, 12\)"):
         source_attention(saliency, {"halo": np.ones((60, 144), bool)})
+    mask = np.zeros((60, 12, 12))
+    gaps = np.ma.masked_array(mask, np.arange(60)[:, None, None] % 30 + mask == 7)
+    with pytest.raises(ValueError, match="mask 'halo' has no value in 2 of 60 rows"):
+        source_attention(saliency, {"halo": gaps})
+    mask[3, :2, :2] = np.nan
+    with pytest.raises(ValueError, match="mask 'halo' is NaN in 4 of 8640 pixels"):
+        source_attention(saliency, {"halo": mask})
     words = (
         r"Counts have the shape \(60, 1, 8, 8\), which does not fit .* \(60, 12, 12\)"
     )

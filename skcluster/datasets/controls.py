@@ -5,6 +5,7 @@ from sklearn.utils import check_random_state
 
 from ..parameters import Number
 from ..sample import require
+from ..sample.plain_arrays import as_numbers
 from ..sample.units import check_plausible
 
 DISPERSION_AT_1E14 = 500.0  # km/s
@@ -86,7 +87,7 @@ def plant_dispersion(sample, log_mass, *, slope=0.5, random_state=None):
     """
     require(sample, "galaxies", by="plant_dispersion")
     slope = Number().check("slope", slope)
-    log_mass = np.asarray(log_mass, float)
+    log_mass = as_numbers(log_mass, "log_mass", "log_mass")
     if log_mass.shape != sample.shape:
         raise ValueError(
             f"The sample holds {len(sample)} clusters, but log_mass has the shape "

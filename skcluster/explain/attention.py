@@ -6,6 +6,7 @@ from sklearn.utils import Bunch
 
 from ..paper import ORIGINS
 from ..sample import require
+from ..sample.plain_arrays import plain_array
 from .cluster_statistics import log10_or_nan, log_summary, ratio, seed_of, summary
 from .radial_profile import checked_saliency
 
@@ -243,9 +244,20 @@ def _photons_inside(maps, mask):
     return _band_sum(maps).multiply(mask.reshape(len(mask), -1)).sum(axis=1)
 
 
+def as_booleans(mask, subject):
+    """Return a mask as an array of booleans, or refuse masked values and NaN."""
+    mask = plain_array(mask, subject, "")
+    if mask.dtype.kind == "f" and np.isnan(mask).any():
+        raise ValueError(
+            f"{subject} is NaN in {np.isnan(mask).sum()} of {mask.size} pixels. Give True "
+            "or False."
+        )
+    return mask.astype(bool)
+
+
 def checked_mask(name, mask, saliency):
-    """Return a mask as booleans, one per pixel of the saliency, or refuse its shape."""
-    mask = np.asarray(mask, bool)
+    """Return a mask as booleans, one per pixel of the saliency, or refuse it."""
+    mask = as_booleans(mask, f"The mask {name!r}")
     wanted = (len(saliency), *saliency.shape[2:])
     if mask.shape != wanted:
         raise ValueError(

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..sample import SparseMaps, half_width_of
 from ..sample.plain_arrays import as_numbers, plain_array
+from .attention import as_booleans
 from .radial_profile import checked_r500c, pixel_radius
 
 CLUSTERS_PER_BLOCK = 256
@@ -102,7 +103,7 @@ def _counted(maps, inside, r500c, half_width):
         radius = pixel_radius(shape[-2:], half_width)
         return lambda rows: radius <= r500c[rows]
     inside = pixel_radius(shape[-2:], 1.0) <= 1 if inside is None else inside
-    inside = np.broadcast_to(plain_array(inside, "inside", "").astype(bool), shape)
+    inside = np.broadcast_to(as_booleans(inside, "inside"), shape)
     return lambda rows: inside[rows]
 
 

@@ -23,7 +23,7 @@ class CoverageDisplay:
 
     Parameters
     ----------
-    pit : ndarray of shape (n_clusters,)
+    pit : array-like of shape (n_clusters,)
         Probability integral transform of each cluster, see `metrics.gaussian_pit`.
     groups : array-like of shape (n_clusters,), default=None
         Label of each cluster's halo, see `metrics.interval_coverage`.
@@ -60,7 +60,7 @@ class CoverageDisplay:
     """
 
     def __init__(self, pit, *, groups=None, name=None, n_bins=10):
-        self.pit, self.groups = np.asarray(pit), groups
+        self.pit, self.groups = pit, groups
         self.name, self.n_bins = name, n_bins
 
     @classmethod

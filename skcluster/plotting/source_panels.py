@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..explain.attention import as_booleans
 from .sky import (
     count_norm,
     draw_circle,
@@ -170,8 +171,8 @@ default=None
 
         n = len(self.masks)
         numbers = np.zeros(np.shape(next(iter(self.masks.values()))))
-        for i, mask in enumerate(self.masks.values()):
-            numbers[np.asarray(mask, bool)] = i + 1
+        for i, (name, mask) in enumerate(self.masks.items()):
+            numbers[as_booleans(mask, f"The mask {name!r}")] = i + 1
         colors = [SOURCE_COLORS.get(name, "k") for name in self.masks]
         style = {"cmap": ListedColormap(colors), "vmin": 0.5, "vmax": n + 0.5}
         self.mask_image_ = self._draw(ax, numbers, **style)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..printable import counted
+from ..sample.plain_arrays import as_numbers
 from .sky import band_names
 from .source_panels import SOURCE_COLORS, SOURCE_LABELS
 from .style import COLUMN_WIDTH, axes_or_new, color_after
@@ -85,7 +86,7 @@ class AttentionDisplay:
         self.figure_ = self.ax_.figure
         self.violins_, self.medians_, self.errors_, labels = [], [], [], []
         for i, (name, attention) in enumerate(self.attention.items()):
-            attention = np.asarray(attention, float)
+            attention = as_numbers(attention, f"The attention {name!r}", "")
             log_attention = np.log10(attention[attention > 0])
             label = SOURCE_LABELS.get(name, name)
             labels.append(f"{label}\n{counted(len(log_attention), 'cluster')}")
