@@ -3,8 +3,10 @@
 import matplotlib
 import numpy as np
 import pytest
+from sklearn.pipeline import make_pipeline
 
-from skcluster import plotting
+from skcluster import LogScaler, PhotonMapper, plotting
+from skcluster.explain.self_test import WeighingRegressor
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -31,3 +33,52 @@ def test_masked_values_are_not_drawn():
         plotting.SourceMaskDisplay(
             {"icm": mask}, emission={"all": np.ones((4, 4))}, half_width=1.0
         ).plot()
+
+
+def test_radii_titles_and_saliency_are_those_of_the_maps():
+    maps = np.ones((2, 8, 8))
+    short = {"r500c": [0.5]}, {"r500c": [0.5] * 3}, {"titles": ["A"]}
+    for keywords, word in zip(short, ("r500c", "r500c", "titles"), strict=True):
+        words = f"{word} must be .*one for each of 2 clusters, got"
+        with pytest.raises(ValueError, match=words):
+            plotting.PhotonMapDisplay(maps, half_width=1.0, **keywords).plot()
+        with pytest.raises(ValueError, match=words):
+            plotting.SaliencyDisplay(maps, maps, half_width=1.0, **keywords).plot()
+    for n in (1, 3):
+        with pytest.raises(ValueError, match=f"2 maps, but the saliency of {n}"):
+            plotting.SaliencyDisplay(maps, np.ones((n, 8, 8)), half_width=1.0).plot()
+
+
+def test_saliency_of_other_clusters_or_pixels_has_no_place_beside_sources(sample):
+    mapper, shapes = PhotonMapper(n_pixels=8), [(6, 1, 8, 8), (5, 1, 16, 16)]
+    for shape in shapes:
+        with pytest.raises(ValueError, match=r"5 clusters .* 8 x 8 pixels.* \(\d, 1, "):
+            plotting.SourceMaskDisplay.from_sample(
+                sample[:5], 3, mapper, saliency=np.ones(shape)
+            )
+
+
+def network_on(sample, n_bands=1, **parameters):
+    """A network that adds up the pixels of maps in some bands."""
+    edges = np.linspace(0.5, 5, n_bands + 1)
+    bands = tuple(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    mapper = PhotonMapper(bands=bands, **{"n_pixels": 8, **parameters})
+    weight = np.full((n_bands, mapper.n_pixels, mapper.n_pixels), 0.01)
+    return make_pipeline(mapper, LogScaler(), WeighingRegressor(weight)).fit(sample)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"n_bands": 3}, "network on one band, but its maps have 3"),
+        ({"half_width": 1.0}, r"half_width=1 and 8 .* half_width=2\.3 and 8 pixels"),
+        ({"n_pixels": 16}, r"2\.3 and 16 pixels per side, those of the estimator .* 8"),
+    ],
+)
+def test_a_single_band_needs_the_frame_of_the_others(sample, other, words):
+    X = sample[:3]
+    bands, fitting = network_on(X, 2), network_on(X)
+    draw = plotting.BandSaliencyDisplay.from_estimator
+    assert len(draw(bands, X, 1, single_band=fitting).axes_) == 3
+    with pytest.raises(ValueError, match=words):
+        draw(bands, X, 1, single_band=network_on(X, **other))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..printable import counted
 from ..sample.plain_arrays import one_per_cluster
 from .explained import explained
 from .sky import (
@@ -12,6 +13,7 @@ from .sky import (
     draw_pixels,
     label_sky,
     map_colors,
+    per_panel,
     saliency_label,
     saliency_style,
 )
@@ -123,6 +125,12 @@ class SaliencyDisplay:
             Options of matplotlib's imshow for the saliency.
         """
         check_not_empty(self.maps, by="SaliencyDisplay")
+        if len(self.saliency) != len(self.maps):
+            raise ValueError(
+                f"SaliencyDisplay got {counted(len(self.maps), 'map')}, but the saliency "
+                f"of {len(self.saliency)}. Give both of the same clusters or bands."
+            )
+        r500c, titles = per_panel(self.r500c, self.titles, len(self.maps))
         if ax is None:
             self.axes_ = self._new_axes(figsize)
         else:
@@ -138,13 +146,13 @@ class SaliencyDisplay:
             self.saliency_images_.append(
                 self._draw(axes[1], self.saliency[row], **shades)
             )
-            if self.r500c is not None:
+            if r500c is not None:
                 self.circles_ += [
-                    draw_circle(ax, self.r500c[row], color=color)
+                    draw_circle(ax, r500c[row], color=color)
                     for ax, color in zip(axes, "wk" if signed else "ww", strict=True)
                 ]
-            if self.titles is not None:
-                axes[0].set_title(self.titles[row], fontsize="small", loc="left")
+            if titles is not None:
+                axes[0].set_title(titles[row], fontsize="small", loc="left")
         label_sky(self.axes_.ravel(), is_new=ax is None)
         self._bar(self.map_images_[0], 0, "photons per pixel")
         self._bar(
@@ -253,7 +261,8 @@ class BandSaliencyDisplay:
         X : ClusterSample
         cluster : int
         single_band : fitted network or Pipeline, default=None
-            Network on a single band, for the first row.
+            Network on a single band, for the first row. Its maps must be as wide, and have
+            as many pixels, as those of `estimator`.
         half_width : float, default=None
             Half the side of the maps [comoving Mpc/h]. None is that of the
             `PhotonMapper` that made them, so a plain array needs a number.
@@ -267,6 +276,7 @@ class BandSaliencyDisplay:
         found, single = explained(estimator, X, **explainer_params), None
         if single_band is not None:
             other = explained(single_band, X, **explainer_params)
+            _check_single_band(other, found)
             single = other.maps[0, 0], other.saliency[0, 0]
         return cls(
             found.maps[0],
@@ -303,3 +313,21 @@ class BandSaliencyDisplay:
         )
         self.circles_ = rows.circles_
         return self
+
+
+def _check_single_band(single, others):
+    """Refuse a network whose map has no place in the first row."""
+    n_bands = single.maps.shape[1]
+    if n_bands != 1:
+        raise ValueError(
+            f"single_band must be a network on one band, but its maps have {n_bands}."
+        )
+    frame, wanted = (
+        f"half_width={each.half_width:g} and {each.maps.shape[-1]} pixels per side"
+        for each in (single, others)
+    )
+    if frame != wanted:
+        raise ValueError(
+            f"The maps of single_band have {frame}, those of the estimator {wanted}, so "
+            "they cannot share axes. Draw the single band by SaliencyDisplay."
+        )

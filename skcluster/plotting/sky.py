@@ -4,6 +4,7 @@ import numpy as np
 
 from ..parameters import Integer
 from ..sample import half_width_of
+from ..sample.plain_arrays import one_per_cluster
 from ..sample.units import check_plausible
 from .style import PAGE_WIDTH, check_not_empty, given_axes
 
@@ -107,6 +108,7 @@ def sky_panels(ax, panels, n_columns, *, by):
 def finish_panels(axes, n_drawn, r500c, titles, *, is_new):
     """Add circles and titles to the first panels, hide the rest; return the circles."""
     drawn = axes[:n_drawn]
+    r500c, titles = per_panel(r500c, titles, n_drawn)
     circles = [] if r500c is None else [*map(draw_circle, drawn, r500c)]
     for panel, title in zip(drawn, [] if titles is None else titles, strict=False):
         panel.set_title(title, fontsize="small")
@@ -114,6 +116,17 @@ def finish_panels(axes, n_drawn, r500c, titles, *, is_new):
         panel.set_axis_off()
     label_sky(axes, is_new=is_new)
     return circles
+
+
+def per_panel(r500c, titles, n_panels):
+    """Return radii and titles, of which each may be None, or refuse another number."""
+    if r500c is not None:
+        r500c = one_per_cluster("r500c", r500c, n_panels)
+    if titles is not None and len(titles) != n_panels:
+        raise ValueError(
+            f"titles must be one for each of {n_panels} clusters, got {len(titles)}."
+        )
+    return r500c, titles
 
 
 def label_sky(axes, *, is_new):

@@ -3,6 +3,8 @@
 import numpy as np
 
 from ..explain.attention import as_booleans
+from ..explain.radial_profile import checked_saliency
+from ..printable import counted
 from .sky import (
     count_norm,
     draw_circle,
@@ -110,6 +112,8 @@ default=None
         """
         from ..explain import source_maps, source_masks
 
+        if saliency is not None:
+            saliency = _saliency_of_all(saliency, len(sample), mapper.n_pixels)
         chosen = sample[[cluster]]
         sources = source_maps(chosen, mapper)
         emission = {
@@ -198,6 +202,19 @@ default=None
 
         options |= {"location": "top", "pad": 0.05, "aspect": 15 * np.size(axes)}
         return color_bar(self.figure_, image, axes, label, **options)
+
+
+def _saliency_of_all(saliency, n_clusters, n_pixels):
+    """Return saliency as an array, or refuse that of other clusters or pixels."""
+    saliency = checked_saliency(saliency)
+    n, _, *pixels = saliency.shape
+    if (n, pixels) != (n_clusters, [n_pixels, n_pixels]):
+        raise ValueError(
+            f"The sample has {counted(n_clusters, 'cluster')} and the mapper {n_pixels} x "
+            f"{n_pixels} pixels, but the saliency has the shape {saliency.shape}. Give the "
+            "saliency of all clusters of the sample, in their order."
+        )
+    return saliency
 
 
 def _row_of_axes(n_panels):
