@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import spearmanr
 
+from skcluster import ClusterSample
 from skcluster.cosmology import comoving_distance, sky_to_plane
 from skcluster.datasets import make_mock_survey, plant_dispersion, shuffle_galaxies
 from skcluster.paper import ORIGINS
@@ -462,6 +463,7 @@ def test_shuffled_galaxies_are_those_of_another_cluster_of_that_redshift(survey)
     assert shuffled.photons is sample.photons
 
 
+@pytest.mark.filterwarnings("ignore:2 of 30 clusters keep their own galaxies")
 def test_a_shuffle_is_fixed_by_its_seed_and_drops_the_old_cubes(small):
     sample = small.sample.assign(cubes=np.ones((SMALL, 2, 2, 2)))
     first, again, other = (
@@ -472,6 +474,24 @@ def test_a_shuffle_is_fixed_by_its_seed_and_drops_the_old_cubes(small):
     assert shuffle_galaxies(sample, random_state=0).cubes is None
     with pytest.raises(ValueError, match=r"shuffle_galaxies needs sample\.galaxies"):
         shuffle_galaxies(sample.drop("galaxies"))
+
+
+def test_clusters_alone_at_their_redshift_are_counted_and_can_be_binned():
+    velocities = np.arange(6.0)
+    galaxies = [{"x": [0.0], "y": [0.0], "v": [v]} for v in velocities]
+    z = np.array([0.1, 0.1, 0.21, 0.22, 0.31, 0.32])
+    sample = ClusterSample(z, galaxies=galaxies)
+    with pytest.warns(UserWarning, match="4 of 6 clusters keep their own galaxies, as"):
+        shuffled = shuffle_galaxies(sample, random_state=0)
+    assert_array_equal(shuffled.galaxies["v"], [1, 0, 2, 3, 4, 5])
+    with pytest.raises(
+        ValueError, match=r"4 of 4 clusters keep .* or round the redshifts"
+    ):
+        shuffle_galaxies(sample[2:])
+    binned = sample.assign(redshift=np.round(sample.redshift, 1))
+    shuffled = sample.assign(galaxies=shuffle_galaxies(binned).galaxies)
+    assert_array_equal(shuffled.galaxies["v"], [1, 0, 3, 2, 5, 4])
+    assert_array_equal(shuffled.redshift, z)
 
 
 def test_a_planted_dispersion_is_that_of_the_mass_and_nothing_else_changes(survey):

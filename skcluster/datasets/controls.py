@@ -1,5 +1,7 @@
 """Controls: surveys whose galaxies carry no information on the mass, or a known amount."""
 
+import warnings
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -30,14 +32,27 @@ def shuffle_galaxies(sample, *, random_state=None):
     shuffled : ClusterSample
         A cluster that is alone at its redshift keeps its galaxies.
 
+    Warns
+    -----
+    UserWarning
+        Clusters keep their galaxies. That all of them do is an error.
+
+    Notes
+    -----
+    Redshifts are the same only where they are those of snapshots. For clusters at any
+    redshift, exchange within bins of it::
+
+        binned = sample.assign(redshift=np.round(sample.redshift, 1))
+        shuffled = sample.assign(galaxies=shuffle_galaxies(binned).galaxies)
+
     Examples
     --------
     >>> from skcluster import ClusterSample
     >>> from skcluster.datasets import shuffle_galaxies
-    >>> galaxies = [{"x": [0.0], "y": [0.0], "v": [v]} for v in (1.0, 2.0, 3.0)]
-    >>> sample = ClusterSample([0.1, 0.1, 0.2], galaxies=galaxies)
+    >>> galaxies = [{"x": [0.0], "y": [0.0], "v": [v]} for v in (1.0, 2.0, 3.0, 4.0)]
+    >>> sample = ClusterSample([0.1, 0.1, 0.2, 0.2], galaxies=galaxies)
     >>> shuffle_galaxies(sample, random_state=0).galaxies["v"]
-    array([2., 1., 3.])
+    array([2., 1., 4., 3.])
     """
     require(sample, "galaxies", by="shuffle_galaxies")
     rng = check_random_state(random_state)
@@ -46,7 +61,23 @@ def shuffle_galaxies(sample, *, random_state=None):
         rows = rng.permutation(np.flatnonzero(sample.redshift == redshift))
         # Each takes the galaxies of the next in a shuffled ring: none keeps its own.
         giver[rows] = np.roll(rows, 1)
+    _check_exchanged(giver)
     return sample.drop("cubes").assign(galaxies=sample.galaxies[giver])
+
+
+def _check_exchanged(giver):
+    """Warn of clusters that keep their own galaxies, and refuse that all of them do."""
+    n_kept = int((giver == np.arange(len(giver))).sum())
+    if not n_kept:
+        return
+    text = (
+        f"{n_kept} of {len(giver)} clusters keep their own galaxies, as no other cluster "
+        "has their redshift. Leave them out, or round the redshifts first, as the notes of "
+        "shuffle_galaxies show."
+    )
+    if n_kept == len(giver):
+        raise ValueError(text)
+    warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def plant_dispersion(sample, log_mass, *, slope=0.5, random_state=None):
