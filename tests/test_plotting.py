@@ -15,6 +15,7 @@ from skcluster import (
     LogScaler,
     PhaseSpaceKDE,
     PhotonMapper,
+    RedshiftNormalizer,
 )
 from skcluster.plotting import (
     OKABE_ITO,
@@ -468,11 +469,12 @@ def test_what_does_not_know_its_size_must_be_given_it(in_bands):
         MultiwavelengthDisplay.from_sample(plain, 0)
 
 
-def test_logarithms_of_counts_are_not_shown_as_photons(in_bands):
-    scaled = LogScaler().fit_transform(in_bands)
-    for display in (PhotonMapDisplay, MultiwavelengthDisplay):
-        with pytest.raises(ValueError, match=f"{display.__name__} have .* LogScaler"):
-            display.from_sample(scaled, 0)
+def test_scaled_counts_are_not_shown_as_photons(in_bands):
+    for step in (LogScaler(), RedshiftNormalizer()):
+        name, scaled = type(step).__name__, step.fit_transform(in_bands)
+        for display in (PhotonMapDisplay, MultiwavelengthDisplay):
+            with pytest.raises(ValueError, match=f"{display.__name__} have .* {name}"):
+                display.from_sample(scaled, 0)
 
 
 def seen_by_a_deuteranope(color):

@@ -82,3 +82,20 @@ def test_a_single_band_needs_the_frame_of_the_others(sample, other, words):
     assert len(draw(bands, X, 1, single_band=fitting).axes_) == 3
     with pytest.raises(ValueError, match=words):
         draw(bands, X, 1, single_band=network_on(X, **other))
+
+
+def test_saliency_is_not_shown_beside_scaled_counts(sample):
+    pipeline = network_on(sample[:3])
+    counts = pipeline[0].transform(sample[:3])
+    scaled = pipeline[1].transform(counts)
+    for display, rows in (
+        (plotting.SaliencyDisplay, ()),
+        (plotting.BandSaliencyDisplay, (1,)),
+    ):
+        words = f"{display.__name__} shows photons, but .* been through LogScaler. Give"
+        with pytest.raises(ValueError, match=words):
+            display.from_estimator(pipeline[2:], scaled, *rows)
+        shown = display.from_estimator(pipeline[1:], counts, *rows).map_images_[0]
+        assert shown.get_array().max() == np.asarray(counts.maps)[rows or 0].max()
+    by_radius = plotting.RadialSaliencyDisplay.from_estimator
+    assert len(by_radius(pipeline[2:], scaled, half_width=2.3).radius) > 3

@@ -19,7 +19,7 @@ def mapped(estimator, X):
     return getattr(X, "maps", X)
 
 
-def explained(estimator, X, *, by, half_width=None, **explainer_params):
+def explained(estimator, X, *, by, half_width=None, with_maps=True, **explainer_params):
     """Return maps and saliency of clusters, and what is needed to draw them.
 
     Parameters
@@ -32,6 +32,8 @@ def explained(estimator, X, *, by, half_width=None, **explainer_params):
     half_width : float, default=None
         Half the side of the maps [comoving Mpc/h]. None is that of the `PhotonMapper` that
         made them, so a plain array needs a number.
+    with_maps : bool, default=True
+        Whether the maps are drawn, so that they must hold photons.
     **explainer_params
         Parameters of `SaliencyExplainer`.
 
@@ -39,7 +41,8 @@ def explained(estimator, X, *, by, half_width=None, **explainer_params):
     -------
     result : Bunch
         ``maps`` and ``saliency`` of shape (n_clusters, n_bands, n_pixels, n_pixels), with
-        the maps as `PhotonMapper` made them or as they are in X; ``half_width``; ``bands``
+        the maps as `PhotonMapper` made them or as they are in X (None without
+        `with_maps`); ``half_width``; ``bands``
         [keV], None if not known; ``r500c``, None if X has none; and ``label``, the name and
         unit of the saliency.
     """
@@ -47,11 +50,13 @@ def explained(estimator, X, *, by, half_width=None, **explainer_params):
     from .sky import saliency_label
 
     maps = mapped(estimator, X)
+    if with_maps:
+        _check_photons(maps, by)
     half_width = half_width_of(maps, half_width, by=by)
     explainer = SaliencyExplainer(estimator, **explainer_params)
     saliency = explainer.explain(X)
     return Bunch(
-        maps=np.asarray(maps),
+        maps=np.asarray(maps) if with_maps else None,
         saliency=saliency,
         half_width=half_width,
         bands=bands_of(maps),
@@ -62,3 +67,13 @@ def explained(estimator, X, *, by, half_width=None, **explainer_params):
             per_photon=explainer.per_photon,
         ),
     )
+
+
+def _check_photons(maps, by):
+    steps = " and ".join(getattr(maps, "steps", ()))
+    if steps:
+        raise ValueError(
+            f"{by} shows photons, but the maps in X have already been through {steps}. "
+            f"Give the Pipeline that begins with {steps} as the estimator, and the sample "
+            "as it was before."
+        )

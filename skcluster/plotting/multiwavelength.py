@@ -128,7 +128,8 @@ class MultiwavelengthDisplay:
             See `plot`.
         """
         chosen = require(sample, "maps", by="MultiwavelengthDisplay")[cluster]
-        refuse_maps_after(chosen.maps, "LogScaler", by="MultiwavelengthDisplay")
+        scalers = "RedshiftNormalizer", "LogScaler"
+        refuse_maps_after(chosen.maps, *scalers, by="MultiwavelengthDisplay")
         if log_mass is not None:
             log_mass = one_per_cluster("log_mass", log_mass, len(sample))[[cluster]]
         if chosen.cubes is not None and chosen.cube_extent is not None:

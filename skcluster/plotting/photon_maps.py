@@ -78,7 +78,8 @@ class PhotonMapDisplay:
         """
         rows = np.atleast_1d(clusters).tolist()
         chosen = require(sample, "maps", by="PhotonMapDisplay")[rows]
-        refuse_maps_after(chosen.maps, "LogScaler", by="PhotonMapDisplay")
+        scalers = "RedshiftNormalizer", "LogScaler"
+        refuse_maps_after(chosen.maps, *scalers, by="PhotonMapDisplay")
         if log_mass is not None:
             log_mass = one_per_cluster("log_mass", log_mass, len(sample))[rows]
         titles = cluster_titles(chosen, log_mass)

@@ -136,6 +136,7 @@ class RadialSaliencyDisplay:
             X,
             by="RadialSaliencyDisplay",
             half_width=half_width,
+            with_maps=False,
             method=method,
             signed=signed,
             per_photon=per_photon,
