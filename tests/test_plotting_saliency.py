@@ -262,6 +262,8 @@ def test_masks_have_colors_of_their_own():
     shades = [colors.to_hex(image.cmap(image.norm(number))) for number in (1, 2, 3)]
     assert shades == [OKABE_ITO[0].lower(), OKABE_ITO[1].lower(), "#000000"]
     assert image.axes.get_facecolor()[:3] == (1, 1, 1)
+    # A mask of gas may hold more photons of the background than of gas.
+    assert image.colorbar.ax.get_xlabel() == "source mask"
 
 
 def heights(bar):

@@ -52,7 +52,9 @@ def source_maps(sample, mapper):
 
 
 def source_masks(sources):
-    """Find the pixels that each source dominates, with the bands summed (section 6.2).
+    """Find the pixels with more photons of gas than of AGN, or more of AGN (section 6.2).
+
+    The bands are summed.
 
     Parameters
     ----------

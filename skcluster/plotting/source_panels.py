@@ -31,8 +31,10 @@ class SourceMaskDisplay:
     Parameters
     ----------
     masks : dict of str to ndarray of bool of shape (n_pixels, n_pixels)
-        Masks ``icm``, ``agn`` and ``background``, or some of them: the pixels where each
-        source is the brightest.
+        Masks ``icm``, ``agn`` and ``background``, or some of them, from `source_masks`:
+        pixels with more photons of the ICM than of AGN, with more of AGN, and with photons
+        of the background alone. The background is not compared with the others, and may be
+        the brightest in their pixels.
     emission : dict of str to ndarray of shape (n_pixels, n_pixels)
         Photon maps of the sources, or ``{"all": map}``.
     saliency : ndarray of shape (n_pixels, n_pixels), default=None
@@ -181,7 +183,7 @@ default=None
         style = {"cmap": ListedColormap(colors), "vmin": 0.5, "vmax": n + 0.5}
         self.mask_image_ = self._draw(ax, numbers, **style)
         ax.set_facecolor("w")
-        bar = self._bar(self.mask_image_, ax, "brightest source")
+        bar = self._bar(self.mask_image_, ax, "source mask")
         labels = [SOURCE_LABELS.get(name, name) for name in self.masks]
         bar.set_ticks(range(1, n + 1), labels=labels, fontsize="x-small")
         bar.minorticks_off()
