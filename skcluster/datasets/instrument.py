@@ -19,7 +19,9 @@ FIELD_RADIUS = 0.51
 """Radius of the circular field of view [deg]."""
 
 CUTOUT_RADIUS = 3.5
-"""Radius of the cutouts of a scanned sky [comoving Mpc/h]: they hold the maps' corners."""
+"""Radius of the cutouts of a scanned sky [comoving Mpc/h], if it is below `FIELD_RADIUS`.
+
+They then hold the corners of maps of the paper's size."""
 
 PIXEL_SIZE = 9.6
 """Side of a camera pixel [arcsec]."""
@@ -308,7 +310,8 @@ class Telescope:
     def near(self, distance):
         """Return the telescope as it sees a cluster at a comoving distance [Mpc/h].
 
-        The sky of a scan has no edge: it is cut out within `CUTOUT_RADIUS`.
+        The sky of a scan has no edge of its own: it is cut out within `CUTOUT_RADIUS`, but
+        at low redshift within `FIELD_RADIUS`, so that no list grows without bounds.
         """
         if not self.scans:
             return self

@@ -114,8 +114,9 @@ def make_mock_survey(
     area : {"axis", "survey"}, default=None
         Whether the telescope points at each cluster, so that the vignetting dims what is
         off the axis; or scans the sky, so that all places are seen alike, through the mean
-        of the vignetting. Photons of a scan are listed within 3.5 Mpc/h of the cluster. The
-        background knows no mirror: a scan has 1.9 times as much for the same exposure.
+        of the vignetting. Photons of a scan are listed within 3.5 Mpc/h of the cluster, but
+        not beyond 0.51 deg, which is less at low redshift. The background knows no mirror:
+        a scan has 1.9 times as much for the same exposure.
     center_error, redshift_error : float, default=None
         Standard deviations of the centers, in each of two directions [arcsec], and of the
         redshifts, in units of 1 + z, which the sample then holds instead of the true ones.
