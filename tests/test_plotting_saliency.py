@@ -9,6 +9,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 
 from skcluster import LogScaler, PhotonMapper, RedshiftNormalizer, XrayCNNRegressor
+from skcluster.explain import (
+    band_attention,
+    source_attention,
+    source_maps,
+    source_masks,
+)
 from skcluster.explain.self_test import WeighingRegressor
 from skcluster.plotting import (
     OKABE_ITO,
@@ -18,6 +24,7 @@ from skcluster.plotting import (
     SaliencyDisplay,
     SourceMaskDisplay,
 )
+from skcluster.plotting.sky import saliency_label
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -291,13 +298,6 @@ def test_attention_is_a_median_with_its_percentiles_and_error():
 
 
 def test_attention_of_sources_and_bands_is_that_of_explain(sample, saliency):
-    from skcluster.explain import (
-        band_attention,
-        source_attention,
-        source_maps,
-        source_masks,
-    )
-
     masks = source_masks(source_maps(sample[:6], MAPPER))
     found = source_attention(saliency, masks, random_state=0)
     display = AttentionDisplay.from_sources(found)
@@ -311,3 +311,20 @@ def test_attention_of_sources_and_bands_is_that_of_explain(sample, saliency):
     assert_allclose(medians, found.log_median)
     assert list(display.attention) == ["0.5–2 keV", "2–7 keV"]
     assert list(AttentionDisplay.from_bands(found).attention) == ["band 1", "band 2"]
+
+
+def test_attention_says_what_its_saliency_is():
+    """Dex per photon are not dex."""
+    ones = np.ones((5, 1, 4, 4))
+    of_sources = source_attention(ones, {"icm": ones[:, 0] > 0}, groups=np.zeros(5))
+    of_bands = band_attention(ones, groups=np.zeros(5))
+    label = saliency_label(per_photon=True)
+    for display in (
+        AttentionDisplay.from_sources(of_sources, label=label),
+        AttentionDisplay.from_bands(of_bands, label=label),
+    ):
+        shown = display.ax_.get_ylabel()
+        assert shown == rf"$\log_{{10}}$ of mean {label}"
+        assert shown.endswith("[dex per photon]")
+    plain = AttentionDisplay.from_bands(of_bands).ax_.get_ylabel()
+    assert plain == r"$\log_{10}$ (mean saliency / dex)"

@@ -21,6 +21,8 @@ class AttentionDisplay:
         Mean saliency of each cluster, for each source or band.
     median_error : dict of str to float, default=None
         Standard error of the median of log10 of the attention.
+    label : str, default=None
+        Name and unit of the saliency; by default the gradient of log10 M [dex].
 
     Attributes
     ----------
@@ -47,19 +49,31 @@ class AttentionDisplay:
     -3.0
     """
 
-    def __init__(self, attention, *, median_error=None):
+    def __init__(self, attention, *, median_error=None, label=None):
         self.attention, self.median_error = attention, median_error
+        self.label = label
 
     @classmethod
-    def from_sources(cls, result, *, ax=None, **violin_kwargs):
-        """Draw a result of `source_attention`."""
+    def from_sources(cls, result, *, label=None, ax=None, **violin_kwargs):
+        """Draw a result of `source_attention`.
+
+        Parameters
+        ----------
+        result : Bunch
+        label : str, default=None
+            See `AttentionDisplay`.
+        ax : matplotlib Axes, default=None
+        **violin_kwargs
+            Options of matplotlib's violinplot.
+        """
         names = [name for name in result if "attention" in result[name]]
         attention = {name: result[name].attention for name in names}
         error = {name: result[name].log_median_error for name in names}
-        return cls(attention, median_error=error).plot(ax, **violin_kwargs)
+        display = cls(attention, median_error=error, label=label)
+        return display.plot(ax, **violin_kwargs)
 
     @classmethod
-    def from_bands(cls, result, *, bands=None, ax=None, **violin_kwargs):
+    def from_bands(cls, result, *, bands=None, label=None, ax=None, **violin_kwargs):
         """Draw a result of `band_attention`.
 
         Parameters
@@ -67,6 +81,8 @@ class AttentionDisplay:
         result : Bunch
         bands : sequence of (low, high), default=None
             Energy bands [keV].
+        label : str, default=None
+            See `AttentionDisplay`.
         ax : matplotlib Axes, default=None
         **violin_kwargs
             Options of matplotlib's violinplot.
@@ -77,7 +93,8 @@ class AttentionDisplay:
             names = band_names(bands)
         attention = dict(zip(names, result.attention.T, strict=True))
         error = dict(zip(names, result.log_median_error, strict=True))
-        return cls(attention, median_error=error).plot(ax, **violin_kwargs)
+        display = cls(attention, median_error=error, label=label)
+        return display.plot(ax, **violin_kwargs)
 
     def plot(self, ax=None, **violin_kwargs):
         """Draw one violin per name, with its median and 16th to 84th percentile."""
@@ -95,7 +112,10 @@ class AttentionDisplay:
                 self._draw(i, name, log_attention, color, violin_kwargs)
         self.ax_.margins(y=0.12)
         self.ax_.set_xticks(range(len(labels)), labels, fontsize="small")
-        self.ax_.set_ylabel(r"$\log_{10}$ (mean saliency / dex)")
+        label = r"$\log_{10}$ (mean saliency / dex)"
+        if self.label is not None:
+            label = rf"$\log_{{10}}$ of mean {self.label}"
+        self.ax_.set_ylabel(label)
         return self
 
     def _draw(self, place, name, values, color, violin_kwargs):
