@@ -503,6 +503,8 @@ def test_an_explainer_that_turns_its_answer_fails_in_all_orientations(turn):
             r"planted must be a list of names out of \['agn', 'ring'\]",
         ),
         ({"tolerance": "small"}, "tolerance must be a positive number, got 'small'"),
+        ({"factors": 10}, "factors must be a list of numbers, got 10"),
+        ({"factors": []}, r"factors must be a list of numbers, got \[\]"),
         ({"factors": [0]}, "factors must be a positive number, got 0"),
     ],
 )

@@ -95,6 +95,17 @@ class TestDetector:
         assert detector.offset_ == -np.inf
         assert (detector.predict(toy_maps(9, 5.0)) == 1).all()
 
+    def test_maps_in_other_bands_are_refused(self):
+        """Five rings twice, the brightest pixel, and each band but the first."""
+        detector = MapOutlierDetector().fit(toy_maps(60))
+        three = np.repeat(toy_maps(4), 3, axis=1)
+        words = (
+            "by 13 numbers per cluster, but the training maps .* by 11: their numbers"
+        )
+        for method in (detector.predict, detector.score_samples):
+            with pytest.raises(ValueError, match=words):
+                method(three)
+
 
 def is_warned_of(score):
     with warnings.catch_warnings(record=True) as caught:

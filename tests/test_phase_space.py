@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from astropy.units import Quantity
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -333,6 +334,10 @@ def test_both_ways_to_sum_agree(monkeypatch, cells_min, n_bins):
         ({"velocity_max": 3785e3}, r"It looks like m/s\. Divide it by 1000"),
         ({"velocity_max": 0.0126}, r"It looks like redshifts\. Multiply it by 299792"),
         ({"log_stellar_mass_min": 3e9}, "It looks like masses in Msun"),
+        (
+            {"velocity_max": Quantity(3, "Mm/s")},
+            "a number from 10 to 100000 km/s, got <Q",
+        ),
         ({"sampling_fraction": 0.0}, r"sampling_fraction must be in \(0, 1\]"),
         ({"sampling_fraction": 1.5}, r"sampling_fraction must be in \(0, 1\]"),
         ({"on_few": "skip"}, r"on_few must be one of \['zeros', 'error'\], got 'skip'"),

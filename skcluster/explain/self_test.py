@@ -149,6 +149,8 @@ def check_planted_attention(
     [10.0]
     """
     planted = Names(MEASURES).check("planted", planted)
+    if np.ndim(factors) != 1 or not len(factors):
+        raise ValueError(f"factors must be a list of numbers, got {factors!r}.")
     factors = [Positive().check("factors", factor) for factor in factors]
     tolerance = Positive().check("tolerance", tolerance)
     explainers = {"explain": explain}

@@ -94,7 +94,14 @@ class MapOutlierDetector(OutlierMixin, BaseEstimator):
     def score_samples(self, X):
         """Return minus the distance of each map from the training maps."""
         check_is_fitted(self)
-        u = (measures(X) - self.mean_) / self.scale_
+        found = measures(X)
+        if found.shape[1] != len(self.mean_):
+            raise ValueError(
+                f"X is described by {found.shape[1]} numbers per cluster, but the training "
+                f"maps of this MapOutlierDetector by {len(self.mean_)}: their numbers of "
+                "bands differ. Give maps with the bands of the training maps."
+            )
+        u = (found - self.mean_) / self.scale_
         return -np.sqrt(np.einsum("ij,jk,ik->i", u, self.precision_, u))
 
     def decision_function(self, X):

@@ -154,7 +154,9 @@ class PhaseSpaceKDE(SampleTransformer):
     def transform(self, X) -> ClusterSample:
         """Return the sample with ``cubes``, and ``cube_extent`` for networks to check."""
         require(X, "galaxies", by="PhaseSpaceKDE")
-        extent = np.tile([self.half_width, self.velocity_max], (len(X), 1))
+        parameters = self._checked_parameters(X.galaxies)
+        half_sides = parameters.half_width, parameters.velocity_max
+        extent = np.tile(half_sides, (len(X), 1))
         return X.assign(cubes=self.cubes_of(X.galaxies), cube_extent=extent)
 
     def cubes_of(self, galaxies):
