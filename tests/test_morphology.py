@@ -18,6 +18,7 @@ from skcluster import (
     MorphologyMeasurer,
     PhotonMapper,
     SparseMaps,
+    remove_sources,
 )
 from skcluster.proxies import morphology
 from skcluster.proxies.light import binomial_deviation
@@ -571,3 +572,28 @@ class TestOtherPackages:
         sky = statmorph._sky_asymmetry * np.pi * radius**2 / inside.sum()
         # They take the exact area of the pixels on the border.
         assert_allclose(found, theirs + sky, rtol=0.02)
+
+
+def test_maps_that_were_corrected_for_holes_say_how_to_get_counts():
+    rng = np.random.default_rng(0)
+    photons = {"ra": 150 + rng.normal(0, 0.03, 500), "dec": rng.normal(0, 0.03, 500)}
+    photons["energy"] = np.ones(500)
+    sample = ClusterSample([0.2], center=[[150.0, 0.0]], photons=[photons], r500c=[0.7])
+    sample = remove_sources(sample, {"ra": [150.03], "dec": [0.0]}, radius=0.007)
+    mapper = PhotonMapper(n_pixels=64)
+    words = (
+        r"corrected them for holes.*give sample\.drop\('holes'\) to PhotonMapper; what"
+    )
+    with pytest.raises(ValueError, match=words):
+        MorphologyMeasurer().fit_transform(mapper.transform(sample))
+    mapped = mapper.transform(sample.drop("holes"))
+    (left,) = MorphologyMeasurer(
+        quantities=["core_excised_counts"], core_radius=0.01, aperture=3.0
+    ).fit_transform(mapped)
+    # All photons outside of the hole and inside of the aperture, at about 0.21 deg.
+    hole = np.hypot(photons["ra"] - 150.03, photons["dec"]) < 0.007
+    assert_allclose(left, (~hole).sum(), atol=0.5)
+    assert hole.any()
+    halved = mapped.assign(maps=mapped.maps.scaled(np.array([0.5])).after("LogScaler"))
+    with pytest.raises(ValueError, match="Put it before RedshiftNormalizer and LogS"):
+        MorphologyMeasurer().fit_transform(halved)

@@ -276,7 +276,7 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
         if parameters.r500c != "true":
             r500c = np.full(len(X), parameters.r500c)
         _check_contained(parameters.aperture * r500c, half_width)
-        _check_counts(X.maps)
+        _check_counts(X)
         rows = _rows_of(X.maps, parameters.band)
         return parameters, rows, r500c * (X.maps.shape[-1] / (2 * half_width))
 
@@ -327,13 +327,28 @@ def _check_contained(radius, half_width):
         )
 
 
-def _check_counts(maps):
-    data = maps.rows.data
+def _check_counts(X):
+    maps, data = X.maps, X.maps.rows.data
     wrong = np.flatnonzero((data < 0) | (data != np.rint(data)))
     if len(wrong):
         wrong = np.unique(np.searchsorted(maps.rows.indptr, wrong, side="right") - 1)
         raise ValueError(
             f"MorphologyMeasurer measures counts, but {len(wrong)} of {len(maps)} maps "
-            f"hold negative or fractional numbers (first: cluster {wrong[0]}). Put it "
-            "before RedshiftNormalizer and LogScaler."
+            f"hold negative or fractional numbers (first: cluster {wrong[0]}). "
+            f"{_cure_of_fractions(X)}"
         )
+
+
+def _cure_of_fractions(X):
+    fields = [
+        name
+        for name in ("exposure_map", "mask", "holes")
+        if getattr(X, name) is not None
+    ]
+    if X.maps.steps or not fields:
+        return "Put it before RedshiftNormalizer and LogScaler."
+    return (
+        f"PhotonMapper has corrected them for {' and '.join(fields)}. For counts as they "
+        f"were observed, give sample.drop({', '.join(map(repr, fields))}) to PhotonMapper; "
+        "what was not observed then looks like an empty sky."
+    )
