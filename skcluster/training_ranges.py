@@ -8,6 +8,24 @@ REDSHIFT_MARGIN, SHARE_OF_RANGE = 0.02, 0.1
 FACTOR = 3.0
 """Factor beyond the training clusters' counts from which a count is far outside."""
 
+LEAST_SPREAD = 1e-3
+"""Standard deviation below which training redshifts, or logarithms, count as equal.
+
+Rounding, or one snapshot in two precisions, spreads equal redshifts by 1e-17 to 1e-8.
+Divided by that, any other redshift would be beyond all bounds.
+"""
+
+
+def hardly_vary(values):
+    """Return whether numbers of training clusters are too similar to be standardized.
+
+    Examples
+    --------
+    >>> hardly_vary([0.25209, 0.25209, 0.25209]), hardly_vary([0.25, 0.27])
+    (True, False)
+    """
+    return bool(np.std(values) < LEAST_SPREAD)
+
 
 def range_of(values):
     """Return the lowest and highest of some numbers as floats, ignoring NaN."""

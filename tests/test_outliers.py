@@ -316,6 +316,21 @@ class TestPopulation:
         found = population_test(Trained(clusters, log_mass), tested)
         assert_allclose(found, expected, rtol=1e-6)
 
+    @pytest.mark.parametrize("rounding", [0.0, 1e-8])
+    def test_a_snapshot_is_compared_at_any_redshift_as_at_its_own(self, rounding):
+        """The mean of equal numbers is rounded, so they spread by more than zero."""
+        clusters, log_mass = population(200)
+        z = np.full(200, 0.25209) + rounding * (np.arange(200) % 2)
+        trained = Trained(clusters.assign(redshift=z), log_mass)
+        for change in ({}, {"background": 0.2}):
+            tested, _ = population(100, seed=1, **change)
+            own, other = (
+                population_test(trained, tested.assign(redshift=np.full(100, each)))
+                for each in (0.25209, 0.26)
+            )
+            assert own == other
+            assert (own < 1e-3) == bool(change)
+
     def test_a_stored_network_tests_the_same(self, tmp_path):
         clusters, log_mass = population(150)
         model = network().fit(clusters, log_mass)

@@ -229,6 +229,16 @@ class TestPhotonSetRegressor:
         expected = [forward_by_hand(fitted, sample, i) for i in range(5)]
         assert_allclose(found[:5], expected, atol=2e-6)
 
+    @pytest.mark.parametrize("rounding", [0.0, 3.5e-9])
+    def test_a_snapshot_says_nothing_of_other_redshifts(self, rounding):
+        """A spread by rounding counts as none, and masses nearby in z stay the same."""
+        sample, log_mass = clusters(60)
+        z = np.full(60, 0.25209) + rounding * (np.arange(60) % 2)
+        fitted = regressor().fit(sample.assign(redshift=z), log_mass)
+        assert fitted.redshift_moments_[1] == 1
+        near = fitted.predict(sample.assign(redshift=z + 0.01))
+        assert_allclose(near, fitted.predict(sample.assign(redshift=z)), atol=0.05)
+
     def test_the_order_of_photons_does_not_matter_to_the_bit(self, trained):
         fitted, sample, _ = trained
         assert_array_equal(fitted.predict(shuffled(sample)), fitted.predict(sample))

@@ -168,6 +168,16 @@ class TestRefusals:
         ):
             quick(scalars=["redshift", "log_exposure"]).fit(equal, log_mass)
 
+    def test_a_redshift_that_varies_by_no_more_than_rounding(self, survey):
+        sample, log_mass = survey
+        one = np.full(len(sample), 0.25209)
+        two = np.where(np.arange(len(sample)) % 2, np.float32(0.25209), one)
+        for redshift in (one, two):
+            with pytest.raises(ValueError, match="have the same redshift to about"):
+                quick(scalars=["redshift"]).fit(
+                    sample.assign(redshift=redshift), log_mass
+                )
+
     @pytest.mark.parametrize("names", ["redshift", ["z"], ["redshift"] * 2, 3, [None]])
     def test_names_that_are_none(self, survey, names):
         with pytest.raises(

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.stats import f as f_distribution
 
+from ..training_ranges import hardly_vary
 from .detector import as_compared, network_and_its_input
 from .measures import population_measures
 
@@ -28,14 +29,14 @@ def learn_population(maps, redshift, log_mass):
     measures, n = population_measures(maps), len(log_mass)
     if n < MIN_POPULATION:
         return {}
-    has_redshift = redshift is not None
+    has_redshift = redshift is not None and not hardly_vary(redshift)
     z = np.asarray(redshift, float) if has_redshift else np.zeros(n)
     scale = measures.std(axis=0)
     learned = {
         "measure_moments": np.array(
             [measures.mean(axis=0), np.where(scale > 0, scale, 1)]
         ),
-        "redshift_moments": np.array([z.mean(), z.std() or 1.0]),
+        "redshift_moments": np.array([z.mean(), z.std() if has_redshift else 1.0]),
         "has_redshift": has_redshift,
         "n_clusters": n,
     }

@@ -10,6 +10,7 @@ from ..parameters import Integer
 from ..photon_features import PHOTON_FEATURES
 from ..plausible_masses import MASS_RANGE
 from ..sample import require
+from ..training_ranges import hardly_vary
 from .losses import N_OUTPUTS
 from .network_parameters import NETWORK_PARAMETERS, Architecture
 from .neural import NeuralMassRegressor
@@ -89,6 +90,8 @@ class PhotonSetRegressor(NeuralMassRegressor):
         Their quartiles; how many photons, or galaxies, lie between them is what
         `outlier_detector_` and `population_` compare.
     redshift_moments_ : tuple of 2 float
+        Mean and standard deviation of the training redshifts; the latter is 1 if it is
+        below 0.001, as at a single redshift.
     exposure_ : float or None
         Median exposure of the training clusters [s], if it is known: counts and densities
         are those in this exposure.
@@ -260,7 +263,10 @@ class PhotonSetRegressor(NeuralMassRegressor):
         self.column_quartiles_ = {name: each.quartiles() for name, each in sets.items()}
         self.count_scale_ = {name: each.typical_count() for name, each in sets.items()}
         z = inputs.redshift
-        self.redshift_moments_ = (float(z.mean()), float(z.std()) or 1.0)
+        self.redshift_moments_ = (
+            float(z.mean()),
+            1.0 if hardly_vary(z) else float(z.std()),
+        )
 
     def _check_shape(self, inputs):
         """Refuse clusters without galaxies if there were none in training.

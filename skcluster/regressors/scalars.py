@@ -7,6 +7,7 @@ import numpy as np
 from ..parameters import REFUSED, Kind
 from ..printable import all_of
 from ..sample import require
+from ..training_ranges import LEAST_SPREAD, hardly_vary
 
 
 def _log_counts(sample):
@@ -84,13 +85,13 @@ def scalar_moments(scalars, names):
     constant = [
         name
         for name, column in zip(names, scalars.T, strict=True)
-        if np.ptp(column) == 0
+        if hardly_vary(column)
     ]
     if constant:
         raise ValueError(
             f"{all_of(len(scalars), 'training cluster has', 'training clusters have')} "
-            f"the same {constant[0]}, so a network cannot learn what it means. Leave "
-            f"{constant[0]!r} out of scalars."
+            f"the same {constant[0]} to about {LEAST_SPREAD}, so a network cannot learn "
+            f"what it means. Leave {constant[0]!r} out of scalars."
         )
     return np.stack([scalars.mean(axis=0), scalars.std(axis=0)])
 
