@@ -259,6 +259,31 @@ def test_clusters_without_spectroscopy_are_refused_or_allowed(with_cubes, survey
     assert not torch.allclose(absent, present, atol=1e-6)
 
 
+@pytest.mark.parametrize("is_set", ["before the fit", "after it"])
+def test_an_indicator_that_was_not_trained_is_not_relied_on(with_cubes, survey, is_set):
+    """In training it was constant: what it does to the mass was drawn at random."""
+    cubes = with_cubes.cubes.copy()
+    cubes[[2, 5]] = 0
+    mixed, bare = with_cubes.assign(cubes=cubes), with_cubes.drop("cubes", "galaxies")
+    model = quick(allow_missing=is_set == "before the fit")
+    model.fit(with_cubes, survey.log_mass)
+    expected = model.predict(with_cubes[6:9])
+    text = r"of 24 clusters have no .*cluster {}\).* fitted to clusters of which all had"
+    with pytest.raises(ValueError, match="2 " + text.format(2)):
+        model.set_params(allow_missing=True).predict(mixed)
+    with pytest.raises(ValueError, match="24 " + text.format(0)):
+        model.predict(bare)
+    assert_array_equal(model.predict(mixed[6:9]), expected)
+
+
+def test_a_joint_model_of_0_1_0_predicts_clusters_without_cubes(with_cubes, survey):
+    """It does not know whether some were missing in training."""
+    model = quick(allow_missing=True).fit(with_cubes, survey.log_mass)
+    del model.has_missing_
+    stored = pickle.loads(pickle.dumps(model))
+    assert stored.predict(with_cubes.drop("cubes", "galaxies")).shape == (24,)
+
+
 def test_a_sample_without_galaxies_is_told_what_to_do(with_galaxies, survey):
     bare = with_galaxies.drop("galaxies")
     with pytest.raises(ValueError, match="put PhaseSpaceKDE before this step"):

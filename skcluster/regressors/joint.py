@@ -65,7 +65,7 @@ class JointCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
     allow_missing : bool, default=False
         Accept clusters without a cube (too few galaxies, or a sample without any
         spectroscopy): the network sees the mean cube and an indicator. Otherwise such
-        clusters are an error.
+        clusters are an error, and in prediction also if no training cluster was one.
 
     Attributes
     ----------
@@ -79,6 +79,9 @@ class JointCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         known. Cubes with other values, and maps with another half-width, are refused.
     cube_mean_, cube_scale_ : float
         Moments of the cells of the training cubes.
+    has_missing_ : bool
+        Whether some training clusters had no cube. If none, the indicator was not trained,
+        and such clusters are refused.
 
     Notes
     -----
@@ -213,7 +216,12 @@ class JointCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         self.n_bins_, self.cube_extent_ = inputs.n_bins, inputs.extent
         moments = cube_moments(inputs.blocks_of_cubes())
         self.cube_mean_, self.cube_scale_, missing = moments
-        self._refuse_missing(missing, len(inputs))
+        self.has_missing_ = len(missing) > 0
+        if self.has_missing_ and not self.allow_missing:
+            raise ValueError(
+                f"{_without_cube(missing, len(inputs))} Drop them, or set "
+                "allow_missing=True to let the network know by an indicator."
+            )
         if not self.cube_scale_ > 0:
             raise ValueError(
                 f"All cells of the cubes of {len(inputs)} clusters hold the same value, "
@@ -234,15 +242,15 @@ class JointCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
                 f"fitted to cubes of {_words(self.cube_extent_)}. Make X with that "
                 "PhaseSpaceKDE."
             )
-        if inputs.n_bins is not None and not self.allow_missing:
-            self._refuse_missing(inputs.missing(), len(inputs))
-
-    def _refuse_missing(self, missing, n_clusters):
-        if len(missing) and not self.allow_missing:
+        # Models of version 0.1.0 do not say.
+        if getattr(self, "has_missing_", self.allow_missing):
+            return
+        missing = inputs.missing()
+        if len(missing):
             raise ValueError(
-                f"{len(missing)} of {n_clusters} clusters have no phase-space cube "
-                f"(first: cluster {missing[0]}): too few galaxies pass the cuts. Drop "
-                "them, or set allow_missing=True to let the network know by an indicator."
+                f"{_without_cube(missing, len(inputs))} {type(self).__name__} was fitted "
+                "to clusters of which all had one. Drop them, or fit it to some without, "
+                "with allow_missing=True."
             )
 
     def _module(self):
@@ -298,6 +306,13 @@ def _check_one_sky(geometry, extent):
             f"half_width={extent[0]} [Mpc/h], so a source and its galaxies would not lie "
             "in one cell. Give PhotonMapper and PhaseSpaceKDE the same half_width."
         )
+
+
+def _without_cube(missing, n_clusters):
+    return (
+        f"{len(missing)} of {n_clusters} clusters have no phase-space cube (first: cluster "
+        f"{missing[0]}): too few galaxies pass the cuts."
+    )
 
 
 def _words(extent):
