@@ -18,9 +18,13 @@ from skorch.callbacks import Callback
 from skcluster import (
     ClusterSample,
     JointCNNRegressor,
+    LogScaler,
     MapOutlierDetector,
+    PhotonMapper,
+    RedshiftNormalizer,
     XrayCNNRegressor,
 )
+from skcluster.datasets import make_mock_survey
 from skcluster.networks import MassNetwork
 from skcluster.regressors.held_out_errors import variance_scale
 from skcluster.regressors.kept_memory import _glibc
@@ -546,6 +550,27 @@ def test_a_large_batch_of_a_small_integer_does_not_overflow(data):
     expected = quick(batch_size=200, max_epochs=1).fit(maps, log_mass).predict(maps)
     small = quick(batch_size=np.uint8(200), max_epochs=np.int8(1)).fit(maps, log_mass)
     assert_array_equal(small.predict(maps), expected)
+
+
+def test_maps_that_were_scaled_otherwise_than_in_training_are_refused():
+    """Without RedshiftNormalizer all masses would be off, by a tenth of a dex."""
+    survey = make_mock_survey(24, random_state=0, galaxies=False)
+    maps = PhotonMapper(n_pixels=16).transform(survey.sample)
+    scaled = LogScaler().fit_transform(maps)
+    both = LogScaler().fit_transform(RedshiftNormalizer().fit_transform(maps))
+    model = quick().fit(both, survey.log_mass)
+    expected = model.predict(both)
+    for other, words in ((scaled, "LogScaler"), (maps, "no step")):
+        text = f"been through {words}, but .* through RedshiftNormalizer and LogScaler"
+        with pytest.raises(ValueError, match=text):
+            model.predict(other)
+    # An array does not say where it comes from; the model of an array takes any maps.
+    scaled_array = np.asarray(both.maps)
+    assert_array_equal(model.predict(scaled_array), expected)
+    of_array = quick().fit(scaled_array, survey.log_mass)
+    assert_array_equal(of_array.predict(both), of_array.predict(scaled_array))
+    del model.map_steps_
+    assert np.abs(model.predict(scaled) - expected).max() > 1e-3
 
 
 def test_wrong_data_is_named(data, fitted):

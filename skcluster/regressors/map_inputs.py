@@ -48,6 +48,7 @@ class MapInputs:
 
     def _learn_map_scaling(self, maps):
         self.map_shape_, self.map_geometry_ = maps.shape[1:], maps.geometry
+        self.map_steps_ = None if maps.geometry is None else maps.steps
         self.pixel_mean_, self.pixel_scale_ = pixel_moments(maps)
         if self.pixel_scale_ == 0:
             raise ValueError(
@@ -66,6 +67,16 @@ class MapInputs:
                 f"X holds maps of {maps.geometry}, but {type(self).__name__} was fitted "
                 f"to maps of {self.map_geometry_}. Make X with that PhotonMapper."
             )
+        # Maps that are given as an array do not know what they have been through.
+        steps = None if maps.geometry is None else maps.steps
+        # Models of version 0.1.0 do not say.
+        fitted = getattr(self, "map_steps_", None)
+        if len({steps, fitted} - {None}) == 2:
+            raise ValueError(
+                f"X holds maps that have been through {_listed(steps)}, but "
+                f"{type(self).__name__} was fitted to maps that had been through "
+                f"{_listed(fitted)}. Prepare X by the same steps."
+            )
 
     def _filled_up(self, inputs, n_clusters):
         """Return at least `n_clusters` inputs, of which the last do not matter."""
@@ -78,6 +89,10 @@ class MapInputs:
     def _counted(self, inputs):
         """Return counts whose ranges in training are remembered, by name."""
         return {"map_sum": maps_of(inputs).total()}
+
+
+def _listed(steps):
+    return " and ".join(steps) or "no step"
 
 
 def maps_of(inputs):

@@ -119,6 +119,9 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
     map_geometry_ : MapGeometry or None
         Bands, half-width and cosmology of the `PhotonMapper` that made the training maps,
         if they are known. Maps of another one are refused.
+    map_steps_ : tuple of str or None
+        Steps that had scaled the training maps, such as ``"LogScaler"``, if they are known.
+        Maps that have been through others are refused.
     sees_unobserved_ : bool
         Whether the training sample had `unobserved` pixels. The network then has one more
         channel with them, and refuses samples without.
