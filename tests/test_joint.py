@@ -268,11 +268,16 @@ def test_an_indicator_that_was_not_trained_is_not_relied_on(with_cubes, survey, 
     model = quick(allow_missing=is_set == "before the fit")
     model.fit(with_cubes, survey.log_mass)
     expected = model.predict(with_cubes[6:9])
-    text = r"of 24 clusters have no .*cluster {}\).* fitted to clusters of which all had"
-    with pytest.raises(ValueError, match="2 " + text.format(2)):
-        model.set_params(allow_missing=True).predict(mixed)
-    with pytest.raises(ValueError, match="24 " + text.format(0)):
-        model.predict(bare)
+    text = (
+        r"of 24 clusters have no .*cluster {}\).* fitted to clusters of which all had"
+    )
+    for clusters, n, first in ((mixed, 2, 2), (bare, 24, 0)):
+        model.set_params(allow_missing=True)
+        is_set_after = "was fitted with allow_missing=False, which was then set to True"
+        now = is_set_after if is_set == "after it" else f"{n} {text.format(first)}"
+        with pytest.raises(ValueError, match=now):
+            model.predict(clusters)
+    model.set_params(allow_missing=is_set == "before the fit")
     assert_array_equal(model.predict(mixed[6:9]), expected)
 
 

@@ -23,6 +23,8 @@ from skcluster import (
     PhotonMapper,
     RedshiftNormalizer,
     XrayCNNRegressor,
+    load_model,
+    save_model,
 )
 from skcluster.datasets import make_mock_survey
 from skcluster.networks import MassNetwork
@@ -165,6 +167,36 @@ def test_pickle_joblib_and_clone(data, fitted, tmp_path):
     assert_array_equal(loaded.predict(data[0]), expected)
     with pytest.raises(NotFittedError, match="not fitted yet"):
         clone(fitted).predict(data[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("augment", False),
+        ("recipe", "ho2023"),
+        ("dropout", 0.5),
+        ("loss", "gaussian_nll"),
+        ("architecture", Dense),
+    ],
+)
+def test_parameters_of_the_network_belong_to_its_fit(data, tmp_path, name, other):
+    """A copy was rebuilt with them, and predicted other masses or could not be loaded."""
+    maps, log_mass = data
+    model = quick(max_epochs=1, augment=True, recipe="one_cycle", dropout=0.1)
+    model.set_params(n_dropout_draws=2).fit(maps, log_mass)
+    expected, fitted = model.predict(maps), getattr(model, name)
+    model.set_params(**{name: other})
+    copies = [model, pickle.loads(pickle.dumps(model))]
+    if name != "architecture":
+        save_model(model, tmp_path / "model.skops")
+        copies.append(load_model(tmp_path / "model.skops"))
+    for each in copies:
+        with pytest.raises(
+            ValueError, match=f"fitted with {name}={fitted!r}, .* then set"
+        ):
+            each.predict(maps)
+        assert getattr(each, name) == other
+        assert_array_equal(each.set_params(**{name: fitted}).predict(maps), expected)
 
 
 def test_a_pickle_from_before_a_parameter_was_added_is_read(data, fitted):

@@ -129,6 +129,16 @@ NOT_IN_FINGERPRINT = (
     "verbose",
 )
 """Parameters that change nothing in what is learned, except by rounding."""
+OF_NETWORK = (
+    "allow_missing",
+    "architecture",
+    "augment",
+    "dropout",
+    "loss",
+    "recipe",
+    "scalars",
+)
+"""Parameters that a fitted network is built from, and so cannot change without a fit."""
 
 
 def checked_parameters(regressor):

@@ -24,7 +24,13 @@ from .losses import LOG_VARIANCE_MIN, N_OUTPUTS
 from .mass_net import PREDICTED_AT_ONCE, build_net, part_size, train_net
 from .network_parameters import NOT_IN_FINGERPRINT, checked_parameters
 from .output_curve import on_curve, on_error_curve
-from .stored_networks import rebuilt_net, state_with_curves, weights_of
+from .stored_networks import (
+    parameters_of_network,
+    refuse_changed_parameters,
+    restore_nets,
+    state_and_weights,
+    stored_state,
+)
 from .torch_session import resolve_device, torch_session, warn_of_slow_arithmetic
 from .training_domain import (
     learned_domain,
@@ -134,8 +140,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             X, inputs, weight = rows_of(X, rows), inputs[rows], weight[rows]
             y = checked_target(y[rows], len(inputs), self)
         self._learn_scaling(inputs)
-        domain = learned_domain(self, X, inputs, y)
-        self.outlier_detector_, self.population_ = domain
+        self.outlier_detector_, self.population_ = learned_domain(self, X, inputs, y)
         self.training_ranges_ = learned_ranges(self, X, inputs, y)
         self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
         self.mass_density_ = mass_density(y, weight)
@@ -159,6 +164,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self.error_curve_ = np.array([each.error_curve for each in members])
         found = held_out_errors(self, training, members)
         self.held_out_residual_, self.residual_std_, self.held_out_moments_ = found
+        self._fitted_parameters = parameters_of_network(self)
         self.nets_ = [each.net for each in members]
         warn_of_failed_fits([each.has_failed for each in members], self)
         return self
@@ -295,6 +301,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     def _means_and_variances(self, X):
         """Means of log10 M of shape (n, members * draws), and variances or None."""
         check_is_fitted(self)
+        refuse_changed_parameters(self)
         inputs = self._read(X)
         self._check_shape(inputs)
         warn_outside_domain(self, X, inputs)
@@ -357,23 +364,17 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
     # A skorch net pickles as a pickle inside, with devices and private attributes. The
     # state holds arrays and numbers only, so that pickle, joblib and model files all work.
     def __getstate__(self):
-        state = dict(super().__getstate__())
-        nets = state.pop("nets_", None)
-        if nets is not None:
-            state["weights_"] = [weights_of(net) for net in nets]
-        return state
+        return stored_state(self, super().__getstate__())
 
     def __setstate__(self, state):
         # A parameter that a later version added gets its default.
         for name, parameter in inspect.signature(type(self)).parameters.items():
             if parameter.default is not parameter.empty:
                 state = {name: parameter.default, **state}
-        weights = state.pop("weights_", None)
-        if weights is not None:
-            state = state_with_curves(state, len(weights))
+        state, weights = state_and_weights(state)
         super().__setstate__(state)
         if weights is not None:
-            self.nets_ = [rebuilt_net(self, member) for member in weights]
+            restore_nets(self, weights)
 
 
 def checked_target(y, n_clusters, regressor):

@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import torch
 
+from .network_parameters import OF_NETWORK
 from .output_curve import KNOTS
 from .torch_session import resolve_device, torch_session
 
@@ -20,6 +21,75 @@ def weights_of(net):
         name: weight.detach().cpu().numpy().copy()
         for name, weight in net.module_.state_dict().items()
     }
+
+
+def parameters_of_network(regressor):
+    """Return the parameters that the network of a regressor is built from, by name."""
+    return {
+        name: getattr(regressor, name)
+        for name in OF_NETWORK
+        if hasattr(regressor, name)
+    }
+
+
+def refuse_changed_parameters(regressor):
+    """Refuse a regressor whose network was fitted with other parameters than it has now.
+
+    Its predictions, and those of a stored copy, would be of a network that never was.
+    """
+    now = parameters_of_network(regressor)
+    for name, fitted in getattr(regressor, "_fitted_parameters", now).items():
+        if now[name] != fitted:
+            raise ValueError(
+                f"{type(regressor).__name__} was fitted with {name}={fitted!r}, which was "
+                f"then set to {now[name]!r}. Fit it again, or set it back."
+            )
+
+
+def stored_state(regressor, state):
+    """Return the state of a regressor with the weights of its networks as arrays.
+
+    Parameters
+    ----------
+    regressor : NeuralMassRegressor
+    state : dict
+
+    Returns
+    -------
+    state : dict
+        The parameters of the fit are in it only if others have been set since.
+    """
+    state = dict(state)
+    nets = state.pop("nets_", None)
+    if nets is not None:
+        state["weights_"] = [weights_of(net) for net in nets]
+    if state.get("_fitted_parameters") == parameters_of_network(regressor):
+        del state["_fitted_parameters"]
+    return state
+
+
+def restore_nets(regressor, weights):
+    """Rebuild the nets of a regressor from stored weights, with the parameters of its fit.
+
+    Parameters
+    ----------
+    regressor : NeuralMassRegressor
+    weights : list of dict of str -> ndarray
+        The weights of all members, by name.
+    """
+    now = parameters_of_network(regressor)
+    fitted = vars(regressor).setdefault("_fitted_parameters", now)
+    vars(regressor).update(fitted)
+    regressor.nets_ = [rebuilt_net(regressor, member) for member in weights]
+    vars(regressor).update(now)
+
+
+def state_and_weights(state):
+    """Take the weights, or None, out of a state, and complete that of older models."""
+    weights = state.pop("weights_", None)
+    return (
+        state if weights is None else state_with_curves(state, len(weights))
+    ), weights
 
 
 def state_with_curves(state, n_members):
