@@ -25,8 +25,8 @@ from .mass_net import PREDICTED_AT_ONCE, build_net, part_size, train_net
 from .network_parameters import NOT_IN_FINGERPRINT, checked_parameters
 from .output_curve import on_curve, on_error_curve
 from .stored_networks import (
-    parameters_of_network,
     refuse_changed_parameters,
+    remember_parameters,
     restore_nets,
     state_and_weights,
     stored_state,
@@ -164,7 +164,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self.error_curve_ = np.array([each.error_curve for each in members])
         found = held_out_errors(self, training, members)
         self.held_out_residual_, self.residual_std_, self.held_out_moments_ = found
-        self._fitted_parameters = parameters_of_network(self)
+        remember_parameters(self)
         self.nets_ = [each.net for each in members]
         warn_of_failed_fits([each.has_failed for each in members], self)
         return self
