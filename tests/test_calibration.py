@@ -581,6 +581,21 @@ class TestRefusals:
         with pytest.raises(ValueError, match="n_bins must be a positive int, got 0"):
             CalibratedMassRegressor(Boaster(), n_bins=0).fit(X, log_mass)
 
+    def test_infinite_errors(self):
+        """Of p + 2 clusters no degree of freedom is left, and masses became infinite."""
+        rng = np.random.default_rng(0)
+        log_mass, p = rng.uniform(13.5, 15, 6), 3
+        X = np.log(10) * log_mass[:, None] + rng.normal(0, 0.3, (6, p))
+        few = EvrardProxyRegressor().fit(X[: p + 2], log_mass[: p + 2])
+        assert np.isinf(few.predict(X, return_std=True)[1]).all()
+        model = CalibratedMassRegressor(Boaster()).fit(*masses_and_errors(200))
+        model.estimator_ = few
+        text = "{0} of {0} clusters have errors of EvrardProxyRegressor .* infinite"
+        with pytest.raises(ValueError, match=text.format(6)):
+            model.predict(X)
+        with pytest.raises(ValueError, match=text.format(1)):
+            CalibratedMassRegressor(few, cv=KFold(6)).fit(X, log_mass)
+
 
 class TestGroups:
     """100 halos seen eight times each: a forest knows a halo that it has seen before."""

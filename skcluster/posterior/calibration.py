@@ -20,6 +20,7 @@ from ..parameters import Anything, Choice, Integer, NJobs, WithMethods, check_pa
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from ..sample import ClusterSample
 from ..sample.transformer import TakesSample
+from .finite_errors import mean_and_std
 from .mass_pairs import cells_at
 from .mass_posterior import MassPosterior
 from .predictors import PosteriorMixin
@@ -287,7 +288,7 @@ class CalibratedMassRegressor(
 
     def _mean_std_bin(self, X):
         check_is_fitted(self)
-        mean, std = _mean_and_std(self.estimator_, X)
+        mean, std = mean_and_std(self.estimator_, X)
         b = self._bin_numbers(self._value_of_bins(X, mean, slice(None)))
         trend = self._trend
         if trend is None:
@@ -342,7 +343,7 @@ class HeldOut(NamedTuple):
 
 def _predict_fold(estimator, X, y, groups, weight, train, test):
     fitted = fit_fold(estimator, X, y, train, groups, weight)
-    return _mean_and_std(fitted, rows_of(X, test))
+    return mean_and_std(fitted, rows_of(X, test))
 
 
 def _equal_bins(value, n_bins, weight):
@@ -353,13 +354,6 @@ def _equal_bins(value, n_bins, weight):
     else:
         inner = weighted_quantile(value, share, weight)
     return np.array([-np.inf, *np.unique(inner), np.inf])
-
-
-def _mean_and_std(estimator, X):
-    if predicts_std(estimator):
-        return estimator.predict(X, return_std=True)
-    mean = np.asarray(estimator.predict(X), float)
-    return mean, np.ones_like(mean)
 
 
 def _trend_inputs(X, mean, rows):

@@ -1,0 +1,38 @@
+"""Masses and errors that an estimator predicts, as far as they can be calibrated."""
+
+import numpy as np
+
+from ..estimator_parts import last_step, predicts_std
+
+
+def mean_and_std(estimator, X):
+    """Predict masses and their errors, which are 1 if the estimator predicts none.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    X : what the estimator takes
+
+    Returns
+    -------
+    mean, std : ndarray of shape (n_clusters,)
+
+    Raises
+    ------
+    ValueError
+        Some errors are infinite: a mass plus any share of its error would be, too.
+    """
+    if not predicts_std(estimator):
+        mean = np.asarray(estimator.predict(X), float)
+        return mean, np.ones_like(mean)
+    mean, std = estimator.predict(X, return_std=True)
+    n = np.count_nonzero(~np.isfinite(std))
+    if n:
+        by = type(last_step(estimator)).__name__
+        raise ValueError(
+            f"{n} of {len(std)} clusters have errors of {by} that are NaN or infinite, "
+            "so their masses cannot be calibrated. Those of EvrardProxyRegressor are "
+            "infinite in redshift bins that have no more clusters than observables need: "
+            "fit to more clusters or fewer observables, or give wider redshift_bins."
+        )
+    return mean, std
