@@ -320,6 +320,13 @@ def test_a_trusted_type_is_loaded(path):
     assert RAN == ["state"]
 
 
+def test_one_trusted_name_is_no_list_of_its_letters(path):
+    write(path, Evil())
+    name = f"{__name__}.Evil"
+    with pytest.raises(TypeError, match=re.escape(f"Give trusted=['{name}'].")):
+        load_model(path, trusted=name)
+
+
 def test_a_skorch_net_with_its_pickle_inside_is_refused(path):
     size = {"module__in_features": 1, "module__out_features": 1}
     net = NeuralNetRegressor(torch.nn.Linear, **size).initialize()

@@ -223,6 +223,13 @@ def test_folds_that_are_not_labels_are_an_error(folds, message, path):
     assert not path.exists()
 
 
+def test_a_masked_fold_is_no_label(path):
+    folds = np.ma.masked_equal([0, 1, 99], 99)
+    with pytest.raises(ValueError, match="folds has no value in 1 of 3 rows"):
+        save_model(LogScaler(), path, folds=folds)
+    assert not path.exists()
+
+
 def test_notes_that_are_not_a_string_are_an_error(path):
     with pytest.raises(TypeError, match="notes must be a string, got int"):
         save_model(LogScaler(), path, notes=3)

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 
 from ..estimator_parts import parts
+from ..sample.plain_arrays import refuse_masked
 from ..versions import versions_of_models
 from .file_header import FORMAT
 from .known_types import LEFT_BEHIND, class_name, public_name
@@ -173,7 +174,9 @@ def checked_folds(folds):
     if folds is None:
         return None
     is_mapping = isinstance(folds, Mapping)
-    labels = np.asarray([*folds.values()] if is_mapping else folds)
+    folds_of_all = [*folds.values()] if is_mapping else folds
+    refuse_masked(folds_of_all, "folds")
+    labels = np.asarray(folds_of_all)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
             "folds must be one integer label per training cluster, or a dict of cluster "

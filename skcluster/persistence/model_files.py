@@ -107,6 +107,8 @@ def load_model(path, *, trusted=()):
 
     Raises
     ------
+    TypeError
+        `trusted` is a string.
     ValueError
         The file is not a model, is damaged, has a newer format, or holds other types.
     OSError
@@ -124,6 +126,10 @@ def load_model(path, *, trusted=()):
     ...     load_model(path)
     RedshiftNormalizer(pivot_count=1000.0)
     """
+    if isinstance(trusted, str):
+        raise TypeError(
+            f"trusted must be a list of names, got a string. Give trusted=[{trusted!r}]."
+        )
     header, members = read_verified(path)
     with as_damaged_file_error(path):
         reader = SchemaReader(members, trusted)
