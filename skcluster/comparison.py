@@ -12,6 +12,7 @@ from sklearn.utils import Bunch, column_or_1d
 from .cluster_weights import weights_in
 from .metrics import summarize_residuals
 from .model_selection import fit_fold, rows_of, spatial_folds, with_groups
+from .model_selection.octant_folds import read_groups
 from .plausible_masses import MASS_RANGE, checked_log_mass
 from .printable import counted, html_table
 from .sample import ClusterSample
@@ -189,8 +190,8 @@ def _with_all_known(tables, groups):
     placed = [X for X in samples if X.position is not None]
     labeled = [X for X in samples if X.group is not None]
     first = [*placed, *labeled, *tables][0]
-    if np.ndim(groups) == 1:
-        return first, np.asarray(groups)
+    if groups is not None and (groups := read_groups(groups)).ndim == 1:
+        return first, groups
     if not labeled:
         return first, None
     halo = labeled[0].group

@@ -26,6 +26,7 @@ from skcluster import (
     reweight_prior,
     save_model,
 )
+from skcluster.model_selection import with_groups
 from skcluster.posterior import mass_density
 from skcluster.posterior.calibration import _cells
 from skcluster.posterior.score_trends import follow_trend, learn_trend
@@ -699,6 +700,19 @@ class TestGroupsOfArrays:
         for groups in (halo[:, None], halo.tolist(), halo.astype(np.uint8)):
             model = CalibratedMassRegressor(Nearest()).fit(X, log_mass, groups)
             assert_array_equal(model.scores_, expected)
+
+    def test_a_column_of_labels_is_kept_together_inside_of_folds(self):
+        X, log_mass, halo = copies()
+        model = CalibratedMassRegressor(Nearest())
+        posterior = cross_val_posterior(model, X, log_mass, groups=halo[:, None])
+        # As above: were copies in several folds, all would be known.
+        assert_allclose(posterior.std(), 0.61, atol=0.15)
+
+    def test_a_column_of_labels_becomes_the_group_of_a_sample(self):
+        table, _, halo = TestGroups().noisy_copies()
+        sample, given = with_groups(sample_of(table), halo[:, None])
+        assert given is None
+        assert_array_equal(sample.group, halo)
 
     def test_a_missing_label_is_named(self):
         X, log_mass, halo = copies()

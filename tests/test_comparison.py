@@ -269,6 +269,20 @@ def test_errors_are_those_of_halos_drawn_again(is_in_sample):
     assert_allclose(alone * np.sqrt(8), expected, rtol=0.15)
 
 
+@pytest.mark.parametrize("kind", ["column", "data frame"])
+def test_a_column_of_groups_is_what_its_labels_are(y, kind):
+    halo = np.arange(len(y)) // 4
+    groups = halo[:, None]
+    if kind == "data frame":
+        groups = pytest.importorskip("pandas").DataFrame({"halo": halo})
+    X = shifted(y, np.resize([0.1, 0.2, -0.1], 10)[halo])
+    one, other = (
+        compare_estimators({"a": (FirstColumn(), X)}, y, groups=each).table[0]
+        for each in (groups, halo)
+    )
+    assert one["std_dex_error"] == other["std_dex_error"]
+
+
 def test_positions_as_groups_are_for_the_folds_alone(y):
     position = np.random.default_rng(0).uniform(0, 352, (40, 3))
     X = shifted(y, np.resize([0.1, 0.2, -0.1], 40))

@@ -15,7 +15,6 @@ from sklearn.utils import indexable
 from ..estimator_parts import fit_parameters, weight_parameters
 from ..printable import all_of
 from ..sample import ClusterSample
-from ..sample.plain_arrays import as_labels, plain_array
 from .octant_folds import (
     QuadrantGroupKFold,
     check_one_box,
@@ -23,6 +22,7 @@ from .octant_folds import (
     keep_together,
     octants,
     position_of,
+    read_groups,
 )
 
 N_FOLDS = 5
@@ -114,11 +114,11 @@ def with_groups(X, groups):
     groups : ndarray or None
         The labels, if X cannot hold them.
     """
-    if groups is None or np.ndim(groups) != 1:
+    if groups is None or (groups := read_groups(groups)).ndim != 1:
         return X, None
     if isinstance(X, ClusterSample):
         return X.assign(group=groups), None
-    return X, np.asarray(groups)
+    return X, groups
 
 
 def fit_fold(estimator, X, y, rows, groups=None, sample_weight=None):
@@ -186,11 +186,7 @@ def _folds_in_space(n_folds, position, group):
 
 
 def _checked_groups(groups, n_clusters):
-    groups = plain_array(groups, "groups", "position")
-    if groups.ndim == 2 and groups.shape[1] == 1:
-        groups = groups[:, 0]
-    if groups.ndim == 1:
-        groups = as_labels(groups, "groups")
+    groups = read_groups(groups)
     if groups.ndim not in (1, 2) or len(groups) != n_clusters:
         raise ValueError(
             f"groups has the shape {groups.shape}, but there are {n_clusters} clusters. "

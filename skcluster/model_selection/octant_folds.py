@@ -7,6 +7,7 @@ from ..paper import BOX_SIZE
 from ..parameters import Integer, Quantity, check_parameters
 from ..printable import all_of
 from ..sample import ClusterSample
+from ..sample.plain_arrays import as_labels, plain_array
 from ..sample.units import check_plausible, in_our_unit
 
 BOX, SPLITS = Quantity("box_size"), Integer(1, 1000)
@@ -157,6 +158,14 @@ def keep_together(cell, group):
     count = np.zeros((len(groups), len(cells)), int)
     np.add.at(count, (g, c), 1)
     return cells[count.argmax(axis=1)][g]
+
+
+def read_groups(groups):
+    """Return labels as a 1-d array, also of one column, and positions as a 2-d array."""
+    groups = plain_array(groups, "groups", "position")
+    if groups.ndim == 2 and groups.shape[1] == 1:
+        groups = groups[:, 0]
+    return as_labels(groups, "groups") if groups.ndim == 1 else groups
 
 
 def position_of(X):
