@@ -261,6 +261,42 @@ def test_groups_of_another_length_are_an_error(sample, labels):
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
+        (np.array([np.nan] * 5 + [0, 1] * 5), "5 of 15 are NaN .*first: cluster 0"),
+        (np.ma.masked_equal([0, 1, -9], -9), r"groups has no value in 1 of 3 .*row 2"),
+        (np.array(["a", "b", None], object), "no label for 1 of 3 .*first: cluster 2"),
+        (
+            np.ma.masked_equal([[9, 9, 9], [200, 9, 9], [9, -99, 9]], -99),
+            r"groups has no value in 1 of 3 rows \(first: row 2\)",
+        ),
+    ],
+)
+def test_gaps_among_groups_are_no_group_of_their_own(groups, message):
+    X = np.zeros((len(groups), 1))
+    with pytest.raises(ValueError, match=message):
+        split(X, groups=groups)
+
+
+def test_gaps_of_a_column_of_a_data_frame_are_no_group_of_their_own():
+    pandas = pytest.importorskip("pandas")
+    groups = pandas.Series([0, 1, pandas.NA], dtype="Int64")
+    with pytest.raises(ValueError, match=r"1 of 3 are NaN .*first: cluster 2"):
+        split(np.zeros((3, 1)), groups=groups)
+
+
+def test_masked_positions_lie_in_no_octant():
+    position = np.ma.masked_equal([[9, 9, 9], [9, -99, 9]], -99)
+    with pytest.raises(ValueError, match=r"position has no value in 1 of 2 rows"):
+        octants(position)
+
+
+def test_a_column_of_labels_names_the_folds():
+    folds = split(np.zeros((4, 1)), groups=np.array([[7], [8], [7], [8]]))
+    assert [test.tolist() for _, test in folds] == [[0, 2], [1, 3]]
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
         (np.zeros((60, 2)), r"Positions must have shape \(n, 3\), got \(60, 2\)"),
         (np.full((60, 3), np.nan), "60 of 60 positions are NaN .*first: cluster 0"),
     ],

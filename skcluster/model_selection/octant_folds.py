@@ -7,8 +7,8 @@ from ..paper import BOX_SIZE
 from ..parameters import Integer, Quantity, check_parameters
 from ..printable import all_of
 from ..sample import ClusterSample
-from ..sample.plain_arrays import as_labels, plain_array
-from ..sample.units import check_plausible, in_our_unit
+from ..sample.plain_arrays import as_labels, as_numbers, plain_array
+from ..sample.units import check_plausible
 
 BOX, SPLITS = Quantity("box_size"), Integer(1, 1000)
 """Kinds of the parameters of `QuadrantGroupKFold`."""
@@ -80,8 +80,7 @@ class QuadrantGroupKFold(BaseCrossValidator):
 
     def _labels(self, X, groups):
         parameters = check_parameters(self)
-        groups = in_our_unit("position", groups, "groups")
-        groups = position_of(X) if groups is None else np.asarray(groups)
+        groups = position_of(X) if groups is None else read_groups(groups)
         if groups is None:
             raise ValueError(
                 "QuadrantGroupKFold needs X.position of shape (n, 3) in Mpc/h, or "
@@ -119,7 +118,7 @@ def octants(position, box_size=BOX_SIZE, n_splits_per_axis=2):
     """
     box_size = BOX.check("box_size", box_size)
     m = SPLITS.check("n_splits_per_axis", n_splits_per_axis)
-    position = np.asarray(in_our_unit("position", position, "position"), float)
+    position = as_numbers(position, "position", "position")
     if position.ndim != 2 or position.shape[1] != 3:
         raise ValueError(f"Positions must have shape (n, 3), got {position.shape}.")
     if not np.isfinite(position).all():
