@@ -296,6 +296,10 @@ def spoiled(change):
         (lambda t: t["slope"].fill(np.nan), "'slope' of .* has NaN"),
         (lambda t: t["covariance"].fill(1.0), "in row 0 of .* positive definite"),
         (lambda t: t["covariance"][1].put(1, 0.0), "in row 1 of .* not symmetric"),
+        (
+            lambda t: t.reverse(),
+            "Row 1 of .* begins at z = 0.1, but .* ends at z = 0.4",
+        ),
     ],
 )
 def test_a_table_that_is_no_covariance_is_neither_written_nor_read(
@@ -472,6 +476,16 @@ def test_each_bin_is_corrected_by_its_own_calibration():
         ln_s[:, 1], ln_s[:, 2], covariance, names=PAIR, redshift=redshift
     )
     assert_allclose(slope, SLOPE[1], atol=4 * error)
+
+
+@pytest.mark.parametrize("rows", [[2, 1, 0], [0, 2], [1, 0, 2]])
+def test_bins_out_of_order_or_with_a_gap_are_refused(rows):
+    covariance = made_covariance(redshifts=(0.1, 0.3, 0.5))[rows]
+    ln_s, _, redshift = made_clusters(60, redshifts=(0.1, 0.3, 0.5))
+    with pytest.raises(
+        ValueError, match=r"Row 1 of covariance begins .*sort the table"
+    ):
+        infer_slope(ln_s[:, 1], ln_s[:, 2], covariance, names=PAIR, redshift=redshift)
 
 
 def test_bins_of_four_clusters_lose_only_their_means():

@@ -219,6 +219,22 @@ def observables_of(model):
     return names
 
 
+def check_bins(table, source):
+    """Refuse rows that are not adjoining redshift bins in ascending order."""
+    low: np.ndarray = np.ma.filled(np.ma.asarray(table["redshift_low"], float), np.nan)
+    high: np.ndarray = np.ma.filled(
+        np.ma.asarray(table["redshift_high"], float), np.nan
+    )
+    wrong = np.flatnonzero(low[1:] != high[:-1]) + 1
+    if len(wrong):
+        i = wrong[0]
+        raise ValueError(
+            f"Row {i} of {source} begins at z = {low[i]:g}, but the row before ends at z = "
+            f"{high[i - 1]:g}. Rows must be adjoining redshift bins in ascending order: "
+            "sort the table by redshift_low, and leave out no bin between others."
+        )
+
+
 def _check(table, source):
     meta = table.meta
     if meta.get("format") != FORMAT:
@@ -242,6 +258,7 @@ def _check(table, source):
     for name, shape in shapes.items():
         _check_numbers(table[name], shape, f"Column {name!r} of {source}")
     _check_covariance(np.asarray(table["covariance"]), source)
+    check_bins(table, source)
 
 
 def _check_numbers(column, shape, source):

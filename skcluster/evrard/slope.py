@@ -5,6 +5,7 @@ import numpy as np
 from ..plausible_masses import LN_10, MASS_RANGE
 from ..sample.plain_arrays import as_numbers
 from ..sample.units import check_plausible
+from .covariance import check_bins
 from .evolution import log_redshift_ratio
 from .redshift_bins import bin_numbers
 
@@ -247,6 +248,7 @@ def _bins_of(covariance, redshift, s, m):
         )
     redshift = as_numbers(redshift, "redshift", "redshift")
     check_plausible("redshift", redshift, rows="cluster")
+    check_bins(covariance, "covariance")
     low, high = covariance["redshift_low"], covariance["redshift_high"]
     b = bin_numbers(redshift, np.array([*low, high[-1]]))
     center = np.asarray(covariance["redshift"])
