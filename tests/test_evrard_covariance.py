@@ -155,6 +155,15 @@ def test_an_independent_network_is_worth_its_own_information():
         ({"by_bin": "yes"}, "by_bin must be True or False, got 'yes'"),
         ({"n_resamples": 1}, "n_resamples must be an int of at least 2, got 1"),
         ({"groups": [0, 1]}, r"groups has the shape \(2,\), but there are 60 clusters"),
+        ({"groups": np.zeros(60, int)}, "at least 2 groups; all 60 are one"),
+        (
+            {
+                "groups": np.maximum(np.arange(60) - 30, 0),
+                "redshift": np.repeat([0.1, 0.4], 30),
+                "by_bin": True,
+            },
+            "at least 2 groups; all 30 are one",
+        ),
         ({"redshift": [0.1]}, "redshift must have one number for each of 60"),
         (
             {"redshift": np.ma.masked_equal(np.resize([0.1, 0.4], 60), 0.4)},

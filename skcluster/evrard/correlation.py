@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 from sklearn.utils import check_random_state
 
-from ..metrics.columns import group_numbers
+from ..metrics.columns import group_numbers, independent_groups
 from ..parameters import Boolean, Integer
 from ..plausible_masses import MASS_RANGE
 from .evolution import residuals_about
@@ -109,7 +109,7 @@ def residual_correlation(
 def _correlate(residual, groups, n_resamples, rng):
     """Return rho of every pair of columns, and its error."""
     i, j = np.triu_indices(residual.shape[1])
-    _, groups = np.unique(groups, return_inverse=True)
+    groups = independent_groups(groups, len(groups))
     products = np.zeros((groups.max() + 1, len(i)))
     np.add.at(products, groups, residual[:, i] * residual[:, j])
     n = len(products)

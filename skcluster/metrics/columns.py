@@ -65,3 +65,22 @@ def group_numbers(groups, n_clusters):
             "clusters. Give one label per cluster."
         )
     return np.unique(as_labels(groups, "groups"), return_inverse=True)[1]
+
+
+def independent_groups(groups, n_clusters):
+    """Number the groups as `group_numbers` does, and refuse one that has all clusters.
+
+    Examples
+    --------
+    >>> independent_groups(["a", "a"], 2)
+    Traceback (most recent call last):
+    ...
+    ValueError: An error needs at least 2 clusters, of at least 2 groups; all 2 are one.
+    """
+    numbers = group_numbers(groups, n_clusters)
+    if numbers.max() == 0:
+        raise ValueError(
+            "An error needs at least 2 clusters, of at least 2 groups; all "
+            f"{n_clusters} are one."
+        )
+    return numbers

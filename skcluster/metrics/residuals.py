@@ -16,7 +16,7 @@ from ..cluster_weights import checked_weights, weighted_quantile, weighted_std
 from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE, check_evident_unit, check_same_unit
 from ..sample.units import in_our_unit
-from .columns import checked_columns, group_numbers
+from .columns import checked_columns, independent_groups
 
 
 def mass_residual(y_true, y_pred, *, mass_range=MASS_RANGE):
@@ -323,20 +323,10 @@ def _chosen(options, **parameter):
     return options[value]
 
 
-def _independent_groups(groups, n_clusters):
-    numbers = group_numbers(groups, n_clusters)
-    if numbers.max() == 0:
-        raise ValueError(
-            "An error needs at least 2 clusters, of at least 2 groups; all "
-            f"{n_clusters} are one."
-        )
-    return numbers
-
-
 def _checked_resamples(groups, n_clusters, n_resamples, random_state):
     """Yield the rows of bootstrap samples, whose groups are drawn with replacement."""
     n_resamples = Integer(2).check("n_resamples", n_resamples)
-    groups = _independent_groups(groups, n_clusters)
+    groups = independent_groups(groups, n_clusters)
     return _resampled_rows(groups, n_resamples, check_random_state(random_state))
 
 
