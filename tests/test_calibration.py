@@ -542,6 +542,29 @@ class TestOfEstimators:
                 *masses_and_errors(100)
             )
 
+    @pytest.mark.parametrize(
+        ("numbers", "filled"),
+        [((300, 150), (300, 150)), ((200, 125, 125), (200, 250)), ((450,), (450,))],
+    )
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_a_lowest_snapshot_of_many_clusters_is_one_bin(
+        self, numbers, filled, weighted
+    ):
+        rng = np.random.default_rng(0)
+        redshift = np.repeat([0.1, 0.2, 0.3][: len(numbers)], numbers)
+        log_mass = rng.uniform(13.5, 15, len(redshift))
+        maps = np.zeros((len(redshift), 1, 4, 4))
+        maps[:, 0, 0, 0] = log_mass + rng.normal(0, 0.1, len(redshift))
+        sample = ClusterSample(redshift, maps=maps)
+        weight = np.ones(len(redshift)) if weighted else None
+        model = CalibratedMassRegressor(FirstPixel(), by="redshift", cv=KFold(3))
+        model.fit(sample, log_mass, sample_weight=weight)
+        found = np.searchsorted(model.bin_edges_, redshift, side="right") - 1
+        assert_array_equal(np.bincount(found), filled)
+        if len(numbers) == 1:
+            alone = clone(model).set_params(by=None).fit(sample, log_mass)
+            assert_allclose(model.predict(sample), alone.predict(sample), rtol=1e-12)
+
     def test_redshifts_of_a_data_frame_are_refused_as_rows_are_not_labels(self):
         pandas = pytest.importorskip("pandas")
         X, y = masses_and_errors(100)
@@ -661,6 +684,17 @@ def sample_of(table, halo=None):
     maps = np.zeros((len(table), 1, 4, 4))
     maps[:, 0, 0, : table.shape[1]] = table
     return ClusterSample(np.full(len(table), 0.2), maps=maps, group=halo)
+
+
+class FirstPixel(RegressorMixin, BaseEstimator):
+    """Predicts the first pixel of the maps of a sample."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.is_fitted_ = True
+        return self
+
+    def predict(self, X):
+        return table_of(X)[:, 0]
 
 
 class Nearest(RegressorMixin, BaseEstimator):

@@ -25,7 +25,7 @@ from .mass_pairs import cells_at
 from .mass_posterior import MassPosterior
 from .predictors import PosteriorMixin
 from .priors import TrainingPrior, log_prior, mass_density
-from .score_trends import follow_trend, learn_trend
+from .score_trends import follow_trend, learn_trend, trend_inputs
 from .smoothing import scott_bandwidth, smoothed_counts
 
 MIN_SCORES, MIN_FOR_TREND = 20, 100
@@ -205,7 +205,7 @@ class CalibratedMassRegressor(
             _check_scores(scores, MIN_FOR_TREND, "to learn a trend", " or by=None")
             error = weighted_std(log_mass - mean, weight)
             ends = (*TrainingPrior(self.mass_density_).support, error)
-            inputs = _trend_inputs(X, mean, rows)
+            inputs = trend_inputs(X, mean, rows)
             self.trend_, scores = learn_trend(scores, inputs, weight, ends)
         value = self._value_of_bins(X, mean, rows)
         has_bins = parameters.by in ("redshift", "mass")
@@ -293,7 +293,7 @@ class CalibratedMassRegressor(
         trend = self._trend
         if trend is None:
             return mean, std, b
-        inputs = _trend_inputs(X, mean, slice(None))
+        inputs = trend_inputs(X, mean, slice(None))
         if inputs.shape[1] != trend["moments"].shape[1]:
             raise ValueError(
                 "The trend was learned from clusters with redshifts and X has none, or the "
@@ -353,14 +353,8 @@ def _equal_bins(value, n_bins, weight):
         inner = np.quantile(value, share)
     else:
         inner = weighted_quantile(value, share, weight)
-    return np.array([-np.inf, *np.unique(inner), np.inf])
-
-
-def _trend_inputs(X, mean, rows):
-    """Predicted masses and, of a sample, redshifts."""
-    if not isinstance(X, ClusterSample):
-        return mean[:, None]
-    return np.column_stack([mean, X.redshift[rows]])
+    # Of many equal values, the lowest is an edge, below which there are none.
+    return np.array([-np.inf, *np.unique(inner[inner > value.min()]), np.inf])
 
 
 def _check_scores(scores, least, purpose, cure):

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from ..cluster_weights import effective_number, weighted_std
+from ..sample import ClusterSample
 
 PRIOR_WIDTH = 0.3
 """Expected size of the coefficients, which matters for some hundred clusters at most.
@@ -16,6 +17,13 @@ PRIOR_WIDTH_AT_ENDS = 1.0
 LARGEST = 4.0
 """Scores count as no more than this many standard deviations, lest a few decide."""
 MOST_STEPS, LARGEST_STEP = 100, 0.5
+
+
+def trend_inputs(X, mean, rows):
+    """Return what scores may depend on: predicted masses and, of a sample, redshifts."""
+    if not isinstance(X, ClusterSample):
+        return mean[:, None]
+    return np.column_stack([mean, X.redshift[rows]])
 
 
 def learn_trend(scores, inputs, weight=None, ends=None):
