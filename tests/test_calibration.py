@@ -542,6 +542,16 @@ class TestOfEstimators:
                 *masses_and_errors(100)
             )
 
+    @pytest.mark.parametrize("other", ["mass", "trend", None])
+    def test_what_bins_are_by_is_that_of_the_fit(self, sample, log_mass, other):
+        pipeline = make_pipeline(
+            ProxyMeasurer(proxies=("n_phot",)), EvrardProxyRegressor()
+        )
+        model = CalibratedMassRegressor(pipeline, by="redshift", n_bins=2, cv=3)
+        expected = model.fit(sample, log_mass).predict(sample)
+        assert_array_equal(model.set_params(by=other).predict(sample), expected)
+        assert model.by_ == "redshift"
+
     @pytest.mark.parametrize(
         ("numbers", "filled"),
         [((300, 150), (300, 150)), ((200, 125, 125), (200, 250)), ((450,), (450,))],

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skcluster import FixedPowerLawRegressor
@@ -27,6 +27,21 @@ def test_y_x_of_the_mock_with_self_similar_exponents():
     expected = shape + np.mean(survey.log_mass - shape)
     assert_allclose(predicted, expected, atol=2e-4)
     assert_allclose(std, np.std(survey.log_mass - expected, ddof=1), rtol=1e-3)
+
+
+def test_parameters_that_are_set_after_the_fit_move_nothing():
+    X = np.array([[0.0, 1.0, 0.1], [1.0, -1.0, 0.3], [2.0, 0.5, 0.6]])
+    log_mass = [14.0, 14.5, 14.7]
+    model = FixedPowerLawRegressor(exponents=[0.6, 0.3], evolution=-0.4)
+    model.fit(X, log_mass)
+    expected = model.predict(X)
+    model.set_params(exponents=0.2, evolution=1.0, cosmology="Planck18")
+    assert_array_equal(model.predict(X), expected)
+    assert_array_equal(model.exponents_, [0.6, 0.3])
+    again = model.fit(X, log_mass).predict(X)
+    other = FixedPowerLawRegressor(exponents=0.2, evolution=1.0, cosmology="Planck18")
+    assert_array_equal(again, other.fit(X, log_mass).predict(X))
+    assert_array_equal(model.exponents_, [0.2, 0.2])
 
 
 def test_exponents_must_fit_the_columns():

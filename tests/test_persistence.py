@@ -29,6 +29,7 @@ from skcluster import (
     CalibratedMassRegressor,
     ClusterSample,
     EvrardProxyRegressor,
+    FixedPowerLawRegressor,
     JointCNNRegressor,
     LogScaler,
     MapOutlierDetector,
@@ -248,6 +249,35 @@ def test_a_covariance_model_without_the_pivot_of_its_fit_predicts_as_before(path
     assert_array_equal(loaded.predict(X), expected)
     names = [str(i) for i in range(loaded.slope_.shape[1])]
     assert proxy_covariance(loaded, names=names).meta["pivot_mass"] == 3e14
+
+
+@pytest.mark.parametrize(
+    ("model", "learned"),
+    [
+        (
+            FixedPowerLawRegressor(exponents=[0.6], evolution=-0.4),
+            ["exponents_", "evolution_", "cosmology_"],
+        ),
+        (CalibratedMassRegressor(LinearRegression(), by="mass", n_bins=2), ["by_"]),
+    ],
+)
+def test_models_that_did_not_learn_their_parameters_predict_as_before(
+    model, learned, path
+):
+    rng = np.random.default_rng(0)
+    log_mass = rng.uniform(13.5, 15, 100)
+    ln_s = np.log(10) * log_mass + rng.normal(0, 0.3, 100)
+    X = np.column_stack([ln_s, rng.uniform(0.1, 0.5, 100)])
+    model = clone(model).fit(X, log_mass)
+    expected = model.predict(X)
+    save_model(model, path)
+    assert_array_equal(load_model(path).predict(X), expected)
+    for name in learned:
+        delattr(model, name)
+    save_model(model, path)
+    loaded = load_model(path)
+    assert not hasattr(loaded, learned[0])
+    assert_array_equal(loaded.predict(X), expected)
 
 
 def test_measured_proxies_come_back_with_their_model(sample, log_mass, path):

@@ -55,6 +55,12 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
     ----------
     intercept_ : float
         :math:`a`, the (weighted) mean over the training clusters.
+    exponents_ : ndarray of shape (n_observables,)
+        :math:`\alpha_i` of the fit, which predictions use.
+    evolution_ : float
+        :math:`\gamma` of the fit.
+    cosmology_ : str or astropy.cosmology.Cosmology
+        Cosmology of the fit.
     residual_std_ : float
         Standard deviation of the training residuals, with n - 1 [dex]; n is the sum of
         the weights.
@@ -110,10 +116,12 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_clusters,), default=None
             Number of times that each cluster counts. None: once.
         """
+        parameters = check_parameters(self)
         refuse_masked(X, "X")
         if y is not None:
-            mass_range = check_parameters(self).mass_range
-            y = checked_log_mass(y, by=type(self).__name__, mass_range=mass_range)
+            y = checked_log_mass(
+                y, by=type(self).__name__, mass_range=parameters.mass_range
+            )
         X, y = validate_data(
             self,
             X,
@@ -123,7 +131,7 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
             ensure_min_samples=2,
             ensure_min_features=2,
         )
-        residual = y - self._shape(X)
+        residual = y - _shape(X, parameters)
         weight = checked_weights(sample_weight, len(y), by=type(self).__name__)
         n_clusters = len(y) if weight is None else weight.sum()
         if not n_clusters > 1:
@@ -132,6 +140,11 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
                 "times that a cluster counts, and a standard deviation needs more than 1. "
                 "Multiply weights by a factor that makes their mean 1."
             )
+        self.exponents_ = np.array(
+            np.broadcast_to(parameters.exponents, X.shape[1] - 1)
+        )
+        self.evolution_ = parameters.evolution
+        self.cosmology_ = parameters.cosmology
         self.intercept_ = float(np.average(residual, weights=weight))
         square = np.average((residual - self.intercept_) ** 2, weights=weight)
         self.residual_std_ = float(np.sqrt(square * n_clusters / (n_clusters - 1)))
@@ -142,26 +155,37 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         refuse_masked(X, "X")
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        log_mass = self.intercept_ + self._shape(X)
+        log_mass = self.intercept_ + _shape(X, self._parameters_of_fit())
         if not return_std:
             return log_mass
         return log_mass, np.full(len(X), self.residual_std_)
 
-    def _shape(self, X):
-        """Return log10 of the masses without the normalization."""
+    def _parameters_of_fit(self):
+        """Return the parameters, with the learned ones of models that have them.
+
+        Models that were stored before these were learned have only the parameters.
+        """
         parameters = check_parameters(self)
-        exponents = parameters.exponents
-        if exponents.shape not in ((), (X.shape[1] - 1,)):
-            raise ValueError(
-                f"exponents must be one number per observable ({X.shape[1] - 1} beside the "
-                f"redshift), got {exponents.size}."
-            )
-        log_mass = np.sum(exponents * X[:, :-1], axis=1) / np.log(10)
-        redshift = X[:, -1]
-        if parameters.evolution or parameters.mass_range is not None:
-            subject = "the redshift, the last column of X,"
-            check_plausible("redshift", redshift, subject, rows="cluster")
-        if parameters.evolution:
-            growth = get_cosmology(parameters.cosmology).efunc(redshift)
-            log_mass = log_mass + parameters.evolution * np.log10(growth)
-        return log_mass
+        for name in ("exponents", "evolution", "cosmology"):
+            learned = getattr(self, f"{name}_", getattr(parameters, name))
+            setattr(parameters, name, learned)
+        return parameters
+
+
+def _shape(X, parameters):
+    """Return log10 of the masses without the normalization."""
+    exponents = parameters.exponents
+    if exponents.shape not in ((), (X.shape[1] - 1,)):
+        raise ValueError(
+            f"exponents must be one number per observable ({X.shape[1] - 1} beside the "
+            f"redshift), got {exponents.size}."
+        )
+    log_mass = np.sum(exponents * X[:, :-1], axis=1) / np.log(10)
+    redshift = X[:, -1]
+    if parameters.evolution or parameters.mass_range is not None:
+        subject = "the redshift, the last column of X,"
+        check_plausible("redshift", redshift, subject, rows="cluster")
+    if parameters.evolution:
+        growth = get_cosmology(parameters.cosmology).efunc(redshift)
+        log_mass = log_mass + parameters.evolution * np.log10(growth)
+    return log_mass

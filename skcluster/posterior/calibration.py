@@ -83,6 +83,8 @@ class CalibratedMassRegressor(
     bin_edges_ : ndarray of shape (n_bins + 1,)
         Edges of the bins of the quantity that `by` names; the first and the last one are
         infinite.
+    by_ : str or None
+        `by` of the fit, which predictions use.
     trend_ : dict of str to ndarray or None
         With ``by="trend"``, how the mean and the width of the scores vary.
     pairs_ : ndarray of shape (3, n_scores) or None
@@ -196,6 +198,7 @@ class CalibratedMassRegressor(
     def _learn_scores(self, X, held_out, parameters):
         """Learn the distribution of the scores, its trend and its bins."""
         rows, log_mass, mean, std, weight = held_out
+        self.by_ = parameters.by
         self.scores_ = scores = (log_mass - mean) / std
         self.trend_ = self.pairs_ = None
         if parameters.by == "pairs":
@@ -307,7 +310,8 @@ class CalibratedMassRegressor(
         return getattr(self, "trend_", None)  # older models have none
 
     def _value_of_bins(self, X, mean, rows):
-        if self.by != "redshift":
+        by = getattr(self, "by_", self.by)  # older models have only the parameter
+        if by != "redshift":
             return mean
         if not isinstance(X, ClusterSample):  # a data frame would take rows for labels
             raise ValueError(
