@@ -259,6 +259,31 @@ def test_a_bin_that_evolves_needs_positive_redshifts():
         model.predict(X)
 
 
+@pytest.mark.parametrize("n_observables", [1, 3])
+@pytest.mark.parametrize("evolution", ["intercept", "slope"])
+@pytest.mark.parametrize("n_spare", [0, 1, 2, 3])
+@pytest.mark.filterwarnings("ignore:1 of 1 redshift bins have fewer:UserWarning")
+def test_evolution_leaves_a_degree_of_freedom_for_errors(
+    n_observables, evolution, n_spare
+):
+    ln_s, log_mass = made_clusters(n_observables + 2 + n_spare)
+    redshift = np.random.default_rng(2).uniform(0.1, 0.5, len(ln_s))
+    X = np.column_stack([ln_s[:, :n_observables], redshift])
+
+    def fitted(**parameters):
+        bins = {"redshift_column": -1, "redshift_bins": 1}
+        return EvrardProxyRegressor(**bins, **parameters).fit(X, log_mass)
+
+    model, constant = fitted(evolution=evolution), fitted(evolution=None)
+    is_bounded = np.isfinite(constant.predict(X, return_std=True)[1])
+    assert is_bounded.all() == (n_spare > 0 or n_observables == 1)
+    assert_array_equal(np.isfinite(model.predict(X, return_std=True)[1]), is_bounded)
+    # n - 2 degrees of freedom, of which errors need p + 1 for p observables, 1 for one.
+    n_most = max(n_spare - 1, 0) if n_observables > 1 else n_spare
+    n_terms = min({"intercept": 1, "slope": 2}[evolution], n_most)
+    assert_array_equal(model.n_dof_, n_observables + n_spare - n_terms)
+
+
 @pytest.mark.parametrize("rounded", [np.float32, lambda z: np.round(z, 4)])
 @pytest.mark.parametrize("evolution", ["intercept", "slope"])
 def test_rounding_of_one_redshift_is_no_evolution(rounded, evolution):

@@ -88,7 +88,9 @@ def fit_evolving_laws(s, mu, redshift, center, evolution, weight=None):
            [ 0.]])
     """
     n_clusters = len(s) if weight is None else int(weight.sum())
-    n_most = n_clusters - 2 - s.shape[1]
+    n_observables = s.shape[1]
+    # Without a degree of freedom to spare, errors of several observables are unbounded.
+    n_most = n_clusters - 2 - n_observables - (n_observables > 1)
     terms = evolution_terms(redshift, mu, center, evolution, n_most)
     laws = fit_power_laws(s, mu, terms, weight)
     n_missing = 2 - terms.shape[1]
