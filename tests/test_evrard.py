@@ -543,6 +543,18 @@ def test_a_pivot_mass_that_is_set_after_the_fit_moves_nothing():
     assert_array_equal(model.fit(X, log_mass).pivot_mass_, 5e13)
 
 
+@pytest.mark.parametrize("column", [0, -2, None])
+def test_a_redshift_column_that_is_set_after_the_fit_moves_nothing(column):
+    X, log_mass = made_snapshots(60, [0.1, 0.2])
+    X = pd.DataFrame(X, columns=["a", "b", "c", "z"])
+    model = EvrardProxyRegressor(redshift_column=-1).fit(X, log_mass)
+    expected = model.predict(X)
+    model.set_params(redshift_column=column)
+    assert_array_equal(model.predict(X), expected)
+    assert proxy_covariance(model).meta["names"] == ["a", "b", "c"]
+    assert model.redshift_column_ == -1
+
+
 def test_a_pipeline_passes_the_error_on():
     ln_s, log_mass = made_clusters(60)
     pipe = make_pipeline(FunctionTransformer(np.log), EvrardProxyRegressor())

@@ -242,7 +242,7 @@ def test_a_covariance_model_without_the_pivot_of_its_fit_predicts_as_before(path
     X, log_mass = proxies_and_masses()
     model = EvrardProxyRegressor(pivot_mass=3e14).fit(X, log_mass)
     expected = model.predict(X)
-    del model.pivot_mass_
+    del model.pivot_mass_, model.redshift_column_
     save_model(model, path)
     loaded = load_model(path)
     assert not hasattr(loaded, "pivot_mass_")

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..io.atomic import atomic_replace
 from ..printable import printable
 from .evolution import pivot_mass_of
+from .redshift_bins import redshift_column_of
 
 FORMAT, VERSION = "skcluster proxy covariance", 2
 MODEL = (
@@ -213,7 +214,10 @@ def _labels(model, names, units):
 
 def observables_of(model):
     """Names of the columns that a model was fitted to, without the redshift."""
-    names, column = list(getattr(model, "feature_names_in_", [])), model.redshift_column
+    names, column = (
+        list(getattr(model, "feature_names_in_", [])),
+        redshift_column_of(model),
+    )
     if names and column is not None:
         names.pop(names.index(column) if isinstance(column, str) else column)
     return names

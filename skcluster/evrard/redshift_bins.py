@@ -17,6 +17,55 @@ MASS_SPREAD = 1e-10
 CLUSTERS_PER_PARAMETER = 10
 
 
+def redshift_column_of(model):
+    """Redshift column that a model was fitted with.
+
+    Models that were stored before `redshift_column_` was learned have only the parameter.
+    """
+    return getattr(model, "redshift_column_", model.redshift_column)
+
+
+def split_redshift(X, column, names):
+    """Split the columns of X into observables and redshifts.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_clusters, n_features)
+    column : int, str or None
+        Parameter `redshift_column` of `EvrardProxyRegressor`.
+    names : sequence of str
+        Names of the columns of X, if it has names.
+
+    Returns
+    -------
+    s : ndarray of shape (n_clusters, n_observables)
+    redshift : ndarray of shape (n_clusters,)
+        NaN without a redshift column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> split_redshift(np.array([[3.0, 0.1], [4.0, 0.2]]), "z", ["ln_t", "z"])
+    (array([[3.],
+           [4.]]), array([0.1, 0.2]))
+    """
+    names, n_columns = list(names), X.shape[1]
+    if column is None:
+        return X, np.full(len(X), np.nan)
+    if isinstance(column, str):
+        if column not in names:
+            raise ValueError(
+                f"redshift_column={column!r} is not a column of X, which has "
+                f"{names or 'no column names'}."
+            )
+        column = names.index(column)
+    if not -n_columns <= column < n_columns:
+        raise ValueError(
+            f"redshift_column={column} is out of range: X has {n_columns} columns."
+        )
+    return np.delete(X, column, axis=1), X[:, column]
+
+
 def bin_edges(redshift, bins, n_needed, weight=None):
     """Edges of redshift bins: one per distinct redshift, equally filled, or as given.
 

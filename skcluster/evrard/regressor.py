@@ -20,6 +20,8 @@ from .redshift_bins import (
     bin_numbers,
     check_masses,
     merge_poor_bins,
+    redshift_column_of,
+    split_redshift,
     warn_if_few,
 )
 
@@ -116,8 +118,8 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         prior of the posteriors is not this, but :math:`e^{-\beta \mu}`.
     training_ranges_ : dict of str to tuple of 2 float
         Lowest and highest log10 mass, redshift and observables of the training clusters.
-    pivot_mass_ : float
-        Pivot mass of the fit [Msun/h], which predictions use.
+    pivot_mass_, redshift_column_ : float, and int, str or None
+        Pivot mass [Msun/h] and redshift column of the fit, which predictions use.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -230,7 +232,8 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         weight = checked_weights(sample_weight, len(y), by=type(self).__name__)
         if weight is not None and not weight.all():
             X, y, weight = (each[weight > 0] for each in (X, y, weight))
-        s, redshift = self._split(X)
+        s, redshift = self._split(X, parameters.redshift_column)
+        self.redshift_column_ = parameters.redshift_column
         n_needed = s.shape[1] + 2
         check_masses(y, n_needed, weight)
         edges = np.array([-np.inf, np.inf])
@@ -318,7 +321,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         parameters = self._checked_parameters()
         refuse_masked(X, "X")
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        s, redshift = self._split(X)
+        s, redshift = self._split(X, redshift_column_of(self))
         ranges = {**self.training_ranges_, "redshift": self.redshift_edges_[[0, -1]]}
         values = {"redshift": redshift, **_by_name(s)}
         warn_outside(values, ranges, by="EvrardProxyRegressor")
@@ -348,7 +351,7 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 
     def _ranges(self, s, redshift, y):
         ranges = {"log_mass": range_of(y)}
-        if self.redshift_column is not None:
+        if self.redshift_column_ is not None:
             ranges["redshift"] = range_of(redshift)
         return ranges | {name: range_of(each) for name, each in _by_name(s).items()}
 
@@ -375,24 +378,9 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             )
         return parameters
 
-    def _split(self, X):
+    def _split(self, X, column):
         """Return observables and redshifts, which are NaN without a redshift column."""
-        column, n_columns = self.redshift_column, X.shape[1]
-        if column is None:
-            return X, np.full(len(X), np.nan)
-        if isinstance(column, str):
-            names = list(getattr(self, "feature_names_in_", []))
-            if column not in names:
-                raise ValueError(
-                    f"redshift_column={column!r} is not a column of X, which has "
-                    f"{names or 'no column names'}."
-                )
-            column = names.index(column)
-        if not -n_columns <= column < n_columns:
-            raise ValueError(
-                f"redshift_column={column} is out of range: X has {n_columns} columns."
-            )
-        return np.delete(X, column, axis=1), X[:, column]
+        return split_redshift(X, column, getattr(self, "feature_names_in_", []))
 
 
 def _by_name(s):
