@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from astropy import units
+from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -242,6 +244,21 @@ class TestTable:
             ValueError, match=f"n_bins must be a positive int, got {n_bins}"
         ):
             coverage_table([0.5], n_bins=n_bins)
+
+    @pytest.mark.parametrize("kind", ["data frame", "table", "with a unit"])
+    def test_quantities_of_any_table_are_those_of_a_dict(self, kind):
+        rng = np.random.default_rng(0)
+        pit, exposure = rng.uniform(size=200), rng.uniform(1, 2, 200)
+        by = {"exposure": exposure}
+        expected = coverage_table(pit, by=by, n_bins=2)
+        given = {
+            "data frame": pytest.importorskip("pandas").DataFrame(by),
+            "table": Table(by),
+            "with a unit": {"exposure": exposure * units.ks},
+        }[kind]
+        found = coverage_table(pit, by=given, n_bins=2)
+        for name in ("low", "high", "n", "coverage_68"):
+            assert found[name].tolist() == expected[name].tolist()
 
     def test_a_quantity_that_does_not_fit_is_named(self):
         with pytest.raises(ValueError, match="pit has 2 clusters, but mass has 3"):

@@ -160,7 +160,9 @@ def coverage_table(pit, *, by=None, n_bins=4, levels=LEVELS, groups=None):
     n_bins = Integer(1).check("n_bins", n_bins)
     groups = group_numbers(groups, len(pit))
     rows = [_row("all", np.full(len(pit), np.nan), pit, levels, groups)]
-    for name, values in (by or {}).items():
+    for name, values in ({} if by is None else by).items():
+        if hasattr(values, "unit"):
+            values = getattr(values, "value", values)  # in its own unit
         pit, values = checked_columns(**{"pit": pit, name: values})
         for chosen in _equally_filled(values, n_bins):
             part = pit[chosen], levels, groups[chosen]
