@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.cosmology import WMAP7, FlatLambdaCDM
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 from scipy.stats import norm
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
@@ -71,6 +72,21 @@ def test_rates_follow_the_printed_equation(z, cosmology):
 def test_at_the_pivots_the_rate_is_the_amplitude():
     found = model().expected_rate([np.log10(2e14 * 0.7)], [0.35])
     assert_allclose(found, 0.1 * 0.64)
+
+
+def test_a_relation_that_could_not_be_cloned_is_refused_and_its_copy_is_not():
+    relation = RELATIONS["ghirardini2024_second_hand"]
+    with pytest.raises(ValueError, match=r"Give the name of a relation .*copy by dict"):
+        model(relation=relation).expected_rate([14.0], [0.3])
+    copy = clone(model(relation=dict(relation)))
+    expected = model().expected_rate([14.0], [0.3])
+    assert_array_equal(copy.expected_rate([14.0], [0.3]), expected)
+
+
+def test_masses_and_redshifts_of_other_lengths_are_refused():
+    match = r"log_mass has the shape \(2,\), but redshift \(3,\)"
+    with pytest.raises(ValueError, match=match):
+        model().expected_rate([14.0, 14.5], [0.1, 0.2, 0.3])
 
 
 class TestPosterior:

@@ -58,6 +58,8 @@ class Relation(Kind):
     def read(self, value):
         if isinstance(value, str):
             return str(value) if value in RELATIONS else REFUSED
+        if isinstance(value, MappingProxyType):  # which cannot be cloned or stored
+            return REFUSED
         try:
             named = dict(value)
         except (TypeError, ValueError):
@@ -67,6 +69,12 @@ class Relation(Kind):
         pivots = ("amplitude", "pivot_rate", "pivot_mass", "pivot_redshift")
         is_right = is_right and all(numbers[name] > 0 for name in pivots)
         return numbers if is_right else REFUSED
+
+    def hint(self, value):
+        is_frozen = isinstance(value, MappingProxyType)
+        return (
+            "Give the name of a relation in RELATIONS, or a copy by dict." * is_frozen
+        )
 
 
 class Prior(Kind):
@@ -225,6 +233,11 @@ class CountRateMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         parameters = check_parameters(self)
         log_mass = as_numbers(log_mass, "log_mass", "log_mass")
         redshift = as_numbers(redshift, "redshift", "redshift")
+        if redshift.shape not in ((), log_mass.shape) and log_mass.ndim:
+            raise ValueError(
+                f"log_mass has the shape {log_mass.shape}, but redshift {redshift.shape}. "
+                "Give one of each per cluster."
+            )
         check_plausible("log_mass", log_mass, rows="cluster")
         check_plausible("redshift", redshift, rows="cluster")
         intercept, slope = _line(redshift, parameters)
