@@ -518,6 +518,10 @@ def test_bins_of_four_clusters_lose_only_their_means():
     [
         ({"names": ["L_X", "M_gas"]}, r"two different names out of \['T', .*'M_gas'\]"),
         ({"names": ["L_X", "L_X"]}, "two different names out of"),
+        (
+            {"ln_s": [], "ln_proxy": [], "redshift": []},
+            "hold no cluster to measure a slope with",
+        ),
         ({"redshift": None}, "has 2 redshift bins, so redshift must have one number"),
         ({"redshift": [0.1]}, r"each of 60 clusters, got the shape \(1,\)"),
         ({"ln_s": [1.0]}, r"one number per cluster, got the shapes \(1,\) and \(60,\)"),

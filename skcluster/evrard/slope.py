@@ -230,6 +230,8 @@ def _bins_of(covariance, redshift, s, m):
             "ln_s and ln_proxy must have one number per cluster, got the shapes "
             f"{s.shape} and {m.shape}."
         )
+    if not len(s):
+        raise ValueError("ln_s and ln_proxy hold no cluster to measure a slope with.")
     wrong = np.flatnonzero(~(np.isfinite(s) & np.isfinite(m)))
     if len(wrong):
         raise ValueError(
