@@ -34,7 +34,7 @@ def parameters_of_network(regressor):
 
 def remember_parameters(regressor):
     """Remember the parameters of a fit, which the state holds only if they change."""
-    regressor._fitted_parameters = parameters_of_network(regressor)
+    regressor.fitted_parameters_ = parameters_of_network(regressor)
 
 
 def refuse_changed_parameters(regressor):
@@ -43,7 +43,7 @@ def refuse_changed_parameters(regressor):
     Its predictions, and those of a stored copy, would be of a network that never was.
     """
     now = parameters_of_network(regressor)
-    for name, fitted in getattr(regressor, "_fitted_parameters", now).items():
+    for name, fitted in getattr(regressor, "fitted_parameters_", now).items():
         if now[name] != fitted:
             raise ValueError(
                 f"{type(regressor).__name__} was fitted with {name}={fitted!r}, which was "
@@ -68,8 +68,8 @@ def stored_state(regressor, state):
     nets = state.pop("nets_", None)
     if nets is not None:
         state["weights_"] = [weights_of(net) for net in nets]
-    if state.get("_fitted_parameters") == parameters_of_network(regressor):
-        del state["_fitted_parameters"]
+    if state.get("fitted_parameters_") == parameters_of_network(regressor):
+        del state["fitted_parameters_"]
     return state
 
 
@@ -83,7 +83,7 @@ def restore_nets(regressor, weights):
         The weights of all members, by name.
     """
     now = parameters_of_network(regressor)
-    fitted = vars(regressor).setdefault("_fitted_parameters", now)
+    fitted = vars(regressor).setdefault("fitted_parameters_", now)
     vars(regressor).update(fitted)
     regressor.nets_ = [rebuilt_net(regressor, member) for member in weights]
     vars(regressor).update(now)
