@@ -621,13 +621,13 @@ class TestSentencesOnEqualContexts:
 
         return of
 
-    def test_the_photon_set_is_16_percent_better_at_seven_tenths_of_the_cost(self, of):
+    def test_the_photon_set_is_16_percent_better_at_two_thirds_of_the_cost(self, of):
         for kind, mean in (("std_dex", 0.16), ("robust_dex", 0.17)):
             gain = 1 - of("photon set", kind) / of(self.NETWORK, kind)
             assert_allclose(gain.mean(), mean, atol=0.005)
-            assert 0.095 < gain.min() < gain.max() < 0.215
+            assert 0.115 < gain.min() < gain.max() < 0.215
         cost = of("photon set", "fit_cpu_seconds") / of(self.NETWORK, "fit_cpu_seconds")
-        assert_allclose(cost.mean(), 0.7, atol=0.05)
+        assert_allclose(cost.mean(), 2 / 3, atol=0.05)
         sigmas = [
             float(each) for each in re.findall(r"\((\S+) sigma", str(self.gain()))
         ]
@@ -648,7 +648,7 @@ class TestSentencesOnEqualContexts:
         assert_allclose(cost.mean(), 2.5, atol=0.05)
 
     def test_one_band_is_worse_than_three(self, of):
-        for kind, percent in (("std_dex", 8), ("robust_dex", 14)):
+        for kind, percent in (("std_dex", 10), ("robust_dex", 14)):
             ratio = of("ho2023, one band", kind) / of(self.NETWORK, kind)
             assert (ratio > 1).all()
             assert round(100 * (ratio.mean() - 1)) == percent
@@ -667,7 +667,7 @@ class TestSentencesOnEqualContexts:
                 assert of(self.RIDGE, kind).mean() <= of(name, kind).mean()
 
     def test_a_ridge_on_three_bands_comes_close_to_the_network(self, of):
-        for kind, wider in (("std_dex", 0.05), ("robust_dex", 0.09)):
+        for kind, wider in (("std_dex", 0.06), ("robust_dex", 0.07)):
             change = of(self.RIDGE, kind) / of(self.NETWORK, kind) - 1
             assert_allclose(change.mean(), wider, atol=0.005)
             eight = of("ridge on rings, eight bands", kind)
