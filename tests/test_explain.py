@@ -392,7 +392,7 @@ def same(sample):
 def test_per_photon_refuses_a_step_that_it_does_not_know(pipeline, sample):
     network = pipeline[-1]
     unknown = make_pipeline(
-        pipeline[0], FunctionTransformer(halved), LogScaler(), network
+        pipeline[:2], FunctionTransformer(halved), LogScaler(), network
     )
     with pytest.raises(ValueError, match="what FunctionTransformer does to a photon"):
         explain(unknown, sample, per_photon=True)
