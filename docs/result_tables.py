@@ -33,6 +33,7 @@ ITS_RIVALS = (
 
 KINDS = ("std", "robust")
 LADDER = ("std [dex]", "gain [%]")
+ON_SKY = ("std [%]", "gain [%] (sigma)")
 
 BLOCK = re.compile(r"^\.\. result-table:: (.+)\n((?:   :.+\n)*)", re.M)
 FACT = re.compile(r"\|(n_tested|n_octants|without_predictions|made_with)\|")
@@ -375,6 +376,23 @@ def sky_ladder():
     return rows
 
 
+def contest_skies():
+    """Scatters of the contest under each sky, and gains over the paper's network."""
+    mean = kept("contest-skies-mean.csv")
+    skies = [*dict.fromkeys(mean["sky"])]
+    rows = [["estimator", *(f"{sky}, {what}" for sky in skies for what in ON_SKY)]]
+    for name in dict.fromkeys(mean["estimator"]):
+        cells = [name]
+        for sky in skies:
+            (part,) = mean[(mean["estimator"] == name) & (mean["sky"] == sky)]
+            cells.append(with_error(part, "std", 1))
+            gain = with_error(part, "std_gain", 1, "+")
+            sigma = part["std_gain_sigma"]
+            cells.append(f"{gain} ({abs(sigma):.1f})" if np.isfinite(sigma) else "–")
+        rows.append(cells)
+    return rows
+
+
 WITHHELD = {
     "paper": "the paper's network",
     "no densities": "photon set without local densities",
@@ -518,6 +536,7 @@ TABLES = {
     "stress changes": stress_changes,
     "stress scatters": stress_scatters,
     "sky ladder": sky_ladder,
+    "contest skies": contest_skies,
     "pair posteriors": pair_posteriors,
     "photon ablation": photon_ablation,
     "photon robustness": photon_robustness,

@@ -176,6 +176,7 @@ class TestContestSkies:
         ("stress_tests", "stress-tests"),
         ("apertures", "apertures"),
         ("sky_ladder", "sky-ladder"),
+        ("contest_skies", "contest-skies"),
     ],
     indirect=["script"],
 )
