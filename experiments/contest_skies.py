@@ -2,6 +2,7 @@
 
     python experiments/contest_skies.py --minutes 30    # some folds now, more next time
     python experiments/contest_skies.py --tables-only   # from the files with predictions
+    python experiments/contest_skies.py --skies paper "dynamical states"  # two of six
 
 Runs the contest of experiments/contest_skies.toml under each of `SKIES`: with the same
 clusters, but every estimator is trained and tested under that sky. It can be stopped and
@@ -111,9 +112,9 @@ def main(arguments):
     ]
     by_seed = Table(rows=rows)
     folder = configuration.output.parent
-    write(by_seed, folder / "contest-skies.csv", 2)
+    write(by_seed, folder / "contest-skies.csv")
     mean = over_seeds(by_seed)
-    write(mean, folder / "contest-skies-mean.csv", 2)
+    write(mean, folder / "contest-skies-mean.csv")
     mean.pprint_all()
     return 0
 

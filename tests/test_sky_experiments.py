@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
 
@@ -193,6 +194,27 @@ def test_committed_means_are_those_of_three_seeds(script, file):
             )
         else:
             assert_array_equal(found[name], mean[name])
+
+
+def test_what_the_contest_under_another_sky_shows():
+    by_seed = Table.read(RESULTS / "contest-skies.csv")
+    mean = Table.read(RESULTS / "contest-skies-mean.csv")
+    disturbed = mean[mean["sky"] == "dynamical states"]
+    (photons,) = disturbed[disturbed["estimator"] == "photon set"]
+    for kind in ("std", "robust"):
+        assert round(photons[f"{kind}_gain"]) == 16
+        assert photons[f"{kind}_gain_sigma"] > 3
+        for row in disturbed:
+            if row[f"{kind}_change_error"] > 0:
+                t = abs(row[f"{kind}_change"]) / row[f"{kind}_change_error"]
+                assert 2 * stats.t.sf(t, 2) > 2 * stats.norm.sf(3)
+    (ridge,) = disturbed[disturbed["estimator"] == "ridge on rings, three bands"]
+    assert_allclose([ridge["std_change"], ridge["std_change_error"]], [-7, 4], atol=0.5)
+    assert set(by_seed["sky"]) == {"paper", "dynamical states"}
+    page = (ROOT / "docs" / "equal_contexts.rst").read_text("utf-8")
+    files = (RESULTS / "contest_skies/paper/predictions/photon-set").glob("*.npz")
+    n_tested = sum(len(np.load(path)["cluster"]) for path in files)
+    assert f"{n_tested} in all" in page
 
 
 class TestSentences:
