@@ -184,7 +184,9 @@ def test_too_few_axes_are_counted(name):
 @pytest.mark.parametrize("name", [*SEVERAL][:1] + [*SEVERAL][2:])
 def test_a_new_figure_says_once_what_its_axes_are(name):
     arguments, _ = SEVERAL[name]
-    r500c = 1.0 if name in ("BandSaliencyDisplay", "SourceMaskDisplay") else np.ones(3)
+    r500c = 1.0
+    if name not in ("BandSaliencyDisplay", "SourceMaskDisplay"):
+        r500c = np.ones(len(arguments["maps"]))
     display = getattr(plotting, name)(**arguments, r500c=r500c).plot()
     assert display.figure_.get_supxlabel() == "West [comoving Mpc/h]"
     assert {ax.get_xlabel() for ax in axes_of(display)} == {""}

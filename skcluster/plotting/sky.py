@@ -121,7 +121,7 @@ def finish_panels(axes, n_drawn, r500c, titles, *, is_new):
 def per_panel(r500c, titles, n_panels):
     """Return radii and titles, of which each may be None, or refuse another number."""
     if r500c is not None:
-        r500c = one_per_cluster("r500c", r500c, n_panels)
+        r500c = one_per_cluster("r500c", r500c, n_panels).tolist()
     if titles is not None and len(titles) != n_panels:
         raise ValueError(
             f"titles must be one for each of {n_panels} clusters, got {len(titles)}."
