@@ -204,13 +204,22 @@ def test_what_the_contest_under_another_sky_shows():
     for kind in ("std", "robust"):
         assert round(photons[f"{kind}_gain"]) == 16
         assert photons[f"{kind}_gain_sigma"] > 3
-        for row in disturbed:
+        for row in mean:
             if row[f"{kind}_change_error"] > 0:
                 t = abs(row[f"{kind}_change"]) / row[f"{kind}_change_error"]
                 assert 2 * stats.t.sf(t, 2) > 2 * stats.norm.sf(3)
     (ridge,) = disturbed[disturbed["estimator"] == "ridge on rings, three bands"]
     assert_allclose([ridge["std_change"], ridge["std_change_error"]], [-7, 4], atol=0.5)
-    assert set(by_seed["sky"]) == {"paper", "dynamical states"}
+    clean = mean[mean["sky"] == "no AGN"]
+    (photons,) = clean[clean["estimator"] == "photon set"]
+    assert round(photons["std_gain"]) == 11
+    assert photons["std_gain_sigma"] > 3
+    change = [photons["std_change"], photons["std_change_error"]]
+    assert_allclose(change, [-7, 2], atol=0.5)
+    paper, without = (by_seed[by_seed["sky"] == sky] for sky in ("paper", "no AGN"))
+    assert (without["estimator"] == paper["estimator"]).all()
+    assert (without["std"] < paper["std"]).all()
+    assert set(by_seed["sky"]) == {"paper", "dynamical states", "no AGN"}
     page = (ROOT / "docs" / "equal_contexts.rst").read_text("utf-8")
     files = (RESULTS / "contest_skies/paper/predictions/photon-set").glob("*.npz")
     n_tested = sum(len(np.load(path)["cluster"]) for path in files)
