@@ -32,8 +32,6 @@ ITS_RIVALS = (
 )
 
 KINDS = ("std", "robust")
-LADDER = ("std [dex]", "gain [%]")
-ON_SKY = ("std [%]", "gain [%] (sigma)")
 
 BLOCK = re.compile(r"^\.\. result-table:: (.+)\n((?:   :.+\n)*)", re.M)
 FACT = re.compile(r"\|(n_tested|n_octants|without_predictions|made_with)\|")
@@ -360,37 +358,37 @@ def stressed(kind, sign=""):
     return rows
 
 
+def under_skies(name_of_files, titles, cells_of):
+    """Return a row per estimator, with the cells of each sky beside each other."""
+    mean = kept(f"{name_of_files}-mean.csv")
+    by_seed = kept(f"{name_of_files}.csv")  # which has the order of the experiment
+    skies = [*dict.fromkeys(by_seed["sky"])]
+    rows = [["estimator", *(f"{sky}, {what}" for sky in skies for what in titles)]]
+    for name in dict.fromkeys(by_seed["estimator"]):
+        parts = [mean[(mean["estimator"] == name) & (mean["sky"] == s)] for s in skies]
+        rows.append([name, *(cell for (part,) in parts for cell in cells_of(part))])
+    return rows
+
+
 def sky_ladder():
     """Scatter of estimators under three skies, and their gain over counts."""
-    mean = kept("sky-ladder-mean.csv")
-    by_seed = kept("sky-ladder.csv")
-    skies = [*dict.fromkeys(by_seed["sky"])]
-    rows = [["estimator", *(f"{sky}, {what}" for sky in skies for what in LADDER)]]
-    for name in dict.fromkeys(by_seed["estimator"]):
-        cells = [name]
-        for sky in skies:
-            (part,) = mean[(mean["estimator"] == name) & (mean["sky"] == sky)]
-            cells.append(with_error(part, "std", 3))
-            cells.append(with_error(part, "std_gain", 1, "+"))
-        rows.append(cells)
-    return rows
+
+    def cells_of(part):
+        return with_error(part, "std", 3), with_error(part, "std_gain", 1, "+")
+
+    return under_skies("sky-ladder", ("std [dex]", "gain [%]"), cells_of)
 
 
 def contest_skies():
     """Scatters of the contest under each sky, and gains over the paper's network."""
-    mean = kept("contest-skies-mean.csv")
-    skies = [*dict.fromkeys(mean["sky"])]
-    rows = [["estimator", *(f"{sky}, {what}" for sky in skies for what in ON_SKY)]]
-    for name in dict.fromkeys(mean["estimator"]):
-        cells = [name]
-        for sky in skies:
-            (part,) = mean[(mean["estimator"] == name) & (mean["sky"] == sky)]
-            cells.append(with_error(part, "std", 1))
-            gain = with_error(part, "std_gain", 1, "+")
-            sigma = part["std_gain_sigma"]
-            cells.append(f"{gain} ({abs(sigma):.1f})" if np.isfinite(sigma) else "–")
-        rows.append(cells)
-    return rows
+
+    def cells_of(part):
+        gain = with_sigma(part, "std_gain", 1, "+")
+        is_rival = not np.isfinite(part["std_gain_sigma"])
+        return with_error(part, "std", 1), "–" if is_rival else gain
+
+    titles = "std [%]", "gain [%] (sigma)"
+    return under_skies("contest-skies", titles, cells_of)
 
 
 WITHHELD = {

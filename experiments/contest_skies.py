@@ -81,8 +81,8 @@ def over_seeds(table):
                     )
                 )
                 change = gain - _part(table, PAPER, name)[f"{kind}_gain"]
-                row[f"{kind}_change"], error = mean_and_error(change)
-                row[f"{kind}_change_error"] = error
+                columns = f"{kind}_change", f"{kind}_change_error"
+                row |= zip(columns, mean_and_error(change), strict=True)
             rows.append(row)
     return Table(rows=rows)
 
@@ -99,10 +99,8 @@ def main(arguments):
     ends = time.monotonic() + 60 * arguments.minutes
     skies = [*dict.fromkeys([PAPER, *arguments.skies])]
     for sky in skies if not arguments.tables_only else ():
-        left = max((ends - time.monotonic()) / 60, 0)
-        outcome = run_contest(
-            under(sky, configuration), minutes=left if np.isfinite(left) else None
-        )
+        left = (ends - time.monotonic()) / 60
+        outcome = run_contest(under(sky, configuration), minutes=left)
         if outcome.n_left or outcome.failures:
             print("Folds are missing; the same command goes on with them.")
             return 3
