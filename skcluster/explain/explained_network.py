@@ -82,23 +82,6 @@ def _not_a_network(estimator):
     )
 
 
-def split_at_counts(steps):
-    """Split steps after the last one that counts photons in maps, if there is one.
-
-    Parameters
-    ----------
-    steps : list of transformers
-
-    Returns
-    -------
-    before, after : list of transformers
-        `before` ends in a PhotonMapper, or is empty.
-    """
-    is_mapper = [isinstance(step, PhotonMapper) for step in steps]
-    n_before = len(steps) - is_mapper[::-1].index(True) if any(is_mapper) else 0
-    return steps[:n_before], steps[n_before:]
-
-
 def maps_of_counts(steps, X):
     """Apply the fitted steps that make maps of counts from X, if there are any.
 
@@ -114,7 +97,9 @@ def maps_of_counts(steps, X):
         What has made these maps; None if it is not known that they hold counts.
     later_steps : list of fitted transformers
     """
-    before, after = split_at_counts(steps)
+    is_mapper = [isinstance(step, PhotonMapper) for step in steps]
+    n_before = len(steps) - is_mapper[::-1].index(True) if any(is_mapper) else 0
+    before, after = steps[:n_before], steps[n_before:]
     for step in before:
         if isinstance(step, PhotonMapper):
             check_has_photons(X)

@@ -92,9 +92,9 @@ def restore_nets(regressor, weights):
 def state_and_weights(state):
     """Take the weights, or None, out of a state, and complete that of older models."""
     weights = state.pop("weights_", None)
-    return (
-        state if weights is None else state_with_curves(state, len(weights))
-    ), weights
+    if weights is not None:
+        state = state_with_curves(state, len(weights))
+    return state, weights
 
 
 def state_with_curves(state, n_members):

@@ -114,6 +114,7 @@ _MASS = (
     LookAlike("g", 1e42, 1e51, "Divide them by 1.98841e33."),
 )
 _MPC_H = "comoving Mpc/h"
+_SOURCE_RADIUS = Row("angle", "deg", 1e-4, 1, _SOURCE)
 _LENGTH = Row("comoving length", _MPC_H, 0.01, 100, _scaled(0.05, 100, kpc_h=1e3))
 
 TABLE = {
@@ -144,8 +145,8 @@ TABLE = {
     "coverage": Row("number", "", 0, 1 + 1e-6, _scaled(1e-2, 1, percent=100)),
     "unobserved": Row("number", "", 0, 1 + 1e-6, _scaled(1e-2, 1, percent=100)),
     "exposure": Row("time", "s", 30, 1e8, _scaled(300, 1e7, ks=1e-3), "Drop them."),
-    "source_radius": Row("angle", "deg", 1e-4, 1, _SOURCE),
-    "radius": Row("angle", "deg", 1e-4, 1, _SOURCE),  # of holes
+    "source_radius": _SOURCE_RADIUS,
+    "radius": _SOURCE_RADIUS,  # of holes
     # Galaxies before they are placed about a cluster.
     "galaxy_redshift": Row(
         "number", "", -0.1, 30, _scaled(3e-3, 10, cz=SPEED_OF_LIGHT)
