@@ -130,7 +130,7 @@ class PhotonMapper(SampleTransformer):
         parameters = self._checked_parameters()
         distance = comoving_distance(X.redshift, parameters.cosmology)
         maps = SparseMaps.concatenate(
-            _count(_observed(X[block]), X.center[block], distance[block], parameters)
+            _count(_observed(X, block), X.center[block], distance[block], parameters)
             for block in X.photons.blocks()
         )
         check_near_center(X, maps.total() == 0, by="PhotonMapper")
@@ -164,10 +164,15 @@ class PhotonMapper(SampleTransformer):
         return parameters
 
 
-def _observed(X):
-    """Photons from where the field was observed, by whose exposure they are divided."""
-    photons = X.photons
-    return photons.select(is_observed(X, photons)) if has_field(X) else photons
+def _observed(X, block):
+    """Photons of some clusters from where the field was observed.
+
+    Others would be divided by an exposure that they have not had.
+    """
+    photons = X.photons[block]
+    if not has_field(X):
+        return photons
+    return photons.select(is_observed(X[block], photons))
 
 
 def _corrected(maps, X, distance, parameters):
