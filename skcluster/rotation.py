@@ -11,7 +11,7 @@ from .estimator_parts import weight_parameters
 from .parameters import Integer, Interval, RandomState, WithMethods, check_parameters
 from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .sample import ClusterSample, require
-from .sample.lists import MADE_OF_LISTS, undescribed
+from .sample.lists import MADE_OF_LISTS, without_descriptions
 from .sample.plain_arrays import one_per_cluster
 from .sample.transformer import TakesSample
 from .sample.units import in_our_unit
@@ -179,7 +179,7 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample
             needs = "photons", "exposure"
             require(X, *needs, by="RotationAugmentedRegressor(thin_to=...)")
             # Of the thinned copies they would not be true.
-            X = X.assign(photons=undescribed(X.photons, "photons"))
+            X = without_descriptions(X, "photons")
         y = checked_log_mass(
             y, by=type(self).__name__, mass_range=parameters.mass_range
         )

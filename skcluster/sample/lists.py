@@ -55,6 +55,17 @@ def undescribed(lists, field):
     return lists if len(kept) == len(lists.columns) else Ragged(kept, lists.offsets)
 
 
+def without_descriptions(sample, *fields):
+    """Return a sample whose photons or galaxies have no columns of featurizers."""
+    lists = {field: getattr(sample, field) for field in fields or DESCRIPTIONS}
+    changed = {
+        field: bare
+        for field, given in lists.items()
+        if given is not None and (bare := undescribed(given, field)) is not given
+    }
+    return sample.assign(**changed) if changed else sample
+
+
 def checked_photons(photons):
     """Return photons as a Ragged with the columns ra, dec [deg] and energy [keV]."""
     photons = _checked_list(photons, "photons")

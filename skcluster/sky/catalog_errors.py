@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 from ..cosmology import comoving_distance, get_cosmology
 from ..parameters import Interval, RandomState
 from ..sample import ClusterSample, require
-from ..sample.lists import MADE_OF_LISTS, undescribed
+from ..sample.lists import MADE_OF_LISTS, without_descriptions
 from ..sample.units import SPEED_OF_LIGHT
 from .centers import moved_centers
 
@@ -109,12 +109,10 @@ def with_redshift(sample, redshift, cosmology):
     redshift : ndarray of shape (n_clusters,)
     cosmology : astropy.cosmology.Cosmology
     """
+    sample = without_descriptions(sample)
     new = {"redshift": redshift}
     galaxies, old = sample.galaxies, sample.redshift
-    if sample.photons is not None:
-        new["photons"] = undescribed(sample.photons, "photons")
     if galaxies is not None:
-        galaxies = undescribed(galaxies, "galaxies")
         stretch = comoving_distance(redshift, cosmology)
         stretch = stretch / comoving_distance(old, cosmology)
         z, other, stretch = (

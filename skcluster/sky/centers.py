@@ -9,7 +9,7 @@ from ..cosmology import comoving_distance, get_cosmology, plane_to_sky, sky_to_p
 from ..paper import WIDE_BAND
 from ..parameters import Choice, EnergyBand, Quantity
 from ..sample import ClusterSample, require
-from ..sample.lists import MADE_OF_LISTS, undescribed
+from ..sample.lists import MADE_OF_LISTS, without_descriptions
 from ..sample.units import TABLE
 from .field import separation
 
@@ -140,13 +140,12 @@ def moved_centers(sample, offset, distance):
     distance : ndarray of shape (n_clusters,)
         Comoving distances [Mpc/h].
     """
+    sample = without_descriptions(sample)
     ra, dec = plane_to_sky(*offset.T, *sample.center.T)
     new = {"center": np.column_stack([ra, dec])}
-    if sample.photons is not None:
-        new["photons"] = undescribed(sample.photons, "photons")
     if sample.galaxies is not None:
         x, y = np.repeat(offset * distance[:, None], sample.galaxies.lengths, axis=0).T
-        galaxies = undescribed(sample.galaxies, "galaxies")
+        galaxies = sample.galaxies
         new["galaxies"] = galaxies.assign(x=galaxies["x"] - x, y=galaxies["y"] - y)
     if sample.exposure_map is not None and sample.exposure is not None:
         new["exposure"] = sample.exposure * _change_of_exposure(sample, new["center"])
