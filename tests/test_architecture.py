@@ -34,7 +34,7 @@ ABOVE = {
     "sky": set(),
     "exposure": {"training_ranges"},
     "maps": {"exposure", "sky", "training_ranges"},
-    "photon_features": {"maps"},
+    "photon_features": {"maps", "sky"},
     "galaxy_features": set(),
     "phase_space": set(),
     "proxies": {"estimator_parts", "exposure", "plausible_masses", "sky"},

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from skcluster import (
     ClusterSample,
     LogScaler,
+    PhotonFeaturizer,
     PhotonMapper,
     ProxyMeasurer,
     RedshiftNormalizer,
@@ -583,6 +584,59 @@ def test_without_an_exposure_map_the_field_of_view_is_the_circle():
     assert_allclose(mapped.coverage, [np.pi / 4.6**2], atol=0.01)
 
 
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_photons_beyond_the_field_of_view_are_not_mapped_nor_described(with_mask):
+    x, y = flat(4000)
+    inside = np.hypot(x, y) <= 1.7
+    field = {"field_radius": edge_of(1.7)}
+    everything, seen = (
+        sample_of(x, y, **field),
+        sample_of(x[inside], y[inside], **field),
+    )
+    if with_mask:
+        mask = image_of(lambda x, y: 1.0)
+        everything, seen = (remove_sources(each, mask) for each in (everything, seen))
+    maps = [
+        PhotonMapper(n_pixels=32).transform(each).maps for each in (everything, seen)
+    ]
+    assert maps[1].total() > 0.99 * inside.sum()
+    assert_array_equal(*map(np.asarray, maps))
+    described = [
+        PhotonFeaturizer().transform(each).photons for each in (everything, seen)
+    ]
+    for name, column in described[0].columns.items():
+        assert_array_equal(column, described[1][name])
+
+
+def test_holes_and_gaps_hold_no_photons_that_are_described():
+    x, y = flat(4000)
+    gap = image_of(lambda x, y: np.where(np.hypot(x - 1, y) > 0.3, 1000.0, 0.0))
+    sample = with_exposure_map(sample_of(x, y), gap)
+    described = PhotonFeaturizer(features=["log_radius"]).transform(sample).photons
+    where = sky_to_plane(described["ra"], described["dec"], *CENTER)
+    to_gap = np.hypot(where[0] * DISTANCE - 1, where[1] * DISTANCE)
+    assert to_gap.min() > 0.25
+    in_gap = np.hypot(x - 1, y) < 0.3
+    assert (
+        abs(described.lengths[0] - (~in_gap & (abs(x) < 2.3) & (abs(y) < 2.3)).sum())
+        < 20
+    )
+
+
+def test_a_field_radius_in_arcmin_is_refused():
+    x, y = flat(500)
+    kept = np.hypot(x, y) <= 2
+    arcmin = 60 * edge_of(2.0)
+    assert 1.1 < arcmin < 12
+    sample = sample_of(x[kept], y[kept], field_radius=arcmin)
+    for step in (PhotonMapper(), PhotonFeaturizer(), ProxyMeasurer(proxies=["n_phot"])):
+        with pytest.raises(ValueError, match=r"looks like arcmin.*Divide it by 60"):
+            step.fit_transform(sample)
+    # Lists may be cut out of a wide field at any other radius.
+    PhotonMapper().transform(sample.assign(field_radius=arcmin / 2))
+    PhotonMapper().transform(sample.assign(field_radius=9.0))
+
+
 # Background.
 
 
@@ -795,6 +849,37 @@ def test_an_annulus_without_photons_brings_a_warning():
     assert_array_equal(net(wide, **known).background[1:], [0])
     with pytest.warns(UserWarning, match="annulus of 1 of 1 clusters"):
         net(wide[1:], **known)
+
+
+def test_a_list_that_ends_within_the_annulus_brings_a_warning():
+    x, y = flat(5_000)
+    radius = np.hypot(x, y)
+    cut = [sample_of(x[radius <= end], y[radius <= end]) for end in (2.5, 1.8)]
+    both = ClusterSample.concatenate(cut)
+    known = {"background": "annulus", "background_annulus": (1.5, 2.0)}
+    with pytest.warns(
+        UserWarning, match=r"of 1 of 2 clusters end .*cluster 1, at 1.8 Mpc/h of 2\)"
+    ):
+        found = net(both, **known)
+    # Of the annulus from 1.5 to 2 this part of the area has photons.
+    share = (1.8**2 - 1.5**2) / (2**2 - 1.5**2)
+    low = found.background[1] / found.background[0]
+    assert_allclose(low, share, atol=0.05)
+    # The field says where the annulus ends: nothing is missing, and no warning comes.
+    right = net(cut[1].assign(field_radius=edge_of(1.8)), **known)
+    assert_allclose(right.background[0] / found.background[0], 1, atol=0.1)
+
+
+def test_a_few_photons_end_before_the_annulus_by_chance():
+    rng = np.random.default_rng(0)
+    radius = np.sqrt(rng.uniform(0, 2.0**2, (200, 30)))
+    few = [sample_of(each, 0 * each) for each in radius]
+    found = net(
+        ClusterSample.concatenate(few),
+        background="annulus",
+        background_annulus=(1.5, 2.0),
+    )
+    assert (found.background > 0).all()
 
 
 @pytest.mark.parametrize("annulus", [(1, 2, 3), (-1, 2), (2, np.inf)])

@@ -22,7 +22,7 @@ from ..parameters import (
     check_parameters,
 )
 from ..sample import ClusterSample, MapGeometry, SparseMaps, require
-from ..sample.lists import check_near_center
+from ..sample.lists import check_field_radius, check_near_center
 from ..sample.transformer import SampleTransformer
 from ..sky import field_edge, has_field, is_observed
 from .coverage import (
@@ -66,7 +66,8 @@ class PhotonMapper(SampleTransformer):
     -----
     Adds ``maps`` of shape (n, n_bands, n_pixels, n_pixels), ``map[y, x]`` with rows
     to the North and columns to the West; with a known ``field_radius`` also
-    ``coverage``, the fraction of the square inside the field of view.
+    ``coverage``, the fraction of the square inside the field of view. Photons beyond it are
+    not counted.
 
     Where the sample has an exposure map, a mask or holes (see `with_exposure_map` and
     `remove_sources`), counts are divided by the mean exposure of their pixel over that at
@@ -128,9 +129,10 @@ class PhotonMapper(SampleTransformer):
         """Return the sample with ``maps`` and, where the field is known, ``coverage``."""
         require(X, "photons", "center", by="PhotonMapper")
         parameters = self._checked_parameters()
+        check_field_radius(X)
         distance = comoving_distance(X.redshift, parameters.cosmology)
         maps = SparseMaps.concatenate(
-            _count(_observed(X, block), X.center[block], distance[block], parameters)
+            _count(_observed(X, block), X[block], distance[block], parameters)
             for block in X.photons.blocks()
         )
         check_near_center(X, maps.total() == 0, by="PhotonMapper")
@@ -165,9 +167,10 @@ class PhotonMapper(SampleTransformer):
 
 
 def _observed(X, block):
-    """Photons of some clusters from where the field was observed.
+    """Photons of some clusters from where the exposure map, mask and holes have exposure.
 
-    Others would be divided by an exposure that they have not had.
+    Others would be divided by an exposure that they have not had. A circular field of view
+    alone is looked at when the photons are on the plane.
     """
     photons = X.photons[block]
     if not has_field(X):
@@ -224,14 +227,16 @@ def _images_of(rows, parameters):
     return SparseMaps(sparse.vstack(rows, format="csr"), shape)
 
 
-def _count(photons, center, distance, parameters):
+def _count(photons, X, distance, parameters):
     """Return maps of the counts of some clusters, with the mapper's parameters."""
     bands, n_pixels, lengths = parameters.bands, parameters.n_pixels, photons.lengths
-    x, y = sky_to_plane(photons["ra"], photons["dec"], *center.T, repeats=lengths)
+    x, y = sky_to_plane(photons["ra"], photons["dec"], *X.center.T, repeats=lengths)
     per_radian = np.repeat(distance * n_pixels / (2 * parameters.half_width), lengths)
     column = x * per_radian + n_pixels / 2
     row = y * per_radian + n_pixels / 2
     inside = (row >= 0) & (row < n_pixels) & (column >= 0) & (column < n_pixels)
+    if X.field_radius is not None:
+        inside &= x**2 + y**2 <= np.repeat(field_edge(X) ** 2, lengths)
     inside = np.flatnonzero(inside)
     bounds = np.searchsorted(inside, photons.offsets)
     # Short integers are sorted without a comparison, in a tenth of the time.

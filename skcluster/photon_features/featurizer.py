@@ -17,8 +17,9 @@ from ..parameters import (
     check_parameters,
 )
 from ..sample import ClusterSample, require
-from ..sample.lists import check_near_center
+from ..sample.lists import check_field_radius, check_near_center
 from ..sample.transformer import SampleTransformer
+from ..sky import has_field, is_observed
 from ..training_ranges import cluster_label
 from .feature_table import PHOTON_FEATURES
 from .photon_field import PhotonField
@@ -35,7 +36,8 @@ class PhotonFeaturizer(SampleTransformer):
     A photon at tangent-plane offsets :math:`(\xi, \eta)` to the West and North of the
     cluster's center has :math:`(x, y) = D_C (\xi, \eta)` and :math:`r^2 = x^2 + y^2`, in
     comoving Mpc/h. Photons outside of the band or of the aperture, :math:`-w \le x, y < w`,
-    are removed first. The columns that the others get are
+    are removed first, and so are those from where the sample's field has no exposure (see
+    `skcluster.with_exposure_map`). The columns that the others get are
 
     ``log_radius``
         :math:`\log_{10} (r + 0.01)`
@@ -95,6 +97,9 @@ class PhotonFeaturizer(SampleTransformer):
     that point sources do not pull them. Where the moments are round, ``cos_twice_angle``
     is 0.
 
+    Unlike maps, columns are not corrected for exposures that differ within the field:
+    densities and contrasts are too low beside gaps and holes, and where it is vignetted.
+
     Examples
     --------
     >>> from skcluster import ClusterSample, PhotonFeaturizer
@@ -145,14 +150,13 @@ class PhotonFeaturizer(SampleTransformer):
         """Return the sample with the photons inside the aperture, described."""
         require(X, "photons", "center", by="PhotonFeaturizer")
         parameters = check_parameters(self)
+        check_field_radius(X)
         if "pixel" in X.photons.columns:
             _warn_of_other_pixels(X, parameters.pixel)
         names = parameters.features or tuple(PHOTON_FEATURES)
         distance = comoving_distance(X.redshift, parameters.cosmology)
         parts = Parallel(parameters.n_jobs, prefer="threads")(
-            delayed(_describe)(
-                X.photons[block], X.center[block], distance[block], parameters, names
-            )
+            delayed(_describe)(X[block], distance[block], parameters, names)
             for block in X.photons.blocks()
         )
         is_kept, columns = (
@@ -183,17 +187,21 @@ def _warn_of_other_pixels(sample, pixel):
         )
 
 
-def _describe(photons, center, distance, parameters, names):
+def _describe(X, distance, parameters, names):
     """Mask of the photons of some clusters that are kept, and their named columns."""
-    is_kept = np.zeros(photons.offsets[-1], bool)
+    photons = X.photons
+    is_kept = np.ones(photons.offsets[-1], bool)
+    if has_field(X) or X.field_radius is not None:
+        is_kept = is_observed(X, photons)
     columns = [np.zeros((len(names), 0), np.float32)]
     for i in np.flatnonzero(photons.lengths):
         rows = slice(photons.offsets[i], photons.offsets[i + 1])
         energy = photons["energy"][rows]
         # Cluster by cluster, because other photons may change the last digit.
-        x, y = sky_to_plane(photons["ra"][rows], photons["dec"][rows], *center[i])
+        x, y = sky_to_plane(photons["ra"][rows], photons["dec"][rows], *X.center[i])
         x, y = x * distance[i], y * distance[i]
-        is_kept[rows] = kept = _is_inside(x, y, energy, parameters)
+        is_kept[rows] &= _is_inside(x, y, energy, parameters)
+        kept = is_kept[rows]
         if kept.any():
             field = PhotonField(
                 x[kept],

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..cosmology import comoving_distance, plane_to_sky, sky_to_plane
 from ..sample import Ragged
+from ..sample.lists import check_field_radius
 from ..sky import field_edge, has_field, is_observed, relative_exposure_at
 from ..training_ranges import cluster_label
 
@@ -21,6 +22,9 @@ POINTS = (4, 128)
 
 LEAST_OBSERVED = 0.05
 """Relative exposure below which a ring counts as not observed."""
+
+BY_CHANCE = 1e-6
+"""Probability below which an empty part of a list is not taken for chance."""
 
 MOST_LOST = 0.5
 """Share of an aperture's area, lost and not made up for, from which a warning comes.
@@ -89,6 +93,7 @@ def count_photons(X, parameters):
     counts : dict of str to PhotonCounts
         Of ``n_phot`` and ``n_phot_500c``, as far as a proxy needs them.
     """
+    check_field_radius(X)
     distance = comoving_distance(X.redshift, parameters.cosmology)
     distance = np.maximum(distance, CLOSEST)
     apertures = {}
@@ -180,6 +185,35 @@ def _warn_of_empty_annulus(X, is_observed, is_empty):
             f"clusters (first: {cluster_label(wrong[0], X.name)}), so that nothing is "
             "subtracted from their counts. Do their lists end before it? Then give the "
             "sample its field_radius, or another background_annulus.",
+            UserWarning,
+            stacklevel=6,
+        )
+
+
+def _warn_of_short_lists(X, photons, edges):
+    """Warn of lists that end within the annulus, by the empty ring at its outer border.
+
+    Of n photons spread evenly over an area, none lies in a share s of it with the
+    probability (1 - s)^n. Only the outer half of what the list covers is looked at, where
+    fewer photons are the cluster's.
+    """
+    inner, outer = edges.T
+    radius, farthest = photons["radius"], inner.copy()
+    in_annulus = radius <= np.repeat(outer, photons.lengths)
+    np.maximum.at(farthest, photons.cluster[in_annulus], radius[in_annulus])
+    middle = np.sqrt((inner**2 + farthest**2) / 2)
+    n_beyond = _within(photons, farthest) - _within(photons, middle)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (farthest**2 - middle**2) / (outer**2 - middle**2)
+        is_short = n_beyond * np.log(share) < np.log(BY_CHANCE)
+    wrong = np.flatnonzero(is_short)
+    if len(wrong):
+        first = wrong[0]
+        warnings.warn(
+            f"The photons of {len(wrong)} of {len(X)} clusters end within the background's "
+            f"annulus (first: {cluster_label(first, X.name)}, at {farthest[first]:.3g} "
+            f"Mpc/h of {outer[first]:.3g}), so that their background is too low. Give the "
+            "sample its field_radius, or a background_annulus within their lists.",
             UserWarning,
             stacklevel=6,
         )
@@ -307,4 +341,6 @@ def _background_density(X, photons, distance, parameters):
     exposure = _exposure_to_background(X, distance, edges, share, exposure)[:, 0]
     exposed = np.where(exposure >= LEAST_OBSERVED, area * exposure, np.nan)
     _warn_of_empty_annulus(X, (exposed > 0) & (photons.lengths > 0), counts == 0)
+    if not has_field(X) and X.field_radius is None:
+        _warn_of_short_lists(X, photons, edges)
     return np.array([counts / exposed, np.sqrt(counts) / exposed])

@@ -24,6 +24,9 @@ FASTEST_IN_C = 0.02
 PHOTONS_MIN = 20
 """Fewest photons of a list that is not about its cluster by more than bad luck."""
 
+WIDEST_TELESCOPE = 1.1
+"""No X-ray telescope with mirrors has a field of view of a larger radius [deg]."""
+
 MEMBERS_MIN = 5
 """Fewest galaxies whose median velocity shows the unit that it is in."""
 
@@ -192,12 +195,38 @@ def check_near_center(X, is_empty, by):
         )
 
 
+def check_field_radius(X):
+    """Refuse wide fields of view whose photons all end at a 60th of them: arcmin."""
+    if X.field_radius is None or X.photons is None:
+        return
+    is_wide = (X.field_radius > WIDEST_TELESCOPE) & (X.photons.lengths >= PHOTONS_MIN)
+    suspects = np.flatnonzero(is_wide)
+    if not len(suspects):
+        return
+    farthest = [_angles(X.photons[int(i)], X.center[i]).max() for i in suspects]
+    share = 60 * np.array(farthest) / X.field_radius[suspects]
+    is_arcmin = (share > 0.9) & (share < 1.02)
+    if 2 * is_arcmin.sum() > len(suspects):
+        first = suspects[np.argmax(is_arcmin)]
+        raise ValueError(
+            f"The photons of {is_arcmin.sum()} of {len(suspects)} clusters with a "
+            f"field_radius beyond {WIDEST_TELESCOPE:g} deg end at a 60th of it (first: "
+            f"cluster {first}, field_radius {X.field_radius[first]:g}), so it looks like "
+            "arcmin, but field_radius is in degrees. Divide it by 60."
+        )
+
+
 def _nearest(photons, center):
     """Smallest angle [deg] between photons and a center."""
+    return _angles(photons, center).min()
+
+
+def _angles(photons, center):
+    """Angles [deg] between photons and a center."""
     from astropy.coordinates import angular_separation
 
     places = np.radians(photons["ra"]), np.radians(photons["dec"])
-    return np.degrees(angular_separation(*places, *np.radians(center)).min())
+    return np.degrees(angular_separation(*places, *np.radians(center)))
 
 
 def massive_enough(galaxies, log_stellar_mass_min):
