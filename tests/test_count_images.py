@@ -1,5 +1,7 @@
 """Images of counts in place of event lists, and FITS files with several tables."""
 
+import json
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -19,6 +21,7 @@ from skcluster import (
 from skcluster.cli import main
 from skcluster.cosmology import comoving_distance
 from skcluster.datasets import make_mock_survey
+from skcluster.io.count_images import check_bands_of_images
 
 CENTER = 150.0, 2.0
 ARCSEC = 1 / 3600
@@ -255,6 +258,119 @@ def test_the_command_trains_and_predicts_from_images(images, tmp_path, capsys):
     capsys.readouterr()
     assert main(["predict", model, table, "--image-energy", "1.0"]) != 0
     assert "--table-hdu" in capsys.readouterr().err
+
+
+# Bands of images and of what is counted.
+
+
+@pytest.mark.parametrize(
+    ("images", "bands", "message"),
+    [
+        ([(0.6, 1.1)], [(0.5, 10.0)], r"0\.5-0\.6, 1\.1-10 keV are missing"),
+        ([(0.5, 2.0), (3.0, 7.0)], [(0.5, 7.0)], "of which 2-3 keV are missing"),
+        (
+            [(0.5, 2.0)],
+            [(0.5, 1.2), (1.2, 2.0)],
+            r"only a part is in the band 0\.5-1\.2",
+        ),
+        ([(0.2, 10.0)], [(0.5, 10.0)], "only a part is in the band"),
+        ([(0.5, 2.0)], [(0.5, 2.0), (2.0, 7.0)], "of which 2-7 keV are missing"),
+        (
+            [(0.5, 2.0), (1.5, 7.0)],
+            [(0.5, 7.0)],
+            "overlap, so photons would count twice",
+        ),
+        ([(0.6, 1.1), None], [(0.5, 1.0)], "only a part"),
+    ],
+)
+def test_images_must_fill_the_bands_and_not_reach_beyond(images, bands, message):
+    with pytest.raises(ValueError, match=message):
+        check_bands_of_images(images, bands)
+
+
+def test_images_that_fill_the_bands_are_accepted():
+    three = [(0.5, 1.2), (1.2, 2.0), (2.0, 7.0)]
+    check_bands_of_images(three, three)
+    check_bands_of_images(three[::-1], [(0.5, 7.0)])
+    check_bands_of_images(three, [(0.5, 1.2), (0.5, 2.0)])  # 2-7 keV are not counted
+    check_bands_of_images([(0.5, 2.0)] * 2, [(0.5, 2.0)])  # two cameras
+    check_bands_of_images([(0.5000001, 2.0)], [(0.5, 2.0)])
+    check_bands_of_images([(0.5, 1.0), None], [(0.5, 2.0)])
+    check_bands_of_images([(0.5, 1.0)], [(0.5, 2.0)], are_all=False)
+
+
+def test_an_image_energy_outside_of_the_band_of_the_header_is_refused(tmp_path):
+    path = image_of(tmp_path / "image.fits", [[3, 1], [0, 0]], E_MIN=0.5, E_MAX=2.0)
+    assert_array_equal(read_photons(path, image_energy=0.6)["energy"], np.float32(0.6))
+    with pytest.raises(ValueError, match=r"image_energy=3 .* header has 0\.5-2 keV"):
+        read_photons(path, image_energy=3.0)
+
+
+@pytest.fixture(scope="module")
+def banded(tmp_path_factory, clusters):
+    """Images of four clusters in two bands, and a model of these bands."""
+    folder, sample = tmp_path_factory.mktemp("banded"), clusters.sample[:4]
+    for i in range(len(sample)):
+        energy, center = sample.photons[i]["energy"], tuple(sample.center[i])
+        for name, (low, high) in {"soft": (0.5, 1.0), "hard": (1.0, 2.0)}.items():
+            inside = (energy >= low) & (energy < high)
+            photons = {name: sample.photons[i][name][inside] for name in ("ra", "dec")}
+            header = {"center": center, "E_MIN": low, "E_MAX": high}
+            binned(photons, folder / f"{name}{i}.fits", 8 * ARCSEC, n=601, **header)
+    ra, dec = sample.center.T
+    catalog = Table({"ra": ra, "dec": dec, "redshift": sample.redshift})
+    catalog["photons"] = [f"soft{i}.fits;hard{i}.fits" for i in range(len(sample))]
+    catalog["log_mass"] = clusters.log_mass[:4]
+    catalog.write(folder / "clusters.ecsv")
+    small = ["--pixels", "8", "--epochs", "1", "--bands", "0.5-2"]
+    command = ["train", str(folder / "clusters.ecsv"), "-o", str(folder / "m.skops")]
+    assert main([*command, *small]) == 0
+    return folder
+
+
+def test_the_command_counts_images_that_fill_its_bands(banded, clusters, capsys):
+    model, table = str(banded / "m.skops"), str(banded / "clusters.ecsv")
+    assert main(["predict", model, table, "--json"]) == 0
+    found = [row["n_photons"] for row in json.loads(capsys.readouterr().out)]
+    mapper = PhotonMapper(bands=((0.5, 2.0),), n_pixels=8)
+    counts = mapper.transform(clusters.sample[:4]).maps.total()
+    # Pixels at the edges of the map may fall to either side.
+    assert_allclose(found, counts, rtol=0.02)
+
+
+def test_the_command_refuses_images_of_other_bands(banded, clusters, capsys):
+    model, center = str(banded / "m.skops"), clusters.sample.center[0]
+    at = ["--redshift", "0.2", "--ra", str(center[0]), "--dec", str(center[1])]
+    for given in ([], ["--image-energy", "0.7"]):
+        assert main(["predict", model, str(banded / "soft0.fits"), *at, *given]) == 1
+        error = capsys.readouterr().err
+        assert "are of 0.5-1 keV, but 0.5-2 keV are counted, of which 1-2 keV" in error
+    table = Table.read(banded / "clusters.ecsv")
+    table["photons"][1] = "soft1.fits"
+    table.write(banded / "one.ecsv", overwrite=True)
+    assert main(["predict", model, str(banded / "one.ecsv"), "--json"]) == 3
+    printed = capsys.readouterr()
+    masses = [row["log_mass"] for row in json.loads(printed.out)]
+    assert [mass is None for mass in masses] == [False, True, False, False]
+    assert "row 1" in printed.err
+    assert "1-2 keV are missing" in printed.err
+    more = ["--pixels", "8", "--epochs", "1", "-o", str(banded / "n.skops")]
+    assert main(["train", str(banded / "clusters.ecsv"), *more]) == 1
+    assert "0.5-10 keV are counted, of which 2-10 keV" in capsys.readouterr().err
+    assert main(["train", str(banded / "clusters.ecsv"), *more, "--bands", "0.5-1.5"])
+    assert "is of 1-2 keV, of which only a part" in capsys.readouterr().err
+
+
+def test_the_command_says_where_counts_without_a_band_go(images, tmp_path, capsys):
+    table, model = str(images / "catalog.fits"), str(tmp_path / "m.skops")
+    train = ["train", table, "--output", model, "--pixels", "8", "--epochs", "1"]
+    train += ["--table-hdu", "CLUSTERS", "--bands", "0.5-1,1-2", "--image-energy"]
+    assert main([*train, "1.0"]) == 0
+    said = "go into the band 1-2 keV, which holds --image-energy 1."
+    assert capsys.readouterr().err.count(said) == 1
+    assert main([*train, "2.0"]) == 1
+    error = "--image-energy 2 is in none of the bands of the model, 0.5-1, 1-2 keV"
+    assert error in capsys.readouterr().err
 
 
 def test_a_real_image_holds_the_photons_of_the_list(data_folder):

@@ -49,7 +49,7 @@ class Catalog:
         missing = [f"--{name}" for name in ABOUT if getattr(arguments, name) is None]
         if len(missing) < len(ABOUT):
             self.tables = []
-            self._one = one_cluster(arguments, missing, mapper.cosmology)
+            self._one = one_cluster(arguments, missing, mapper)
             self.sample = self._one.drop("photons")
             self.has_galaxies = self._one.galaxies is not None
         else:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..printable import printable
 from .catalog import Catalog
-from .list_options import check_energy_range
+from .list_options import check_energies
 from .mass_table import exit_code, in_few_digits, mass_columns, say_if_unlike, table_of
 from .model_work import ModelWork
 from .new_clusters import (
@@ -80,7 +80,7 @@ def explain(arguments):
     model = work.load()
     check_galaxies_are_used(model, arguments)
     mapper, _ = mapper_and_rest(model)
-    check_energy_range(mapper, arguments)
+    check_energies(mapper, arguments)
     work.explainer()  # refuses what cannot be explained, before lists are read
     catalog = Catalog(arguments, mapper)
     rows = rows_of_share(len(catalog), arguments.share)

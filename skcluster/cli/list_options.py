@@ -3,6 +3,7 @@
 import argparse
 
 from ..printable import printable
+from ..progress import say
 
 CORNER = 1.5
 """Radius of photons over the half-width of maps, whose corners are at 1.41."""
@@ -113,7 +114,7 @@ def options_of_tables(arguments, half_width=0.0):
         Half the side of the model's maps [comoving Mpc/h]; corners of large ones may lie
         beyond the default aperture.
     """
-    from ..io.photon_lists import APERTURE
+    from ..io.apertures import APERTURE
     from ..sample.units import TABLE
 
     aperture = CORNER * half_width
@@ -170,17 +171,23 @@ def input_files(arguments):
     return files + ([arguments.mask] if arguments.mask else [])
 
 
-def check_energy_range(step, arguments):
-    """Refuse an --energy-range that cuts the energies which a model counts.
+def bands_of(step):
+    """Return the bands that the first step of a model takes photons from [keV]."""
+    return getattr(step, "bands", None) or [step.band]
+
+
+def check_energies(step, arguments):
+    """Refuse options with which a model would not count the energies that it is meant for.
 
     Parameters
     ----------
     step : PhotonMapper or PhotonFeaturizer
         First step of the model.
     """
+    bands = bands_of(step)
+    _check_image_energy(bands, arguments.image_energy)
     if arguments.energy_range is None:
         return
-    bands = getattr(step, "bands", None) or [step.band]
     low, high = (end(band[i] for band in bands) for i, end in enumerate((min, max)))
     least, most = arguments.energy_range
     if least > low or most < high:
@@ -189,6 +196,25 @@ def check_energy_range(step, arguments):
             f"{low:g}-{high:g} keV, so its counts would not be those that it is meant for. "
             "Give a range that contains them, or leave it out."
         )
+
+
+def _check_image_energy(bands, energy):
+    """Refuse an --image-energy in none of the bands, and say which one all counts enter."""
+    if energy is None:
+        return
+    shown = ", ".join(
+        f"{low:g}-{high:g}" for low, high in bands if low <= energy < high
+    )
+    if not shown:
+        raise ValueError(
+            f"--image-energy {energy:g} is in none of the bands of the model, "
+            f"{', '.join(f'{low:g}-{high:g}' for low, high in bands)} keV, so no photon "
+            "would be counted. Give an energy inside of the band of the images [keV]."
+        )
+    say(
+        f"All counts of images without E_MIN and E_MAX in their header go into the band "
+        f"{shown} keV, which holds --image-energy {energy:g}."
+    )
 
 
 def columns(text):

@@ -7,6 +7,7 @@ from pathlib import Path
 from .field import with_field
 from .list_options import (
     add_list_options,
+    bands_of,
     list_options,
     options_of_headers,
     options_of_tables,
@@ -105,6 +106,7 @@ def cluster_table(path, arguments, mapper):
             path,
             cosmology=mapper.cosmology,
             **options_of_tables(arguments, mapper.half_width),
+            bands=bands_of(mapper),
             verbose=1,
         )
     except ValueError as error:
@@ -117,21 +119,25 @@ def cluster_table(path, arguments, mapper):
         raise
 
 
-def one_cluster(arguments, missing, cosmology):
+def one_cluster(arguments, missing, mapper):
     """Read the cluster of one event list, given by --redshift, --ra and --dec."""
     from .. import ClusterSample
     from ..io import read_galaxies, read_photons
+    from ..io.count_images import band_of_image, check_bands_of_images
 
     _check_one_list(arguments, missing)
     (path,) = arguments.photons
     photons = read_photons(path, **list_options(arguments))
+    if "pixel" in photons:  # they are those of an image
+        band = band_of_image(path, **options_of_headers(arguments))
+        check_bands_of_images([band], bands_of(mapper))
     center, galaxies = (arguments.ra, arguments.dec), None
     if arguments.galaxies:
         galaxies = read_galaxies(
             arguments.galaxies,
             center=center,
             redshift=arguments.redshift,
-            cosmology=cosmology,
+            cosmology=mapper.cosmology,
         )
     exposure = _exposure_of(path, arguments)
     sample = ClusterSample(

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from .catalog import Catalog
-from .list_options import check_energy_range
+from .list_options import check_energies
 from .mass_table import (
     check_has_errors,
     exit_code,
@@ -82,7 +82,7 @@ def predict(arguments):
     check_galaxies_are_used(model, arguments)
     check_has_errors(model, quantiles, arguments.prior_beta)
     mapper, _ = mapper_and_rest(model)
-    check_energy_range(mapper, arguments)
+    check_energies(mapper, arguments)
     catalog = Catalog(arguments, mapper)
     check_galaxies(model, catalog.has_galaxies, ", ".join(arguments.photons))
     if arguments.output:

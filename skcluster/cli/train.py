@@ -8,7 +8,7 @@ from ..printable import counted
 from ..progress import say
 from .list_options import (
     add_list_options,
-    check_energy_range,
+    check_energies,
     input_files,
     options_of_tables,
 )
@@ -176,7 +176,7 @@ def train(arguments):
 
     check_output(arguments.output, inputs=[arguments.table, *input_files(arguments)])
     pipeline = _pipeline(arguments)
-    check_energy_range(pipeline[0], arguments)
+    check_energies(pipeline[0], arguments)
     sample, columns = read_clusters(arguments.table, arguments, pipeline[0])
     target = find_column([*columns], arguments.target)
     if target is None:

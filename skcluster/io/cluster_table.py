@@ -24,6 +24,9 @@ class ClusterTable:
     table, directory, cosmology, columns, events, aperture, drop_duplicates, \
 photon_options, exposure_keyword, table_hdu, verbose
         See `read_sample`.
+    bands : sequence of (low, high), default=None
+        Bands in which photons will be counted [keV]. Rows whose images of counts do not
+        fill them cannot be read. None accepts images of any bands.
 
     Attributes
     ----------
@@ -60,6 +63,7 @@ photon_options, exposure_keyword, table_hdu, verbose
         photon_options=None,
         exposure_keyword=None,
         table_hdu=None,
+        bands=None,
         verbose=0,
     ):
         self.source = table if _is_path(table) else None
@@ -87,6 +91,7 @@ photon_options, exposure_keyword, table_hdu, verbose
             aperture=aperture,
             drop_duplicates=drop_duplicates,
             photon_options=photon_options,
+            bands=bands,
         )
         # Of the complete table, so that a part of it is read as with all of it.
         galaxies = self.catalog.get("galaxies", np.array([], str))
@@ -95,6 +100,7 @@ photon_options, exposure_keyword, table_hdu, verbose
 
     def _photon_lists(self, **options):
         """Return the photon lists, and let the catalog know the radius of apertures."""
+        bands = options.pop("bands")
         if options["events"] is None and "photons" not in self.catalog:
             options["exposure_keyword"] = self.exposure_keyword
             given = [
@@ -114,7 +120,9 @@ photon_options, exposure_keyword, table_hdu, verbose
                 f"{self.exposure_keyword!r} changes nothing. Leave one of them out."
             )
         with error_names_file(self.source):
-            photons = PhotonLists(self.catalog, self.folder, self.cosmology, **options)
+            photons = PhotonLists(
+                self.catalog, self.folder, self.cosmology, bands=bands, **options
+            )
         if photons.angles is not None:
             field = self.catalog.get("field_radius", np.inf)
             self.catalog["field_radius"] = np.minimum(photons.angles, field)

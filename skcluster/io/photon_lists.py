@@ -8,19 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cosmology import comoving_distance
 from ..printable import printable
 from ..progress import Progress
-from ..sample import FIELDS
-from ..sample.units import TABLE, check_plausible
+from .apertures import aperture_angles
+from .count_images import band_of_image, check_bands_of_images
 from .energy_scales import unit_of_text
 from .photons import exposure_and_camera, read_photons
 from .sample_lists import UnreadableRows, with_common_columns
 from .tiles import Tile, cover_same_sky, is_new, joined_photons
-
-APERTURE = 4.0
-"""Radius of the photons that a cluster gets from a shared list [comoving Mpc/h]. It reaches
-beyond the corners of a default map (3.25) and the background's annulus (3)."""
 
 SEPARATOR = ";"
 """Separates the paths of several lists of one cluster."""
@@ -28,7 +23,7 @@ SEPARATOR = ";"
 COPIES = 0.02
 """Share of a cluster's photons above which copies are not taken for chance."""
 
-OF_EXPOSURES = ("ra", "dec", "energy", "hdu")
+OF_HEADERS = ("ra", "dec", "energy", "hdu")
 """Parameters of `read_photons` that say which table of a file is the list."""
 
 
@@ -43,6 +38,7 @@ class PhotonLists:
     folder : Path
         Where the paths of the table start.
     cosmology, events, aperture, drop_duplicates, photon_options : as in `read_sample`
+    bands : as in `ClusterTable`
 
     Attributes
     ----------
@@ -62,6 +58,7 @@ class PhotonLists:
         aperture=None,
         drop_duplicates=False,
         photon_options=None,
+        bands=None,
     ):
         self._options, of_rows = _options_of_rows(catalog, photon_options or {})
         if events is None:
@@ -70,7 +67,7 @@ class PhotonLists:
             self.paths = [_paths_of_events(events, catalog)] * len(of_rows)
         self._of_rows, self._catalog = of_rows, catalog
         self._n_rows, self._rows = len(of_rows), np.arange(len(of_rows))
-        self._drop_duplicates = drop_duplicates
+        self._drop_duplicates, self._bands = drop_duplicates, bands
         self._latest = {}
         self._on_same_sky: list[int] = []
         self._check_paths()
@@ -145,6 +142,7 @@ class PhotonLists:
                 for i in rows:
                     parts[i][path] = photons.within(self._center(i), self.angles[i])
                 far |= self._first_far(photons, path, rows, parts)
+        self._check_bands(parts, unreadable)
         tables = [
             None
             if i in unreadable.errors
@@ -160,6 +158,24 @@ class PhotonLists:
         if self.angles is not None and len(self.paths) == self._n_rows:
             self._report_empty(tables, self.angles, far)
         return with_common_columns(tables, unreadable.name)
+
+    def _check_bands(self, parts, unreadable):
+        """Refuse rows whose images of counts do not fill the bands that are counted."""
+        band_of = cache(band_of_image)
+        for i, lists in enumerate(parts if self._bands else []):
+            # Only photons of images know the side of a pixel.
+            images = [path for path, each in lists.items() if "pixel" in each]
+            options = self._options_of_header(i)
+            try:
+                found = [band_of(path, **options) for path in images]
+                check_bands_of_images(found, self._bands, are_all=images == [*lists])
+            except (OSError, ValueError) as error:
+                unreadable.add(i, images[0], error)
+
+    def _options_of_header(self, i):
+        """Return the parameters that say which HDU of a file is the list of a row."""
+        options = self._options | dict(self._of_rows[i])
+        return {name: v for name, v in options.items() if name in OF_HEADERS}
 
     def _rows_of_lists(self):
         """Return rows by path and options of a list, in the order of the table."""
@@ -269,11 +285,7 @@ class PhotonLists:
         exposures: dict[int, float] = {}
         summed = []
         for i, paths in enumerate(self.paths):
-            options = {
-                name: value
-                for name, value in (self._options | dict(self._of_rows[i])).items()
-                if name in OF_EXPOSURES
-            }
+            options = self._options_of_header(i)
             try:
                 lists = [read(path, keyword, **options) for path in paths]
             except (OSError, ValueError) as error:
@@ -297,43 +309,6 @@ class PhotonLists:
         known = [*exposures.values()]
         rows = range(len(self.paths))
         return [exposures[i] if i in exposures else np.median(known) for i in rows]
-
-
-def aperture_angles(catalog, aperture, cosmology):
-    """Return the angles that an aperture in comoving Mpc/h has at the clusters [deg].
-
-    Parameters
-    ----------
-    catalog : dict of ndarray
-        Columns of the table by our names.
-    aperture : float or None
-        None is `APERTURE`.
-    cosmology : as in `read_sample`
-    """
-    if "ra" not in catalog:
-        raise ValueError(
-            "Clusters share a photon list or have an aperture, but the table has no "
-            "columns ra and dec, which say what photons belong to which of them. Add them."
-        )
-    aperture = APERTURE if aperture is None else aperture
-    if np.ndim(aperture) or isinstance(aperture, str | bytes | bool):
-        raise TypeError(
-            f"aperture must be one number in comoving Mpc/h, got {aperture!r}."
-        )
-    check_plausible("radius_max", aperture, "aperture")
-    redshift = FIELDS["redshift"].checked("redshift", catalog["redshift"])
-    center = np.column_stack([catalog["ra"], catalog["dec"]])
-    FIELDS["center"].checked("center", center, len(center))
-    angles = np.degrees(np.arctan(aperture / comoving_distance(redshift, cosmology)))
-    low, high = TABLE["field_radius"].low, TABLE["field_radius"].high
-    if angles.min() < low:
-        first = int(angles.argmin())
-        raise ValueError(
-            f"aperture={aperture:g} comoving Mpc/h is an angle of {angles[first]:.2g} deg "
-            f"at redshift {redshift[first]:g} (row {first}), but at least {low:g} deg are "
-            "needed. Give a larger one."
-        )
-    return np.minimum(angles, high)
 
 
 def _paths(folder, text):
