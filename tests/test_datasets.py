@@ -400,6 +400,12 @@ def test_galaxies_keep_the_cuts_and_the_central_one_comes_first(survey):
 def test_description_tells_the_parameters_and_what_not_to_do(small):
     for words in ("background=0.005", "random_state=1,", "NOT the", "do not apply"):
         assert words in small.DESCR
+    words = ("smooth self-similar gas", "perfect centering")
+    assert all(each in small.DESCR for each in words)
+    other = make_mock_survey(
+        1, random_state=0, galaxies=False, dynamics=True, center_error=10.0
+    )
+    assert not any(each in other.DESCR for each in words)
 
 
 @pytest.mark.parametrize(

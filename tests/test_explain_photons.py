@@ -180,6 +180,43 @@ def test_a_photon_counts_as_the_mapper_counts_it_under_an_exposure_map(
             assert_array_equal(of_maps, found)
 
 
+def test_a_photon_beyond_the_field_of_view_counts_for_nothing(dim_in_the_west):
+    """The circle cuts through the corners of the map of the first cluster only."""
+    names = ("exposure_map", "exposure")
+    edge = np.degrees(np.arctan(2.5 / comoving_distance([0.2])))
+    sample = dim_in_the_west.drop(*names).assign(field_radius=np.append(edge, 1.0))
+    pipeline = pipeline_of_a_sum().fit(sample)
+    mapped = pipeline[0].transform(sample)
+    explainer = SaliencyExplainer(pipeline, per_photon=True, signed=True)
+    saliency, before = explainer.explain(sample)[:, 0], pipeline.predict(sample)
+    # The middle of the pixel in the corner is at 3.05 Mpc/h, that of its neighbor inward at
+    # 2.64, and the corner of the latter at 2.44; the last pixel is at the center.
+    for row, column in ((0, 0), (0, 8), (8, 8)):
+        added = pipeline.predict(with_photon(sample, row, column, 16)) - before
+        assert (added > 1e-4).tolist() == [(row, column) != (0, 0), True]
+        assert_allclose(saliency[:, row, column], added, rtol=1e-3, atol=2e-6)
+        pixel = [[0, row, column]]
+        assert_allclose(
+            [photon_response(pipeline, sample[[i]], pixel)[0] for i in (0, 1)],
+            added,
+            rtol=1e-3,
+            atol=2e-6,
+        )
+        assert_allclose(
+            [photon_response(pipeline[1:], mapped[[i]], pixel)[0] for i in (0, 1)],
+            added,
+            rtol=1e-3,
+            atol=2e-6,
+        )
+    # A pixel that reaches into the field may hold a photon.
+    west, north = (np.arange(16) + 0.5) * 4.6 / 16 - 2.3, 0.5 * 4.6 / 16
+    nearest = np.abs(west) - north
+    is_seen = np.hypot(nearest[:, None], nearest) <= 2.5
+    assert 0 < (~is_seen).sum() < 16
+    assert_array_equal(saliency[0] != 0, is_seen)
+    assert (saliency[1] > 0).all()
+
+
 def test_a_photon_in_an_empty_dim_pixel_adds_the_logarithm_of_five(dim_in_the_west):
     """log10 (1 + 4), with the quarter of the exposure, also without a LogScaler: 4."""
     sample = dim_in_the_west[[0]]

@@ -623,6 +623,20 @@ def test_holes_and_gaps_hold_no_photons_that_are_described():
     )
 
 
+def test_holes_are_those_of_the_field_wherever_the_photons_are():
+    x, y = flat(50, half_width=0.2)
+    field = {"field_radius": edge_of(2.0)}
+    few, far = (
+        sample_of(np.append(x, end), np.append(y, 0), **field) for end in (0, 1.9)
+    )
+    ra, dec = plane_to_sky(0.0, 1.2 / DISTANCE, *CENTER)
+    source, radius = {"ra": [ra], "dec": [dec]}, np.degrees(0.4 / DISTANCE)
+    cleaned = [remove_sources(each, source, radius=radius) for each in (few, far)]
+    assert [each.holes.lengths[0] for each in cleaned] == [1, 1]
+    covered = [PhotonMapper(n_pixels=64).transform(each).coverage for each in cleaned]
+    assert_allclose(covered, np.pi * (2.0**2 - 0.4**2) / 4.6**2, rtol=0.01)
+
+
 def test_a_field_radius_in_arcmin_is_refused():
     x, y = flat(500)
     kept = np.hypot(x, y) <= 2

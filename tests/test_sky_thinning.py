@@ -197,7 +197,7 @@ def test_a_fraction_is_a_share(sample, fraction):
 
 
 def test_a_fraction_may_not_leave_less_than_any_exposure(sample):
-    with pytest.raises(ValueError, match=r"after thin_photons\(fraction=...\)"):
+    with pytest.raises(ValueError, match=r"fraction=0.001 would leave less than 30 s"):
         thin_photons(sample, fraction=0.001)
 
 

@@ -40,10 +40,9 @@ cluster. Agreement with the paper's scalar-proxy scatters is by construction; ag
 of learned estimators is a property of the generator's simplified physics. Use it to
 test code, to teach, and to ask which ingredient causes a result (each ingredient has a
 switch). Do not quote its scatters as forecasts for eROSITA, and do not apply models
-trained on it to real data. Known differences: smooth self-similar gas, perfect
-centering, too many AGN for the real Universe (as the paper's counts require), 0.5 % of
-eROSITA's real background by default (background=1 for the full one), no selection
-function.{sky}
+trained on it to real data. Known differences: {smooth}{centered}too
+many AGN for the real Universe (as the paper's counts require), 0.5 % of eROSITA's real
+background by default (background=1 for the full one), no selection function.{sky}
 
 Planted (inputs): the distribution of mass and redshift; slopes, scatters and
 correlations of temperature, gas mass, stellar mass and velocity dispersion; scatter of
@@ -118,6 +117,8 @@ def description_of(n_clusters, entropy, physics):
     )
     return DESCR.format(
         parameters=", ".join(f"{name}={value}" for name, value in parameters.items()),
+        smooth="" if physics.dynamics else "smooth self-similar gas, ",
+        centered="" if physics.center_error else "perfect centering, ",
         dynamics=DYNAMICS if physics.dynamics else "",
         sky=SKY.format(sky=physics.sky) if physics.sky else "",
         columns="\n".join(line.rstrip() for line in columns),

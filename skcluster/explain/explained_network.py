@@ -19,7 +19,7 @@ from ..maps.coverage import exposure_of_pixels
 from ..plausible_masses import LN_10
 from ..regressors.neural import NeuralMassRegressor
 from ..sample import require
-from ..sky import has_field
+from ..sky import field_edge, has_field
 
 
 def split_network(estimator):
@@ -125,14 +125,19 @@ def photon_size(X, made_by, rows=slice(None)):
     -------
     size : ndarray of shape (n, 1, n_pixels, n_pixels), or 1.0
         `PhotonMapper` divides counts by the exposure of their pixel relative to the center
-        and leaves what was not observed empty: 1 over this exposure, and 0. It is 1.0
-        where neither an exposure map nor a mask or holes are known, or what made the maps.
+        and leaves what was not observed empty: 1 over this exposure, and 0. Of a circular
+        field of view alone, it only leaves out what lies beyond. It is 1.0 where nothing is
+        known of the field, or what made the maps.
     """
-    if made_by is None or not has_field(X):
+    if made_by is None or (not has_field(X) and X.field_radius is None):
+        return 1.0
+    if not has_field(X) and X.coverage is not None and (X.coverage[rows] >= 1).all():
         return 1.0
     X = require(X[rows], "center", by="The response to a photon in a known field")
     n_pixels = X.maps.shape[-1]
     of_maps = SimpleNamespace(n_pixels=n_pixels, half_width=X.maps.geometry.half_width)
+    if not has_field(X):
+        return _touch_circle(X, made_by, of_maps)[:, None].astype(float)
     size = np.zeros((len(X), n_pixels**2))
     for i, distance in enumerate(_distances(X.redshift, made_by.cosmology)):
         exposure, _ = exposure_of_pixels(X, i, distance, of_maps)
@@ -140,12 +145,20 @@ def photon_size(X, made_by, rows=slice(None)):
     return size.reshape(-1, 1, n_pixels, n_pixels)
 
 
+def _touch_circle(X, made_by, of_maps):
+    """Return whether pixels reach into the circular field of view, (n, rows, columns)."""
+    edges = np.linspace(-1, 1, of_maps.n_pixels + 1) * of_maps.half_width
+    nearest = np.maximum(0, np.maximum(edges[:-1], -edges[1:]))
+    radius = _distances(X.redshift, made_by.cosmology) * field_edge(X)
+    return np.hypot(nearest[:, None], nearest) <= radius[:, None, None]
+
+
 def _distances(redshift, cosmology):
     try:
         return comoving_distance(redshift, cosmology)
     except ValueError as error:
         raise ValueError(
-            "The response to a photon under an exposure map, a mask or holes needs the "
+            "The response to a photon in a known field needs the "
             f"cosmology of the maps, {cosmology}, as an object. Give the Pipeline with its "
             "PhotonMapper as the estimator, and the sample without its maps."
         ) from error

@@ -118,7 +118,8 @@ class SaliencyExplainer(BaseEstimator):
     changes x by :math:`\log_{10}(c + 1)`, and over such a step some of the network's ReLUs
     and pooling windows switch. `photon_response` adds the photon and predicts again.
     Under an exposure map, a mask or holes, a photon adds 1 over the relative exposure of
-    its pixel to m, as `PhotonMapper` counts it, and 0 where nothing was observed.
+    its pixel to m, as `PhotonMapper` counts it, and 0 where nothing was observed, as beyond
+    the field of view.
 
     The saliency of a `CalibratedMassRegressor` is that of the network's own mass, before it
     is calibrated.

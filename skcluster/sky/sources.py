@@ -145,11 +145,12 @@ def _circles(catalog, radius):
 
 
 def _holes(sample, ra, dec, radius):
-    """Return the holes of each cluster: sources that touch the field of its photons."""
+    """Return the holes of each cluster: sources that touch its field or its photons."""
     tables = []
     for i, center in enumerate(sample.center):
         photons = sample.photons[i]
-        reach = separation(photons["ra"], photons["dec"], *center).max(initial=0)
+        field = 0 if sample.field_radius is None else sample.field_radius[i]
+        reach = separation(photons["ra"], photons["dec"], *center).max(initial=field)
         near = separation(ra, dec, *center) <= reach + radius
         tables.append({"ra": ra[near], "dec": dec[near], "radius": radius[near]})
     holes = checked_holes(Ragged.from_tables(tables))

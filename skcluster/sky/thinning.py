@@ -10,7 +10,7 @@ from ..parameters import RandomState
 from ..sample import ClusterSample, require
 from ..sample.lists import undescribed
 from ..sample.plain_arrays import one_per_cluster
-from ..sample.units import check_plausible
+from ..sample.units import TABLE, check_plausible
 
 LONGER = 1 + 1e-9
 """Factor up to which an exposure is the sample's own, but for rounding."""
@@ -77,8 +77,7 @@ def thin_photons(
         fraction = _checked_fraction(fraction, len(sample))
         if sample.exposure is not None:
             exposure = fraction * sample.exposure
-            subject = "exposure after thin_photons(fraction=...)"
-            check_plausible("exposure", exposure, subject, rows="cluster")
+            _check_long_enough(exposure, fraction)
     seed = check_random_state(random_state).randint(2**32, dtype=np.uint32)
     photons = sample.photons
     chance = [_chances(photons.table(i), seed) for i in range(len(photons))]
@@ -86,6 +85,19 @@ def thin_photons(
     kept = undescribed(photons, "photons").select(kept)
     _warn_if_empty(photons.lengths, kept.lengths)
     return sample.drop("maps").assign(photons=kept, exposure=exposure)
+
+
+def _check_long_enough(exposure, fraction):
+    shortest = TABLE["exposure"].low
+    wrong = np.flatnonzero(exposure < shortest)
+    if len(wrong):
+        first = wrong[0]
+        raise ValueError(
+            f"fraction={np.broadcast_to(fraction, exposure.shape)[first]:g} would leave "
+            f"less than {shortest:g} s, the shortest exposure of a sample, to {len(wrong)} "
+            f"of {len(exposure)} clusters (first: cluster {first}, {exposure[first]:.4g} "
+            "s). Give a larger fraction, or sample.drop('exposure')."
+        )
 
 
 def _chances(columns, seed):
