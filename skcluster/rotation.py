@@ -11,13 +11,11 @@ from .estimator_parts import weight_parameters
 from .parameters import Integer, Interval, RandomState, WithMethods, check_parameters
 from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .sample import ClusterSample, require
-from .sample.lists import MADE_OF_LISTS, without_descriptions
+from .sample.lists import MADE_OF_LISTS, OF_THE_SKY, without_descriptions
 from .sample.plain_arrays import one_per_cluster
 from .sample.transformer import TakesSample
 from .sample.units import in_our_unit
 from .sky import thin_photons
-
-FIXED_ON_THE_SKY = ("exposure_map", "unvignetted_map", "mask", "holes")
 
 
 def rotate(sample, angle, *, mirror=False):
@@ -61,7 +59,7 @@ def rotate(sample, angle, *, mirror=False):
     require(sample, by="rotate")
     if sample.photons is None and sample.galaxies is None:
         require(sample, "photons", by="rotate")
-    kept = [name for name in FIXED_ON_THE_SKY if name in sample.fields]
+    kept = [name for name in sample.fields if name in OF_THE_SKY]
     if kept:
         raise ValueError(
             f"A sample with {' and '.join(kept)} cannot be rotated: exposures and gaps "

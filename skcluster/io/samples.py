@@ -11,6 +11,7 @@ from sklearn.utils import Bunch
 from ..progress import Progress
 from ..sample import FIELDS, ClusterSample
 from ..sample.fields import Labels
+from ..sample.lists import OF_THE_SKY
 from ..sample.units import TABLE
 from .atomic import check_is_free, files_written_together
 from .cluster_columns import COLUMNS, KNOWN, LISTS, UNIT_ROWS
@@ -220,8 +221,7 @@ def write_sample(directory, sample, *, overwrite=False, verbose=0, **columns) ->
 
 
 def _warn_of_the_field(sample):
-    fields = "exposure_map", "unvignetted_map", "mask", "holes"
-    lost = [name for name in fields if name in sample.fields]
+    lost = [name for name in sample.fields if name in OF_THE_SKY]
     if lost:
         warnings.warn(
             f"{' and '.join(lost)} are not written. Give them to the sample again after "

@@ -18,6 +18,7 @@ from ..parameters import (
     check_parameters,
 )
 from ..sample import half_width_of, require
+from ..sample.lists import OF_THE_FIELD
 from ..sample.transformer import WorksUnfitted
 from . import light as measure
 
@@ -340,11 +341,7 @@ def _check_counts(X):
 
 
 def _cure_of_fractions(X):
-    fields = [
-        name
-        for name in ("exposure_map", "mask", "holes")
-        if getattr(X, name) is not None
-    ]
+    fields = [name for name in X.fields if name in OF_THE_FIELD]
     if X.maps.steps or not fields:
         return "Put it before RedshiftNormalizer and LogScaler."
     return (

@@ -34,6 +34,10 @@ MADE_OF_PHOTONS = ("maps", "coverage", "unobserved")
 MADE_OF_LISTS = ("maps", "cubes", "coverage", "unobserved")
 """Fields that are no longer true of a sample whose lists, centers or field change."""
 
+OF_THE_FIELD = ("exposure_map", "mask", "holes")
+OF_THE_SKY = ("unvignetted_map", *OF_THE_FIELD)
+"""Fields that tell more of the field of view than a circle, and all images of the sky."""
+
 DESCRIPTIONS = {
     "photons": (
         *("log_radius", "log_energy", "log_contrast_6", "log_contrast_24"),

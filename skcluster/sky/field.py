@@ -7,7 +7,7 @@ import numpy as np
 
 from ..cosmology import sky_to_plane
 from ..sample import ClusterSample, SkyImage, SkyImages, require
-from ..sample.lists import MADE_OF_PHOTONS
+from ..sample.lists import MADE_OF_PHOTONS, OF_THE_FIELD
 from ..sample.units import check_plausible, unit_factor
 
 MARGIN = 1e-9
@@ -180,8 +180,7 @@ def _seconds(images, *, are_needed):
 
 def has_field(sample):
     """Return whether a sample knows more of its field than a circle."""
-    about = sample.exposure_map, sample.mask, sample.holes
-    return any(each is not None for each in about)
+    return any(getattr(sample, name) is not None for name in OF_THE_FIELD)
 
 
 def field_edge(sample, rows=slice(None)):
