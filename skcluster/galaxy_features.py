@@ -9,21 +9,10 @@ from scipy.special import digamma
 from .paper import HALF_WIDTH, VELOCITY_MAX
 from .parameters import Names, Quantity, check_parameters
 from .sample import ClusterSample, require
+from .sample.described_columns import GALAXY_FEATURES
 from .sample.lists import massive_enough
 from .sample.plain_arrays import find_column
 from .sample.transformer import SampleTransformer
-
-GALAXY_FEATURES = {
-    "log_radius": "log10(R + 0.01), with R the projected distance to the center in "
-    "comoving Mpc/h",
-    "speed": "line-of-sight speed about the cluster, |v|, in units of 1000 km/s",
-    "neighbor_speed": "root mean square of the velocities of the 6 nearest neighbors on "
-    "the sky relative to the galaxy, in units of 1000 km/s",
-    "log_density_6": "log10 of the surface density from the 6th nearest neighbor, in "
-    "galaxies per (comoving Mpc/h)²",
-    "log_stellar_mass_10": "log10 of the stellar mass in units of 10^10 Msun/h",
-}
-"""Name of each column -> what it holds, in words. All are float32."""
 
 SOFTENING = 0.01
 """Length added to distances before their logarithm is taken [comoving Mpc/h]."""

@@ -11,7 +11,8 @@ from .estimator_parts import weight_parameters
 from .parameters import Integer, Interval, RandomState, WithMethods, check_parameters
 from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from .sample import ClusterSample, require
-from .sample.lists import MADE_OF_LISTS, OF_THE_SKY, without_descriptions
+from .sample.described_columns import without_descriptions
+from .sample.lists import MADE_OF_LISTS, OF_THE_SKY
 from .sample.plain_arrays import one_per_cluster
 from .sample.transformer import TakesSample
 from .sample.units import in_our_unit

@@ -17,9 +17,6 @@ from skcluster import (
     thin_photons,
 )
 from skcluster.datasets import make_mock_survey
-from skcluster.galaxy_features import GALAXY_FEATURES
-from skcluster.photon_features import PHOTON_FEATURES
-from skcluster.sample.lists import DESCRIPTIONS
 
 N_PHOTONS = 200
 
@@ -239,8 +236,3 @@ def test_columns_of_featurizers_do_not_outlive_what_they_describe():
         assert [*found.photons.columns] == [*expected.photons.columns]
         if (expected.center != plain.center).any():
             assert [*found.galaxies.columns] == [*expected.galaxies.columns]
-
-
-def test_the_columns_of_featurizers_are_known():
-    assert tuple(PHOTON_FEATURES) == DESCRIPTIONS["photons"]
-    assert tuple(GALAXY_FEATURES) == DESCRIPTIONS["galaxies"]

@@ -1,6 +1,6 @@
 """What each photon of a list knows about itself: columns that describe photons."""
 
-from .feature_table import PHOTON_FEATURES
+from ..sample.described_columns import PHOTON_FEATURES
 from .featurizer import PhotonFeaturizer
 
 __all__ = ["PHOTON_FEATURES", "PhotonFeaturizer"]

@@ -17,11 +17,11 @@ from ..parameters import (
     check_parameters,
 )
 from ..sample import ClusterSample, require
+from ..sample.described_columns import PHOTON_FEATURES
 from ..sample.lists import check_field_radius, check_near_center
 from ..sample.transformer import SampleTransformer
 from ..sky import has_field, is_observed
 from ..training_ranges import cluster_label
-from .feature_table import PHOTON_FEATURES
 from .photon_field import PhotonField
 
 ARCSEC = np.pi / (180 * 3600)

@@ -3,13 +3,12 @@
 import numpy as np
 
 from ..exposure import reference_exposure, relative_exposure
-from ..galaxy_features import GALAXY_FEATURES
 from ..networks.architectures import SET_ARCHITECTURES, build_network
 from ..outliers import Measures
 from ..parameters import Integer
-from ..photon_features import PHOTON_FEATURES
 from ..plausible_masses import MASS_RANGE
 from ..sample import require
+from ..sample.described_columns import FEATURES
 from ..training_ranges import hardly_vary
 from .losses import N_OUTPUTS
 from .network_parameters import NETWORK_PARAMETERS, Architecture
@@ -17,8 +16,6 @@ from .neural import NeuralMassRegressor
 from .set_batches import Scaling, SetBatches
 from .set_inputs import N_QUARTERS, DescribedSets, SetInputs
 
-FEATURES = {"photons": PHOTON_FEATURES, "galaxies": GALAXY_FEATURES}
-"""Columns that may describe what is in a set, by the name of the set."""
 FEATURIZERS = {"photons": "PhotonFeaturizer", "galaxies": "GalaxyFeaturizer"}
 
 

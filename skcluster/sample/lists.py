@@ -38,40 +38,6 @@ OF_THE_FIELD = ("exposure_map", "mask", "holes")
 OF_THE_SKY = ("unvignetted_map", *OF_THE_FIELD)
 """Fields that tell more of the field of view than a circle, and all images of the sky."""
 
-DESCRIPTIONS = {
-    "photons": (
-        *("log_radius", "log_energy", "log_contrast_6", "log_contrast_24"),
-        *("log_density_6", "neighbor_log_energy", "cos_twice_angle"),
-        "log_centroid_distance",
-    ),
-    "galaxies": (
-        *("log_radius", "speed", "neighbor_speed", "log_density_6"),
-        "log_stellar_mass_10",
-    ),
-}
-"""Columns by `PhotonFeaturizer` and `GalaxyFeaturizer`, which are no longer true either."""
-
-
-def undescribed(lists, field):
-    """Return photons or galaxies without the columns that a featurizer gave them."""
-    kept = {
-        name: column
-        for name, column in lists.columns.items()
-        if name not in DESCRIPTIONS[field]
-    }
-    return lists if len(kept) == len(lists.columns) else Ragged(kept, lists.offsets)
-
-
-def without_descriptions(sample, *fields):
-    """Return a sample whose photons or galaxies have no columns of featurizers."""
-    lists = {field: getattr(sample, field) for field in fields or DESCRIPTIONS}
-    changed = {
-        field: bare
-        for field, given in lists.items()
-        if given is not None and (bare := undescribed(given, field)) is not given
-    }
-    return sample.assign(**changed) if changed else sample
-
 
 def checked_photons(photons):
     """Return photons as a Ragged with the columns ra, dec [deg] and energy [keV]."""

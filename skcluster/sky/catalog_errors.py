@@ -6,7 +6,8 @@ from sklearn.utils import check_random_state
 from ..cosmology import comoving_distance, get_cosmology
 from ..parameters import Interval, RandomState
 from ..sample import ClusterSample, require
-from ..sample.lists import MADE_OF_LISTS, without_descriptions
+from ..sample.described_columns import without_descriptions
+from ..sample.lists import MADE_OF_LISTS
 from ..sample.units import SPEED_OF_LIGHT
 from .centers import moved_centers
 

@@ -9,7 +9,8 @@ from ..cosmology import comoving_distance, get_cosmology, plane_to_sky, sky_to_p
 from ..paper import WIDE_BAND
 from ..parameters import Choice, EnergyBand, Quantity
 from ..sample import ClusterSample, require
-from ..sample.lists import MADE_OF_LISTS, without_descriptions
+from ..sample.described_columns import without_descriptions
+from ..sample.lists import MADE_OF_LISTS
 from ..sample.units import TABLE
 from .field import separation
 

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 
 from ..sample import ClusterSample, Ragged, SkyImage, SkyImages, require
-from ..sample.lists import MADE_OF_PHOTONS, checked_holes, undescribed
+from ..sample.described_columns import undescribed
+from ..sample.lists import MADE_OF_PHOTONS, checked_holes
 from ..sample.plain_arrays import (
     column_names,
     find_column,

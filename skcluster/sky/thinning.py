@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 
 from ..parameters import RandomState
 from ..sample import ClusterSample, require
-from ..sample.lists import undescribed
+from ..sample.described_columns import undescribed
 from ..sample.plain_arrays import one_per_cluster
 from ..sample.units import TABLE, check_plausible
 
