@@ -275,6 +275,24 @@ def _name_in_fit(estimator, name):
     return None if found is None else _name_in_fit(found, name)
 
 
+def default_parameters(function):
+    """Return the default values of the parameters of a class or function.
+
+    Parameters
+    ----------
+    function : class or callable
+
+    Returns
+    -------
+    defaults : dict of str -> object
+    """
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+
+
 def is_pipeline(estimator):
     """Return whether an estimator is a Pipeline, of scikit-learn or a compatible one."""
     return isinstance(getattr(estimator, "steps", None), list) and not isinstance(

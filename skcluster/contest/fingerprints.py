@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..estimator_parts import parts
+from ..estimator_parts import default_parameters, parts
 
 CHANGES_NO_RESULT = (
     "checkpoint_dir",
@@ -108,9 +108,9 @@ def defaults_of(function):
     True
     """
     return {
-        name: described(parameter.default)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.default is not parameter.empty and name not in CHANGES_NO_RESULT
+        name: described(default)
+        for name, default in default_parameters(function).items()
+        if name not in CHANGES_NO_RESULT
     }
 
 

@@ -1,7 +1,6 @@
 """Describe a fitted model by strings and numbers, for the header of its file."""
 
 import datetime
-import inspect
 import math
 import platform
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 
-from ..estimator_parts import parts
+from ..estimator_parts import default_parameters, parts
 from ..sample.plain_arrays import refuse_masked
 from ..versions import versions_of_models
 from .file_header import FORMAT
@@ -46,24 +45,6 @@ def describe_model(model, *, folds=None, notes=None):
         "model": describe(model),
         **facts(model),
         "folds": checked_folds(folds),
-    }
-
-
-def default_parameters(cls):
-    """Return the default values of a constructor's parameters.
-
-    Parameters
-    ----------
-    cls : class
-
-    Returns
-    -------
-    defaults : dict of str -> object
-    """
-    return {
-        name: parameter.default
-        for name, parameter in inspect.signature(cls).parameters.items()
-        if parameter.default is not inspect.Parameter.empty
     }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..estimator_parts import default_parameters
 from .archive import SCHEMA, pack
 from .array_file import read_array
 from .known_types import (
@@ -24,7 +25,6 @@ from .known_types import (
     OBJECTS,
     portable_state,
 )
-from .model_description import default_parameters
 from .schema import PROTOCOL, parts_of, type_name
 
 NUMBERS = {

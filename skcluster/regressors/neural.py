@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import inspect
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from ..cluster_weights import checked_weights
+from ..estimator_parts import default_parameters
 from ..model_selection import rows_of
 from ..networks.architectures import source_of
 from ..plausible_masses import MASS_RANGE, checked_log_mass
@@ -368,9 +368,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 
     def __setstate__(self, state):
         # A parameter that a later version added gets its default.
-        for name, parameter in inspect.signature(type(self)).parameters.items():
-            if parameter.default is not parameter.empty:
-                state = {name: parameter.default, **state}
+        state = default_parameters(type(self)) | state
         state, weights = state_and_weights(state)
         super().__setstate__(state)
         if weights is not None:
