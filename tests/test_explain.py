@@ -444,6 +444,10 @@ def test_maps_that_do_not_fit_are_an_error(pipeline, sample):
         ({"n_samples": None}, "n_samples must be an int from 1 to 10000, got None"),
         ({"batch_size": 2.5}, r"batch_size must be a positive int or None, got 2\.5"),
         ({"n_threads": -1}, "n_threads must be an int from 1 to 1024 or None, got -1"),
+        (
+            {"device": "banana"},
+            "device must be .auto., or a torch device .* got .banana",
+        ),
         ({"noise": -0.1}, r"noise must be a non-negative number, got -0\.1"),
         ({"noise": "much"}, "noise must be a non-negative number, got 'much'"),
     ],

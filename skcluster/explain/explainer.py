@@ -21,7 +21,7 @@ from ..parameters import (
 from ..plausible_masses import checked_log_mass
 from ..progress import Progress
 from ..regressors.kept_memory import kept_memory
-from ..regressors.network_parameters import N_THREADS
+from ..regressors.network_parameters import N_THREADS, Device
 from ..regressors.symmetries import N_SYMMETRIES
 from ..regressors.torch_session import resolve_device, torch_session
 from .attribution import (
@@ -156,7 +156,7 @@ class SaliencyExplainer(BaseEstimator):
         "n_samples": Integer(1, 10_000),
         "noise": NonNegative(),
         "batch_size": Integer(1) | None,
-        "device": Anything(),
+        "device": Device() | None,
         "random_state": RandomState(),
         "n_threads": N_THREADS,
         "verbose": Integer(0) | Boolean(),

@@ -6,6 +6,7 @@ from numbers import Real
 
 import numpy as np
 
+from ..parameters import Boolean
 from ..printable import printable
 from ..sample import FIELDS, Ragged
 from ..sample.lists import checked_photons
@@ -122,8 +123,7 @@ def read_photons(
     """
     named = printable(path)
     low, high = _checked_range(energy_range)
-    if drop_nulls not in (True, False):
-        raise ValueError(f"drop_nulls must be True or False, got {drop_nulls!r}.")
+    drop_nulls = Boolean().check("drop_nulls", drop_nulls)
     with opened_fits(path) as hdus:
         names = {"ra": ra, "dec": dec, "energy": energy, "hdu": hdu}
         if is_image(hdus, named, **names):

@@ -13,7 +13,7 @@ from sklearn.metrics import make_scorer
 from sklearn.utils import check_random_state
 
 from ..cluster_weights import checked_weights, weighted_quantile, weighted_std
-from ..parameters import Integer
+from ..parameters import Choice, Integer
 from ..plausible_masses import MASS_RANGE, check_evident_unit, check_same_unit
 from ..sample.units import in_our_unit
 from .columns import checked_columns, independent_groups
@@ -87,9 +87,9 @@ def mass_bias(
     0.3
     """
     y_true, y_pred = _checked_masses(y_true, y_pred, mass_range, by="mass_bias")
-    center = _chosen(BIASES, kind=kind)
+    center = BIASES[Choice(BIASES).check("kind", kind)]
     weight = checked_weights(sample_weight, len(y_true), by="mass_bias")
-    return _chosen(UNITS, unit=unit)(center(y_pred - y_true, weight))
+    return UNITS[Choice(UNITS).check("unit", unit)](center(y_pred - y_true, weight))
 
 
 def mass_scatter(
@@ -141,9 +141,9 @@ def mass_scatter(
     23.0
     """
     y_true, y_pred = _checked_masses(y_true, y_pred, mass_range, by="mass_scatter")
-    width = _chosen(SCATTERS, kind=kind)
+    width = SCATTERS[Choice(SCATTERS).check("kind", kind)]
     weight = checked_weights(sample_weight, len(y_true), by="mass_scatter")
-    return _chosen(UNITS, unit=unit)(width(y_pred - y_true, weight))
+    return UNITS[Choice(UNITS).check("unit", unit)](width(y_pred - y_true, weight))
 
 
 def dex_to_percent(dex):
@@ -314,13 +314,6 @@ def _checked_masses(y_true, y_pred, mass_range, *, by):
 def _summary(residual):
     """Return both scatters and both biases along the last axis."""
     return np.stack([statistic(residual) for statistic in SUMMARY.values()], axis=-1)
-
-
-def _chosen(options, **parameter):
-    ((name, value),) = parameter.items()
-    if value not in options:
-        raise ValueError(f"{name} must be one of {list(options)}, got {value!r}.")
-    return options[value]
 
 
 def _checked_resamples(groups, n_clusters, n_resamples, random_state):
