@@ -10,8 +10,7 @@ from .paper import HALF_WIDTH, VELOCITY_MAX
 from .parameters import Names, Quantity, check_parameters
 from .sample import ClusterSample, require
 from .sample.described_columns import GALAXY_FEATURES
-from .sample.lists import massive_enough
-from .sample.plain_arrays import find_column
+from .sample.lists import massive_enough, require_stellar_masses, stellar_mass_column
 from .sample.transformer import SampleTransformer
 
 SOFTENING = 0.01
@@ -23,8 +22,7 @@ SPEED = 1000.0
 N_NEAR = 6
 """Neighbors that tell a group of galaxies from the cluster about it."""
 
-MASS, LOG_MASS = "log_stellar_mass", "log_stellar_mass_10"
-"""The galaxies' own column of stellar masses, and the one that describes them."""
+LOG_MASS = "log_stellar_mass_10"
 
 
 class GalaxyFeaturizer(SampleTransformer):
@@ -120,10 +118,8 @@ class GalaxyFeaturizer(SampleTransformer):
         """Return the sample with the galaxies inside the cuts, described."""
         require(X, "galaxies", by="GalaxyFeaturizer")
         parameters = check_parameters(self)
-        has_masses = find_column([*X.galaxies.columns], MASS) is not None
-        names = (
-            parameters.features or tuple(GALAXY_FEATURES)[: None if has_masses else -1]
-        )
+        n_known = None if stellar_mass_column(X.galaxies.columns) else -1
+        names = parameters.features or tuple(GALAXY_FEATURES)[:n_known]
         galaxies = X.galaxies.select(_is_kept(X.galaxies, names, parameters))
         described = {name: np.zeros(galaxies.offsets[-1], np.float32) for name in names}
         for i in np.flatnonzero(galaxies.lengths):
@@ -170,7 +166,7 @@ class GalaxyField:
         return (digamma(k) - np.log(area)) / np.log(10)
 
     def log_stellar_mass_10(self):
-        return self.table[find_column([*self.table], MASS)] - 10.0
+        return self.table[stellar_mass_column(self.table)] - 10.0
 
     @cached_property
     def _neighbors(self):
@@ -202,18 +198,14 @@ def _is_kept(galaxies, names, parameters):
     least = parameters.log_stellar_mass_min
     if least is None and LOG_MASS not in names:
         return kept
-    if find_column([*galaxies.columns], MASS) is None:
-        needed = LOG_MASS if least is None else f"log_stellar_mass_min={least!r}"
-        raise ValueError(
-            f"{needed} needs a column {MASS!r} (log10 of Msun/h), and the galaxies have "
-            f"{list(galaxies.columns)}. Add it, or leave {LOG_MASS} out of features and "
-            "give log_stellar_mass_min=None."
-        )
+    needed = LOG_MASS if least is None else f"log_stellar_mass_min={least!r}"
+    otherwise = f"leave {LOG_MASS} out of features and give log_stellar_mass_min=None"
+    require_stellar_masses(galaxies, needed, otherwise)
     has_mass = massive_enough(galaxies, -np.inf if least is None else least)
     if least is None and not has_mass[kept].all():
         raise ValueError(
-            f"{(kept & ~has_mass).sum()} of {len(kept)} galaxies have no {MASS} (NaN). "
-            "Give log_stellar_mass_min, which leaves them out, or features without "
-            f"{LOG_MASS}."
+            f"{(kept & ~has_mass).sum()} of {len(kept)} galaxies have no "
+            "log_stellar_mass (NaN). Give log_stellar_mass_min, which leaves them out, or "
+            f"features without {LOG_MASS}."
         )
     return kept & has_mass

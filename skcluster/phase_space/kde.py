@@ -19,8 +19,7 @@ from ..parameters import (
 )
 from ..printable import counted
 from ..sample import ClusterSample, require
-from ..sample.lists import massive_enough
-from ..sample.plain_arrays import find_column
+from ..sample.lists import massive_enough, require_stellar_masses
 from ..sample.transformer import SampleTransformer
 from .density import fill_cube
 
@@ -215,14 +214,9 @@ class PhaseSpaceKDE(SampleTransformer):
         """Return the parameters, and check that the galaxies have what they need."""
         parameters = check_parameters(self)
         least = parameters.log_stellar_mass_min
-        if least is not None and not find_column(
-            [*galaxies.columns], "log_stellar_mass"
-        ):
-            raise ValueError(
-                f"log_stellar_mass_min={least!r} needs a column 'log_stellar_mass' "
-                f"(log10 of Msun/h), and the galaxies have {list(galaxies.columns)}. Add "
-                "it, or give log_stellar_mass_min=None."
-            )
+        if least is not None:
+            needed = f"log_stellar_mass_min={least!r}"
+            require_stellar_masses(galaxies, needed, "give log_stellar_mass_min=None")
         return parameters
 
     def _refuse_few(self, n_members, able):

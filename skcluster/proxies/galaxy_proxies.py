@@ -5,8 +5,8 @@ import numpy as np
 from ..paper import MEMBER_RADIUS_MAX, MEMBER_VELOCITY_MAX
 from ..parameters import Integer, Positive
 from ..sample import Ragged
-from ..sample.lists import massive_enough
-from ..sample.plain_arrays import LARGEST, as_numbers, find_column
+from ..sample.lists import massive_enough, stellar_mass_column
+from ..sample.plain_arrays import LARGEST, as_numbers
 
 
 def gapper_dispersion(velocity) -> float:
@@ -84,7 +84,7 @@ def has_mass_cut(galaxies, parameters):
     """Return whether stellar masses decide which galaxies count; None if none are asked."""
     if parameters.log_stellar_mass_min is None:
         return None
-    return find_column([*galaxies.columns], "log_stellar_mass") is not None
+    return stellar_mass_column(galaxies.columns) is not None
 
 
 def check_mass_cut(galaxies, parameters, fitted):

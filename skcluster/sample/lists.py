@@ -199,14 +199,27 @@ def _angles(photons, center):
     return np.degrees(angular_separation(*places, *np.radians(center)))
 
 
+def stellar_mass_column(columns):
+    """Return the name of galaxies' column of log10 stellar masses, in any case, or None."""
+    return find_column([*columns], "log_stellar_mass")
+
+
+def require_stellar_masses(galaxies, needed, otherwise):
+    """Refuse galaxies without a column of stellar masses; `otherwise` says the way out."""
+    if stellar_mass_column(galaxies.columns) is None:
+        raise ValueError(
+            f"{needed} needs a column 'log_stellar_mass' (log10 of Msun/h), and the "
+            f"galaxies have {list(galaxies.columns)}. Add it, or {otherwise}."
+        )
+
+
 def massive_enough(galaxies, log_stellar_mass_min):
     """Return a mask of the galaxies with at least this log10 stellar mass; NaN is False.
 
     Masses that are not logarithms would all be large enough, so they are refused.
     """
-    name = "log_stellar_mass"
-    column = find_column([*galaxies.columns], name)
-    mass = as_numbers(galaxies[column], f"{name} of galaxies", name)
+    column = galaxies[stellar_mass_column(galaxies.columns)]
+    mass = as_numbers(column, "log_stellar_mass of galaxies", "log_stellar_mass")
     known = mass[np.isfinite(mass)]
     row = TABLE["log_stellar_mass_min"]
     if len(known) and np.median(known) > row.high:
