@@ -79,7 +79,7 @@ def source_masks(sources):
     {'icm': [[1, 0], [0, 0]], 'agn': [[0, 0], [1, 0]], 'background': [[0, 0], [0, 1]]}
     """
     shape = sources["icm"].shape
-    icm, agn, background = (_band_sum(sources[name]) for name in ORIGINS)
+    icm, agn, background = (sources[name].band_sum() for name in ORIGINS)
     masks = {
         "icm": (icm > agn).toarray(),
         "agn": (agn > icm).toarray(),
@@ -211,13 +211,6 @@ def _masked_sums(saliency, masks):
     return sums, total
 
 
-def _band_sum(maps):
-    """Sum over the bands, a sparse array of shape (n_clusters, n_pixels²)."""
-    n_bands, height, width = maps.shape[1:]
-    size = height * width
-    return sum(maps.rows[:, i * size : (i + 1) * size] for i in range(n_bands))
-
-
 def origin_of(photons, by):
     """Return the origin of each photon, or refuse photons of unknown origin."""
     if "origin" not in photons:
@@ -243,7 +236,7 @@ def _photons_inside(maps, mask):
             f"Counts have the shape {maps.shape}, which does not fit masks of shape "
             f"{mask.shape}. Make both from the same source_maps."
         )
-    return _band_sum(maps).multiply(mask.reshape(len(mask), -1)).sum(axis=1)
+    return maps.band_sum().multiply(mask.reshape(len(mask), -1)).sum(axis=1)
 
 
 def as_booleans(mask, subject):

@@ -301,19 +301,14 @@ def _measured(rows, r500c, parameters):
 
 def _rows_of(maps, band):
     """Counts in one band, or in the sum of all, one flattened map per row."""
-    n_bands, size = maps.shape[1], maps.shape[-1] ** 2
     if band is not None:
-        if band >= n_bands:
+        if band >= maps.shape[1]:
             raise ValueError(
-                f"band must be below the number of bands of the maps, {n_bands}, got "
-                f"{band}. The first band has the index 0."
+                f"band must be below the number of bands of the maps, {maps.shape[1]}, "
+                f"got {band}. The first band has the index 0."
             )
-        return maps.rows[:, band * size : (band + 1) * size]
-    indices = maps.rows.indices % size
-    rows = sparse.csr_array(
-        (maps.rows.data.astype(float), indices, maps.rows.indptr.copy()),
-        shape=(len(maps), size),
-    )
+        return maps.band(band)
+    rows = maps.band_sum().astype(float)
     rows.sum_duplicates()
     return rows
 

@@ -155,6 +155,15 @@ class SparseMaps:
         """Sum over bands and pixels of each map, ndarray of shape (n_clusters,)."""
         return np.asarray(self.rows.sum(axis=1, dtype=np.float64))
 
+    def band(self, i):
+        """Maps of band i, a sparse array of shape (n_clusters, n_pixels²)."""
+        size = self.rows.shape[1] // self.shape[1]
+        return self.rows[:, i * size : (i + 1) * size]
+
+    def band_sum(self):
+        """Sum over the bands, a sparse array of shape (n_clusters, n_pixels²)."""
+        return sum(map(self.band, range(self.shape[1])))
+
     def scaled(self, factor):
         """Multiply the maps by one factor per cluster."""
         each = np.repeat(np.asarray(factor), np.diff(self.rows.indptr))
