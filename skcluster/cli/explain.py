@@ -1,6 +1,5 @@
 """`skcluster explain`: write the saliency of a stored model as FITS files and pictures."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -188,9 +187,10 @@ def _images(explainer, steps, mapped, rows):
 def _write_fits(path, row, cluster, images, mapper, arguments):
     """Write the maps, the input and the saliency of one cluster as FITS images."""
     from ..io import write_maps
+    from ..io.fits_writing import header_text
 
     cards = {
-        "MODEL": (_printable(Path(arguments.model).name), "that was explained"),
+        "MODEL": (header_text(Path(arguments.model).name), "that was explained"),
         "METHOD": (arguments.method, "of the saliency"),
         "SIGNED": (arguments.signed, "whether the saliency keeps its sign"),
         "PERPHOT": (arguments.per_photon, "whether it is per photon"),
@@ -258,11 +258,6 @@ def _unit(arguments):
     if arguments.method == "deep_dream":
         return ""
     return "dex/count" if arguments.per_photon else "dex"
-
-
-def _printable(text):
-    # A FITS header holds nothing but printable ASCII.
-    return re.sub(r"[^ -~]", "?", text)
 
 
 def _taken_apart(rest, path):

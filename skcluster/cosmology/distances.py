@@ -5,13 +5,12 @@ import re
 import numpy as np
 
 from ..sample.plain_arrays import refuse_masked
-from ..sample.units import check_plausible, in_our_unit, unit_factor
+from ..sample.units import PARSECS, check_plausible, in_our_unit, unit_factor
 from .models import get_cosmology
 
 CRITICAL_DENSITY = 2.77536627e11
 """Critical density today [h² Msun / Mpc³]."""
 PARSEC = re.compile(r"(comoving|c)?([kmg]?)pc")
-PARSECS = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}  # Mpc
 
 
 def comoving_distance(redshift, cosmology="WMAP7"):

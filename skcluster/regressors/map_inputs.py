@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..sample import ClusterSample, SparseMaps, require
+from ..sample.sparse_maps import listed_steps
 from .map_batches import pixel_moments
 
 
@@ -73,9 +74,9 @@ class MapInputs:
         fitted = getattr(self, "map_steps_", None)
         if len({steps, fitted} - {None}) == 2:
             raise ValueError(
-                f"X holds maps that have been through {_listed(steps)}, but "
+                f"X holds maps that have been through {listed_steps(steps)}, but "
                 f"{type(self).__name__} was fitted to maps that had been through "
-                f"{_listed(fitted)}. Prepare X by the same steps."
+                f"{listed_steps(fitted)}. Prepare X by the same steps."
             )
 
     def _filled_up(self, inputs, n_clusters):
@@ -89,10 +90,6 @@ class MapInputs:
     def _counted(self, inputs):
         """Return counts whose ranges in training are remembered, by name."""
         return {"map_sum": maps_of(inputs).total()}
-
-
-def _listed(steps):
-    return " and ".join(steps) or "no step"
 
 
 def maps_of(inputs):

@@ -117,7 +117,7 @@ class SparseMaps:
             )
         steps = {part.steps for part in parts}
         if len(steps) > 1:
-            known = " and ".join(sorted(_listed(each) for each in steps))
+            known = " and ".join(sorted(listed_steps(each) for each in steps))
             raise ValueError(
                 f"Cannot join maps that have been through {known}. Join them before that."
             )
@@ -215,12 +215,13 @@ def refuse_maps_after(maps, *steps, by):
     """
     if set(steps) & set(maps.steps):
         raise ValueError(
-            f"The maps for {by} have already been through {_listed(maps.steps)}. Give it "
-            "the sample as it was before."
+            f"The maps for {by} have already been through {listed_steps(maps.steps)}. Give "
+            "it the sample as it was before."
         )
 
 
-def _listed(steps):
+def listed_steps(steps):
+    """Join the names of the steps that maps have been through, for a message."""
     return " and ".join(steps) or "no step"
 
 

@@ -43,7 +43,7 @@ SPELLINGS["angle"] |= {"arcmin": 1 / 60, "arcminute": 1 / 60, "arcminutes": 1 / 
 SPELLINGS["angle"] |= {"arcsec": 1 / 3600, "arcsecond": 1 / 3600}
 """Factors to our unit: kind -> unit as files spell it, in lower case -> factor."""
 
-_MPC = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}
+PARSECS = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}  # Mpc
 _PER_H = r"(?:/(?:little)?h|[.*]?(?:little)?h(?:\^|\*\*)?\(?-1\)?)"
 _H_PER = r"(?:1/(?:little)?h|(?:little)?h(?:\^|\*\*)?\(?-1\)?)[.*]?"
 _LENGTHS = re.compile(
@@ -119,7 +119,7 @@ def _length_factor(plain, unit):
     """Return the factor from a length over h to Mpc/h; None for any other unit."""
     found = _LENGTHS.fullmatch(plain)
     if found:
-        return _MPC[found[1] if found[1] is not None else found[2]]
+        return PARSECS[found[1] if found[1] is not None else found[2]]
     if "littleh" in plain:
         from astropy import units
         from astropy.cosmology.units import littleh
