@@ -15,6 +15,10 @@ NEEDED = {
 }
 """Columns that every list of a kind must have."""
 
+RANGES = {name: (TABLE[name].low, TABLE[name].high) for name in ("ra", "dec")}
+RANGES |= dict.fromkeys(NEEDED["galaxies"], (-LARGEST, LARGEST))
+"""Lowest and highest value of columns that are refused if one row is beyond."""
+
 GALAXY_SPEED = 10_000.0
 """How far a velocity may lie below that of a galaxy at redshift 0 [km/s]."""
 
@@ -41,38 +45,17 @@ OF_THE_SKY = ("unvignetted_map", *OF_THE_FIELD)
 
 def checked_photons(photons):
     """Return photons as a Ragged with the columns ra, dec [deg] and energy [keV]."""
-    photons = _checked_list(photons, "photons")
-    if photons is None or photons.offsets[-1] == 0:
-        return photons
-    for name in ("ra", "dec"):
-        row = TABLE[name]
-        _check_range(photons, "photons", name, row.low, row.high)
-    _check_energies(photons)
-    return photons
+    return _checked_list(photons, "photons", _check_energies)
 
 
 def checked_galaxies(galaxies):
     """Return galaxies as a Ragged with the columns x, y [Mpc/h] and v [km/s]."""
-    galaxies = _checked_list(galaxies, "galaxies")
-    if galaxies is None or galaxies.offsets[-1] == 0:
-        return galaxies
-    for name in NEEDED["galaxies"]:
-        _check_range(galaxies, "galaxies", name, -LARGEST, LARGEST)
-    for name in ("x", "y"):
-        _check_offsets(galaxies, name)
-    return galaxies
+    return _checked_list(galaxies, "galaxies", _check_offsets)
 
 
 def checked_holes(holes):
     """Return holes as a Ragged with the columns ra, dec and radius [deg]."""
-    holes = _checked_list(holes, "holes")
-    if holes is None or holes.offsets[-1] == 0:
-        return holes
-    for name in ("ra", "dec"):
-        row = TABLE[name]
-        _check_range(holes, "holes", name, row.low, row.high)
-    check_plausible("source_radius", holes["radius"], "the radius of holes")
-    return holes
+    return _checked_list(holes, "holes", _check_radii)
 
 
 def check_velocities(galaxies, redshift):
@@ -233,8 +216,8 @@ def massive_enough(galaxies, log_stellar_mass_min):
     return mass >= log_stellar_mass_min
 
 
-def _check_range(ragged, field, name, low, high):
-    values = ragged[name]
+def _check_range(ragged, field, name):
+    values, (low, high) = ragged[name], RANGES[name]
     if low <= values.min() and values.max() <= high:
         return
     wrong = np.flatnonzero((values < low) | (values > high))
@@ -276,7 +259,12 @@ def _check_energies(photons):
         )
 
 
-def _check_offsets(galaxies, name):
+def _check_offsets(galaxies):
+    for name in "xy":
+        _check_offset(galaxies, name)
+
+
+def _check_offset(galaxies, name):
     row, offset = TABLE[name], np.abs(galaxies[name])
     if offset.max() <= row.high:
         return
@@ -294,12 +282,16 @@ def _check_offsets(galaxies, name):
         )
 
 
+def _check_radii(holes):
+    check_plausible("source_radius", holes["radius"], "the radius of holes")
+
+
 def _row(ragged, row):
     cluster = np.searchsorted(ragged.offsets, row, side="right") - 1
     return f"row {row - ragged.offsets[cluster]} of cluster {cluster}"
 
 
-def _checked_list(tables, field):
+def _checked_list(tables, field, check_values):
     if tables is None:
         return None
     names = NEEDED[field]
@@ -321,6 +313,11 @@ def _checked_list(tables, field):
                 f"{len(wrong)} of {len(ragged[name])} {field} have a NaN or infinite "
                 f"{name} (first: {_row(ragged, wrong[0])}). Drop them."
             )
+    if ragged.offsets[-1]:
+        for name in names:
+            if name in RANGES:
+                _check_range(ragged, field, name)
+        check_values(ragged)
     return ragged
 
 
