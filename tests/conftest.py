@@ -2,6 +2,7 @@
 
 import gc
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import settings
 from numpy.testing import assert_array_equal
 
 from skcluster import ClusterSample, ProxyMeasurer, Ragged
+from skcluster.cli import main
 from skcluster.io import write_sample
 
 settings.register_profile("skcluster", deadline=None, derandomize=True)
@@ -133,3 +135,53 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def close_figures():
+    """No figure stays open after the test."""
+    from matplotlib import pyplot as plt
+
+    yield
+    plt.close("all")
+
+
+def _poisson_maps(n_clusters, n_bands, n_pixels):
+    rng = np.random.default_rng(0)
+    log_mass = rng.uniform(13.5, 15.0, n_clusters)
+    rate = 10 ** (log_mass - 13.5)[:, None, None, None] / 4
+    shape = (n_clusters, n_bands, n_pixels, n_pixels)
+    return rng.poisson(rate, shape).astype(float), log_mass
+
+
+@pytest.fixture(scope="session")
+def poisson_maps():
+    """A function that makes flat maps whose counts follow the masses, and the masses."""
+    return _poisson_maps
+
+
+def _outcome(capsys, *arguments):
+    capsys.readouterr()
+    code = main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture
+def outcome(capsys):
+    """A function that runs the command: exit code, standard output and error."""
+    return partial(_outcome, capsys)
+
+
+def _refused(outcome, *arguments):
+    code, out, err = outcome(*arguments)
+    lines = [line for line in err.splitlines() if line.startswith("skcluster: ")]
+    assert (code, out, len(lines)) == (1, "", 1)
+    assert err.endswith(lines[0] + "\n")
+    assert "Traceback" not in err
+    return lines[0]
+
+
+@pytest.fixture
+def refused(outcome):
+    """A function that runs a command that is refused: the one line that says why."""
+    return partial(_refused, outcome)

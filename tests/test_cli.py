@@ -53,23 +53,6 @@ def model(folder, survey):
     return path
 
 
-def outcome(capsys, *arguments):
-    """Exit code, standard output and standard error of a command."""
-    capsys.readouterr()
-    code = main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
-
-
-def refused(capsys, *arguments):
-    """The one line that a command refuses with."""
-    code, out, err = outcome(capsys, *arguments)
-    lines = [line for line in err.splitlines() if line.startswith("skcluster: ")]
-    assert (code, out, len(lines)) == (1, "", 1)
-    assert err.endswith(lines[0] + "\n")
-    assert "Traceback" not in err
-    return lines[0]
-
-
 def usage_error(capsys, *arguments):
     with pytest.raises(SystemExit) as stop:
         main(list(arguments))
@@ -93,15 +76,15 @@ def test_simulate_writes_what_read_sample_reads(survey):
     assert_allclose(sample.photons["energy"], expected.sample.photons["energy"])
 
 
-def test_simulate_prints_the_path_of_the_table(tmp_path, capsys):
-    code, out, err = outcome(capsys, "simulate", tmp_path / "new", "--clusters=2")
+def test_simulate_prints_the_path_of_the_table(tmp_path, outcome):
+    code, out, err = outcome("simulate", tmp_path / "new", "--clusters=2")
     assert (code, out) == (0, f"{tmp_path / 'new' / 'clusters.ecsv'}\n")
     assert "Wrote 2 mock clusters, " in err
 
 
-def test_simulate_and_train_as_json(tmp_path, capsys):
+def test_simulate_and_train_as_json(tmp_path, outcome):
     command = ["simulate", tmp_path / "new", "--clusters=20", "--json"]
-    code, out, _ = outcome(capsys, *command)
+    code, out, _ = outcome(*command)
     told = json.loads(out)
     sample, _ = read_sample(told["table"])
     assert code == 0
@@ -109,7 +92,7 @@ def test_simulate_and_train_as_json(tmp_path, capsys):
     assert told["n_photons"] == sample.photons.offsets[-1]
 
     command = ["train", told["table"], "-o", tmp_path / "model.skops", *TINY, "--json"]
-    code, out, err = outcome(capsys, *command)
+    code, out, err = outcome(*command)
     told = json.loads(out)
     assert code == 0
     assert load_model(told["model"])[-1].residual_std_ > 0
@@ -120,19 +103,21 @@ def test_simulate_and_train_as_json(tmp_path, capsys):
     assert "They chose the epoch, so new clusters will scatter more." in err
 
 
-def test_simulate_replaces_old_files_only_if_told(tmp_path, capsys):
+def test_simulate_replaces_old_files_only_if_told(tmp_path, outcome, refused):
     command = ["simulate", tmp_path, "--clusters=2", "--no-agn", "--background=0"]
-    assert outcome(capsys, *command)[0] == 0
-    line = refused(capsys, *command)
+    assert outcome(*command)[0] == 0
+    line = refused(*command)
     assert line.endswith("clusters.ecsv. Give another folder, or --overwrite.")
-    assert outcome(capsys, *command, "--overwrite")[0] == 0
+    assert outcome(*command, "--overwrite")[0] == 0
     sample, _ = read_sample(tmp_path / "clusters.ecsv")
     assert set(sample.photons["origin"]) == {0}
 
 
-def test_train_says_how_good_the_model_is_and_prints_its_path(survey, tmp_path, capsys):
+def test_train_says_how_good_the_model_is_and_prints_its_path(
+    survey, tmp_path, outcome
+):
     path = tmp_path / "new" / "model.skops"
-    code, out, err = outcome(capsys, "train", survey, "-o", path, *TINY)
+    code, out, err = outcome("train", survey, "-o", path, *TINY)
     assert (code, out) == (0, f"{path}\n")
     assert path.is_file()
     assert "epoch 1 / 1  loss: train" in err
@@ -140,25 +125,27 @@ def test_train_says_how_good_the_model_is_and_prints_its_path(survey, tmp_path, 
     assert "held-out ones scatter by " in err
 
 
-def test_train_and_predict_with_the_network_on_photons(survey, tmp_path, capsys):
+def test_train_and_predict_with_the_network_on_photons(
+    survey, tmp_path, outcome, refused
+):
     path = tmp_path / "model.skops"
     command = ["train", survey, "-o", path, "--photon-set", "--epochs=1"]
-    assert outcome(capsys, *command)[0] == 0
+    assert outcome(*command)[0] == 0
     model = load_model(path)
     assert [type(step).__name__ for step in model] == [
         "PhotonFeaturizer",
         "PhotonSetRegressor",
     ]
     assert (model[-1].loss, model[-1].dropout) == ("gaussian_nll", 0.1)
-    code, out, _ = outcome(capsys, "predict", path, survey, "--json")
+    code, out, _ = outcome("predict", path, survey, "--json")
     masses = [row["log_mass"] for row in json.loads(out)]
     assert code == 0
     assert_allclose(masses, model.predict(read_sample(survey)[0]), atol=1e-6)
-    line = refused(capsys, "explain", path, survey, "-o", tmp_path / "explained")
+    line = refused("explain", path, survey, "-o", tmp_path / "explained")
     assert "skcluster.photon_contributions says what each photon adds" in line
 
 
-def test_train_the_recommended_network(survey, tmp_path, capsys):
+def test_train_the_recommended_network(survey, tmp_path, outcome, refused):
     path = tmp_path / "model.skops"
     command = [
         "train",
@@ -169,7 +156,7 @@ def test_train_the_recommended_network(survey, tmp_path, capsys):
         "--epochs=1",
         "--pixels=16",
     ]
-    code, _, err = outcome(capsys, *command)
+    code, _, err = outcome(*command)
     assert code == 0
     assert "They chose the epoch" not in err
     mapper, *_, network = load_model(path)
@@ -177,37 +164,37 @@ def test_train_the_recommended_network(survey, tmp_path, capsys):
     assert (network.architecture, network.recipe) == ("skcluster", "one_cycle")
     assert (network.max_epochs, network.augment) == (1, True)
     assert (network.loss, network.patience) == ("gaussian_nll", None)
-    line = refused(capsys, *command, "--joint", "--architecture=ho2023")
+    line = refused(*command, "--joint", "--architecture=ho2023")
     assert "--architecture, --joint cannot go with --recommended" in line
 
 
-def test_the_network_on_photons_takes_no_options_of_maps(survey, tmp_path, capsys):
+def test_the_network_on_photons_takes_no_options_of_maps(survey, tmp_path, refused):
     command = ["train", survey, "-o", tmp_path / "model.skops", "--photon-set"]
-    line = refused(capsys, *command, "--pixels=16", "--augment")
+    line = refused(*command, "--pixels=16", "--augment")
     assert "--pixels, --augment cannot go with --photon-set" in line
-    line = refused(capsys, *command, "--bins=16")
+    line = refused(*command, "--bins=16")
     assert "--bins are the cells of the galaxies' cubes" in line
 
 
-def test_train_on_clusters_too_few_to_hold_any_out(survey, tmp_path, capsys):
+def test_train_on_clusters_too_few_to_hold_any_out(survey, tmp_path, outcome):
     few = tmp_path / "few.ecsv"
     table = Table.read(survey)[:5]
     table["photons"] = [str(survey.parent / path) for path in table["photons"]]
     table.remove_column("galaxies")
     table.write(few)
     model = tmp_path / "model.skops"
-    code, _, err = outcome(capsys, "train", few, "-o", model, *TINY)
+    code, _, err = outcome("train", few, "-o", model, *TINY)
     assert code == 0
     assert "too few to hold any out" in err
-    code, out, _ = outcome(capsys, "predict", model, few, "--json")
+    code, out, _ = outcome("predict", model, few, "--json")
     assert code == 0
     assert [row["std_dex"] for row in json.loads(out)] == [None] * 5
-    code, out, _ = outcome(capsys, "train", few, "-o", model, *TINY, "--json")
+    code, out, _ = outcome("train", few, "-o", model, *TINY, "--json")
     assert (code, json.loads(out)["held_out_std_dex"]) == (0, None)
 
 
-def test_predict_a_table(survey, model, capsys):
-    code, out, _ = outcome(capsys, "predict", model, survey)
+def test_predict_a_table(survey, model, outcome):
+    code, out, _ = outcome("predict", model, survey)
     assert code == 0
     header, _, *rows = out.splitlines()
     assert header.split() == [
@@ -224,8 +211,8 @@ def test_predict_a_table(survey, model, capsys):
     assert [row.split()[0] for row in rows] == list(Table.read(survey)["name"])
 
 
-def test_predict_as_json(survey, model, capsys):
-    code, out, _ = outcome(capsys, "predict", model, survey, "--json")
+def test_predict_as_json(survey, model, outcome):
+    code, out, _ = outcome("predict", model, survey, "--json")
     rows, table = json.loads(out), Table.read(survey)
     assert (code, len(rows)) == (0, 16)
     assert_allclose([row["redshift"] for row in rows], table["redshift"])
@@ -237,10 +224,10 @@ def test_predict_as_json(survey, model, capsys):
 
 @pytest.mark.parametrize("suffix", ["csv", "ecsv", "fits"])
 def test_predict_writes_a_table_with_all_digits_as_well(
-    survey, model, tmp_path, capsys, suffix
+    survey, model, tmp_path, outcome, suffix
 ):
     path = tmp_path / "new" / f"masses.{suffix}"
-    code, out, _ = outcome(capsys, "predict", model, survey, "-o", path)
+    code, out, _ = outcome("predict", model, survey, "-o", path)
     assert code == 0
     written, sample = Table.read(path), read_sample(survey)[0]
     assert_array_equal(written["redshift"], sample.redshift)
@@ -253,10 +240,10 @@ def test_predict_writes_a_table_with_all_digits_as_well(
     assert row[3] == f"{masses[0]:.3f}"
 
 
-def test_predict_one_event_list_as_in_its_table(survey, model, capsys):
-    _, table, _ = outcome(capsys, "predict", model, survey, "--json")
+def test_predict_one_event_list_as_in_its_table(survey, model, outcome):
+    _, table, _ = outcome("predict", model, survey, "--json")
     command = ["predict", model, *one_event_list(survey, 3), "--json"]
-    code, out, _ = outcome(capsys, *command, "--energy=ENERGY", "--energy-unit=keV")
+    code, out, _ = outcome(*command, "--energy=ENERGY", "--energy-unit=keV")
     (row,), expected = json.loads(out), json.loads(table)[3]
     assert code == 0
     assert row["name"].endswith(".fits")
@@ -264,7 +251,7 @@ def test_predict_one_event_list_as_in_its_table(survey, model, capsys):
 
 
 def test_columns_of_other_names_and_channels_of_a_number_of_kev(
-    survey, model, tmp_path, capsys
+    survey, model, tmp_path, outcome
 ):
     path, *about = one_event_list(survey, 3)
     table = Table.read(path, hdu=1)
@@ -273,7 +260,7 @@ def test_columns_of_other_names_and_channels_of_a_number_of_kev(
     odd.write(tmp_path / "odd.fits")
     named = ["--ra-column=ALPHA", "--dec-column=DELTA", "--energy=CHAN"]
     masses = [
-        json.loads(outcome(capsys, "predict", model, file, *about, *more, "--json")[1])
+        json.loads(outcome("predict", model, file, *about, *more, "--json")[1])
         for file, more in (
             (path, []),
             (tmp_path / "odd.fits", [*named, "--energy-unit=0.002"]),
@@ -285,14 +272,12 @@ def test_columns_of_other_names_and_channels_of_a_number_of_kev(
         assert_allclose(other["log_mass"], masses[0][0]["log_mass"], atol=1e-6)
 
 
-def test_a_warning_is_one_line(survey, model, capsys):
+def test_a_warning_is_one_line(survey, model, outcome):
     path, *_ = one_event_list(survey, 0)
     center = [*one_event_list(survey, 0)[2:]]
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        code, _, err = outcome(
-            capsys, "predict", model, path, "--redshift=0.9", *center
-        )
+        code, _, err = outcome("predict", model, path, "--redshift=0.9", *center)
     lines = [line for line in err.splitlines() if "redshift" in line]
     assert code in (0, 3)
     assert lines
@@ -301,16 +286,14 @@ def test_a_warning_is_one_line(survey, model, capsys):
 
 
 def test_a_cluster_without_a_photon_in_the_map_gets_no_mass(
-    survey, model, tmp_path, capsys
+    survey, model, tmp_path, outcome
 ):
     table = Table.read(survey)
     table["photons"] = [str(survey.parent / path) for path in table["photons"]]
     table.remove_column("galaxies")
     table["dec"][1] -= np.sign(table["dec"][1]) * 20
     table.write(tmp_path / "moved.ecsv")
-    code, out, err = outcome(
-        capsys, "predict", model, tmp_path / "moved.ecsv", "--json"
-    )
+    code, out, err = outcome("predict", model, tmp_path / "moved.ecsv", "--json")
     rows = json.loads(out)
     lost = [i for i, row in enumerate(rows) if row["log_mass"] is None]
     assert (code, lost) == (3, [1])
@@ -322,33 +305,31 @@ def test_a_cluster_without_a_photon_in_the_map_gets_no_mass(
     assert "1 of 16 clusters have no photon in the map, so no mass. Check" in err
 
 
-def test_an_event_list_that_misses_the_map_gets_no_mass(survey, model, capsys):
+def test_an_event_list_that_misses_the_map_gets_no_mass(survey, model, outcome):
     path, redshift, ra, dec = one_event_list(survey, 0)
     beside = f"--dec={float(dec.removeprefix('--dec=')) + 5}"
-    code, out, _ = outcome(
-        capsys, "predict", model, path, redshift, ra, beside, "--json"
-    )
+    code, out, _ = outcome("predict", model, path, redshift, ra, beside, "--json")
     assert code == 3
     assert json.loads(out)[0]["log_mass"] is None
 
 
-def test_a_center_in_another_part_of_the_sky_is_refused(survey, model, capsys):
+def test_a_center_in_another_part_of_the_sky_is_refused(survey, model, refused):
     path, *_ = one_event_list(survey, 0)
     command = ["predict", model, path, "--redshift=0.2", "--ra=0", "--dec=89"]
-    assert "from the center" in refused(capsys, *command)
+    assert "from the center" in refused(*command)
 
 
-def test_a_missing_file_is_named(survey, model, capsys):
-    assert "nowhere.skops" in refused(capsys, "predict", "nowhere.skops", survey)
-    assert "nowhere.ecsv" in refused(capsys, "predict", model, "nowhere.ecsv")
-    assert "nowhere.csv" in refused(capsys, "train", "nowhere.csv", "-o", model)
+def test_a_missing_file_is_named(survey, model, refused):
+    assert "nowhere.skops" in refused("predict", "nowhere.skops", survey)
+    assert "nowhere.ecsv" in refused("predict", model, "nowhere.ecsv")
+    assert "nowhere.csv" in refused("train", "nowhere.csv", "-o", model)
     command = ["predict", model, "nowhere.fits", "--redshift=1", "--ra=1", "--dec=1"]
-    assert "nowhere.fits" in refused(capsys, *command)
+    assert "nowhere.fits" in refused(*command)
 
 
-def test_a_missing_target_is_named_with_those_that_are_there(survey, tmp_path, capsys):
+def test_a_missing_target_is_named_with_those_that_are_there(survey, tmp_path, refused):
     command = ["train", survey, "-o", tmp_path / "model.skops", "--target=logM"]
-    line = refused(capsys, *command)
+    line = refused(*command)
     assert "has no column 'logM' of true log10 M500c" in line
     assert "it has ['log_mass']. Name it with --target." in line
 
@@ -363,38 +344,38 @@ def test_a_missing_target_is_named_with_those_that_are_there(survey, tmp_path, c
         ("2", "bands must be pairs (low, high) in keV with low < high"),
     ],
 )
-def test_wrong_bands_are_shown_how_to_look(survey, tmp_path, capsys, bands, message):
+def test_wrong_bands_are_shown_how_to_look(survey, tmp_path, refused, bands, message):
     path = tmp_path / "model.skops"
-    line = refused(capsys, "train", survey, "-o", path, f"--bands={bands}", *TINY)
+    line = refused("train", survey, "-o", path, f"--bands={bands}", *TINY)
     assert message in line
     assert not path.exists()
 
 
-def test_a_device_that_is_not_there_is_one_line(survey, tmp_path, capsys):
+def test_a_device_that_is_not_there_is_one_line(survey, tmp_path, refused):
     command = ["train", survey, "-o", tmp_path / "model.skops", "--pixels=16"]
-    assert "gpu" in refused(capsys, *command, "--device=gpu")
+    assert "gpu" in refused(*command, "--device=gpu")
 
 
-def test_half_an_event_list_is_an_error(survey, model, capsys):
+def test_half_an_event_list_is_an_error(survey, model, refused):
     path, redshift, ra, dec = one_event_list(survey, 0)
-    line = refused(capsys, "predict", model, path, redshift)
+    line = refused("predict", model, path, redshift)
     assert (
         "needs --redshift, --ra and --dec, but there is no --ra and no --dec." in line
     )
-    line = refused(capsys, "predict", model, path, ra, dec)
+    line = refused("predict", model, path, ra, dec)
     assert "but there is no --redshift." in line
 
 
-def test_a_model_without_a_mapper_is_refused(survey, tmp_path, capsys):
+def test_a_model_without_a_mapper_is_refused(survey, tmp_path, refused):
     path = tmp_path / "evrard.skops"
     save_model(EvrardProxyRegressor(), path)
-    line = refused(capsys, "predict", path, survey)
+    line = refused("predict", path, survey)
     assert "holds a EvrardProxyRegressor" in line
     assert "photon lists need PhotonMapper or PhotonFeaturizer first" in line
 
 
-def test_a_table_of_no_known_format_is_refused_before_the_work(survey, model, capsys):
-    line = refused(capsys, "predict", model, survey, "-o", "masses.txt")
+def test_a_table_of_no_known_format_is_refused_before_the_work(survey, model, refused):
+    line = refused("predict", model, survey, "-o", "masses.txt")
     assert (
         "masses.txt is not a table of a known format; its name must end in .csv" in line
     )
@@ -436,12 +417,12 @@ def test_version_and_python_minus_m():
 
 
 @pytest.mark.parametrize("command", [["demo", "--output"], ["simulate"]])
-def test_ctrl_c_exits_with_130(command, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_exits_with_130(command, tmp_path, monkeypatch, outcome):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(skcluster.datasets, "make_mock_survey", interrupted)
-    code, out, err = outcome(capsys, *command, tmp_path)
+    code, out, err = outcome(*command, tmp_path)
     assert (code, out) == (130, "")
     assert err.endswith("skcluster: interrupted.\n")
 
@@ -496,7 +477,7 @@ def test_demo_prints_nine_rows_and_writes_table_and_figures(folder, demo_run):
 
 @FEW_CLUSTERS
 def test_demo_reads_trained_folds_and_removes_only_a_folder_of_its_own(
-    folder, demo_run, monkeypatch, capsys
+    folder, demo_run, monkeypatch, outcome
 ):
     def no_training(*args, **kwargs):
         raise AssertionError("A trained fold is trained again.")
@@ -507,7 +488,7 @@ def test_demo_reads_trained_folds_and_removes_only_a_folder_of_its_own(
     again = folder / "again"
     shutil.copytree(folder / "kept", again / "demo-checkpoints")
     command = ["demo", f"--clusters={N_IN_DEMO}", *TINY, "--jobs=1"]
-    assert outcome(capsys, *command, "--output", again)[0] == 0
+    assert outcome(*command, "--output", again)[0] == 0
     assert not (again / "demo-checkpoints").exists()
     assert sorted((folder / "kept").iterdir()) == files
     one, other = (Table.read(folder / run / "table.csv") for run in ("demo", "again"))
@@ -516,21 +497,23 @@ def test_demo_reads_trained_folds_and_removes_only_a_folder_of_its_own(
     assert (one == other).all()
 
 
-def test_an_interrupted_demo_says_that_it_goes_on(tmp_path, monkeypatch, capsys):
+def test_an_interrupted_demo_says_that_it_goes_on(tmp_path, monkeypatch, outcome):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(skcluster.comparison, "compare_estimators", interrupted)
     command = ["demo", "--clusters=2", *TINY, "--output", tmp_path / "demo"]
-    code, _, err = outcome(capsys, *command)
+    code, _, err = outcome(*command)
     assert code == 130
     assert "The same command continues from here." in err
 
 
-def test_demo_without_matplotlib_says_so_before_the_work(tmp_path, monkeypatch, capsys):
+def test_demo_without_matplotlib_says_so_before_the_work(
+    tmp_path, monkeypatch, refused
+):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     command = ["demo", "--clusters=2", *TINY, "--output", tmp_path / "demo"]
-    line = refused(capsys, *command)
+    line = refused(*command)
     assert 'pip install "skcluster[plot]"' in line
     assert not (tmp_path / "demo").exists()
 
@@ -547,12 +530,12 @@ def photons_in_the_map(path, center, redshift, band):
     return np.sum(inside & (energy >= band[0]) & (energy < band[1]))
 
 
-def test_predict_real_photons_of_erosita(model, data_folder, capsys):
+def test_predict_real_photons_of_erosita(model, data_folder, outcome):
     path = data_folder / "efeds" / "efeds_example_events.fits"
     if not path.is_file():
         pytest.skip(f"There is no file {path}.")
     about = ["--redshift=0.333", "--ra=140.3385", "--dec=3.2906"]
-    code, out, _ = outcome(capsys, "predict", model, path, *about, "--json")
+    code, out, _ = outcome("predict", model, path, *about, "--json")
     (row,) = json.loads(out)
     assert code == 0
     expected = photons_in_the_map(path, (140.3385, 3.2906), 0.333, (0.3, 2.2))

@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from astropy.table import Table
 
-from skcluster.cli import main
 from skcluster.contest import BUILT_IN
 from skcluster.datasets import make_mock_survey
 
@@ -46,15 +46,15 @@ def config(folder):
     return path
 
 
-def outcome(capsys, *arguments):
-    capsys.readouterr()
-    code = main(["benchmark", *map(str, arguments)])
-    return code, *capsys.readouterr()
+@pytest.fixture
+def benchmark(outcome):
+    """A function that runs `benchmark`: exit code, standard output and error."""
+    return partial(outcome, "benchmark")
 
 
-def test_it_prints_a_table_and_writes_the_files(config, folder, capsys):
+def test_it_prints_a_table_and_writes_the_files(config, folder, benchmark):
     pytest.importorskip("matplotlib")
-    code, out, err = outcome(capsys, config)
+    code, out, err = benchmark(config)
     assert code == 0
     header, _, *rows = out.splitlines()
     assert header.split()[:3] == ["estimator", "std", "[%]"]
@@ -69,17 +69,17 @@ def test_it_prints_a_table_and_writes_the_files(config, folder, capsys):
         "summary.csv",
         "time_to_accuracy.png",
     }
-    code, again, err = outcome(capsys, config)
+    code, again, err = benchmark(config)
     assert (code, again) == (0, out)
     assert "0 folds trained, 2 kept from before, 0 missing." in err
-    code, again, err = outcome(capsys, config, "--tables-only")
+    code, again, err = benchmark(config, "--tables-only")
     assert (code, again) == (0, out)
     assert "trained" not in err
 
 
-def test_json_is_the_summary(config, folder, capsys):
+def test_json_is_the_summary(config, folder, benchmark):
     pytest.importorskip("matplotlib")
-    code, out, _ = outcome(capsys, config, "--json")
+    code, out, _ = benchmark(config, "--json")
     told = json.loads(out)
     summary = Table.read(folder / "contest" / "summary.csv")
     assert code == 0
@@ -89,10 +89,10 @@ def test_json_is_the_summary(config, folder, capsys):
     assert told[0]["std_percent_between_seeds"] is None
 
 
-def test_another_folder_and_more_processes(config, tmp_path, capsys):
+def test_another_folder_and_more_processes(config, tmp_path, benchmark):
     pytest.importorskip("matplotlib")
-    code, out, _ = outcome(capsys, config, "-o", tmp_path / "other", "--jobs", "2")
-    _, expected, _ = outcome(capsys, config)
+    code, out, _ = benchmark(config, "-o", tmp_path / "other", "--jobs", "2")
+    _, expected, _ = benchmark(config)
     assert code == 0
     assert (tmp_path / "other" / "results.csv").exists()
     assert [line.split()[:4] for line in out.splitlines()] == [
@@ -100,12 +100,12 @@ def test_another_folder_and_more_processes(config, tmp_path, capsys):
     ]
 
 
-def test_folds_that_fail_or_wait_are_exit_code_3(config, folder, capsys):
+def test_folds_that_fail_or_wait_are_exit_code_3(config, folder, benchmark):
     pytest.importorskip("matplotlib")
-    outcome(capsys, config)
+    benchmark(config)
     other = folder / "failing.toml"
     other.write_text('output = "contest"\n' + CONTEST + FAILING)
-    code, out, err = outcome(capsys, other)
+    code, out, err = benchmark(other)
     assert code == 3
     assert "bad, seed 0, fold 0 failed: " in err
     assert "0 folds trained, 2 kept from before, 1 missing." in err
@@ -123,22 +123,22 @@ def test_folds_that_fail_or_wait_are_exit_code_3(config, folder, capsys):
     ],
 )
 def test_errors_are_one_line_with_the_way_out(
-    config, tmp_path, capsys, arguments, words
+    config, tmp_path, benchmark, arguments, words
 ):
     pytest.importorskip("matplotlib")
     names = {"CONFIG": config, "EMPTY": tmp_path / "empty"}
-    code, out, err = outcome(capsys, *(names.get(each, each) for each in arguments))
+    code, out, err = benchmark(*(names.get(each, each) for each in arguments))
     assert (code, out) == (1, "")
     (line,) = err.splitlines()
     assert line.startswith("skcluster: ")
     assert words in line
 
 
-def test_a_column_that_the_survey_lacks_is_refused_with_the_nearest(folder, capsys):
+def test_a_column_that_the_survey_lacks_is_refused_with_the_nearest(folder, benchmark):
     pytest.importorskip("matplotlib")
     path = folder / "wrong.toml"
     path.write_text(CONTEST.replace('"n_gal"', '"n_gall"'))
-    code, _, err = outcome(capsys, path)
+    code, _, err = benchmark(path)
     assert code == 1
     assert "columns holds 'n_gall', which is not known. Did you mean 'n_gal'" in err
 

@@ -69,19 +69,15 @@ def part_of(survey, rows, stem, **columns):
     return path
 
 
-def outcome(capsys, *arguments):
-    """Exit code, rows of the JSON, and standard error of `explain`."""
-    capsys.readouterr()
-    code = main(["explain", *map(str, arguments), "--json"])
-    out, err = capsys.readouterr()
-    return code, json.loads(out) if out else None, err
+@pytest.fixture
+def explained(outcome):
+    """A function that runs `explain`: exit code, rows of the JSON, standard error."""
 
+    def explained(*arguments):
+        code, out, err = outcome("explain", *arguments, "--json")
+        return code, json.loads(out) if out else None, err
 
-def refused(capsys, *arguments):
-    code, rows, err = outcome(capsys, *arguments)
-    assert (code, rows) == (1, None)
-    (line,) = [line for line in err.splitlines() if line.startswith("skcluster: ")]
-    return line
+    return explained
 
 
 def images(path, key):
@@ -125,10 +121,10 @@ def test_the_images_are_counts_input_and_saliency(model, few, signed):
 
 
 def test_the_table_has_the_masses_of_predict_and_the_files(
-    model, survey, tmp_path, capsys
+    model, survey, tmp_path, explained, capsys
 ):
     one = part_of(survey, [8], "one", name=["eight"])
-    _, (row,), _ = outcome(capsys, model, one, "-o", tmp_path)
+    _, (row,), _ = explained(model, one, "-o", tmp_path)
     assert main(["predict", str(model), str(one), "--json"]) == 0
     (expected,) = json.loads(capsys.readouterr().out)
     del expected["mass"]
@@ -154,10 +150,10 @@ def test_the_table_has_the_masses_of_predict_and_the_files(
     ],
 )
 def test_the_saliency_is_that_of_the_explainer(
-    model, survey, tmp_path, capsys, options, params, unit
+    model, survey, tmp_path, explained, options, params, unit
 ):
     one = part_of(survey, [4], "one")
-    code, (row,), _ = outcome(capsys, model, one, "-o", tmp_path, *options)
+    code, (row,), _ = explained(model, one, "-o", tmp_path, *options)
     assert code == 0
     expected = SaliencyExplainer(load_model(model), **params)
     expected = expected.explain(read_sample(one)[0])[0]
@@ -166,20 +162,20 @@ def test_the_saliency_is_that_of_the_explainer(
     assert header["BUNIT"] == unit == fits.getheader(row["fits"])["SALUNIT"]
 
 
-def test_integrated_gradients_through_captum(model, survey, tmp_path, capsys):
+def test_integrated_gradients_through_captum(model, survey, tmp_path, explained):
     pytest.importorskip("captum")
     one = part_of(survey, [5], "one")
     options = ["-o", tmp_path, "--method=integrated_gradients", "--signed"]
-    _, (row,), _ = outcome(capsys, model, one, *options)
+    _, (row,), _ = explained(model, one, *options)
     found, x = images(row["fits"], "SALIENCY"), images(row["fits"], "INPUT")
     assert found.any()
     assert not found[x == 0].any()
 
 
-def test_cards_tell_of_cluster_model_and_method(model, survey, tmp_path, capsys):
+def test_cards_tell_of_cluster_model_and_method(model, survey, tmp_path, explained):
     one = part_of(survey, [6], "one", name=["Ωmega 6"])
     options = ["-o", tmp_path, "--signed", "--per-photon"]
-    _, (row,), _ = outcome(capsys, model, one, *options)
+    _, (row,), _ = explained(model, one, *options)
     with fits.open(row["fits"]) as hdus:
         header, energies = hdus[0].header, hdus["SALIENCY", 2].header
         assert hdus["MAP"].header["BUNIT"] == "count"
@@ -203,12 +199,12 @@ def test_cards_tell_of_cluster_model_and_method(model, survey, tmp_path, capsys)
     assert_allclose(images(row["fits"], "SALIENCY"), expected, rtol=1e-5)
 
 
-def test_a_mass_without_an_error_has_no_such_card(survey, tmp_path, capsys):
+def test_a_mass_without_an_error_has_no_such_card(survey, tmp_path, explained):
     # Five clusters are too few to hold any out.
     five, path = part_of(survey, slice(5), "five"), tmp_path / "few.skops"
     assert main(["train", str(five), "-o", str(path), *TINY]) == 0
     one = part_of(survey, [0], "one")
-    code, (row,), _ = outcome(capsys, path, one, "-o", tmp_path)
+    code, (row,), _ = explained(path, one, "-o", tmp_path)
     header = fits.getheader(row["fits"])
     assert (code, row["std_dex"]) == (0, None)
     assert "LOGMASS" in header
@@ -226,12 +222,12 @@ def event_list(path, center, east, north, n_planted=500):
 
 
 @pytest.mark.filterwarnings("ignore:.*far outside the training range")  # as they do
-def test_a_planted_photon_lies_in_its_pixel_on_the_sky(model, tmp_path, capsys):
+def test_a_planted_photon_lies_in_its_pixel_on_the_sky(model, tmp_path, explained):
     center, path = (359.99, 40.0), tmp_path / "planted.fits.gz"
     ra, dec = event_list(path, center, east=0.11, north=-0.05)
     about = ["--redshift=0.2", f"--ra={center[0]}", f"--dec={center[1]}"]
     options = [*about, "--energy=ENERGY", "--energy-unit=keV"]
-    code, (row,), _ = outcome(capsys, model, path, *options, "-o", tmp_path / "out")
+    code, (row,), _ = explained(model, path, *options, "-o", tmp_path / "out")
     assert (code, row["name"]) == (0, "planted")
     assert row["fits"] == str(tmp_path / "out" / "planted.fits")
     headers = [fits.getheader(row["fits"], key) for key in ("MAP", "INPUT", "SALIENCY")]
@@ -243,12 +239,12 @@ def test_a_planted_photon_lies_in_its_pixel_on_the_sky(model, tmp_path, capsys):
 
 
 def test_clusters_without_a_photon_are_skipped_and_named(
-    model, survey, tmp_path, capsys
+    model, survey, tmp_path, explained
 ):
     table = Table.read(survey)[:2]
     dec = table["dec"] - [20, 0] * np.sign(table["dec"])
     lost = part_of(survey, [0, 1], "lost", name=["b", "c"], dec=dec)
-    code, rows, err = outcome(capsys, model, lost, "-o", tmp_path)
+    code, rows, err = explained(model, lost, "-o", tmp_path)
     assert code == 3
     assert [row["log_mass"] is None for row in rows] == [True, False]
     assert (rows[0]["n_photons"], rows[0]["fits"], rows[0]["png"]) == (0, "", "")
@@ -261,9 +257,9 @@ def test_clusters_without_a_photon_are_skipped_and_named(
     assert_allclose(images(rows[1]["fits"], "SALIENCY"), expected, rtol=1e-5)
 
 
-def test_several_tables_are_explained_as_one(model, survey, few, tmp_path, capsys):
+def test_several_tables_are_explained_as_one(model, survey, few, tmp_path, explained):
     third = part_of(survey, [2], "third", name=["third"])
-    code, rows, _ = outcome(capsys, model, few, third, "-o", tmp_path)
+    code, rows, _ = explained(model, few, third, "-o", tmp_path)
     assert code == 0
     assert [row["name"] for row in rows] == ["A 1/x", "a 1:x", "third"]
     sample = read_sample(third)[0]
@@ -284,25 +280,27 @@ def test_blocks_of_clusters_change_nothing(model, survey, monkeypatch):
         assert_array_equal(one[1], other[1])
 
 
-def test_old_files_are_replaced_only_if_told(model, survey, tmp_path, capsys):
+def test_old_files_are_replaced_only_if_told(
+    model, survey, tmp_path, explained, refused
+):
     one = part_of(survey, [7], "one", name=["seven"])
     (tmp_path / "seven.png").write_bytes(b"old")
-    line = refused(capsys, model, one, "-o", tmp_path)
+    line = refused("explain", model, one, "-o", tmp_path)
     assert "1 of 2 files are there already (first: " in line
     assert line.endswith("seven.png). Give another folder, or --overwrite.")
     assert [path.name for path in tmp_path.iterdir()] == ["seven.png"]
     (tmp_path / "seven.fits").write_bytes(b"old")
-    assert outcome(capsys, model, one, "-o", tmp_path, "--overwrite")[0] == 0
+    assert explained(model, one, "-o", tmp_path, "--overwrite")[0] == 0
     assert images(tmp_path / "seven.fits", "MAP").any()
     assert (tmp_path / "seven.png").read_bytes() != b"old"
 
 
-def test_a_joint_model_sees_the_galaxies(survey, tmp_path, capsys):
+def test_a_joint_model_sees_the_galaxies(survey, tmp_path, explained):
     path = tmp_path / "joint.skops"
     options = ["--joint", "--bins=16", "--allow-missing", *TINY]
     assert main(["train", str(survey), "-o", str(path), *options]) == 0
     one = part_of(survey, [3], "one")
-    code, (row,), _ = outcome(capsys, path, one, "-o", tmp_path)
+    code, (row,), _ = explained(path, one, "-o", tmp_path)
     assert code == 0
     explainer = SaliencyExplainer(load_model(path))
     sample, _ = read_sample(one)
@@ -329,42 +327,42 @@ def test_wrong_usage_exits_with_2(model, few, options, capsys):
 
 
 def test_what_cannot_be_explained_is_refused_before_the_work(
-    model, few, tmp_path, capsys, monkeypatch
+    model, few, tmp_path, refused, monkeypatch
 ):
     folder = tmp_path / "out"
     options = ["-o", folder, "--per-photon", "--method=deep_dream"]
     # The clusters need not even be there.
-    assert "needs a derivative" in refused(capsys, model, "nowhere.ecsv", *options)
+    assert "needs a derivative" in refused("explain", model, "nowhere.ecsv", *options)
     save_model(EvrardProxyRegressor(), tmp_path / "proxies.skops")
-    line = refused(capsys, tmp_path / "proxies.skops", few, "-o", folder)
+    line = refused("explain", tmp_path / "proxies.skops", few, "-o", folder)
     assert "photon lists need PhotonMapper or PhotonFeaturizer first" in line
-    line = refused(capsys, model, few, "-o", folder, "--redshift=0.2")
+    line = refused("explain", model, few, "-o", folder, "--redshift=0.2")
     assert "needs --redshift, --ra and --dec" in line
     about = ["--redshift=0.2", "--ra=1", "--dec=2"]
-    line = refused(capsys, model, "a.fits", "b.fits", "-o", folder, *about)
+    line = refused("explain", model, "a.fits", "b.fits", "-o", folder, *about)
     assert "--dec describes one event list, got 2. Give a table with a row for" in line
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    line = refused(capsys, model, few, "-o", folder)
+    line = refused("explain", model, few, "-o", folder)
     assert "`skcluster explain` draws with matplotlib, which is not installed" in line
     assert 'pip install "skcluster[plot]"' in line
     assert not folder.exists()
 
 
-def test_a_mass_from_another_estimator_is_no_network(few, tmp_path, capsys):
+def test_a_mass_from_another_estimator_is_no_network(few, tmp_path, refused):
     path = tmp_path / "proxy.skops"
     save_model(make_pipeline(PhotonMapper(), EvrardProxyRegressor()), path)
-    line = refused(capsys, path, few, "-o", tmp_path / "out")
+    line = refused("explain", path, few, "-o", tmp_path / "out")
     assert "proxy.skops cannot be explained. SaliencyExplainer explains" in line
 
 
 def test_progress_is_shown_only_if_it_takes_long(
-    model, survey, few, tmp_path, capsys, monkeypatch
+    model, survey, few, tmp_path, explained, monkeypatch
 ):
     monkeypatch.setattr("skcluster.progress.QUIET_SECONDS", 600.0)
     one = part_of(survey, [0], "one")
-    assert "explained" not in outcome(capsys, model, one, "-o", tmp_path)[2]
+    assert "explained" not in explained(model, one, "-o", tmp_path)[2]
     monkeypatch.setattr("skcluster.progress.QUIET_SECONDS", 0.0)
-    code, _, err = outcome(capsys, model, few, "-o", tmp_path)
+    code, _, err = explained(model, few, "-o", tmp_path)
     lines = [line for line in err.splitlines() if line.startswith("explained")]
     assert code == 0
     assert [line.split(" (")[0] for line in lines] == [
@@ -374,12 +372,14 @@ def test_progress_is_shown_only_if_it_takes_long(
 
 
 @pytest.mark.filterwarnings("ignore:.*far outside the training range")  # as they do
-def test_real_photons_of_erosita_lie_on_the_sky(model, data_folder, tmp_path, capsys):
+def test_real_photons_of_erosita_lie_on_the_sky(
+    model, data_folder, tmp_path, explained
+):
     path = data_folder / "efeds" / "efeds_example_events.fits"
     if not path.is_file():
         pytest.skip(f"There is no file {path}.")
     about = ["--redshift=0.333", "--ra=140.3385", "--dec=3.2906"]
-    code, (row,), _ = outcome(capsys, model, path, *about, "-o", tmp_path)
+    code, (row,), _ = explained(model, path, *about, "-o", tmp_path)
     assert code == 0
     saliency = images(row["fits"], "SALIENCY")
     wcs = WCS(fits.getheader(row["fits"], "SALIENCY"))
@@ -409,7 +409,7 @@ def published(path, name):
 
 @pytest.mark.filterwarnings("ignore:.*far outside the training range")  # as they do
 def test_a_published_position_lies_in_its_pixel_of_128(
-    survey, data_folder, tmp_path, capsys
+    survey, data_folder, tmp_path, explained
 ):
     path = data_folder / "efeds" / "efeds_example_events.fits"
     if not path.is_file():
@@ -420,7 +420,7 @@ def test_a_published_position_lies_in_its_pixel_of_128(
     options = ["--pixels=128", "--epochs=1", "--device=cpu"]
     assert main(["train", str(survey), "-o", str(network), *options]) == 0
     about = [f"--redshift={row['z']}", f"--ra={row['ra']}", f"--dec={row['dec']}"]
-    code, (made,), _ = outcome(capsys, network, path, *about, "-o", tmp_path)
+    code, (made,), _ = explained(network, path, *about, "-o", tmp_path)
     assert code == 0
     here = SkyCoord(row["ra"], row["dec"], unit="deg")
     offset = SkyCoord(neighbor["ra"], neighbor["dec"], unit="deg").transform_to(

@@ -48,20 +48,6 @@ def model(survey):
     return path
 
 
-def outcome(capsys, *arguments):
-    capsys.readouterr()
-    code = main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
-
-
-def refused(capsys, *arguments):
-    code, out, err = outcome(capsys, *arguments)
-    line = err.splitlines()[-1]
-    assert (code, out) == (1, "")
-    assert line.startswith("skcluster: ")
-    return line
-
-
 def table_like(survey, stem, **columns):
     """Path of a table beside the survey's, with columns replaced or added."""
     table = Table.read(survey)
@@ -87,11 +73,11 @@ def test_an_energy_unit_that_is_none_is_refused_before_anything_is_read(unit, ca
     assert f"{unit!r} is not keV" in capsys.readouterr().err
 
 
-def test_the_column_of_the_target_is_found_in_any_case(survey, tmp_path, capsys):
+def test_the_column_of_the_target_is_found_in_any_case(survey, tmp_path, outcome):
     table = table_like(survey, "capitals")
     path = tmp_path / "a.skops"
     command = "train", table, "--target=Log_Mass", "-o", path, *TINY
-    assert outcome(capsys, *command)[0] == 0
+    assert outcome(*command)[0] == 0
 
 
 class TestTheUnitOfTheTarget:
@@ -127,14 +113,16 @@ class TestTheUnitOfTheTarget:
         with pytest.raises(argparse.ArgumentTypeError, match="is not a unit of masses"):
             target_unit(unit)
 
-    def test_a_network_learns_what_the_unit_says(self, survey, model, tmp_path, capsys):
+    def test_a_network_learns_what_the_unit_says(
+        self, survey, model, tmp_path, outcome
+    ):
         mass = 10 ** Table.read(survey)["log_mass"] / WMAP7.h / 1e14
         table = table_like(survey, "erosita", M500=mass)
         path = tmp_path / "model.skops"
         options = ["--target=M500", "--target-unit=1e14Msun", *TINY]
-        assert outcome(capsys, "train", table, "-o", path, *options)[0] == 0
+        assert outcome("train", table, "-o", path, *options)[0] == 0
         found, expected = (
-            json.loads(outcome(capsys, "predict", each, survey, "--json")[1])
+            json.loads(outcome("predict", each, survey, "--json")[1])
             for each in (path, model)
         )
         assert_allclose(
@@ -152,19 +140,21 @@ class TestTheUnitOfTheTarget:
         ],
     )
     def test_other_masses_are_refused_before_training(
-        self, survey, tmp_path, capsys, convert, unit
+        self, survey, tmp_path, refused, convert, unit
     ):
         table = table_like(survey, "other", M=convert(Table.read(survey)["log_mass"]))
         path = tmp_path / "model.skops"
         command = ["train", table, "-o", path, "--target=M", *TINY]
-        line = refused(capsys, *command)
+        line = refused(*command)
         assert "Column 'M' of" in line
         assert unit in line
         assert "--target-unit log10Msun/h, log10Msun, Msun" in line
         assert not path.exists()
 
     @pytest.mark.parametrize("unit", ["dex(solMass)", "1e14 solMass"])
-    def test_the_units_of_columns_are_not_ignored(self, survey, tmp_path, capsys, unit):
+    def test_the_units_of_columns_are_not_ignored(
+        self, survey, tmp_path, outcome, refused, unit
+    ):
         # log10 of Msun looks like log10 of Msun/h, and is 0.15 dex off.
         table = Table.read(survey)
         table["M"] = table["log_mass"] + 0.15
@@ -172,17 +162,17 @@ class TestTheUnitOfTheTarget:
         table.write(survey.parent / "unit.ecsv", overwrite=True)
         command = ["train", survey.parent / "unit.ecsv", "--target=M", *TINY]
         path = tmp_path / "m.skops"
-        line = refused(capsys, *command, "-o", path)
+        line = refused(*command, "-o", path)
         assert f"has the unit {unit.replace(' ', '')!r}" in line.replace(
             "1e+14", "1e14"
         )
         assert "Or say what it holds: --target-unit log10Msun/h, log10Msun" in line
         command += ["--target-unit=log10Msun", "-o", path]
-        assert outcome(capsys, *command)[0] == 0
+        assert outcome(*command)[0] == 0
 
-    def test_a_wrong_unit_is_asked_about(self, survey, tmp_path, capsys):
+    def test_a_wrong_unit_is_asked_about(self, survey, tmp_path, refused):
         command = ["train", survey, "-o", tmp_path / "m.skops", "--target-unit=Msun"]
-        line = refused(capsys, *command, *TINY)
+        line = refused(*command, *TINY)
         assert "This is after --target-unit Msun; is that its unit?" in line
 
     def test_masses_that_are_not_positive_have_no_logarithm(self):
@@ -191,11 +181,11 @@ class TestTheUnitOfTheTarget:
         with pytest.raises(ValueError, match=message):
             log_masses("t.csv", column, target_unit("Msun"), "WMAP7")
 
-    def test_gaps_among_the_masses_are_refused_as_gaps(self, survey, tmp_path, capsys):
+    def test_gaps_among_the_masses_are_refused_as_gaps(self, survey, tmp_path, refused):
         masses = np.array(Table.read(survey)["log_mass"])
         masses[3] = np.nan
         table = table_like(survey, "gaps", log_mass=masses)
-        line = refused(capsys, "train", table, "-o", tmp_path / "m.skops", *TINY)
+        line = refused("train", table, "-o", tmp_path / "m.skops", *TINY)
         assert "NaN" in line
 
     def test_any_is_told_to_every_estimator_that_checks(self):
@@ -210,20 +200,22 @@ class TestTheUnitOfTheTarget:
             ]
             assert found == [checks] * 2
 
-    def test_masses_that_are_meant_to_be_elsewhere(self, survey, tmp_path, capsys):
+    def test_masses_that_are_meant_to_be_elsewhere(
+        self, survey, tmp_path, outcome, refused
+    ):
         table = table_like(survey, "low", M=Table.read(survey)["log_mass"] - 8)
         path = tmp_path / "low.skops"
         command = ["train", table, "-o", path, "--target=M", *TINY]
-        assert "--target-unit any" in refused(capsys, *command)
-        assert outcome(capsys, *command, "--target-unit=any")[0] == 0
-        rows = json.loads(outcome(capsys, "predict", path, survey, "--json")[1])
+        assert "--target-unit any" in refused(*command)
+        assert outcome(*command, "--target-unit=any")[0] == 0
+        rows = json.loads(outcome("predict", path, survey, "--json")[1])
         assert all(4 < row["log_mass"] < 8 for row in rows)
 
-    def test_a_target_of_text_is_shown(self, survey, tmp_path, capsys):
+    def test_a_target_of_text_is_shown(self, survey, tmp_path, refused):
         names = [f"A{i}" for i in range(16)]
         table = table_like(survey, "text", kind=names)
         command = ["train", table, "-o", tmp_path / "m.skops", "--target=kind"]
-        line = refused(capsys, *command)
+        line = refused(*command)
         assert "must hold numbers, log10 M500c, but it holds 'A0', 'A1', 'A2'" in line
         assert "--target" in line
 
@@ -233,8 +225,8 @@ class TestTheUnitOfTheTarget:
 
 
 class TestTheOptionsOfLists:
-    def test_a_table_of_lists_is_read_with_them(self, survey, model, tmp_path, capsys):
-        expected = json.loads(outcome(capsys, "predict", model, survey, "--json")[1])
+    def test_a_table_of_lists_is_read_with_them(self, survey, model, tmp_path, outcome):
+        expected = json.loads(outcome("predict", model, survey, "--json")[1])
         table = Table.read(survey)
         for row in table:
             events = Table.read(survey.parent / row["photons"], hdu=1)
@@ -247,41 +239,41 @@ class TestTheOptionsOfLists:
         named = ["--ra-column=ALPHA", "--dec-column=DELTA", "--energy=CHAN"]
         options = [*named, "--energy-unit=0.002"]
         command = ["predict", model, tmp_path / "odd.ecsv", *options, "--json"]
-        code, out, _ = outcome(capsys, *command)
+        code, out, _ = outcome(*command)
         assert code == 0
         for row, same in zip(json.loads(out), expected, strict=True):
             assert row["n_photons"] == same["n_photons"]
             assert_allclose(row["log_mass"], same["log_mass"], atol=1e-5)
         path = tmp_path / "odd.skops"
         command = ["train", tmp_path / "odd.ecsv", "-o", path, *options, *TINY]
-        assert outcome(capsys, *command)[0] == 0
+        assert outcome(*command)[0] == 0
         assert load_model(path)[-1].n_iter_ == 1
 
-    def test_galaxies_of_one_list_are_not_for_a_table(self, survey, tmp_path, capsys):
+    def test_galaxies_of_one_list_are_not_for_a_table(self, survey, tmp_path, refused):
         path = tmp_path / "joint.skops"
         options = ["--joint", "--bins=16", "--allow-missing", *TINY]
         assert main(["train", str(survey), "-o", str(path), *options]) == 0
-        line = refused(capsys, "predict", path, survey, "--galaxies=galaxies.csv")
+        line = refused("predict", path, survey, "--galaxies=galaxies.csv")
         assert "A table names its lists in a column galaxies." in line
 
-    def test_galaxies_for_a_model_of_photons_are_refused(self, model, survey, capsys):
+    def test_galaxies_for_a_model_of_photons_are_refused(self, model, survey, refused):
         for command in ("predict", "explain"):
             out = ["-o", survey.parent / "out"] if command == "explain" else []
             options = ["--galaxies=g.csv", "--redshift=0.2", "--ra=1", "--dec=2", *out]
-            line = refused(capsys, command, model, "events.fits", *options)
+            line = refused(command, model, "events.fits", *options)
             assert "takes no galaxies, so --galaxies would change nothing" in line
 
-    def test_an_event_list_alone_is_told_of_its_options(self, survey, model, capsys):
+    def test_an_event_list_alone_is_told_of_its_options(self, survey, model, refused):
         events = survey.parent / Table.read(survey)["photons"][0]
-        line = refused(capsys, "predict", model, events)
+        line = refused("predict", model, events)
         assert "is a list of photons, not a table of clusters" in line
         assert "Give --redshift, --ra and --dec of its cluster; or a table" in line
 
     def test_a_table_with_the_options_of_a_list_is_told_to_drop_them(
-        self, survey, model, capsys
+        self, survey, model, refused
     ):
         about = ["--redshift=0.2", "--ra=1", "--dec=2"]
-        line = refused(capsys, "predict", model, survey, *about)
+        line = refused("predict", model, survey, *about)
         assert (
             "clusters.ecsv is a table, and --redshift, --ra and --dec are for" in line
         )
@@ -297,16 +289,16 @@ class TestTheOptionsOfLists:
         )
 
 
-def test_options_of_another_choice_are_refused(survey, model, tmp_path, capsys):
+def test_options_of_another_choice_are_refused(survey, model, tmp_path, refused):
     command = ["train", survey, "-o", tmp_path / "m.skops"]
-    assert "--bins are the cells of the" in refused(capsys, *command, "--bins=16")
+    assert "--bins are the cells of the" in refused(*command, "--bins=16")
     command = ["explain", model, survey, "-o", tmp_path / "out", "--seed=3"]
-    assert "gradient has none. Leave it out, or give" in refused(capsys, *command)
+    assert "gradient has none. Leave it out, or give" in refused(*command)
     assert not (tmp_path / "out").exists()
 
 
 class TestFilesThatAreRead:
-    def test_no_output_replaces_an_input(self, survey, model, tmp_path, capsys):
+    def test_no_output_replaces_an_input(self, survey, model, tmp_path, refused):
         link = tmp_path / "link.ecsv"
         link.symlink_to(survey)
         table = Table.read(survey)
@@ -322,13 +314,13 @@ class TestFilesThatAreRead:
             ["train", survey, *TINY, "-o", lists[0]],
             ["train", survey, *TINY, "-o", lists[1]],
         ):
-            line = refused(capsys, *command)
+            line = refused(*command)
             assert "is an input, " in line
             assert "and would be replaced. Give another path with -o." in line
         assert {path: path.read_bytes() for path in before} == before
 
     def test_explain_replaces_no_list_even_with_overwrite(
-        self, survey, model, tmp_path, capsys
+        self, survey, model, tmp_path, refused
     ):
         table = Table.read(survey)[:1]
         content = (survey.parent / table["photons"][0]).read_bytes()
@@ -337,7 +329,7 @@ class TestFilesThatAreRead:
         table.remove_column("galaxies")
         table.write(tmp_path / "one.ecsv")
         command = ["explain", model, tmp_path / "one.ecsv", "-o", tmp_path]
-        assert "A1.fits is an input" in refused(capsys, *command, "--overwrite")
+        assert "A1.fits is an input" in refused(*command, "--overwrite")
         assert (tmp_path / "A1.fits").read_bytes() == content
 
 
@@ -350,38 +342,36 @@ class TestWorkIsNotLost:
         monkeypatch.setattr(predict_module, "predicted_masses", predicted)
 
     def test_what_cannot_be_written_is_refused_before_it(
-        self, survey, model, tmp_path, capsys, no_work
+        self, survey, model, tmp_path, refused, no_work
     ):
         (tmp_path / "folder.csv").mkdir()
-        line = refused(capsys, "predict", model, survey, "-o", tmp_path / "folder.csv")
+        line = refused("predict", model, survey, "-o", tmp_path / "folder.csv")
         assert "folder.csv is a folder." in line
         if os.geteuid():
             (tmp_path / "locked").mkdir(mode=0o500)
             path = tmp_path / "locked" / "a.csv"
-            line = refused(capsys, "predict", model, survey, "-o", path)
+            line = refused("predict", model, survey, "-o", path)
             assert "cannot be written (Permission denied), so the work has not" in line
         (tmp_path / "file").write_text("")
-        line = refused(
-            capsys, "predict", model, survey, "-o", tmp_path / "file" / "a.csv"
-        )
+        line = refused("predict", model, survey, "-o", tmp_path / "file" / "a.csv")
         assert "so the work has not begun" in line
 
     def test_parquet_without_pyarrow_is_refused_before_it(
-        self, survey, model, tmp_path, capsys, no_work, monkeypatch
+        self, survey, model, tmp_path, refused, no_work, monkeypatch
     ):
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-        line = refused(capsys, "predict", model, survey, "-o", tmp_path / "a.parquet")
+        line = refused("predict", model, survey, "-o", tmp_path / "a.parquet")
         assert 'pip install "skcluster[io]", or write the table as ECSV.' in line
 
     def test_a_disk_that_is_full_meanwhile_costs_no_masses(
-        self, survey, model, tmp_path, capsys, monkeypatch
+        self, survey, model, tmp_path, outcome, monkeypatch
     ):
         def full(path, table):
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("skcluster.io.table_writing.write_table", full)
         command = ["predict", model, survey, "-o", tmp_path / "a.csv", "--json"]
-        code, out, err = outcome(capsys, *command)
+        code, out, err = outcome(*command)
         assert code == 1
         assert len(json.loads(out)) == 16
         assert "No space left on device" in err
@@ -389,12 +379,12 @@ class TestWorkIsNotLost:
     @pytest.mark.filterwarnings("ignore:FITS holds only ASCII")  # as it does
     @pytest.mark.parametrize("suffix", ["csv", "fits", "ecsv"])
     def test_names_of_any_script_are_written(
-        self, survey, model, tmp_path, capsys, suffix
+        self, survey, model, tmp_path, outcome, suffix
     ):
         names = ["Persée 7", "銀河団", *[f"A{i}" for i in range(14)]]
         table = table_like(survey, "names", name=names)
         path = tmp_path / f"masses.{suffix}"
-        code, out, _ = outcome(capsys, "predict", model, table, "-o", path, "--json")
+        code, out, _ = outcome("predict", model, table, "-o", path, "--json")
         assert code == 0
         assert [row["name"] for row in json.loads(out)][:2] == names[:2]
         written = [str(name) for name in Table.read(path)["name"]]
@@ -451,15 +441,17 @@ def test_an_output_that_is_full_is_an_error(model):
 EVIL = "A1\x1b[31m\x07\nA2 \u202e3"
 
 
-def test_nothing_that_a_terminal_obeys_is_shown(survey, model, tmp_path, capsys):
+def test_nothing_that_a_terminal_obeys_is_shown(
+    survey, model, tmp_path, outcome, refused, capsys
+):
     table = table_like(survey, "evil", name=[EVIL, *"bcdefghijklmnop"])
-    code, out, err = outcome(capsys, "predict", model, table)
+    code, out, err = outcome("predict", model, table)
     assert code == 0
     assert all(line.isprintable() for line in (out + err).splitlines())
     assert r"A1\x1b[31m\x07\nA2 \u202e3" in out
     missing = tmp_path / f"no\x1b[2J{EVIL}.skops"
     for command in (["predict", missing, table], ["inspect", missing]):
-        line = refused(capsys, *command)
+        line = refused(*command)
         assert line.isprintable()
     with pytest.raises(SystemExit):
         main(["inspect", "a", EVIL])
@@ -472,27 +464,27 @@ def test_tables_and_messages_are_spelled_without_control_characters(capsys):
     assert one_line(f"one {EVIL}\n  two").isprintable()
 
 
-def test_a_warning_is_said_once(survey, model, capsys):
+def test_a_warning_is_said_once(survey, model, outcome):
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         about = ["--redshift=0.9", "--ra=10", "--dec=1"]
         events = survey.parent / Table.read(survey)["photons"][0]
         center = Table.read(survey)[0]
         about = ["--redshift=0.9", f"--ra={center['ra']}", f"--dec={center['dec']}"]
-        _, _, err = outcome(capsys, "predict", model, events, *about)
+        _, _, err = outcome("predict", model, events, *about)
     lines = [line for line in err.splitlines() if "warning" in line]
     assert lines
     assert len(lines) == len(set(lines))
 
 
 def test_an_unforeseen_error_is_one_line_that_says_how_to_see_more(
-    monkeypatch, survey, model, capsys
+    monkeypatch, survey, model, refused
 ):
     def broken(*args, **kwargs):
         raise KeyError("surprise")
 
     monkeypatch.setattr(predict_module, "predicted_masses", broken)
-    line = refused(capsys, "predict", model, survey)
+    line = refused("predict", model, survey)
     assert line == (
         "skcluster: KeyError: 'surprise' (--traceback shows where it came from)"
     )
@@ -517,11 +509,11 @@ class TestErrorsNameOptions:
             ),
         ],
     )
-    def test_of_event_lists(self, model, tmp_path, capsys, columns, message):
+    def test_of_event_lists(self, model, tmp_path, refused, columns, message):
         photon = zip(columns, ([100.0], [10.0], [80.0]), strict=True)
         Table(dict(photon)).write(tmp_path / "a.fits")
         place = "--redshift=0.2", "--ra=100", "--dec=10"
-        line = refused(capsys, "predict", model, tmp_path / "a.fits", *place)
+        line = refused("predict", model, tmp_path / "a.fits", *place)
         assert re.search(message, line)
 
     @pytest.mark.parametrize(
@@ -534,14 +526,14 @@ class TestErrorsNameOptions:
             ("--half-width=2300", "--half-width must be a number from 0.01 to 100"),
         ],
     )
-    def test_of_training(self, survey, tmp_path, capsys, option, message):
+    def test_of_training(self, survey, tmp_path, refused, option, message):
         command = "train", survey, "-o", tmp_path / "m.skops", "--device=cpu", option
-        assert re.match(f"skcluster: {message}", refused(capsys, *command))
+        assert re.match(f"skcluster: {message}", refused(*command))
 
-    def test_of_exposures(self, survey, model, tmp_path, capsys):
+    def test_of_exposures(self, survey, model, tmp_path, refused):
         """Of a model without them; and, as by a model with them, of their absence."""
         table = table_like(survey, "exposed", exposure=np.full(16, 900.0))
-        line = refused(capsys, "predict", model, table)
+        line = refused("predict", model, table)
         assert line.endswith(
             "if these were exposed like its training clusters, leave out the table's "
             "column exposure, --exposure, --exposure-keyword and --exposure-map."
@@ -564,12 +556,12 @@ class TestErrorsNameOptions:
             ),
         ],
     )
-    def test_of_columns_that_a_table_lacks(self, survey, model, capsys, lost, message):
+    def test_of_columns_that_a_table_lacks(self, survey, model, refused, lost, message):
         table = Table.read(survey)
         table.remove_columns(lost)
         path = survey.parent / f"without_{lost[0]}.ecsv"
         table.write(path, overwrite=True)
-        assert re.search(f": give {message}.$", refused(capsys, "predict", model, path))
+        assert re.search(f": give {message}.$", refused("predict", model, path))
 
     def test_a_command_without_the_option_keeps_the_parameter(self):
         message = "max_epochs must be an int; see /data/n_clusters.fits"
@@ -593,11 +585,11 @@ class TestUnreadableLists:
         return table_like(survey, "broken", photons=[*map(str, paths)])
 
     def test_they_are_named_and_all_others_have_their_mass(
-        self, table, survey, model, tmp_path, capsys
+        self, table, survey, model, tmp_path, outcome
     ):
-        all_rows = json.loads(outcome(capsys, "predict", model, survey, "--json")[1])
+        all_rows = json.loads(outcome("predict", model, survey, "--json")[1])
         command = ["predict", model, table, "--json", "-o", tmp_path / "masses.ecsv"]
-        code, out, err = outcome(capsys, *command)
+        code, out, err = outcome(*command)
         rows = json.loads(out)
         lost = [i for i, row in enumerate(rows) if row["log_mass"] is None]
         assert (code, lost) == (3, [1, 4, 7])
@@ -619,34 +611,32 @@ class TestUnreadableLists:
             "torn.fits",
         ]
 
-    def test_of_several_tables_each_keeps_its_rows(self, table, survey, model, capsys):
-        code, out, _ = outcome(capsys, "predict", model, survey, table, "--json")
+    def test_of_several_tables_each_keeps_its_rows(self, table, survey, model, outcome):
+        code, out, _ = outcome("predict", model, survey, table, "--json")
         rows = json.loads(out)
         lost = [i for i, row in enumerate(rows) if row["log_mass"] is None]
         assert (code, lost) == (3, [17, 20, 23])
 
-    def test_explain_goes_on_without_them(self, table, model, tmp_path, capsys):
+    def test_explain_goes_on_without_them(self, table, model, tmp_path, outcome):
         pytest.importorskip("matplotlib")
         folder = tmp_path / "explained"
         Table.read(table)[:8].write(table, overwrite=True)
-        code, out, err = outcome(
-            capsys, "explain", model, table, "--json", "-o", folder
-        )
+        code, out, err = outcome("explain", model, table, "--json", "-o", folder)
         rows = json.loads(out)
         lost = [i for i, row in enumerate(rows) if not row["fits"]]
         assert (code, lost) == (3, [1, 4, 7])
         assert len([*folder.iterdir()]) == 2 * 5
         assert "3 of 8 clusters have a list that cannot be read" in err
 
-    def test_a_table_of_nothing_else_is_refused(self, survey, model, tmp_path, capsys):
+    def test_a_table_of_nothing_else_is_refused(self, survey, model, tmp_path, refused):
         nowhere = [str(tmp_path / f"{i}.fits") for i in range(16)]
         table = table_like(survey, "nowhere", photons=nowhere)
-        line = refused(capsys, "predict", model, table, "-o", tmp_path / "masses.csv")
+        line = refused("predict", model, table, "-o", tmp_path / "masses.csv")
         assert "photons of row 0 (cluster mock-00000) cannot be read" in line
         assert not [*tmp_path.iterdir()]
 
-    def test_training_on_a_part_is_refused(self, table, tmp_path, capsys):
-        line = refused(capsys, "train", table, "-o", tmp_path / "model.skops", *TINY)
+    def test_training_on_a_part_is_refused(self, table, tmp_path, refused):
+        line = refused("train", table, "-o", tmp_path / "model.skops", *TINY)
         assert "photons of row 1 (cluster mock-00001) cannot be read" in line
 
 
@@ -675,14 +665,16 @@ def test_inspect_loads_nothing_heavy(model):
     assert done.stderr.strip() == "[]"
 
 
-def test_garbage_is_collected_after_a_model_is_loaded_or_refused(model, survey, capsys):
-    outcome(capsys, "predict", model, survey)
+def test_garbage_is_collected_after_a_model_is_loaded_or_refused(
+    model, survey, outcome
+):
+    outcome("predict", model, survey)
     assert gc.isenabled()
-    outcome(capsys, "predict", survey, survey)
+    outcome("predict", survey, survey)
     assert gc.isenabled()
     gc.disable()
     try:
-        outcome(capsys, "predict", model, survey)
+        outcome("predict", model, survey)
         assert not gc.isenabled()
     finally:
         gc.enable()
@@ -711,31 +703,33 @@ def test_predict_loads_no_compiler_and_spells_letters_that_an_encoding_lacks(
     assert rb"Pers\xe9e" in done.stdout
 
 
-def test_scalars_reach_the_network_that_needs_them(survey, tmp_path, capsys):
+def test_scalars_reach_the_network_that_needs_them(survey, tmp_path, outcome, refused):
     path = tmp_path / "scalars.skops"
     command = ["train", survey, "-o", path, *TINY, "--architecture=krippendorf2024"]
-    assert "in the terminal, --scalars redshift." in refused(capsys, *command)
-    assert outcome(capsys, *command, "--scalars", "redshift")[0] == 0
+    assert "in the terminal, --scalars redshift." in refused(*command)
+    assert outcome(*command, "--scalars", "redshift")[0] == 0
     assert load_model(path)[-1].scalars == ["redshift"]
-    wrong = refused(capsys, *command, "--scalars", "mass")
+    wrong = refused(*command, "--scalars", "mass")
     assert "scalars must be a list of different names out of" in wrong
 
 
-def test_quiet_leaves_the_result_and_the_problems(capsys, survey, model, tmp_path):
+def test_quiet_leaves_the_result_and_the_problems(
+    outcome, refused, survey, model, tmp_path
+):
     code, out, err = outcome(
-        capsys, "simulate", tmp_path / "few", "--clusters=3", "--json", "--quiet"
+        "simulate", tmp_path / "few", "--clusters=3", "--json", "--quiet"
     )
     assert (code, err) == (0, "")
     assert json.loads(out)
     names = [*Table.read(survey)["photons"]]
     lost = table_like(survey, "lost", photons=["nowhere.fits", *names[1:]])
-    loud, expected, said = outcome(capsys, "predict", model, lost, "--json")
-    code, out, err = outcome(capsys, "predict", model, lost, "--json", "--quiet")
+    loud, expected, said = outcome("predict", model, lost, "--json")
+    code, out, err = outcome("predict", model, lost, "--json", "--quiet")
     assert (code, out) == (loud, expected) == (3, expected)
     assert "1 of 16 clusters have a list that cannot be read" in err
     assert set(err.splitlines()) <= set(said.splitlines())
     missing = tmp_path / "missing.ecsv"
-    assert "missing.ecsv" in refused(capsys, "predict", model, missing, "-q")
+    assert "missing.ecsv" in refused("predict", model, missing, "-q")
 
 
 def test_every_command_has_the_same_common_options():
@@ -746,16 +740,18 @@ def test_every_command_has_the_same_common_options():
         assert options >= {"--json", "--quiet", "-q", "--traceback", "--help"}, name
 
 
-def test_a_cosmology_of_ones_own_is_kept_in_the_model(capsys, survey, tmp_path):
+def test_a_cosmology_of_ones_own_is_kept_in_the_model(
+    outcome, refused, survey, tmp_path
+):
     path = tmp_path / "own.skops"
     own = "FlatLambdaCDM(70, 0.25)"
     code, _, _ = outcome(
-        capsys, "train", survey, "-o", path, "--cosmology", own, "--quiet", *TINY
+        "train", survey, "-o", path, "--cosmology", own, "--quiet", *TINY
     )
     assert code == 0
     assert load_model(path)[0].cosmology == own
     line = refused(
-        capsys, "train", survey, "-o", path, "--cosmology", "FlatLambdaCDM(70)", *TINY
+        "train", survey, "-o", path, "--cosmology", "FlatLambdaCDM(70)", *TINY
     )
     assert "Cosmology 'FlatLambdaCDM(70)' cannot be made" in line
 

@@ -71,12 +71,6 @@ def worked(monkeypatch):
     return parts
 
 
-def outcome(capsys, *arguments):
-    capsys.readouterr()
-    code = main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
-
-
 def table_like(survey, path, **columns):
     """A table of the survey's lists with other columns."""
     table = Table.read(survey)
@@ -102,23 +96,23 @@ def interrupt_at(monkeypatch, module, name, n_calls):
 
 
 def test_parts_change_no_bit_and_leave_no_file(
-    survey, model, tmp_path, capsys, monkeypatch
+    survey, model, tmp_path, outcome, monkeypatch
 ):
-    expected = outcome(capsys, "predict", model, survey, "-o", tmp_path / "a.fits")
-    as_json = outcome(capsys, "predict", model, survey, "--json")[1]
+    expected = outcome("predict", model, survey, "-o", tmp_path / "a.fits")
+    as_json = outcome("predict", model, survey, "--json")[1]
     for n in (1, 4, N_CLUSTERS - 1):
         monkeypatch.setattr(predict_module, "CLUSTERS_IN_A_PART", n)
-        found = outcome(capsys, "predict", model, survey, "-o", tmp_path / "b.fits")
+        found = outcome("predict", model, survey, "-o", tmp_path / "b.fits")
         assert found[:2] == expected[:2]
         assert (tmp_path / "b.fits").read_bytes() == (tmp_path / "a.fits").read_bytes()
-        assert outcome(capsys, "predict", model, survey, "--json")[1] == as_json
+        assert outcome("predict", model, survey, "--json")[1] == as_json
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.fits", "b.fits"]
 
 
-def test_processes_change_no_bit(survey, model, small_parts, capsys):
+def test_processes_change_no_bit(survey, model, small_parts, outcome):
     command = ["predict", model, survey, "--json", "--quantiles=0.1"]
-    expected = outcome(capsys, *command)
-    assert outcome(capsys, *command, "--jobs=2")[:2] == expected[:2]
+    expected = outcome(*command)
+    assert outcome(*command, "--jobs=2")[:2] == expected[:2]
 
 
 def test_what_one_package_tells_another_is_no_warning_for_users(monkeypatch):
@@ -135,9 +129,9 @@ def test_what_one_package_tells_another_is_no_warning_for_users(monkeypatch):
     assert found == ["These clusters are unlike others."]
 
 
-def test_several_tables_are_one_catalog(survey, model, small_parts, tmp_path, capsys):
+def test_several_tables_are_one_catalog(survey, model, small_parts, tmp_path, outcome):
     command = ["predict", model, survey, "--json"]
-    rows = json.loads(outcome(capsys, *command)[1])
+    rows = json.loads(outcome(*command)[1])
     cut = []
     for name, chosen in (("a", slice(0, 3)), ("b", slice(3, None))):
         table_like(survey, tmp_path / f"{name}.ecsv")
@@ -146,34 +140,34 @@ def test_several_tables_are_one_catalog(survey, model, small_parts, tmp_path, ca
             table.remove_column("galaxies")
         table.write(tmp_path / f"{name}.ecsv", overwrite=True)
         cut.append(tmp_path / f"{name}.ecsv")
-    found = json.loads(outcome(capsys, "predict", model, *cut, "--json")[1])
+    found = json.loads(outcome("predict", model, *cut, "--json")[1])
     assert found == rows
 
 
 @pytest.mark.parametrize("n_before", [0, 1])
 def test_exposures_that_only_some_tables_have_are_not_dropped(
-    survey, model, n_before, tmp_path, capsys
+    survey, model, n_before, tmp_path, outcome
 ):
     """Alone, this model refuses them: it was fitted to clusters without exposures."""
     exposed = table_like(survey, tmp_path / "e.ecsv", exposure=[900.0] * N_CLUSTERS)
     tables = [survey, survey]
     tables.insert(n_before, exposed)
-    code, out, err = outcome(capsys, "predict", model, *tables)
+    code, out, err = outcome("predict", model, *tables)
     assert (code, out) == (1, "")
     assert f"{exposed} has the column exposure, but {survey} does not (1 of 3" in err
-    assert "to clusters with exposures" in outcome(capsys, "predict", model, exposed)[2]
+    assert "to clusters with exposures" in outcome("predict", model, exposed)[2]
 
 
 class TestGoingOn:
     def test_what_is_done_is_not_done_again(
-        self, survey, model, small_parts, worked, tmp_path, capsys, monkeypatch
+        self, survey, model, small_parts, worked, tmp_path, outcome, monkeypatch
     ):
         command = ["predict", model, survey, "-o"]
-        expected = outcome(capsys, *command, tmp_path / "all.csv")
+        expected = outcome(*command, tmp_path / "all.csv")
         worked.clear()
         with monkeypatch.context() as patch:
             interrupt_at(patch, predict_module, "predicted_masses", 3)
-            assert outcome(capsys, *command, tmp_path / "masses.csv")[0] == 130
+            assert outcome(*command, tmp_path / "masses.csv")[0] == 130
         assert [n for _, n in worked] == [4, 4]
         folder = tmp_path / "masses.csv.parts"
         (about,) = [json.loads(path.read_text()) for path in folder.glob("*.json")]
@@ -181,7 +175,7 @@ class TestGoingOn:
         assert len([*folder.glob("rows-*.npz")]) == 2
         assert not (tmp_path / "masses.csv").exists()
         worked.clear()
-        assert outcome(capsys, *command, tmp_path / "masses.csv")[:2] == expected[:2]
+        assert outcome(*command, tmp_path / "masses.csv")[:2] == expected[:2]
         assert [n for _, n in worked] == [3]
         names = sorted(path.name for path in tmp_path.iterdir())
         assert names == ["all.csv", "masses.csv"]
@@ -190,64 +184,66 @@ class TestGoingOn:
 
     @pytest.fixture
     def stopped(
-        self, survey, model, small_parts, worked, tmp_path, capsys, monkeypatch
+        self, survey, model, small_parts, worked, tmp_path, outcome, monkeypatch
     ):
         """A table of the survey, and a command that was stopped after two parts."""
         table = table_like(survey, tmp_path / "table.ecsv")
         command = ["predict", model, table, "-o", tmp_path / "masses.csv"]
         with monkeypatch.context() as patch:
             interrupt_at(patch, predict_module, "predicted_masses", 3)
-            assert outcome(capsys, *command)[0] == 130
+            assert outcome(*command)[0] == 130
         worked.clear()
         return table, command
 
-    def test_another_model_begins_anew(self, stopped, models, worked, capsys, tmp_path):
+    def test_another_model_begins_anew(
+        self, stopped, models, worked, outcome, tmp_path
+    ):
         table, (name, _, *rest) = stopped
-        outcome(capsys, name, models[1], *rest)
+        outcome(name, models[1], *rest)
         assert [n for _, n in worked] == [4, 4, 3]
         found = (tmp_path / "masses.csv").read_bytes()
-        outcome(capsys, name, models[1], table, "-o", tmp_path / "alone.csv")
+        outcome(name, models[1], table, "-o", tmp_path / "alone.csv")
         assert found == (tmp_path / "alone.csv").read_bytes()
 
     @pytest.mark.parametrize("option", ["--quantiles=0.5", "--prior-beta=1"])
-    def test_other_options_begin_anew(self, stopped, worked, capsys, option):
-        outcome(capsys, *stopped[1], option)
+    def test_other_options_begin_anew(self, stopped, worked, outcome, option):
+        outcome(*stopped[1], option)
         assert [n for _, n in worked] == [4, 4, 3]
 
-    def test_another_catalog_begins_anew(self, stopped, survey, worked, capsys):
+    def test_another_catalog_begins_anew(self, stopped, survey, worked, outcome):
         redshift = Table.read(survey)["redshift"]
         redshift[-1] += 0.01
         table_like(survey, stopped[0], redshift=redshift)
-        outcome(capsys, *stopped[1])
+        outcome(*stopped[1])
         assert [n for _, n in worked] == [4, 4, 3]
 
     def test_a_list_that_was_mended_is_read_again_with_its_part(
-        self, stopped, worked, capsys
+        self, stopped, worked, outcome
     ):
         path = Table.read(stopped[0])["photons"][5]
         os.utime(path, ns=(0, time.time_ns()))
-        outcome(capsys, *stopped[1])
+        outcome(*stopped[1])
         assert [n for _, n in worked] == [4, 3]
 
-    def test_a_damaged_part_is_done_again(self, stopped, worked, capsys, tmp_path):
+    def test_a_damaged_part_is_done_again(self, stopped, worked, outcome, tmp_path):
         paths = sorted((tmp_path / "masses.csv.parts").glob("rows-*.npz"))
         paths[0].write_bytes(paths[0].read_bytes()[:-60])
-        code, _, err = outcome(capsys, *stopped[1])
+        code, _, err = outcome(*stopped[1])
         assert code == 0
         assert [n for _, n in worked] == [4, 3]
         assert "cannot be used" in err
         assert "Its clusters are done again." in err
 
-    def test_others_files_in_the_folder_stay(self, stopped, capsys, tmp_path):
+    def test_others_files_in_the_folder_stay(self, stopped, outcome, tmp_path):
         (tmp_path / "masses.csv.parts" / "notes.txt").write_text("mine")
-        assert outcome(capsys, *stopped[1])[0] == 0
+        assert outcome(*stopped[1])[0] == 0
         (left,) = (tmp_path / "masses.csv.parts").iterdir()
         assert left.read_text() == "mine"
 
     @pytest.mark.kill
     @pytest.mark.parametrize("command", ["predict", "explain"])
     def test_after_kills_at_any_time_files_have_the_same_bytes(
-        self, survey, model, tmp_path, command, monkeypatch, capsys
+        self, survey, model, tmp_path, command, monkeypatch, outcome
     ):
         code = (
             "import sys; from skcluster.cli import main, predict, explain\n"
@@ -272,7 +268,7 @@ class TestGoingOn:
             return {path.name for path in tmp_path.glob("killed/**/rows-*.npz")}
 
         monkeypatch.chdir(tmp_path)
-        _, expected, _ = outcome(capsys, command, model, survey, "-o", output("steady"))
+        _, expected, _ = outcome(command, model, survey, "-o", output("steady"))
         rng = np.random.default_rng(0)
         for jobs in ("--jobs=1", "--jobs=2", "--jobs=1"):
             n_before = len(parts())
@@ -303,20 +299,20 @@ class TestExplain:
         return ["explain", model, table, "--method=smoothgrad", "--json", "-o"]
 
     def test_parts_and_ctrl_c_change_no_byte(
-        self, command, tmp_path, capsys, monkeypatch
+        self, command, tmp_path, outcome, monkeypatch
     ):
         out = tmp_path / "out"
         with monkeypatch.context() as patch:
             interrupt_at(patch, explain_module, "_write_png", 3)
-            assert outcome(capsys, *command, out)[0] == 130
+            assert outcome(*command, out)[0] == 130
         # The third cluster has one of its files, which is no reason to stop.
         assert len([*out.glob("*.fits")]) == 3
         first = out / "mock-00000.fits"
         before = first.stat().st_mtime_ns
-        code, found, _ = outcome(capsys, *command, out)
+        code, found, _ = outcome(*command, out)
         assert (code, first.stat().st_mtime_ns) == (0, before)
         monkeypatch.setattr(explain_module, "CLUSTERS_IN_A_PART", 64)
-        _, expected, _ = outcome(capsys, *command, tmp_path / "all")
+        _, expected, _ = outcome(*command, tmp_path / "all")
         assert found.replace(str(out), "") == expected.replace(
             str(tmp_path / "all"), ""
         )
@@ -327,7 +323,7 @@ class TestExplain:
             assert (out / path.name).read_bytes() == path.read_bytes()
 
     def test_a_share_that_was_stopped_goes_on_after_another_one(
-        self, survey, model, tmp_path, capsys, monkeypatch
+        self, survey, model, tmp_path, outcome, monkeypatch
     ):
         monkeypatch.setattr(explain_module, "CLUSTERS_IN_A_PART", 1)
         table, out = table_like(survey, tmp_path / "four.ecsv"), tmp_path / "out"
@@ -335,48 +331,48 @@ class TestExplain:
         command = ["explain", model, table, "--json", "-o", out]
         with monkeypatch.context() as patch:
             interrupt_at(patch, explain_module, "_write_png", 2)
-            assert outcome(capsys, *command, "--share=1/2")[0] == 130
+            assert outcome(*command, "--share=1/2")[0] == 130
         first = out / "mock-00000.fits"
         before = first.stat().st_mtime_ns
-        assert outcome(capsys, *command, "--share=2/2")[0] == 0
-        code, _, err = outcome(capsys, *command, "--share=1/2")
+        assert outcome(*command, "--share=2/2")[0] == 0
+        code, _, err = outcome(*command, "--share=1/2")
         assert (code, first.stat().st_mtime_ns) == (0, before), err
         stems = [f"mock-0000{i}" for i in range(4)]
         assert {path.stem for path in out.iterdir()} == {*stems}
 
     @pytest.mark.slow
     def test_a_finished_part_whose_files_are_gone_is_done_again(
-        self, command, tmp_path, capsys, monkeypatch
+        self, command, tmp_path, outcome, monkeypatch
     ):
         with monkeypatch.context() as patch:
             interrupt_at(patch, explain_module, "_write_png", 3)
-            assert outcome(capsys, *command, tmp_path / "out")[0] == 130
+            assert outcome(*command, tmp_path / "out")[0] == 130
         gone = tmp_path / "out" / "mock-00001.png"
         gone.unlink()
-        assert outcome(capsys, *command, tmp_path / "out")[0] == 0
+        assert outcome(*command, tmp_path / "out")[0] == 0
         assert gone.exists()
 
     @pytest.mark.slow
     def test_files_of_another_run_are_not_taken_for_its_own(
-        self, command, tmp_path, capsys, monkeypatch
+        self, command, tmp_path, outcome, monkeypatch
     ):
         command = [*command, tmp_path / "out"]
         with monkeypatch.context() as patch:
             interrupt_at(patch, explain_module, "_write_png", 3)
-            assert outcome(capsys, *command)[0] == 130
-        code, _, err = outcome(capsys, *command, "--signed")
+            assert outcome(*command)[0] == 130
+        code, _, err = outcome(*command, "--signed")
         assert code == 1
         assert "files are there already" in err
-        assert outcome(capsys, *command, "--signed", "--overwrite")[0] == 0
+        assert outcome(*command, "--signed", "--overwrite")[0] == 0
         assert not (tmp_path / "out" / "explain.parts").exists()
 
 
 class TestBrokenClusters:
     def test_one_is_named_and_all_others_have_the_same_bits(
-        self, survey, model, small_parts, capsys, monkeypatch
+        self, survey, model, small_parts, outcome, monkeypatch
     ):
         command = ["predict", model, survey, "--json"]
-        expected = json.loads(outcome(capsys, *command)[1])
+        expected = json.loads(outcome(*command)[1])
         measure = predict_module.predicted_masses
 
         def broken(model, sample, **options):
@@ -385,7 +381,7 @@ class TestBrokenClusters:
             return measure(model, sample, **options)
 
         monkeypatch.setattr(predict_module, "predicted_masses", broken)
-        code, out, err = outcome(capsys, *command)
+        code, out, err = outcome(*command)
         rows = json.loads(out)
         assert code == 3
         assert rows[:5] + rows[6:] == expected[:5] + expected[6:]
@@ -405,13 +401,13 @@ class TestBrokenClusters:
             main([*map(str, command), "--traceback"])
 
     def test_a_part_of_which_no_list_can_be_read_stops_nothing(
-        self, survey, model, small_parts, tmp_path, capsys
+        self, survey, model, small_parts, tmp_path, outcome
     ):
-        expected = json.loads(outcome(capsys, "predict", model, survey, "--json")[1])
+        expected = json.loads(outcome("predict", model, survey, "--json")[1])
         lists = [str(survey.parent / path) for path in Table.read(survey)["photons"]]
         lists[:4] = [f"nowhere-{i}.fits" for i in range(4)]
         table = table_like(survey, tmp_path / "t.ecsv", photons=lists)
-        code, out, err = outcome(capsys, "predict", model, table, "--json")
+        code, out, err = outcome("predict", model, table, "--json")
         assert code == 3
         assert json.loads(out)[4:] == expected[4:]
         assert "The photons of row 2 (cluster mock-00002) cannot be read" in err
@@ -419,10 +415,10 @@ class TestBrokenClusters:
 
     @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
     def test_a_cluster_that_takes_too_long_is_given_up(
-        self, survey, model, small_parts, capsys, monkeypatch
+        self, survey, model, small_parts, outcome, monkeypatch
     ):
         command = ["predict", model, survey, "--json"]
-        expected = json.loads(outcome(capsys, *command)[1])
+        expected = json.loads(outcome(*command)[1])
         measure = predict_module.predicted_masses
 
         def slow(model, sample, **options):
@@ -433,27 +429,27 @@ class TestBrokenClusters:
             return measure(model, sample, **options)
 
         monkeypatch.setattr(predict_module, "predicted_masses", slow)
-        code, out, err = outcome(capsys, *command, "--timeout=1.5")
+        code, out, err = outcome(*command, "--timeout=1.5")
         rows = json.loads(out)
         assert code == 3
         assert rows[:6] + rows[7:] == expected[:6] + expected[7:]
         assert "Cluster mock-00006: It takes longer than --timeout 1.5 seconds." in err
 
-    def test_ten_of_many_are_named(self, survey, model, small_parts, capsys, tmp_path):
+    def test_ten_of_many_are_named(self, survey, model, small_parts, outcome, tmp_path):
         lists = [str(survey.parent / path) for path in Table.read(survey)["photons"]]
         lists = [lists[0], *(f"nowhere-{i}.fits" for i in range(1, N_CLUSTERS))]
         table = table_like(survey, tmp_path / "t.ecsv", photons=lists)
         table.write_text(table.read_text().replace("nowhere-1.fits", "nowhere-1.fit"))
-        _, _, err = outcome(capsys, "predict", model, table)
+        _, _, err = outcome("predict", model, table)
         assert err.count("cannot be read from") == 10
 
     def test_warnings_of_one_kind_are_said_once(
-        self, survey, model, small_parts, capsys, tmp_path
+        self, survey, model, small_parts, outcome, tmp_path
     ):
         table = table_like(survey, tmp_path / "t.ecsv", redshift=[0.9] * N_CLUSTERS)
         with warnings.catch_warnings():
             warnings.simplefilter("always")
-            _, _, err = outcome(capsys, "predict", model, table)
+            _, _, err = outcome("predict", model, table)
         far = [line for line in err.splitlines() if "redshift 0.9" in line]
         assert len(far) == 2
         for line, by in zip(
@@ -467,21 +463,21 @@ class TestBrokenClusters:
 
 
 class TestShares:
-    def test_shares_are_all_rows_once(self, survey, model, capsys, tmp_path):
-        expected = json.loads(outcome(capsys, "predict", model, survey, "--json")[1])
+    def test_shares_are_all_rows_once(self, survey, model, outcome, tmp_path):
+        expected = json.loads(outcome("predict", model, survey, "--json")[1])
         rows = []
         for i in range(1, 4):
             command = ["predict", model, survey, "--json", f"--share={i}/3"]
-            rows.append(json.loads(outcome(capsys, *command)[1]))
+            rows.append(json.loads(outcome(*command)[1]))
         assert [*map(len, rows)] == [3, 4, 4]
         assert [row for share in rows for row in share] == expected
 
     def test_files_of_a_share_are_named_as_those_of_all(
-        self, survey, model, capsys, tmp_path
+        self, survey, model, outcome, tmp_path
     ):
         table = table_like(survey, tmp_path / "t.ecsv", name=["A"] * N_CLUSTERS)
         command = ["explain", model, table, "-o", tmp_path / "out", "--share=11/11"]
-        assert outcome(capsys, *command)[0] == 0
+        assert outcome(*command)[0] == 0
         names = sorted(path.name for path in (tmp_path / "out").iterdir())
         assert names == ["00010_A.fits", "00010_A.png"]
 
@@ -520,7 +516,9 @@ def test_the_array_of_jobs_gives_the_table_of_one(survey, model, tmp_path):
         ("--timeout=nan", "--timeout must be"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(survey, model, capsys, option, message):
-    code, _, err = outcome(capsys, "predict", model, survey, option)
+def test_options_that_make_no_sense_are_refused(
+    survey, model, outcome, option, message
+):
+    code, _, err = outcome("predict", model, survey, option)
     assert code == 1
     assert err.startswith(f"skcluster: {message}")

@@ -55,27 +55,15 @@ def model(folder):
     return path
 
 
-def outcome(capsys, *arguments):
-    capsys.readouterr()
-    code = main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
-
-
-def refused(capsys, *arguments):
-    code, out, err = outcome(capsys, *arguments)
-    assert (code, out) == (1, "")
-    return err.splitlines()[-1]
-
-
-def test_a_catalog_and_a_tile_give_the_masses_of_single_lists(folder, model, capsys):
+def test_a_catalog_and_a_tile_give_the_masses_of_single_lists(folder, model, outcome):
     tile = [folder / "catalog.fits", "--events", folder / "tile.fits", *CATALOG]
-    code, out, _ = outcome(capsys, "predict", model, *tile, "--json")
+    code, out, _ = outcome("predict", model, *tile, "--json")
     assert code == 0
     lists = Table.read(folder / "survey" / "clusters.ecsv")
     lists["exposure"] = 2000.0
     lists.write(folder / "survey" / "exposed.ecsv", overwrite=True)
     table = folder / "survey" / "exposed.ecsv"
-    code, expected, _ = outcome(capsys, "predict", model, table, "--json")
+    code, expected, _ = outcome("predict", model, table, "--json")
     assert code == 0
     out, expected = json.loads(out), json.loads(expected)
     for name in ("name", "n_photons", "redshift"):
@@ -94,14 +82,16 @@ def exposure_map_about(path, ra, dec):
 
 
 @pytest.mark.filterwarnings("default")
-def test_clusters_outside_of_the_exposure_map_get_no_mass(folder, model, capsys):
+def test_clusters_outside_of_the_exposure_map_get_no_mass(
+    folder, model, outcome, refused
+):
     catalog = Table.read(folder / "catalog.fits")
     row = 5
     path = folder / "expmap.fits"
     exposure_map_about(path, catalog["ra"][row], catalog["dec"][row])
     table = [folder / "catalog.fits", "--events", folder / "tile.fits"]
     table += ["--columns", "redshift=BEST_Z,name=ID", "--exposure-map", path]
-    code, out, err = outcome(capsys, "predict", model, *table, "--json")
+    code, out, err = outcome("predict", model, *table, "--json")
     found = json.loads(out)
     assert code == 3
     assert [r["name"] for r in found] == catalog["ID"].tolist()
@@ -116,7 +106,7 @@ def test_clusters_outside_of_the_exposure_map_get_no_mass(folder, model, capsys)
     assert_allclose(exposed.exposure, 2000)
     expected = load_model(model).predict(exposed)
     assert_allclose(found[row]["log_mass"], expected, atol=1e-5)
-    line = refused(capsys, "train", *table, "-o", folder / "no.skops", *TINY)
+    line = refused("train", *table, "-o", folder / "no.skops", *TINY)
     assert "The centers of 11 of 12 clusters lie outside of the exposure map" in line
 
 
@@ -130,7 +120,7 @@ def test_the_corners_of_wide_maps_lie_in_the_aperture(half_width, aperture):
     assert options["aperture"] == pytest.approx(aperture)
 
 
-def test_options_of_tables_are_refused_for_one_list(folder, model, capsys):
+def test_options_of_tables_are_refused_for_one_list(folder, model, refused):
     one = [
         folder / "tile.fits",
         "--redshift=0.2",
@@ -141,7 +131,7 @@ def test_options_of_tables_are_refused_for_one_list(folder, model, capsys):
     for option in (["--columns", "a=b"], ["--events", "x"], ["--drop-duplicates"]):
         assert (
             f"{option[0]} is for tables of clusters, not for one event list"
-            in refused(capsys, "predict", model, *one, *option)
+            in refused("predict", model, *one, *option)
         )
 
 
@@ -169,9 +159,9 @@ def test_options_of_tables_are_refused_for_one_list(folder, model, capsys):
         ([*CATALOG, "--columns", "hdu=EXTRA"], "in EXTRA, which is not a column"),
     ],
 )
-def test_errors_name_options(folder, model, options, match, capsys):
+def test_errors_name_options(folder, model, options, match, refused):
     table = [folder / "catalog.fits", "--events", folder / "tile.fits"]
-    line = refused(capsys, "predict", model, *table, *options)
+    line = refused("predict", model, *table, *options)
     assert match in line
 
 
@@ -192,19 +182,19 @@ def test_a_range_of_energies_that_is_none_is_a_usage_error(text, capsys):
 
 
 @pytest.mark.parametrize("option", ["--events", "--exposure-map", "--mask"])
-def test_no_input_is_replaced(folder, model, option, capsys):
+def test_no_input_is_replaced(folder, model, option, refused):
     path = folder / "input.csv"
     path.write_bytes((folder / "tile.fits").read_bytes())
     before = path.read_bytes()
     table = [folder / "catalog.fits", "--events", folder / "tile.fits", *CATALOG]
-    line = refused(capsys, "predict", model, *table, option, path, "-o", path)
+    line = refused("predict", model, *table, option, path, "-o", path)
     assert f"{path} is an input" in line
     assert path.read_bytes() == before
-    line = refused(capsys, "train", *table, option, path, "-o", path)
+    line = refused("train", *table, option, path, "-o", path)
     assert f"{path} is an input" in line
 
 
-def test_a_wide_range_of_energies_changes_no_mass(folder, model, capsys):
+def test_a_wide_range_of_energies_changes_no_mass(folder, model, outcome):
     table = [
         folder / "catalog.fits",
         "--events",
@@ -212,8 +202,8 @@ def test_a_wide_range_of_energies_changes_no_mass(folder, model, capsys):
         *CATALOG,
         "--json",
     ]
-    one = outcome(capsys, "predict", model, *table)
+    one = outcome("predict", model, *table)
     options = ["--energy-range=0.4-12", "--drop-nulls", "--hdu=EVENTS"]
-    other = outcome(capsys, "predict", model, *table, *options)
+    other = outcome("predict", model, *table, *options)
     assert one[:2] == other[:2]
     assert np.isfinite([row["log_mass"] for row in json.loads(one[1])]).all()

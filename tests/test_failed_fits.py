@@ -17,11 +17,8 @@ FOLD = np.arange(20), np.arange(20, 40)
 
 
 @pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(0)
-    log_mass = rng.uniform(13.5, 15.0, 40)
-    rate = 10 ** (log_mass - 13.5)[:, None, None, None] / 4
-    return rng.poisson(rate, (40, 1, 8, 8)).astype(float), log_mass
+def data(poisson_maps):
+    return poisson_maps(40, 1, 8)
 
 
 def quick(**changes):

@@ -70,11 +70,8 @@ def own(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(0)
-    log_mass = rng.uniform(13.5, 15.0, 40)
-    rate = 10 ** (log_mass - 13.5)[:, None, None, None] / 4
-    return rng.poisson(rate, (40, 2, 8, 8)).astype(float), log_mass
+def data(poisson_maps):
+    return poisson_maps(40, 2, 8)
 
 
 def quick(architecture, **changes):

@@ -29,11 +29,7 @@ from skcluster.plotting import (
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 @pytest.fixture
@@ -41,12 +37,6 @@ def masses():
     """True masses, and predictions that are 0.1 too high with a known spread."""
     log_mass = np.linspace(13.5, 15.0, 241)
     return log_mass, log_mass + 0.1 + np.resize([-0.3, 0.0, 0.3], 241)
-
-
-def drawn(figure):
-    """Render, so that whatever is wrong with an artist comes out."""
-    figure.canvas.draw()
-    return figure
 
 
 def test_a_source_in_the_north_west_is_seen_there():
@@ -100,7 +90,8 @@ def test_panels_share_one_scale_that_reaches_the_brightest_pixel():
     norms = [image.norm for image in display.images_]
     assert {(norm.vmin, norm.vmax) for norm in norms} == {(1.0, 40.0)}
     assert all(isinstance(norm, colors.LogNorm) for norm in norms)
-    (bar,) = [ax for ax in drawn(display.figure_).axes if ax not in display.axes_]
+    display.figure_.canvas.draw()
+    (bar,) = [ax for ax in display.figure_.axes if ax not in display.axes_]
     assert bar.get_ylabel() == "photons per pixel"
 
 
@@ -144,7 +135,7 @@ def test_a_single_photon_is_seen_against_black():
 
 
 def test_maps_without_a_photon_can_be_drawn():
-    drawn(PhotonMapDisplay(np.zeros((1, 4, 4)), half_width=1).plot().figure_)
+    PhotonMapDisplay(np.zeros((1, 4, 4)), half_width=1).plot().figure_.canvas.draw()
 
 
 def test_a_sample_without_maps_is_an_error(sample):
@@ -185,7 +176,7 @@ def test_few_clusters_give_an_empty_line_and_no_error():
     log_mass = np.array([13.5, 14.0, 15.0])
     display = MassPredictionDisplay.from_predictions(log_mass, log_mass)
     assert len(display.line_.get_xdata()) == 0
-    drawn(display.figure_)
+    display.figure_.canvas.draw()
 
 
 def test_histogram_counts_every_cluster_once(masses):
@@ -209,7 +200,7 @@ def test_axes_say_what_they_show(masses):
     assert labels[2] == "clusters"
     assert "M_{500c}" in display.axes_[2].get_xlabel()
     assert display.axes_[0].get_legend() is None
-    drawn(display.figure_)
+    display.figure_.canvas.draw()
     for ax in display.axes_:
         label = ax.yaxis.label.get_window_extent()
         assert label.height < ax.get_window_extent().height
@@ -297,7 +288,7 @@ def test_proxies_are_named_as_in_the_paper_and_divided():
     display = ProxyCorrelationDisplay.from_estimator(
         regressor, ["n_phot", "mine"], divide_after=1
     )
-    drawn(display.figure_)
+    display.figure_.canvas.draw()
     for axis in (display.ax_.xaxis, display.ax_.yaxis):
         labels = [text.get_text() for text in axis.get_ticklabels()]
         assert labels == [r"$N_{\rm phot}$", "mine"]
@@ -329,7 +320,7 @@ HISTORY = [
 
 def test_losses_are_drawn_by_member_and_the_best_epoch_is_marked():
     display = TrainingCurveDisplay(HISTORY).plot()
-    drawn(display.figure_)
+    display.figure_.canvas.draw()
     assert_array_equal(display.valid_lines_[1].get_data(), [[1, 2, 3], [0.8, 0.6, 0.4]])
     assert_array_equal(display.train_lines_[0].get_data()[1], [1, 1 / 2, 1 / 3, 1 / 4])
     best = [line.get_xydata().tolist() for line in display.best_]
@@ -383,7 +374,7 @@ def test_x_rays_and_galaxies_lie_on_one_sky(in_bands, log_mass):
     display = MultiwavelengthDisplay.from_sample(
         in_bands, 4, bands=BANDS, log_mass=log_mass[:6]
     ).plot()
-    drawn(display.figure_)
+    display.figure_.canvas.draw()
     panels = ["map 0", "map 1", "map 2", "galaxies", "cube", "velocity"]
     assert list(display.axes_) == panels
     *maps, cube = display.images_

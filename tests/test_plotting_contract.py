@@ -36,10 +36,7 @@ MAPPER = PhotonMapper(bands=((0.5, 2.0), (2.0, 7.0)), n_pixels=16, half_width=1.
 MASKS = {"icm": np.eye(16) > 0, "agn": np.eye(16)[::-1] > 0}
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,7 @@ TRUE = stats.norm.ppf((np.arange(N) + 0.5) / N)
 CENTER = np.zeros(N)
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 @pytest.mark.parametrize("k", [0.6, 1.0, 1.5])

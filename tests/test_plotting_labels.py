@@ -37,10 +37,7 @@ COUNTS = {
 BANDS = ((0.5, 1.2), (1.2, 2.0), (2.0, 7.0))
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 def spread(limits, shape):

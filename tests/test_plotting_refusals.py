@@ -9,13 +9,9 @@ from skcluster import LogScaler, PhotonMapper, plotting
 from skcluster.explain.self_test import WeighingRegressor
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 def test_masked_values_are_not_drawn():

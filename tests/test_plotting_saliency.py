@@ -27,16 +27,12 @@ from skcluster.plotting import (
 from skcluster.plotting.sky import saliency_label
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 BANDS = ((0.5, 2.0), (2.0, 7.0))
 MAPPER = PhotonMapper(bands=BANDS, n_pixels=16, half_width=1.5)
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +57,6 @@ def saliency(network, sample):
     return SaliencyExplainer(network).explain(sample[:6])
 
 
-def drawn(figure):
-    """Render, so that whatever is wrong with an artist comes out."""
-    figure.canvas.draw()
-    return figure
-
-
 def label_of_bar(image):
     return image.colorbar.ax.get_xlabel()
 
@@ -77,7 +67,7 @@ def test_map_and_saliency_of_a_cluster_share_a_row_and_a_frame():
     display = SaliencyDisplay(
         maps, saliency, half_width=2, r500c=[0.5, 0.6, 0.7], titles=list("abc")
     ).plot()
-    drawn(display.figure_)
+    display.figure_.canvas.draw()
     assert display.axes_.shape == (3, 2)
     for image in (display.map_images_[1], display.saliency_images_[1]):
         assert_array_equal(np.argwhere(image.get_array().filled(0)), [[6, 5]])
@@ -119,7 +109,9 @@ def test_saliency_with_a_sign_has_two_colors_about_zero():
 
 @pytest.mark.parametrize("saliency", [np.zeros((1, 4, 4)), np.full((1, 4, 4), 2e-3)])
 def test_saliency_of_one_value_can_be_drawn(saliency):
-    drawn(SaliencyDisplay(np.zeros((1, 4, 4)), saliency, half_width=2).plot().figure_)
+    SaliencyDisplay(
+        np.zeros((1, 4, 4)), saliency, half_width=2
+    ).plot().figure_.canvas.draw()
 
 
 def test_a_network_is_explained_as_it_was_trained(network, sample, log_mass, saliency):
@@ -190,7 +182,7 @@ PROFILE = Bunch(
 def test_curves_of_several_estimators_share_axes():
     first = RadialSaliencyDisplay.from_profile(PROFILE, name="network")
     second = RadialSaliencyDisplay.from_profile(PROFILE, name="proxy", ax=first.ax_)
-    drawn(first.figure_)
+    first.figure_.canvas.draw()
     assert second.figure_ is first.figure_
     used = [colors.to_hex(display.line_.get_color()) for display in (first, second)]
     assert used == [color.lower() for color in OKABE_ITO[:2]]
@@ -239,7 +231,7 @@ def test_a_network_is_looked_at_by_radius(network, sample, saliency):
 def test_sources_lie_where_their_photons_are(sample, saliency):
     sample = sample[:6]
     display = SourceMaskDisplay.from_sample(sample, 5, MAPPER, saliency=saliency)
-    drawn(display.figure_)
+    display.figure_.canvas.draw()
     assert list(display.axes_) == ["icm", "agn", "masks", "saliency"]
     photons = sample.photons
     counts = {}
@@ -284,7 +276,7 @@ def test_attention_is_a_median_with_its_percentiles_and_error():
         {"icm": attention, "mine": np.array([1e-3, 0.0, np.nan]), "agn": np.zeros(4)},
         median_error={"icm": 0.25, "mine": 0.1, "agn": np.nan},
     ).plot()
-    drawn(display.figure_)
+    display.figure_.canvas.draw()
     icm, mine = display.medians_
     assert icm.lines[0].get_xydata().tolist() == [[0, -3]]
     (bar,) = icm.lines[2]

@@ -69,11 +69,9 @@ def _forget(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(0)
-    log_mass = rng.uniform(13.5, 15.0, 60)
-    rate = 10 ** (log_mass - 13.5)[:, None, None, None] / 4
-    return rng.poisson(rate, (60, 2, 8, 8)).astype(np.float32), log_mass
+def data(poisson_maps):
+    maps, log_mass = poisson_maps(60, 2, 8)
+    return maps.astype(np.float32), log_mass
 
 
 def quick(**changes):

@@ -22,11 +22,8 @@ def quick(**changes):
 
 
 @pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(0)
-    log_mass = rng.uniform(13.5, 15.0, 24)
-    rate = 10 ** (log_mass - 13.5)[:, None, None, None] / 4
-    return rng.poisson(rate, (24, 1, 16, 16)).astype(float), log_mass
+def data(poisson_maps):
+    return poisson_maps(24, 1, 16)
 
 
 def everything(data):
