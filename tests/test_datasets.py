@@ -11,7 +11,6 @@ from scipy.stats import spearmanr
 from skcluster import ClusterSample
 from skcluster.cosmology import comoving_distance, sky_to_plane
 from skcluster.datasets import make_mock_survey, plant_dispersion, shuffle_galaxies
-from skcluster.paper import ORIGINS
 
 PIXEL = np.radians(9.6 / 3600)
 SMALL = 30
@@ -166,21 +165,6 @@ def test_a_cluster_depends_neither_on_n_clusters_nor_on_n_jobs(small):
         assert_array_equal(getattr(fewer.sample, field), kept)
     for name in small.catalog.colnames:
         assert_array_equal(fewer.catalog[name], small.catalog[name][: SMALL - 3])
-
-
-def test_without_dynamics_the_sky_is_that_before_there_were_any(small):
-    # Recorded before the switch was there.
-    counts = np.array([small.catalog[f"n_{name}"][:4] for name in ORIGINS])
-    assert_array_equal(
-        counts, [[352, 42573, 92, 425], [216, 4954, 37, 328], [168, 164, 161, 150]]
-    )
-    luminosity = [2.4122082342868545, 4.62849281795001, 0.6317644094844228]
-    assert_allclose(small.catalog["luminosity"][:3], luminosity, rtol=1e-12)
-    assert_allclose(
-        small.sample[:4].photons["ra"].sum(), 10440149.822219247, rtol=1e-12
-    )
-    still = make_mock_survey(4, random_state=1, dynamics=False)
-    same_lists(still.sample, small.sample[:4])
 
 
 def test_dynamics_change_only_the_gas(small):
