@@ -453,7 +453,7 @@ def test_a_second_fit_forgets_the_first(estimator, X, log_mass, expected):
 
 
 @each_estimator
-def test_a_cluster_does_not_depend_on_its_neighbours(estimator, X, fitted, expected):
+def test_a_cluster_does_not_depend_on_its_neighbors(estimator, X, fitted, expected):
     parts = [result(fitted, X[rows]) for rows in np.array_split(np.arange(60), 13)]
     assert_array_equal(np.concatenate(parts), expected)
     alone = [result(fitted, X[i : i + 1]) for i in (0, 17, 59)]

@@ -348,7 +348,7 @@ def test_field_agn_are_added_behind_the_cluster(small):
     assert_array_equal(crowded.catalog["n_icm"], small.catalog["n_icm"])
 
 
-def test_pixelized_photons_sit_at_pixel_centres(small):
+def test_pixelized_photons_sit_at_pixel_centers(small):
     x, y = plane(small.sample)
     for offset in (x / PIXEL, y / PIXEL):
         assert_allclose(offset % 1, 0.5, atol=1e-4)

@@ -333,7 +333,7 @@ def test_a_column_may_have_any_name():
     "changed",
     [{"dec": [0.0, 91.0]}, {"ra": [10.0, 101.0]}],
 )
-def test_galaxies_far_from_the_centre_are_not_nan(changed):
+def test_galaxies_far_from_the_center_are_not_nan(changed):
     match = (
         r"1 of 2 galaxies are not within 90 degrees .*\(10.0, 0.0\).*first: row 1, ra"
     )

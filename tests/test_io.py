@@ -590,7 +590,7 @@ def test_galaxies_in_phase_space_are_read_as_they_are(suffix, tmp_path):
 
 
 @pytest.mark.parametrize("z_name", ["z", "Z", "Redshift"])
-def test_galaxies_on_the_sky_are_placed_about_the_centre(z_name):
+def test_galaxies_on_the_sky_are_placed_about_the_center(z_name):
     north, west = np.radians(0.2), np.radians(0.1)
     table = {
         "RA": np.array([30.0, 30.0, 29.9]),

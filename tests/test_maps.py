@@ -469,7 +469,7 @@ def test_a_step_that_lacks_a_field_says_how_to_get_it(step, cure):
         clone(step).fit_transform(ClusterSample([0.2]))
 
 
-def test_a_mapper_without_centres_says_so(sample):
+def test_a_mapper_without_centers_says_so(sample):
     with pytest.raises(
         ValueError, match=r"needs sample.center, .* RA and Dec in degrees"
     ):

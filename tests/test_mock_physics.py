@@ -192,7 +192,7 @@ def test_the_core_sloshes_and_the_body_is_stretched():
 
 
 @pytest.mark.parametrize("pixelize", [True, False])
-def test_a_point_source_is_centred_after_the_way_to_the_sky_and_back(pixelize):
+def test_a_point_source_is_centered_after_the_way_to_the_sky_and_back(pixelize):
     offset = np.tile(np.radians([0.05, -0.03]), (100_000, 1))
     source = instrument.Photons(offset, np.ones(len(offset)))
     telescope = instrument.Telescope(pixelize=pixelize)

@@ -78,7 +78,7 @@ class TestDetector:
         assert (detector.predict(toy_maps(300, seed=1)) == -1).mean() < 0.01
         assert (detector.predict(toy_maps(300, 1.0, seed=1)) == -1).mean() > 0.99
 
-    def test_order_and_neighbours_do_not_matter(self):
+    def test_order_and_neighbors_do_not_matter(self):
         maps = toy_maps(80)
         order = np.random.default_rng(0).permutation(80)
         one, other = (

@@ -88,7 +88,7 @@ class TestCells:
         assert below.max() <= 1
         assert_allclose(below, 1)
 
-    def test_a_cluster_does_not_depend_on_its_neighbours(self):
+    def test_a_cluster_does_not_depend_on_its_neighbors(self):
         rng = np.random.default_rng(0)
         mean, std = rng.normal(14, 1, 50), rng.uniform(0.01, 1, 50)
         posterior = MassPosterior.from_gaussians(mean, std)

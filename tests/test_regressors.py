@@ -150,7 +150,7 @@ def test_grid_search_in_two_processes_equals_one(data):
     assert len(set(scores[0])) == 4
 
 
-def test_a_mass_does_not_depend_on_the_neighbours(data, fitted):
+def test_a_mass_does_not_depend_on_the_neighbors(data, fitted):
     maps, _ = data
     together = fitted.predict(maps)
     assert_array_equal(fitted.predict(maps[:7]), together[:7])

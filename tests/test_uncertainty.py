@@ -179,7 +179,7 @@ class TestDropout:
             pickle.loads(pickle.dumps(trained))._components(maps)[0], mean
         )
 
-    def test_a_cluster_does_not_depend_on_its_neighbours(self, trained):
+    def test_a_cluster_does_not_depend_on_its_neighbors(self, trained):
         maps, _ = counts_and_masses(30, seed=9)
         trained = copy.deepcopy(trained).set_params(n_dropout_draws=3)
         rows = np.random.default_rng(0).permutation(30)[:7]
