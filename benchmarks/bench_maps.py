@@ -12,12 +12,12 @@ near the border of a pixel may fall on its other side.
 
 import argparse
 import resource
-import time
 
 import numpy as np
 from astropy import units
 from astropy.coordinates import SkyCoord
 from astropy.cosmology import WMAP7
+from timing import timed
 
 from skcluster import PhotonMapper, SparseMaps
 from skcluster.datasets import make_mock_survey
@@ -53,13 +53,6 @@ def sky_axes(ra, dec):
     return np.array([west, north, sight])
 
 
-def seconds_of(function, *arguments):
-    """Seconds of the processor that a call takes, and what it returns."""
-    started = time.process_time()
-    result = function(*arguments)
-    return time.process_time() - started, result
-
-
 def compare(n_clusters, n_turns):
     """Print the ratio of the two methods on a mock survey."""
     sample = make_mock_survey(n_clusters, random_state=0).sample
@@ -71,9 +64,9 @@ def compare(n_clusters, n_turns):
     mapper.transform(sample[:50])
     ours, theirs = [], []
     for turn in range(n_turns):
-        seconds, mapped = seconds_of(mapper.transform, sample)
+        mapped, seconds, _ = timed(mapper.transform, sample)
         ours.append(seconds)
-        seconds, dense = seconds_of(notebook_maps, sample)
+        dense, seconds, _ = timed(notebook_maps, sample)
         theirs.append(seconds)
         print(f"turn {turn + 1}: ours {ours[-1]:.2f} s, notebook {theirs[-1]:.2f} s")
     ratio = np.median(theirs) / np.median(ours)
@@ -90,7 +83,7 @@ def survey_memory(n_clusters, n_block=2000):
     """Print the peak memory of mapping a survey block by block."""
     sample = make_mock_survey(n_block, random_state=0).sample
     mapper = PhotonMapper(bands=THREE_BANDS)
-    seconds, parts = seconds_of(
+    parts, seconds, _ = timed(
         lambda: [mapper.transform(sample).maps for _ in range(n_clusters // n_block)]
     )
     maps = SparseMaps.concatenate(parts)

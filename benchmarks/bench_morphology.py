@@ -17,11 +17,11 @@ install it, and stops.
 
 import argparse
 import sys
-import time
 import warnings
 
 import numpy as np
 from scipy.stats import spearmanr
+from timing import timed
 
 from skcluster import MorphologyMeasurer, PhotonMapper
 from skcluster.datasets import make_mock_survey
@@ -53,13 +53,6 @@ def statmorph_measures(images, radii):
     return np.array(rows)
 
 
-def seconds_of(function, *arguments):
-    """Seconds of the processor that a call takes, and what it returns."""
-    started = time.process_time()
-    result = function(*arguments)
-    return time.process_time() - started, result
-
-
 def compare(n_clusters, n_one, n_turns):
     """Print the ratio of the two; 1 if it is too small."""
     sample = mapped_survey(n_clusters)
@@ -70,9 +63,9 @@ def compare(n_clusters, n_one, n_turns):
     statmorph_measures(images[:2], radii[:2])
     ours, theirs = [], []
     for turn in range(n_turns):
-        seconds, values = seconds_of(measurer.transform, sample)
+        values, seconds, _ = timed(measurer.transform, sample)
         ours.append(seconds / n_clusters)
-        seconds, rows = seconds_of(statmorph_measures, images, radii)
+        rows, seconds, _ = timed(statmorph_measures, images, radii)
         theirs.append(seconds / n_one)
         print(
             f"turn {turn + 1}: ours {1e3 * ours[-1]:.2f} ms, statmorph "

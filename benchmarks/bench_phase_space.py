@@ -25,10 +25,10 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import argparse
 import sys
-import time
 
 import numpy as np
 from scipy.stats import gaussian_kde
+from timing import timed
 
 from skcluster import PhaseSpaceKDE
 from skcluster.datasets import make_mock_survey
@@ -62,14 +62,6 @@ def by_scipy(table):
         centers
     )
     return (density / density.sum()).reshape(3 * [N_BINS])
-
-
-def seconds(function, *args):
-    """What a function returns, and how long it took: by the processor and the clock."""
-    started = time.process_time(), time.perf_counter()
-    result = function(*args)
-    stopped = time.process_time(), time.perf_counter()
-    return result, np.subtract(stopped, started)
 
 
 def count_subnormal(galaxies):
@@ -109,10 +101,10 @@ def compare(n_turns):
         galaxies = Ragged.from_tables(tables)
         times = []
         for _ in range(n_turns):
-            theirs, scipys = seconds(by_scipy, tables[0])
-            cubes, ours = seconds(kde.cubes_of, galaxies)
-            _, writing = seconds(write, cubes[0])
-            times.append([scipys, ours / BATCH, writing / BATCH])
+            theirs, *scipys = timed(by_scipy, tables[0])
+            cubes, *ours = timed(kde.cubes_of, galaxies)
+            _, *writing = timed(write, cubes[0])
+            times.append([scipys, np.divide(ours, BATCH), np.divide(writing, BATCH)])
         error = np.abs(cubes[0] - theirs).max() / theirs.max()
         (scipys, wall_scipys), (ours, wall), (writing, _) = 1e3 * np.median(
             times, axis=0
@@ -139,7 +131,7 @@ def throughput(n_clusters):
     galaxies = make_mock_survey(n_clusters, random_state=0).sample.galaxies
     typical = np.median(galaxies.lengths)
     for n_jobs in (1, 2):
-        _, (_, took) = seconds(PhaseSpaceKDE(n_jobs=n_jobs).cubes_of, galaxies)
+        took = timed(PhaseSpaceKDE(n_jobs=n_jobs).cubes_of, galaxies).wall
         print(
             f"survey of {n_clusters} clusters, {typical:.0f} galaxies in the median: "
             f"{n_clusters / took:.0f} cubes per second with {n_jobs} thread(s)"

@@ -22,10 +22,10 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import argparse
 import resource
-import time
 
 import numpy as np
 from scipy.spatial import cKDTree
+from timing import timed
 
 from skcluster import ClusterSample, PhotonFeaturizer
 from skcluster.cosmology import comoving_distance, plane_to_sky, sky_to_plane
@@ -83,13 +83,6 @@ def prototype(clusters, rng, most=6000):
     return np.concatenate(described)
 
 
-def seconds_of(function, *arguments):
-    """Seconds of the processor that a call takes."""
-    started = time.process_time()
-    function(*arguments)
-    return time.process_time() - started
-
-
 def compare(sample, n_turns):
     """Print the seconds of the three on the same photons; return ours over the query."""
     inside = PhotonFeaturizer(features=["log_energy"]).transform(sample)
@@ -100,9 +93,9 @@ def compare(sample, n_turns):
     rng, seconds = np.random.default_rng(0), []
     for _ in range(n_turns):
         turn = (
-            seconds_of(PhotonFeaturizer().transform, sample),
-            seconds_of(bare_query, clusters),
-            seconds_of(prototype, clusters, rng),
+            timed(PhotonFeaturizer().transform, sample).cpu,
+            timed(bare_query, clusters).cpu,
+            timed(prototype, clusters, rng).cpu,
         )
         seconds.append(turn)
         print("  ours {:.2f} s, query {:.2f} s, prototype {:.2f} s".format(*turn))
@@ -119,9 +112,8 @@ def compare(sample, n_turns):
 def threads(sample):
     """Print the seconds of the clock with one thread and with two, and the load."""
     for n_jobs in (1, 2, 1, 2):
-        started = time.perf_counter()
-        PhotonFeaturizer(n_jobs=n_jobs).transform(sample)
-        print(f"{n_jobs} threads: {time.perf_counter() - started:.2f} s of the clock")
+        wall = timed(PhotonFeaturizer(n_jobs=n_jobs).transform, sample).wall
+        print(f"{n_jobs} threads: {wall:.2f} s of the clock")
     print(f"load of {os.cpu_count()} processors: {os.getloadavg()[0]:.1f}")
 
 
@@ -132,7 +124,7 @@ def million():
     photons = {"ra": ra, "dec": dec, "energy": np.ones(len(ra))}
     sample = ClusterSample([0.2], center=[[150.0, 2.0]], photons=[photons])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    seconds = seconds_of(PhotonFeaturizer().transform, sample)
+    seconds = timed(PhotonFeaturizer().transform, sample).cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     print(
         f"a million photons: {seconds:.1f} s, {peak - before:.0f} MiB above the "

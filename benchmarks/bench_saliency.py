@@ -30,10 +30,10 @@ import argparse
 import multiprocessing
 import os
 import sys
-import time
 
 import numpy as np
 import torch
+from timing import timed
 from torch import nn
 
 from skcluster import SaliencyExplainer, SparseMaps, XrayCNNRegressor
@@ -96,13 +96,6 @@ class OneMap:
         return saliency
 
 
-def seconds_of(function, *arguments):
-    """Seconds that a call takes."""
-    started = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - started
-
-
 def compare(n_clusters, n_one, n_turns):
     """Print the ratios of the ways; 1 if that to one map at a time is too small."""
     maps = survey(n_clusters)
@@ -116,10 +109,10 @@ def compare(n_clusters, n_one, n_turns):
     explainer.explain(maps[:50])
     ours, theirs = [], {name: [] for name in baselines}
     for turn in range(n_turns):
-        ours.append(seconds_of(explainer.explain, maps) / n_clusters)
+        ours.append(timed(explainer.explain, maps).wall / n_clusters)
         for name, one_map in baselines.items():
             one_map(dense[:20])
-            theirs[name].append(seconds_of(one_map, dense) / n_one)
+            theirs[name].append(timed(one_map, dense).wall / n_one)
         speeds = [f"{name} {1 / times[-1]:.0f}" for name, times in theirs.items()]
         print(
             f"turn {turn + 1}: ours {1 / ours[-1]:.0f}, {', '.join(speeds)} maps/s "
@@ -153,7 +146,7 @@ def batch_sizes(sizes, n_clusters, n_turns):
     for _ in range(n_turns):
         for size in sizes:
             explainer = SaliencyExplainer(regressor, batch_size=size)
-            speeds[size].append(n_clusters / seconds_of(explainer.explain, maps))
+            speeds[size].append(n_clusters / timed(explainer.explain, maps).wall)
     for size, values in speeds.items():
         print(f"batch size {size}: {np.median(values):.0f} maps/s")
     return 0
