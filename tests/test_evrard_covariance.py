@@ -446,6 +446,44 @@ def test_slopes_and_correlations_survive_evolution_inside_a_bin(evolution):
     assert_allclose(slope, SLOPE[1], atol=3 * error)
 
 
+def planted_bin(**columns):
+    """One redshift bin about 0.2 of a calibration that evolves as given."""
+    covariance = planted_covariance()[:1]
+    columns |= {"redshift_low": 0.1, "redshift_high": 0.4, "redshift": 0.2}
+    for name, value in columns.items():
+        covariance[name] = value
+    return covariance
+
+
+def test_a_proxy_whose_slope_evolves_has_its_scatter_scaled_with_it():
+    rng, n = np.random.default_rng(0), 100_000
+    mu, redshift = rng.normal(0, np.sqrt(VARIANCE), n), rng.uniform(0.1, 0.4, n)
+    scatter = RHO * np.outer(3 * SCATTER, 3 * SCATTER)
+    noise = rng.multivariate_normal(np.zeros(3), scatter, n)
+    slope = SLOPE + np.outer(np.log(redshift / 0.2), [0, 0, 0.6])
+    ln_s = INTERCEPT + mu[:, None] * slope + noise
+    covariance = planted_bin(covariance=[scatter], slope_evolution=[[0, 0, 0.6]])
+    found, error = infer_slope(
+        ln_s[:, 1], ln_s[:, 2], covariance, names=PAIR, redshift=redshift
+    )
+    assert error < 0.02
+    assert_allclose(found, SLOPE[1], atol=3 * error)
+
+
+def test_a_trend_inside_a_bin_costs_a_degree_of_freedom():
+    covariance = planted_bin(intercept_evolution=[[1.0, -2.0, 0.5]])
+    redshift = np.array([0.1, 0.15, 0.2, 0.3, 0.38])
+    s = INTERCEPT[1] + np.array([0.9, -1.1, 0.3, 0.4, -0.2])
+    m = INTERCEPT[2] + np.array([0.8, -0.7, 0.1, 0.5, -0.4])
+    slope, _ = infer_slope(s, m, covariance, names=PAIR, redshift=redshift)
+    # Five clusters, less a mean and a trend.
+    t = np.log(redshift / 0.2)
+    d_s, d_m = (x - np.polyval(np.polyfit(t, x, 1), t) for x in (s, m))
+    (c_sm, c_mm), a = covariance["covariance"][0, 2, 1:], SLOPE[2]
+    expected = a * (d_s @ d_m - 3 * c_sm) / (d_m @ d_m - 3 * c_mm)
+    assert_allclose(slope, expected)
+
+
 def test_one_bin_that_evolves_needs_redshifts():
     ln_s, log_mass, redshift = made_clusters(200, redshifts=(0.1, 0.2, 0.4))
     model = EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)

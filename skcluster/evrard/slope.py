@@ -238,7 +238,8 @@ def _bins_of(covariance, redshift, s, m):
             f"ln_s or ln_proxy is NaN or infinite for {len(wrong)} of {len(s)} clusters "
             f"(first: cluster {wrong[0]}). Leave these clusters out."
         )
-    is_evolving = covariance["intercept_evolution"].any(axis=1)
+    laws = ("intercept_evolution", "slope_evolution")
+    is_evolving = np.any([covariance[law] for law in laws], axis=(0, 2))
     if redshift is None and len(covariance) == 1 and not is_evolving.any():
         return np.zeros(len(s), int), np.zeros(len(s))
     if np.shape(redshift) != s.shape:
