@@ -30,6 +30,7 @@ from skcluster import (
 )
 from skcluster.cli import main
 from skcluster.datasets import make_mock_survey
+from skcluster.datasets.mock_survey import CLUSTERS_PER_TASK
 from skcluster.explain.explained_network import change_by_a_photon, transformed
 
 COUNTS = ("n_phot", "n_phot_500c")
@@ -250,10 +251,12 @@ def test_a_model_from_before_there_were_exposures_works_as_it_did(mapped):
         fitted.transform(mapped)
 
 
-def test_an_added_photon_counts_by_the_exposure(mapped):
+@pytest.mark.parametrize("pivot_count", [4000, 100])
+def test_an_added_photon_counts_by_the_exposure_and_the_pivot(mapped, pivot_count):
     exposure = np.linspace(1000, 3000, len(mapped))
     sample = mapped.assign(exposure=exposure)
-    steps = [RedshiftNormalizer().fit(sample), LogScaler()]
+    normalizer = RedshiftNormalizer(pivot_count=pivot_count)
+    steps = [normalizer.fit(sample), LogScaler()]
     out, increments = transformed(steps, sample)
     counts = np.asarray(mapped.maps)
     counts[:, 0, 3, 5] += 1
@@ -306,6 +309,13 @@ def test_a_mock_cluster_depends_on_its_own_exposure_alone():
     two = make_mock_survey(2, random_state=3, exposure=exposure[:2]).sample
     for i in range(2):
         assert_array_equal(three[i].photons["ra"], two[i].photons["ra"])
+
+
+def test_mock_clusters_made_in_several_blocks_have_their_own_exposures():
+    exposure = np.linspace(500.0, 4000.0, CLUSTERS_PER_TASK + 2)
+    switches = {"galaxies": False, "agn": False, "background": 0.0}
+    made = make_mock_survey(len(exposure), exposure=exposure, **switches)
+    assert_array_equal(made.sample.exposure, exposure)
 
 
 @pytest.mark.parametrize(

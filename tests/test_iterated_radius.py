@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.cosmology import FlatLambdaCDM
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -38,6 +39,22 @@ class CountLaw(RegressorMixin, BaseEstimator):
         return 14 + (X[:, 0] / np.log(10) - 3) / 1.5
 
 
+class Guess(RegressorMixin, BaseEstimator):
+    """The same mass for all clusters; keeps the radii that it is fitted with."""
+
+    def __init__(self, log_mass, error=0.1):
+        self.log_mass = log_mass
+        self.error = error
+
+    def fit(self, X, y, sample_weight=None):
+        self.radius_ = X.r500c
+        return self
+
+    def predict(self, X, return_std=False):
+        mean = np.full(len(X), self.log_mass)
+        return (mean, np.full(len(X), self.error)) if return_std else mean
+
+
 @pytest.fixture(scope="module")
 def survey():
     return make_mock_survey(120, random_state=1)
@@ -65,6 +82,29 @@ def test_the_fixed_point_is_that_of_the_closed_form(spread):
     count = np.array([0.2, 0.5, 1.0]) * N_PHOTONS * radius / R_MAX / 1000
     expected = 14 + np.log10(count) * (2 / 3) / (1 - 2 / 9)
     assert_allclose(found, expected, atol=1e-3)  # one photon of about 1000
+
+
+def test_radii_are_those_of_the_cosmology_that_it_is_given():
+    own, redshift, log_mass = FlatLambdaCDM(50, 0.9), [0.1, 0.4], [14.0, 15.0]
+    density = 500 * own.critical_density(redshift).to_value("Msun / Mpc3")
+
+    def radius(log_mass):
+        physical = np.cbrt(10 ** np.array(log_mass) / own.h / (4 / 3 * np.pi * density))
+        return physical * own.h * (1 + np.array(redshift))
+
+    sample = ClusterSample(redshift)
+    model = IteratedRadiusRegressor(Guess(14.5), cosmology=own).fit(sample, log_mass)
+    assert_allclose(model.estimator_.radius_, radius(log_mass), rtol=2e-4)
+    found = model.with_iterated_radius(sample).r500c
+    assert_allclose(found, radius([14.5, 14.5]), rtol=2e-4)
+
+
+def test_weights_count_in_the_scale_of_errors():
+    model = IteratedRadiusRegressor(Guess(14.0, error=0.1))
+    sample, log_mass = ClusterSample([0.1, 0.2, 0.3]), [14.1, 14.4, 14.4]
+    model.fit(sample, log_mass, sample_weight=[6, 1, 1])
+    # Errors of 1, 4 and 4 times what the estimator says.
+    assert_allclose(model.error_scale_, np.sqrt((6 * 1**2 + 2 * 4**2) / 8))
 
 
 def test_a_mass_is_consistent_with_its_own_radius(survey):

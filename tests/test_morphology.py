@@ -394,6 +394,7 @@ class TestErrors:
         measurer = MorphologyMeasurer(half_width=1.5)
         one = measurer.errors(sample, 5, random_state=3)
         assert_array_equal(one, measurer.errors(sample, 5, random_state=3))
+        assert (one[0] != measurer.errors(sample, 5, random_state=4)[0]).all()
         assert np.isfinite(one[0]).all()
         assert_array_equal(np.isnan(one[1]), np.array(ALL) != "core_excised_counts")
         with pytest.raises(

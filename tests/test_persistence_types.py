@@ -185,6 +185,11 @@ def test_a_cosmology_of_astropy_is_stored_by_its_name(path):
     assert load_model(path).cosmology == read_header(path).cosmology == "Planck18"
 
 
+def test_a_cosmology_that_only_has_a_name_of_astropy_keeps_its_numbers(path):
+    save_model(PhotonMapper(cosmology=Planck18.clone(name="Planck18", H0=50)), path)
+    assert load_model(path).cosmology.H0.value == 50
+
+
 class Expanding(FlatLambdaCDM):
     pass
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.cosmology import FlatLambdaCDM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -382,6 +383,16 @@ def test_a_larger_aperture_scales_its_rings():
         assert_allclose(large[name], small[name], atol=1e-5)
     shift = small["log_density_6"] - large["log_density_6"]
     assert_allclose(shift, np.log10(4), atol=1e-5)
+
+
+def test_radii_are_those_of_the_cosmology_that_it_is_given():
+    own = FlatLambdaCDM(70, 0.9)
+    ra, dec = plane_to_sky(np.array([0.6e-3]), np.array([0.8e-3]), *CENTER)
+    photon = {"ra": ra, "dec": dec, "energy": [1.0]}
+    sample = ClusterSample([0.3], center=[CENTER], photons=[photon])
+    found = PhotonFeaturizer(features=["log_radius"], cosmology=own).transform(sample)
+    expected = 1e-3 * own.comoving_distance(0.3).value * own.h
+    assert_allclose(10 ** found.photons["log_radius"] - 0.01, expected, rtol=1e-5)
 
 
 def test_float32_positions_and_energies_will_do(survey):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.cosmology import FlatLambdaCDM
 from astropy.wcs import WCS
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -105,6 +106,27 @@ def test_galaxies_and_exposures_follow_the_center():
     own = with_exposure_map(sample.assign(exposure=[100.0]), image)
     change = recenter(own, method="centroid").exposure / 100
     assert_allclose(change, found.exposure / sample.exposure, rtol=1e-6)
+
+
+@METHODS
+def test_the_radius_is_that_of_the_cosmology_that_it_is_given(method):
+    own = FlatLambdaCDM(70, 0.9)
+    angle = 0.48 / (own.comoving_distance(0.3).value * own.h)  # 0.51 in WMAP7
+    ra, dec = plane_to_sky(np.full(20, 0.6 * angle), np.full(20, 0.8 * angle), *TRUE)
+    photons = {"ra": ra, "dec": dec, "energy": np.ones(20)}
+    sample = ClusterSample([0.3], center=[TRUE], photons=[photons])
+    found = recenter(sample, method=method, cosmology=own)
+    cell = np.degrees(0.0125 / 2 / DISTANCE) / np.cos(np.radians(TRUE[1]))
+    atol = {"peak": cell, "centroid": 1e-6}[method]
+    assert_allclose(found.center, [[ra[0], dec[0]]], atol=atol)
+
+
+def test_the_grid_of_the_peak_is_centered_on_its_cells():
+    x, y = 0.1 / DISTANCE, -0.05 / DISTANCE  # the middle of a cell
+    ra, dec = plane_to_sky(np.full(9, x), np.full(9, y), *TRUE)
+    photons = {"ra": ra, "dec": dec, "energy": np.ones(9)}
+    found = recenter(ClusterSample([REDSHIFT], center=[TRUE], photons=[photons]))
+    assert_allclose(found.center, [[ra[0], dec[0]]], atol=1e-7)
 
 
 @METHODS
