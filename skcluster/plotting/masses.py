@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..metrics.columns import checked_columns
 from ..parameters import Integer
 from ..plausible_masses import check_same_unit
 from ..sample.plain_arrays import as_numbers
@@ -96,7 +97,10 @@ class MassPredictionDisplay:
         import matplotlib.pyplot as plt
 
         n_bins = Integer(1).check("n_bins", self.n_bins)
-        self._check_masses()
+        masses = {"log_mass": self.log_mass, "predicted": self.predicted}
+        checked_columns(**masses)
+        check_plausible("log_mass", self.log_mass, rows="cluster")
+        check_same_unit(**masses)
         if ax is None:
             _, ax = plt.subplots(
                 3,
@@ -126,22 +130,6 @@ class MassPredictionDisplay:
         if self.name is not None:
             ax[0].legend(fontsize="small", frameon=False)
         return self
-
-    def _check_masses(self):
-        shapes = self.log_mass.shape, self.predicted.shape
-        if len(shapes[0]) != 1 or shapes[0] != shapes[1] or not len(self.log_mass):
-            raise ValueError(
-                "MassPredictionDisplay needs a true and a predicted log10 mass of each of "
-                f"1 cluster or more, got the shapes {shapes[0]} and {shapes[1]}."
-            )
-        check_plausible("log_mass", self.log_mass, "log_mass", rows="cluster")
-        wrong = np.flatnonzero(~np.isfinite(self.predicted))
-        if len(wrong):
-            raise ValueError(
-                f"{len(wrong)} of {len(self.predicted)} predicted masses are NaN or "
-                f"infinite (first: cluster {wrong[0]}). Leave these clusters out."
-            )
-        check_same_unit(log_mass=self.log_mass, predicted=self.predicted)
 
     def _draw(self, ax, value, n_bins, style):
         edges = np.linspace(self.log_mass.min(), self.log_mass.max(), n_bins + 1)
