@@ -28,8 +28,9 @@ from .lists import (
 )
 from .plain_arrays import column_names, is_table, plain_column, read_only
 from .printed import as_html, as_text
-from .ragged import Ragged, row_indices
+from .ragged import Ragged
 from .records import columns_of_dicts
+from .row_index import row_indices
 
 
 @dataclass(frozen=True, eq=False, repr=False)

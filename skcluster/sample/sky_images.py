@@ -3,7 +3,7 @@
 import numpy as np
 
 from .plain_arrays import as_numbers, read_only
-from .ragged import row_indices
+from .row_index import row_indices
 from .units import in_our_unit
 
 FEWEST_STEPS, LEAST_NOISE = 1000, 0.25

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from .plain_arrays import plain_array, read_only
-from .ragged import row_indices
+from .row_index import row_indices
 from .units import check_plausible, in_our_unit
 
 
