@@ -21,7 +21,7 @@ from skcluster import (
     remove_sources,
 )
 from skcluster.proxies import morphology
-from skcluster.proxies.light import binomial_deviation
+from skcluster.proxies.morphology_measures import binomial_deviation
 
 ALL = tuple(morphology.MEASURES)
 POWERS = tuple(f"power_ratio_{m}" for m in (1, 2, 3, 4))

@@ -11,8 +11,8 @@ from ..sample import ClusterSample
 from .cluster_columns import LISTS, columns_of_strings, find_columns, read_columns
 from .file_errors import error_names_file
 from .galaxies import PHASE_SPACE
+from .galaxy_lists import read_galaxy_lists
 from .photon_lists import PhotonLists
-from .sample_lists import read_galaxy_lists
 from .tables import column_with_gaps, read_table
 
 

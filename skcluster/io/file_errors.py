@@ -1,4 +1,4 @@
-"""Context managers that name the file in errors about reading it or about its content."""
+"""Name the file, or the row of a table, in errors about reading it or about its content."""
 
 import os
 import warnings
@@ -49,3 +49,52 @@ def error_names_file(source):
         if not isinstance(source, str | bytes | os.PathLike):
             raise
         raise ValueError(f"{printable(source)} cannot be used. {error}") from error
+
+
+class UnreadableRows:
+    """Errors about lists of a table's rows: raised at once, or collected and reported.
+
+    Parameters
+    ----------
+    field : {"photons", "galaxies"}
+    catalog : dict of ndarray
+        Columns of these rows by our names.
+    rows : ndarray of shape (n_clusters,)
+        Numbers of the rows in the table, for messages.
+    on_unreadable : callable or None
+        As in `read_sample`.
+
+    Attributes
+    ----------
+    errors : dict of int to Exception
+    """
+
+    def __init__(self, field, catalog, rows, on_unreadable):
+        self.field, self.rows, self.on_unreadable = field, rows, on_unreadable
+        self.names = catalog.get("name")
+        self.errors = {}
+
+    def name(self, i):
+        """Return the number in the table and the name of a row, for messages."""
+        name = "without a name" if self.names is None else printable(self.names[i])
+        return f"row {self.rows[i]} (cluster {name})"
+
+    def add(self, i, path, error):
+        """Raise the error with row, cluster and path in it, or collect it."""
+        kinds = (FileNotFoundError, OSError, ValueError)
+        kind = next(kind for kind in kinds if isinstance(error, kind))
+        named = kind(
+            f"The {self.field} of {self.name(i)} cannot be read from "
+            f"{printable(path)}. {error}"
+        )
+        if self.on_unreadable is None:
+            raise named from error
+        self.errors.setdefault(i, named)
+
+    def report(self, n_read):
+        """Report the errors; raise the first if nothing was read."""
+        errors = dict(sorted(self.errors.items()))
+        if errors and not n_read:
+            raise next(iter(errors.values()))
+        for i, error in errors.items():
+            self.on_unreadable(i, error)

@@ -13,8 +13,9 @@ from ..progress import Progress
 from .apertures import aperture_angles
 from .count_images import band_of_image, check_bands_of_images
 from .energy_scales import unit_of_text
+from .file_errors import UnreadableRows
+from .galaxy_lists import with_common_columns
 from .photons import exposure_and_camera, read_photons
-from .sample_lists import UnreadableRows, with_common_columns
 from .tiles import Tile, cover_same_sky, is_new, joined_photons
 
 SEPARATOR = ";"

@@ -20,7 +20,7 @@ from ..parameters import (
 from ..sample import half_width_of, require
 from ..sample.lists import OF_THE_FIELD
 from ..sample.transformer import WorksUnfitted
-from . import light as measure
+from . import morphology_measures as measure
 
 PIXELS_PER_BLOCK = 1_000_000
 """Pixels of the maps that are dense at one time."""

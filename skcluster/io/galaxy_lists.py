@@ -1,64 +1,15 @@
-"""Read the lists of galaxies that a table of clusters names, and name rows in errors."""
+"""Read the lists of galaxies that a table of clusters names."""
 
 import os
 from functools import cache
 
-from ..printable import printable
 from ..progress import Progress
 from ..sample.lost_columns import warn_of_lost_columns
+from .file_errors import UnreadableRows
 from .galaxies import check_has_one_center, placing_columns, read_galaxies
 from .tables import read_table
 
 SHARED_RADIUS = 10.0  # comoving Mpc/h
-
-
-class UnreadableRows:
-    """Errors about lists of a table's rows: raised at once, or collected and reported.
-
-    Parameters
-    ----------
-    field : {"photons", "galaxies"}
-    catalog : dict of ndarray
-        Columns of these rows by our names.
-    rows : ndarray of shape (n_clusters,)
-        Numbers of the rows in the table, for messages.
-    on_unreadable : callable or None
-        As in `read_sample`.
-
-    Attributes
-    ----------
-    errors : dict of int to Exception
-    """
-
-    def __init__(self, field, catalog, rows, on_unreadable):
-        self.field, self.rows, self.on_unreadable = field, rows, on_unreadable
-        self.names = catalog.get("name")
-        self.errors = {}
-
-    def name(self, i):
-        """Return the number in the table and the name of a row, for messages."""
-        name = "without a name" if self.names is None else printable(self.names[i])
-        return f"row {self.rows[i]} (cluster {name})"
-
-    def add(self, i, path, error):
-        """Raise the error with row, cluster and path in it, or collect it."""
-        kinds = (FileNotFoundError, OSError, ValueError)
-        kind = next(kind for kind in kinds if isinstance(error, kind))
-        named = kind(
-            f"The {self.field} of {self.name(i)} cannot be read from "
-            f"{printable(path)}. {error}"
-        )
-        if self.on_unreadable is None:
-            raise named from error
-        self.errors.setdefault(i, named)
-
-    def report(self, n_read):
-        """Report the errors; raise the first if nothing was read."""
-        errors = dict(sorted(self.errors.items()))
-        if errors and not n_read:
-            raise next(iter(errors.values()))
-        for i, error in errors.items():
-            self.on_unreadable(i, error)
 
 
 def read_galaxy_lists(
