@@ -8,7 +8,7 @@ import numpy as np
 from ..parameters import REFUSED, Number, Positive
 from ..sample.units import SPELLINGS, TABLE
 
-KEV = SPELLINGS["energy"]
+KEV_PER_UNIT = SPELLINGS["energy"]
 SMALLEST_KEV, LARGEST_KEV = TABLE["energy"].low, TABLE["energy"].high
 
 
@@ -95,8 +95,8 @@ def scale_of_unit(energy_unit):
     """
     if callable(energy_unit):
         return energy_unit
-    if isinstance(energy_unit, str) and energy_unit.lower() in KEV:
-        return Scale(KEV[energy_unit.lower()])
+    if isinstance(energy_unit, str) and energy_unit.lower() in KEV_PER_UNIT:
+        return Scale(KEV_PER_UNIT[energy_unit.lower()])
     try:
         slope, offset = (energy_unit, 0.0) if np.ndim(energy_unit) == 0 else energy_unit
     except (TypeError, ValueError):

@@ -8,7 +8,14 @@ from astropy.io import fits
 
 from ..printable import printable
 from ..sample.units import unit_factor
-from .energy_scales import KEV, Scale, energies, is_x_ray, scale_of_pi, scale_of_unit
+from .energy_scales import (
+    KEV_PER_UNIT,
+    Scale,
+    energies,
+    is_x_ray,
+    scale_of_pi,
+    scale_of_unit,
+)
 from .file_errors import parse_errors_name_file
 from .fits_files import null_of
 from .images import holds_image
@@ -223,7 +230,7 @@ class EventTable:
         if energy_unit is not None:
             return scale_of_unit(energy_unit)
         unit = self.unit(name)
-        if (unit and name.upper() not in ("PI", "PHA")) or unit.lower() in KEV:
+        if (unit and name.upper() not in ("PI", "PHA")) or unit.lower() in KEV_PER_UNIT:
             with contextlib.suppress(ValueError):
                 return Scale(unit_factor("energy", unit))
         who = [str(self.keyword(key)) for key in ("TELESCOP", "INSTRUME", "MISSION")]
@@ -241,7 +248,7 @@ class EventTable:
                 "'eV', 'keV', 'MeV' or a function; or name another column with energy."
             )
         return Scale(
-            KEV["kev" if len(values) == 0 or np.median(values) < 100 else "ev"]
+            KEV_PER_UNIT["kev" if len(values) == 0 or np.median(values) < 100 else "ev"]
         )
 
 

@@ -11,7 +11,7 @@ from ..plausible_masses import MASS_RANGE
 from ..sample import require
 from .losses import N_OUTPUTS
 from .map_inputs import MapInputs
-from .network_parameters import MAP_PARAMETERS, Architecture, checked_parameters
+from .network_parameters import MAP_NETWORK_PARAMETERS, Architecture, checked_parameters
 from .neural import NeuralMassRegressor
 from .phase_space_batches import JointBatches, JointInputs, cube_extent, cube_moments
 from .scalars import WithScalars
@@ -114,7 +114,7 @@ class JointCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
 
     _parameter_kinds = {
         "architecture": Architecture(JOINT_ARCHITECTURES),
-        **MAP_PARAMETERS,
+        **MAP_NETWORK_PARAMETERS,
         "phase_space": WithMethods("a PhaseSpaceKDE", ("cubes_of", "has_kernel"))
         | None,
         "allow_missing": Boolean(),

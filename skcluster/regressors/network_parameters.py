@@ -112,7 +112,7 @@ NETWORK_PARAMETERS = {
     "n_dropout_draws": Integer(0, 10_000),
 }
 """Kinds of the parameters that all regressors with a network share."""
-MAP_PARAMETERS = {
+MAP_NETWORK_PARAMETERS = {
     **NETWORK_PARAMETERS,
     "augment": Boolean(),
     "scalars": ScalarNames(),

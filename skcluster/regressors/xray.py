@@ -6,7 +6,7 @@ from ..sample import ClusterSample, require
 from .losses import N_OUTPUTS
 from .map_batches import MapBatches
 from .map_inputs import MapInputs, MapsAndMore, maps_of
-from .network_parameters import MAP_PARAMETERS, Architecture
+from .network_parameters import MAP_NETWORK_PARAMETERS, Architecture
 from .neural import NeuralMassRegressor
 from .scalars import WithScalars
 
@@ -186,7 +186,7 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
 
     _parameter_kinds = {
         "architecture": Architecture(ARCHITECTURES),
-        **MAP_PARAMETERS,
+        **MAP_NETWORK_PARAMETERS,
     }
 
     @classmethod

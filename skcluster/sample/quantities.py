@@ -12,9 +12,6 @@ SPEED_OF_LIGHT = 299792.458  # km/s
 PLACEHOLDERS = (0, -1, *(sign * (10**n - 1) for n in range(2, 7) for sign in (1, -1)))
 """Numbers that catalogs write where they have no value: 0, -1, 99, -99, 999, …"""
 
-KEV = (0.01, 100.0)
-"""Range of the median energy of a cluster's photons; outside, the unit is not keV."""
-
 
 @dataclass(frozen=True)
 class LookAlike:
@@ -135,7 +132,8 @@ TABLE = {
         ),
     ),
     "center": Row("angle", "deg", -360, 720, _SMALL_ANGLES),
-    "energy": Row("energy", "keV", *KEV, _ENERGY),
+    # The range is that of the median of a cluster's photons.
+    "energy": Row("energy", "keV", 0.01, 100.0, _ENERGY),
     "x": Row("comoving length", _MPC_H, -200, 200, _scaled(0.1, 200, kpc_h=1e3)),
     "y": Row("comoving length", _MPC_H, -200, 200, _scaled(0.1, 200, kpc_h=1e3)),
     "position": Row("comoving length", _MPC_H, -25e3, 25e3, _BOX),
