@@ -137,7 +137,7 @@ class CountRateMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 
     The rate is that of net counts in 0.2-2.3 keV within R500c over an exposure that means
     the same as the survey's. A vignetted exposure and one that is normalized to a response
-    differ by a factor of two, and so do the masses nearly.
+    differ by almost a factor of two, and masses by 0.2 dex.
 
     A detected sample is brighter than its population; this selection is not corrected for.
     Nor are the errors of the relation itself, which all clusters share. The masses M500 in

@@ -100,7 +100,7 @@ default=None
     training included: vignetted at the cluster's place, as exposure maps give it; or
     equivalent to the optical axis, as event lists give it; or normalized to a response.
     For a survey like eROSITA's the first two differ by almost a factor of two, and masses
-    by half.
+    by 0.2 dex.
 
     Values with an astropy unit are converted, or refused if their unit means something
     else. Plain numbers must be plausible in the units given here: ``r500c=900`` is an
