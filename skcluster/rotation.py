@@ -177,7 +177,7 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample
         if parameters.thin_to is not None:
             needs = "photons", "exposure"
             require(X, *needs, by="RotationAugmentedRegressor(thin_to=...)")
-            # Of the thinned copies they would not be true.
+            # These columns describe the lists before thinning.
             X = without_descriptions(X, "photons")
         y = checked_log_mass(
             y, by=type(self).__name__, mass_range=parameters.mass_range

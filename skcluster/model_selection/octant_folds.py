@@ -168,14 +168,17 @@ def read_groups(groups):
 
 
 def position_of(X):
+    """Return the positions of a sample in its box, or None."""
     return X.position if isinstance(X, ClusterSample) else None
 
 
 def group_of(X):
+    """Return the labels of a sample that no fold may split, or None."""
     return X.group if isinstance(X, ClusterSample) else None
 
 
 def check_one_box(position, box_size):
+    """Refuse positions that span more than one periodic box."""
     extent = np.ptp(np.asarray(position, float), axis=0).max(initial=0.0)
     if not extent > BOXES_SPANNED * box_size:  # NaN is refused where cells are numbered
         return

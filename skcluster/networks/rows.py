@@ -56,7 +56,7 @@ class Rows:
         return [Rows(*part) for part in parts]
 
     def sum(self, function):
-        """Sum what a function makes of each row over the rows of each cluster.
+        """Sum a function of the rows over each cluster.
 
         Parameters
         ----------

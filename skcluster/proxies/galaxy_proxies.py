@@ -81,14 +81,14 @@ def _checked_velocity(velocity):
 
 
 def has_mass_cut(galaxies, parameters):
-    """Return whether stellar masses decide which galaxies count; None if none are asked."""
+    """Return whether stellar masses decide which galaxies count; None without a cut."""
     if parameters.log_stellar_mass_min is None:
         return None
     return stellar_mass_column(galaxies.columns) is not None
 
 
 def check_mass_cut(galaxies, parameters, fitted):
-    """Refuse galaxies that are cut in stellar mass where those in `fit` were not, or not.
+    """Refuse galaxies with stellar masses after a fit without them, and the reverse.
 
     `fitted` is what `has_mass_cut` said in `fit`; None takes both.
     """
@@ -111,6 +111,7 @@ def check_mass_cut(galaxies, parameters, fitted):
 
 
 def galaxy_proxies(galaxies, parameters):
+    """Return the counts of members and, if asked for, their velocity dispersions."""
     member = np.hypot(galaxies["x"], galaxies["y"]) <= MEMBER_RADIUS_MAX
     member &= np.abs(galaxies["v"]) <= MEMBER_VELOCITY_MAX
     if has_mass_cut(galaxies, parameters):

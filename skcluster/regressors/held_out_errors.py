@@ -1,4 +1,4 @@
-"""What trained networks are off by: their curves, and the scale of their errors."""
+"""Curves of trained networks, and the scale of their errors, by held-out clusters."""
 
 from typing import NamedTuple
 

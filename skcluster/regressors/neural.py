@@ -274,7 +274,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return self._scaled(*self._means_and_variances(X))
 
     def _scaled(self, mean, variance):
-        """Components of a mixture, drawn together or apart until its variance is right."""
+        """Scale a mixture about its mean to the variance of the held-out residuals."""
         if variance is None and np.isnan(self.residual_std_):
             raise ValueError(
                 "return_std needs clusters held out in training, and none were: give "

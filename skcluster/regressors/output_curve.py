@@ -142,7 +142,7 @@ def error_curve_of(output, residual, log_variance, weight=None):
 
 
 def on_error_curve(output, curve):
-    """What is added to the log variance of outputs: constant beyond the outermost knots.
+    """Value of an error curve at the outputs, constant beyond the outermost knots.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def on_error_curve(output, curve):
 
 
 def on_curve(output, curve):
-    """What outputs are on a curve.
+    """Values of a curve at the outputs of a network.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def on_curve(output, curve):
 
 
 def _curvature(cardinal, share, penalty):
-    """Weighted squares of the splines, and of what the values of a curve differ by."""
+    """Matrix of the penalized normal equations."""
     from_mean = np.eye(len(KNOTS)) - 1 / len(KNOTS)
     return (cardinal * share[:, None]).T @ cardinal + penalty * from_mean
 
