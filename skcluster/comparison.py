@@ -1,17 +1,16 @@
 """Compare estimators in one table, cross-validated on the same folds."""
 
 import time
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 from astropy.table import Table
-from joblib import Parallel, delayed
 from sklearn.utils import Bunch, column_or_1d
 
 from .cluster_weights import weights_in
 from .metrics import summarize_residuals
-from .model_selection import fit_fold, rows_of, spatial_folds, with_groups
+from .model_selection import spatial_folds, with_groups
+from .model_selection.fold_policy import over_folds
 from .model_selection.octant_folds import read_groups
 from .plausible_masses import MASS_RANGE, checked_log_mass
 from .printable import counted, html_table
@@ -97,15 +96,9 @@ def compare_estimators(
     for name, (estimator, X) in contestants.items():
         started = time.perf_counter()
         predicted = np.full(len(y), np.nan)
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-        results = parallel(
-            delayed(_predict_fold)(estimator, X, y, halo, weight, train, test)
-            for train, test in folds
-        )
-        for i, ((_, test), result) in enumerate(zip(folds, results, strict=True)):
-            predicted[test], caught = result
-            for warning in caught:
-                warnings.warn(warning, stacklevel=2)
+        means = over_folds(_predict, estimator, X, y, folds, halo, weight, n_jobs)
+        for i, ((_, test), mean) in enumerate(zip(folds, means, strict=True)):
+            predicted[test] = mean
             seconds = time.perf_counter() - started
             if on_progress is not None:
                 on_progress(name, i + 1, len(folds), seconds)
@@ -198,9 +191,5 @@ def _with_all_known(tables, groups):
     return with_groups(first, halo)[0], halo
 
 
-def _predict_fold(estimator, X, y, halo, weight, train, test):
-    """Return predictions, and the warnings that the calling process should repeat."""
-    with warnings.catch_warnings(record=True) as caught:
-        fitted = fit_fold(estimator, X, y, train, halo, weight)
-        predicted = fitted.predict(rows_of(X, test))
-    return predicted, [warning.message for warning in caught]
+def _predict(estimator, X):
+    return estimator.predict(X)

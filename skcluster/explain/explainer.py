@@ -1,5 +1,6 @@
 """`SaliencyExplainer`: how a network's mass depends on every pixel of its maps."""
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -8,7 +9,8 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch, check_random_state
 
-from ..model_selection import fit_fold, rows_of, spatial_folds
+from ..model_selection import spatial_folds
+from ..model_selection.fold_policy import check_partition, over_folds
 from ..parameters import (
     Anything,
     Boolean,
@@ -330,23 +332,14 @@ def cross_val_saliency(
     """
     y = checked_log_mass(y, by="cross_val_saliency", mass_range=None)
     folds = spatial_folds(cv, X, y, groups)
-    tested = np.concatenate([test for _, test in folds])
-    if not np.array_equal(np.sort(tested), np.arange(len(y))):
-        missed = len(y) - len(np.unique(tested))
-        raise ValueError(
-            f"Every cluster must be in one test fold, but the test folds of {cv} hold "
-            f"{len(tested)} clusters and leave out {missed} of {len(y)}. Give folds that "
-            "partition the sample, such as KFold(5)."
-        )
+    check_partition(folds, len(y))
     params = dict(explainer_params)
     if not isinstance(params.get("random_state", 0), Integral):
         rng = check_random_state(params["random_state"])
         params["random_state"] = int(rng.randint(2**31 - 1))
     checked_parameters(SaliencyExplainer(estimator, **params))  # before the training
-    results = Parallel(n_jobs=n_jobs)(
-        delayed(_explain_fold)(estimator, X, y, groups, train, test, params)
-        for train, test in folds
-    )
+    explain = partial(_explain_and_predict, params=params)
+    results = [*over_folds(explain, estimator, X, y, folds, groups, n_jobs=n_jobs)]
     saliency = np.empty((len(y), *results[0][0].shape[1:]), np.float32)
     log_mass = np.empty(len(y))
     for (_, test), (of_fold, masses) in zip(folds, results, strict=True):
@@ -354,10 +347,8 @@ def cross_val_saliency(
     return Bunch(saliency=saliency, log_mass=log_mass)
 
 
-def _explain_fold(estimator, X, y, groups, train, test, params):
-    fitted, X_test = fit_fold(estimator, X, y, train, groups), rows_of(X, test)
-    saliency = SaliencyExplainer(fitted, **params).explain(X_test)
-    return saliency, fitted.predict(X_test)
+def _explain_and_predict(estimator, X, params):
+    return SaliencyExplainer(estimator, **params).explain(X), estimator.predict(X)
 
 
 class _BatchExplainer:

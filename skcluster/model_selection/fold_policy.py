@@ -8,6 +8,7 @@ import warnings
 from numbers import Integral
 
 import numpy as np
+from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, check_cv
 from sklearn.utils import indexable
@@ -145,6 +146,45 @@ def fit_fold(estimator, X, y, rows, groups=None, sample_weight=None):
     if sample_weight is not None:
         params |= weight_parameters(estimator, sample_weight[rows])
     return clone(estimator).fit(rows_of(X, rows), y[rows], **params)
+
+
+def over_folds(
+    function, estimator, X, y, folds, groups=None, sample_weight=None, n_jobs=None
+):
+    """Yield what a function returns for each fold's fitted clone and test clusters.
+
+    Other parameters are as in `fit_fold`; `n_jobs` folds run at the same time. The calling
+    process repeats their warnings.
+    """
+    work = delayed(_work_on_fold)
+    results = Parallel(n_jobs=n_jobs, return_as="generator")(
+        work(function, estimator, X, y, train, test, groups, sample_weight)
+        for train, test in folds
+    )
+    for result, caught in results:
+        for warning in caught:
+            warnings.warn(warning, stacklevel=3)
+        yield result
+
+
+def _work_on_fold(function, estimator, X, y, train, test, groups, sample_weight):
+    with warnings.catch_warnings(record=True) as caught:
+        fitted = fit_fold(estimator, X, y, train, groups, sample_weight)
+        result = function(fitted, rows_of(X, test))
+    return result, [warning.message for warning in caught]
+
+
+def check_partition(folds, n_clusters):
+    """Return the test clusters of all folds, or refuse some that are in none or several."""
+    tested = np.concatenate([test for _, test in folds])
+    if not np.array_equal(np.sort(tested), np.arange(n_clusters)):
+        n_missed = n_clusters - len(np.unique(tested))
+        raise ValueError(
+            "Every cluster must be in one test fold, but the test folds hold "
+            f"{len(tested)} clusters and leave out {n_missed} of {n_clusters}. Give folds "
+            "that partition the sample, such as KFold(5)."
+        )
+    return tested
 
 
 def _chosen_splitter(n_folds, position, group):

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import MetaEstimatorMixin, RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
@@ -15,7 +14,8 @@ from ..cluster_weights import (
     weighted_std,
 )
 from ..estimator_parts import changes_target, last_step, predicts_std, walk
-from ..model_selection import fit_fold, rows_of, spatial_folds, with_groups
+from ..model_selection import fit_fold, spatial_folds, with_groups
+from ..model_selection.fold_policy import over_folds
 from ..parameters import Anything, Choice, Integer, NJobs, WithMethods, check_parameters
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
 from ..sample import ClusterSample
@@ -186,10 +186,8 @@ class CalibratedMassRegressor(
         weight = checked_weights(sample_weight, len(y), by=type(self).__name__)
         X, labels = with_groups(X, groups)
         folds = spatial_folds(self.cv, X, y, groups)
-        predicted = Parallel(n_jobs=parameters.n_jobs)(
-            delayed(_predict_fold)(self.estimator, X, y, labels, weight, train, test)
-            for train, test in folds
-        )
+        fits = self.estimator, X, y, folds, labels, weight, parameters.n_jobs
+        predicted = [*over_folds(mean_and_std, *fits)]
         self.mass_density_ = mass_density(y, weight)
         self._learn_scores(X, HeldOut.of(folds, predicted, y, weight), parameters)
         self.estimator_ = fit_fold(self.estimator, X, y, slice(None), labels, weight)
@@ -343,11 +341,6 @@ class HeldOut(NamedTuple):
         counts = weight[rows] > 0
         rows = rows[counts]
         return cls(rows, y[rows], mean[counts], std[counts], weight[rows])
-
-
-def _predict_fold(estimator, X, y, groups, weight, train, test):
-    fitted = fit_fold(estimator, X, y, train, groups, weight)
-    return mean_and_std(fitted, rows_of(X, test))
 
 
 def _equal_bins(value, n_bins, weight):

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from ..cluster_weights import weights_in
 from ..estimator_parts import changes_errors, changes_target, enter, inside
-from ..model_selection import fit_fold, rows_of, spatial_folds
+from ..model_selection import spatial_folds
+from ..model_selection.fold_policy import check_partition, over_folds
 from ..plausible_masses import MASS_RANGE, checked_log_mass
 from .mass_posterior import MassPosterior
 
@@ -193,22 +193,10 @@ def cross_val_posterior(
     y = column_or_1d(y, warn=True)
     weight = weights_in(params, len(y), by="cross_val_posterior")
     folds = spatial_folds(cv, X, y, groups)
-    tested = np.concatenate([test for _, test in folds])
-    if len(tested) != len(y) or len(np.unique(tested)) != len(y):
-        raise ValueError(
-            f"The test folds hold {len(tested)} clusters, {len(np.unique(tested))} of them "
-            f"different, but each of the {len(y)} must be in exactly one."
-        )
-    parts = Parallel(n_jobs=n_jobs)(
-        delayed(_posterior_of_fold)(estimator, X, y, groups, weight, train, test)
-        for train, test in folds
-    )
+    tested = check_partition(folds, len(y))
+    fits = estimator, X, y, folds, groups, weight, n_jobs
+    parts = over_folds(predict_posterior, *fits)
     return MassPosterior.concatenate(parts)[np.argsort(tested)]
-
-
-def _posterior_of_fold(estimator, X, y, groups, weight, train, test):
-    fitted = fit_fold(estimator, X, y, train, groups, weight)
-    return predict_posterior(fitted, rows_of(X, test))
 
 
 def _without_posterior(estimator):
