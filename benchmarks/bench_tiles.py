@@ -23,7 +23,7 @@ from astropy.coordinates import SkyCoord
 
 from skcluster import ClusterSample, read_photons, read_sample, write_photons
 from skcluster.cosmology import comoving_distance
-from skcluster.io.photon_lists import APERTURE
+from skcluster.io.apertures import APERTURE
 
 SIDE = 3.6  # deg
 
