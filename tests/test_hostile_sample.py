@@ -242,7 +242,9 @@ def slow_map(sample, i, n_pixels, half_width):
     north = np.cross(west, sight)
     counts, n_near = np.zeros((n_pixels, n_pixels)), 0
     distance = WMAP7.comoving_distance(sample.redshift[i]).value * WMAP7.h
-    photons = sample.photons.table(i)
+    photons, edge = sample.photons.table(i), np.inf
+    if sample.field_radius is not None:
+        edge = np.radians(sample.field_radius[i])
     for ra, dec in np.radians([photons["ra"], photons["dec"]]).T:
         place = np.array(
             [np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)]
@@ -251,7 +253,10 @@ def slow_map(sample, i, n_pixels, half_width):
         offset = np.array([place @ north, place @ west]) * distance / max(along, 1e-9)
         cell = (offset / half_width + 1) * n_pixels / 2
         n_near += bool((np.abs(cell - np.rint(cell)) < 1e-6).any() or abs(along) < 1e-6)
-        if along > 0 and (cell >= 0).all() and (cell < n_pixels).all():
+        angle = np.arccos(min(along, 1.0))
+        n_near += bool(abs(angle - edge) < 1e-6)
+        is_seen = along > 0 and angle <= edge
+        if is_seen and (cell >= 0).all() and (cell < n_pixels).all():
             counts[tuple(cell.astype(int))] += 1
     return counts, n_near
 
