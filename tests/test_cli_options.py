@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from astropy.cosmology import WMAP7
 from astropy.table import Table
+from astropy.units import Unit
 from numpy.testing import assert_allclose, assert_array_equal
 
 import skcluster.cli
@@ -23,7 +24,7 @@ from skcluster.cli import main
 from skcluster.cli.option_names import with_options
 from skcluster.cli.output import one_line, print_table
 from skcluster.cli.output_files import check_output
-from skcluster.cli.target import log_masses, target_unit
+from skcluster.cli.target import log_masses, target_unit, unit_of_target
 from skcluster.exposure import relative_exposure
 
 TINY = ["--pixels=16", "--epochs=1", "--device=cpu"]
@@ -151,24 +152,88 @@ class TestTheUnitOfTheTarget:
         assert "--target-unit log10Msun/h, log10Msun, Msun" in line
         assert not path.exists()
 
-    @pytest.mark.parametrize("unit", ["dex(solMass)", "1e14 solMass"])
-    def test_the_units_of_columns_are_not_ignored(
-        self, survey, tmp_path, outcome, refused, unit
+    @pytest.mark.parametrize(
+        ("unit", "of_mass"),
+        [
+            ("1e13 Msun", lambda mass: mass / WMAP7.h / 1e13),
+            ("10**14 Msun", lambda mass: mass / WMAP7.h / 1e14),
+            ("solMass", lambda mass: mass / WMAP7.h),
+            ("solMass / littleh", lambda mass: mass),
+            ("h-1 Msun", lambda mass: mass),
+            ("1e+14 solMass / littleh", lambda mass: mass / 1e14),
+            ("10+14Msun", lambda mass: mass / WMAP7.h / 1e14),
+            ("1e14 Msun h^-1", lambda mass: mass / 1e14),
+            ("dex(solMass)", lambda mass: np.log10(mass / WMAP7.h)),
+            ("log(Msun/h)", lambda mass: np.log10(mass)),
+            ("[solMass]", lambda mass: np.log10(mass / WMAP7.h)),
+            ("solMass", lambda mass: np.log10(mass / WMAP7.h)),
+            ("Msun/h", lambda mass: np.log10(mass)),
+            ("dex", lambda mass: np.log10(mass)),
+            (None, lambda mass: np.log10(mass)),
+        ],
+    )
+    def test_the_unit_of_a_column_is_used(self, unit, of_mass, tmp_path):
+        path = self.table_in(unit, tmp_path, of_mass(10 ** np.array([13.5, 15.0])))
+        column = "M", np.asarray(Table.read(path)["M"])
+        found = log_masses(path, column, unit_of_target(path, column, None), "WMAP7")
+        assert_allclose(found, [13.5, 15.0], rtol=1e-12)
+
+    @staticmethod
+    def table_in(unit, folder, masses=(13.5, 15.0)):
+        table = Table({"M": masses})
+        with warnings.catch_warnings(action="ignore"):
+            table["M"].unit = unit and Unit(unit, parse_strict="silent")
+            table.write(folder / "masses.ecsv")
+        return str(folder / "masses.ecsv")
+
+    @pytest.mark.parametrize(
+        ("own", "given"),
+        [
+            ("1e13 Msun", "1e14Msun"),
+            ("solMass", "Msun/h"),
+            ("dex(solMass)", "log10Msun/h"),
+            ("dex(solMass)", "Msun"),
+        ],
+    )
+    def test_an_option_that_contradicts_the_column_is_refused(
+        self, own, given, tmp_path
     ):
-        # log10 of Msun looks like log10 of Msun/h, and is 0.15 dex off.
+        path = self.table_in(own, tmp_path)
+        message = (
+            rf"has the unit .*, but --target-unit {given} says otherwise\. Leave out"
+        )
+        with pytest.raises(ValueError, match=message):
+            unit_of_target(path, ("M", np.array([13.5, 15.0])), target_unit(given))
+
+    @pytest.mark.parametrize("given", ["1e13Msun", "1e13 M_sun", "any"])
+    def test_an_option_that_says_the_same_or_any_is_accepted(self, given, tmp_path):
+        path = self.table_in("1e13 solMass", tmp_path)
+        found, given = (
+            unit_of_target(path, ("M", np.array([13.5, 15.0])), target_unit(given)),
+            target_unit(given),
+        )
+        assert (found.factor, found.is_log) == (given.factor, given.is_log)
+
+    @pytest.mark.parametrize("unit", ["kg", "keV", "1e14"])
+    def test_a_column_in_other_units_is_refused(self, unit, tmp_path):
+        path = self.table_in(unit, tmp_path)
+        for given in (None, target_unit("Msun")):
+            with pytest.raises(ValueError, match=r"not one of masses.* 1e13Msun, 1e14"):
+                unit_of_target(path, ("M", np.array([13.5, 15.0])), given)
+
+    def test_training_takes_the_unit_of_the_column(
+        self, survey, tmp_path, outcome, refused
+    ):
         table = Table.read(survey)
-        table["M"] = table["log_mass"] + 0.15
-        table["M"].unit = unit
+        table["M"] = 10 ** (table["log_mass"] - 13) / WMAP7.h
+        table["M"].unit = "1e13 solMass"
         table.write(survey.parent / "unit.ecsv", overwrite=True)
         command = ["train", survey.parent / "unit.ecsv", "--target=M", *TINY]
-        path = tmp_path / "m.skops"
-        line = refused(*command, "-o", path)
-        assert f"has the unit {unit.replace(' ', '')!r}" in line.replace(
-            "1e+14", "1e14"
-        )
-        assert "Or say what it holds: --target-unit log10Msun/h, log10Msun" in line
-        command += ["--target-unit=log10Msun", "-o", path]
-        assert outcome(*command)[0] == 0
+        code, _, err = outcome(*command, "-o", tmp_path / "m.skops")
+        assert code == 0
+        assert "Masses are read from M [1e+13 solMass]." in err
+        command += ["--target-unit=1e14Msun", "-o", tmp_path / "n.skops"]
+        assert "--target-unit 1e14Msun says otherwise" in refused(*command)
 
     def test_a_wrong_unit_is_asked_about(self, survey, tmp_path, refused):
         command = ["train", survey, "-o", tmp_path / "m.skops", "--target-unit=Msun"]

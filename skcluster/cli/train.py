@@ -15,7 +15,7 @@ from .list_options import (
 from .new_clusters import check_galaxies, read_clusters
 from .output import emit_path, print_record
 from .output_files import check_is_no_input, check_output, files_of_tables
-from .target import add_target_options, check_unit_of_target, log_masses
+from .target import add_target_options, log_masses, unit_of_target
 
 BINS = 64
 
@@ -184,11 +184,13 @@ def train(arguments):
             f"{arguments.table} has no column {arguments.target!r} of true log10 M500c; "
             f"besides the photons it has {sorted(columns)}. Name it with --target."
         )
-    unit = arguments.target_unit
-    check_unit_of_target(arguments.table, target, unit, arguments.table_hdu)
+    column = target, columns[target]
+    unit = unit_of_target(
+        arguments.table, column, arguments.target_unit, arguments.table_hdu
+    )
     y = log_masses(
         arguments.table,
-        (target, columns[target]),
+        column,
         unit,
         arguments.cosmology,
     )

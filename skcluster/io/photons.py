@@ -66,7 +66,7 @@ def read_photons(
 
     *Count images*: a file that has an image of counts and no list is read as photons at
     the centers of its pixels. All have the energy `image_energy`, or that between E_MIN and
-    E_MAX of its header (see `SkyImage.to_photons`).
+    E_MAX of its header (see `SkyImage.to_photons`): count them in the bands of the images.
 
     Parameters
     ----------

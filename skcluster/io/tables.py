@@ -186,17 +186,27 @@ def check_unit_of_column(source, column, name, *, hdu=None):
 
     Parameters
     ----------
+    source, column, hdu : as in `unit_of_column`
+    name : str
+        Row of the table of units.
+    """
+    unit = unit_of_column(source, column, hdu=hdu)
+    if unit is not None:
+        unit_factor(name, unit, f"Column {column!r} of {source}")
+
+
+def unit_of_column(source, column, *, hdu=None):
+    """Return the unit that a column of a table has in its file, or None.
+
+    Parameters
+    ----------
     source : str or path-like
         Path of the table.
     column : str
-    name : str
-        Row of the table of units.
     hdu : int or str, default=None
         Number or name of the table in a FITS file, if there are several.
     """
-    unit = getattr(read_table(source, hdu=hdu)[column], "unit", None)
-    if unit is not None:
-        unit_factor(name, unit, f"Column {column!r} of {source}")
+    return getattr(read_table(source, hdu=hdu)[column], "unit", None)
 
 
 def column_with_gaps(table, column, *, is_text=False):
