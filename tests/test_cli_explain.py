@@ -199,7 +199,59 @@ def test_cards_tell_of_cluster_model_and_method(model, survey, tmp_path, explain
     assert_allclose(images(row["fits"], "SALIENCY"), expected, rtol=1e-5)
 
 
-def test_a_mass_without_an_error_has_no_such_card(survey, tmp_path, explained):
+def exposure_map(path, center, seconds):
+    """Image of 3 degrees about a center, of which `seconds` are the columns [s]."""
+    n = len(seconds)
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval = ["RA---TAN", "DEC--TAN"], center
+    wcs.wcs.crpix, wcs.wcs.cdelt = [(n + 1) / 2] * 2, [-3 / n, 3 / n]
+    fits.PrimaryHDU(np.tile(seconds, (n, 1)), wcs.to_header()).writeto(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exposed_model(survey):
+    """A network that was trained on clusters with exposures."""
+    table = part_of(survey, slice(None), "exposed", exposure=[2500.0] * N_CLUSTERS)
+    path = survey.parent / "exposed.skops"
+    assert main(["train", str(table), "-o", str(path), *TINY]) == 0
+    return path
+
+
+@pytest.mark.parametrize("has_gap", [False, True])
+def test_photons_under_an_exposure_map_are_counted_before_they_are_corrected(
+    exposed_model, survey, tmp_path, explained, has_gap
+):
+    model, exposure = exposed_model, [2500.0]
+    one = part_of(survey, [6], "one", exposure=exposure)
+    sample, _ = read_sample(one)
+    _, (plain,), _ = explained(model, one, "-o", tmp_path / "a")
+    seconds = np.linspace(1000, 4000, 901)
+    if has_gap:
+        seconds[451:] = 0  # the western half
+    path = exposure_map(tmp_path / "map.fits", sample.center[0], seconds)
+    options = ["--exposure-map", path, "-o", tmp_path / "b"]
+    _, (row,), _ = explained(model, one, *options)
+    is_west = sample.photons["ra"] < sample.center[0, 0]
+    photons = [str(tmp_path / "half.fits")]
+    half = part_of(survey, [6], "half", exposure=exposure, photons=photons)
+    Table(
+        {name.upper(): sample.photons[name][~is_west] for name in ("ra", "dec")}
+        | {"ENERGY": sample.photons["energy"][~is_west]}
+    ).write(tmp_path / "half.fits")
+    _, (eastern,), _ = explained(model, half, "-o", tmp_path / "c")
+    header, corrected = fits.getheader(row["fits"]), images(row["fits"], "MAP").sum()
+    assert header["NPHOT"] == row["n_photons"]
+    if has_gap:
+        # Pixels of the mapper and of the image do not have the same edges.
+        assert_allclose(row["n_photons"], eastern["n_photons"], rtol=0.03)
+        assert row["n_photons"] < 0.7 * plain["n_photons"]
+    else:
+        assert row["n_photons"] == plain["n_photons"]
+    assert abs(corrected - row["n_photons"]) > 1
+
+
+def test_a_mass_without_an_error_has_no_such_card(survey, tmp_path, capsys):
     # Five clusters are too few to hold any out.
     five, path = part_of(survey, slice(5), "five"), tmp_path / "few.skops"
     assert main(["train", str(five), "-o", str(path), *TINY]) == 0

@@ -7,7 +7,14 @@ import numpy as np
 from ..printable import printable
 from .catalog import Catalog
 from .list_options import check_energies
-from .mass_table import exit_code, in_few_digits, mass_columns, say_if_unlike, table_of
+from .mass_table import (
+    exit_code,
+    in_few_digits,
+    mass_columns,
+    photons_counted,
+    say_if_unlike,
+    table_of,
+)
 from .model_work import ModelWork
 from .new_clusters import (
     add_cluster_options,
@@ -151,7 +158,8 @@ class SaliencyWork(ModelWork):
         mapped = mapper.transform(sample)
         # The cluster of an event list is named for that file.
         names = part.names if part.tables else np.array(part.stems)
-        columns = mass_columns(rest, mapped, names=names, unread=unread)
+        n_photons = photons_counted(mapper, sample, mapped)
+        columns = mass_columns(rest, mapped, n_photons, names=names, unread=unread)
         del columns["mass"]
         shown = np.flatnonzero(np.isfinite(columns["log_mass"]))
         files = np.full((2, len(sample)), "", dtype=object)
@@ -195,7 +203,7 @@ def _write_fits(path, row, cluster, images, mapper, arguments):
         "SIGNED": (arguments.signed, "whether the saliency keeps its sign"),
         "PERPHOT": (arguments.per_photon, "whether it is per photon"),
         "SALUNIT": (_unit(arguments), "of the saliency"),
-        "NPHOT": (int(row["n_photons"]), "photons in the maps"),
+        "NPHOT": (int(row["n_photons"]), "photons in the maps, before any correction"),
         "LOGMASS": (float(row["log_mass"]), "predicted log10 M500c [Msun/h]"),
     }
     if np.isfinite(row["std_dex"]):

@@ -15,10 +15,45 @@ UNLIKE = 1e-3
 def predicted_masses(model, sample, **options):
     """Return the `mass_columns` of a sample with photons and a model that takes them."""
     mapper, rest = mapper_and_rest(model)
-    return mass_columns(rest, mapper.transform(sample), **options)
+    mapped = mapper.transform(sample)
+    n_photons = photons_counted(mapper, sample, mapped)
+    return mass_columns(rest, mapped, n_photons, **options)
 
 
-def mass_columns(steps, mapped, *, names, unread=False, quantiles=(), beta=None):
+def photons_counted(mapper, sample, mapped):
+    """Return how many photons of each cluster the model sees, an int per cluster.
+
+    Maps under an exposure map, mask or holes hold counts that are corrected to the
+    exposure at the center, so their photons are counted without these.
+
+    Parameters
+    ----------
+    mapper : PhotonMapper or PhotonFeaturizer
+    sample : ClusterSample
+        Clusters with photons.
+    mapped : ClusterSample
+        The same as `mapper` returns them.
+    """
+    from sklearn.base import clone
+
+    from ..rotation import FIXED_ON_THE_SKY
+    from ..sky import has_field, is_observed
+
+    if mapped.maps is None:
+        return mapped.photons.lengths
+    if not has_field(sample):
+        return mapped.maps.total().astype(int)
+    photons = sample.photons.select(is_observed(sample, sample.photons))
+    bare = sample.assign(photons=photons).drop(*FIXED_ON_THE_SKY)
+    counts = clone(mapper).set_params(with_unobserved=False).transform(bare).maps
+    # Pixels with too little exposure are empty in maps.
+    is_counted = mapped.maps.rows != 0
+    return counts.rows.multiply(is_counted).sum(axis=1).astype(int)
+
+
+def mass_columns(
+    steps, mapped, n_photons, *, names, unread=False, quantiles=(), beta=None
+):
     """Return masses, their errors, and how unlike the training set the clusters are.
 
     Parameters
@@ -26,7 +61,9 @@ def mass_columns(steps, mapped, *, names, unread=False, quantiles=(), beta=None)
     steps : Pipeline
         Steps that follow the PhotonMapper or the PhotonFeaturizer.
     mapped : ClusterSample
-        Clusters as that step returns them; those without a photon get NaN.
+        Clusters as that step returns them.
+    n_photons : ndarray of int of shape (n_clusters,)
+        Photons of each; those without any get NaN.
     names : ndarray of str of shape (n_clusters,)
     unread : bool or ndarray of bool of shape (n_clusters,), default=False
         Clusters with a list that cannot be read, which get NaN, too.
@@ -40,15 +77,13 @@ def mass_columns(steps, mapped, *, names, unread=False, quantiles=(), beta=None)
     columns : dict of ndarray
         Those of the table, and `MEASURES`, of shape (n_clusters, n_measures).
     """
-    maps, photons = mapped.maps, mapped.photons
-    total = photons.lengths if maps is None else maps.total()
-    seen = (total > 0) & ~np.asarray(unread)
+    seen = (n_photons > 0) & ~np.asarray(unread)
     found = _measured(steps, mapped[seen], quantiles, beta) if seen.any() else {}
     found["mass"] = 10.0 ** found.get("log_mass", np.nan)
     columns = {
         "name": names,
         "redshift": mapped.redshift,
-        "n_photons": total.astype(int),
+        "n_photons": n_photons,
     }
     wanted = "log_mass", "std_dex", "mass", "lower_68", "upper_68", "misspecification"
     for name in (*wanted, *map(_quantile_name, quantiles)):
