@@ -113,6 +113,30 @@ def test_folds_that_fail_or_wait_are_exit_code_3(config, folder, benchmark):
     assert "Traceback" not in err
 
 
+def test_folds_that_all_fail_are_exit_code_3_without_false_promises(folder, capsys):
+    pytest.importorskip("matplotlib")
+    path = folder / "all_fail.toml"
+    survey = CONTEST[CONTEST.index("[survey]") : CONTEST.index("[estimators")]
+    path.write_text(survey + FAILING)
+    code, out, err = outcome(capsys, path)
+    assert (code, out) == (3, "")
+    assert "bad, seed 0, fold 0 failed: " in err
+    assert "0 folds trained, 0 kept from before, 1 missing." in err
+    assert "Without any fold there are no tables: all of them failed." in err
+    assert "goes on with what is missing" not in err
+    assert "--tables-only" not in err
+
+
+def test_no_time_for_any_fold_is_exit_code_3(config, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    options = "-o", tmp_path / "none", "--minutes", "1e-9"
+    code, out, err = outcome(capsys, config, *options)
+    assert (code, out) == (3, "")
+    assert "The same command goes on with what is missing." in err
+    assert "there are no tables: time was up." in err
+    assert "failed" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -468,14 +469,33 @@ class TestResuming:
         with pytest.raises(ValueError, match=r"Column 'log_mass' of .*changed.ecsv"):
             run_contest(contest(TWO_RECORDERS, survey='table = "changed.ecsv"'))
 
-    def test_an_intercept_per_snapshot_needs_snapshots(self, survey):
-        entry = Entry("line", BUILT_IN["least_squares"].make)
+    @pytest.mark.parametrize(
+        ("name", "way"),
+        [
+            ("least_squares", 'Take builtin = "covariance_4" with arguments = '),
+            ("n_phot", r"Give arguments = \{ redshift_bins = 5 \}"),
+            ("n_phot_500c", r"Give arguments = \{ redshift_bins = 5 \}"),
+            ("n_phot_500c_iterated", r"Give arguments = \{ redshift_bins = 5 \}"),
+            ("covariance_4", r"Give arguments = \{ redshift_bins = 5 \}"),
+        ],
+    )
+    def test_an_intercept_per_snapshot_needs_snapshots(self, survey, name, way):
+        entry = Entry("line", BUILT_IN[name].make)
         Survey(survey.sample, survey.log_mass, {}, {}).check_entry(entry)
         sample = survey.sample.drop("galaxies").assign(
             redshift=np.linspace(0.1, 0.4, 64)
         )
-        with pytest.raises(ValueError, match="64 clusters have 64 distinct"):
-            Survey(sample, survey.log_mass, {}, {}).check_entry(entry)
+        on_the_sky = Survey(sample, survey.log_mass, {}, {})
+        with pytest.raises(ValueError, match=rf"64 clusters have 64 distinct.*{way}"):
+            on_the_sky.check_entry(entry)
+        if name != "least_squares":
+            on_the_sky.check_entry(replace(entry, arguments={"redshift_bins": 5}))
+
+    @pytest.mark.parametrize("name", ["rings", "y_x", "forest_on_morphology"])
+    def test_other_estimators_take_any_redshifts(self, survey, name):
+        sample = survey.sample.assign(redshift=np.linspace(0.1, 0.4, 64))
+        entry = Entry("other", BUILT_IN[name].make)
+        Survey(sample, survey.log_mass, {}, {}).check_entry(entry)
 
     def test_the_bits_of_another_processor_are_the_same_survey(self, survey):
         def digest(change=None):

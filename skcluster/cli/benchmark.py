@@ -107,20 +107,34 @@ def benchmark(arguments):
         except KeyboardInterrupt:
             say("Finished folds are kept. The same command goes on from here.")
             raise
-        n_missing = outcome.n_left + len(outcome.failures)
-        say(
-            f"{counted(outcome.n_trained, 'fold')} trained, {outcome.n_kept} kept from "
-            f"before, {n_missing} missing.",
-            is_problem=n_missing > 0,
-        )
-        if n_missing:
-            say("The same command goes on with what is missing.")
-            code = INCOMPLETE
+        code = _report(outcome)
+        if not outcome.n_trained + outcome.n_kept:
+            say(f"Without any fold there are no tables: {_why_none(outcome)}.")
+            return code
     summary = write_results(configuration)
     shown = summary if arguments.json else readable_table(summary)
     print_table(shown, as_json=arguments.json)
     say(f"Wrote {configuration.output}/results.md, the tables and figures beside it.")
     return code
+
+
+def _report(outcome):
+    """Say how many folds there are, and what the next run will do; return the exit code."""
+    n_missing = outcome.n_left + len(outcome.failures)
+    say(
+        f"{counted(outcome.n_trained, 'fold')} trained, {outcome.n_kept} kept from "
+        f"before, {n_missing} missing.",
+        is_problem=n_missing > 0,
+    )
+    if outcome.n_left:
+        say("The same command goes on with what is missing.")
+    if outcome.failures:
+        say("Folds that failed, see above, are tried again by the same command.")
+    return INCOMPLETE if n_missing else 0
+
+
+def _why_none(outcome):
+    return "time was up" if outcome.n_left else "all of them failed"
 
 
 def _built_in():

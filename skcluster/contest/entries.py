@@ -142,16 +142,23 @@ def least_squares():
     )
 
 
-def iterated_count(**arguments):
-    """Photon count inside R500c, which is iterated from the mass itself."""
+def iterated_count(*, redshift_bins=None, **arguments):
+    """Photon count inside R500c, which is iterated from the mass itself.
+
+    Parameters
+    ----------
+    redshift_bins : int or array-like, default=None
+        As in `EvrardProxyRegressor`.
+    **arguments : dict
+        Parameters of `IteratedRadiusRegressor`.
+    """
     from sklearn.pipeline import make_pipeline
 
     from ..proxies import IteratedRadiusRegressor, ProxyMeasurer
 
     measurer = ProxyMeasurer(proxies=("n_phot_500c",), with_redshift=True)
-    return IteratedRadiusRegressor(
-        make_pipeline(measurer, covariance_model()), **arguments
-    )
+    count = make_pipeline(measurer, covariance_model(redshift_bins=redshift_bins))
+    return IteratedRadiusRegressor(count, **arguments)
 
 
 def y_x():

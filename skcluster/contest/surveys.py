@@ -61,15 +61,19 @@ class Survey:
 
     def check_entry(self, entry):
         """Refuse an entry that has other columns or redshifts than it needs."""
-        if entry.make is least_squares:
-            n, n_distinct = len(self.log_mass), len(np.unique(self.sample.redshift))
-            if n_distinct > n / 2:
-                raise ValueError(
-                    f"[estimators.{entry.name}] has an intercept for each snapshot of a "
-                    f"simulation, but {n} clusters have {n_distinct} distinct redshifts."
-                    ' Take builtin = "covariance" with arguments = { redshift_bins = 5 }, '
-                    'or factory = "sklearn.linear_model:LinearRegression".'
+        n, n_distinct = len(self.log_mass), len(np.unique(self.sample.redshift))
+        if n_distinct > n / 2 and _fits_each_redshift(entry):
+            bins = "arguments = { redshift_bins = 5 }, fewer for few clusters"
+            way = f"Give {bins}."
+            if entry.make is least_squares:
+                way = (
+                    f'Take builtin = "covariance_4" with {bins}, or '
+                    'factory = "sklearn.linear_model:LinearRegression".'
                 )
+            raise ValueError(
+                f"[estimators.{entry.name}] has an intercept for each snapshot of a "
+                f"simulation, but {n} clusters have {n_distinct} distinct redshifts. {way}"
+            )
         known = [*self.table, *(name for name in MEASURED if name not in self.table)]
         for name in entry.columns or ():
             if name not in known:
@@ -131,6 +135,20 @@ class Survey:
                 "has no logarithm. Leave it or these clusters out."
             )
         return np.log(values)
+
+
+def _fits_each_redshift(entry):
+    """Return whether an estimator fits the clusters of each redshift on their own."""
+    if entry.make is least_squares:
+        return True
+    parameters = entry.build({}, 0).get_params(deep=True)
+    # A column of redshifts that are not binned.
+    columns = (name for name in parameters if name.endswith("redshift_column"))
+    return any(
+        parameters[name] is not None
+        and parameters.get(name.removesuffix("column") + "bins", "") is None
+        for name in columns
+    )
 
 
 def load_survey(configuration, seed, *, verbose=1):
