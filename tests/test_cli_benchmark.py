@@ -113,12 +113,12 @@ def test_folds_that_fail_or_wait_are_exit_code_3(config, folder, benchmark):
     assert "Traceback" not in err
 
 
-def test_folds_that_all_fail_are_exit_code_3_without_false_promises(folder, capsys):
+def test_folds_that_all_fail_are_exit_code_3_without_false_promises(folder, benchmark):
     pytest.importorskip("matplotlib")
     path = folder / "all_fail.toml"
     survey = CONTEST[CONTEST.index("[survey]") : CONTEST.index("[estimators")]
     path.write_text(survey + FAILING)
-    code, out, err = outcome(capsys, path)
+    code, out, err = benchmark(path)
     assert (code, out) == (3, "")
     assert "bad, seed 0, fold 0 failed: " in err
     assert "0 folds trained, 0 kept from before, 1 missing." in err
@@ -127,10 +127,10 @@ def test_folds_that_all_fail_are_exit_code_3_without_false_promises(folder, caps
     assert "--tables-only" not in err
 
 
-def test_no_time_for_any_fold_is_exit_code_3(config, tmp_path, capsys):
+def test_no_time_for_any_fold_is_exit_code_3(config, tmp_path, benchmark):
     pytest.importorskip("matplotlib")
     options = "-o", tmp_path / "none", "--minutes", "1e-9"
-    code, out, err = outcome(capsys, config, *options)
+    code, out, err = benchmark(config, *options)
     assert (code, out) == (3, "")
     assert "The same command goes on with what is missing." in err
     assert "there are no tables: time was up." in err

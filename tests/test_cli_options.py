@@ -74,7 +74,43 @@ def test_an_energy_unit_that_is_none_is_refused_before_anything_is_read(unit, ca
     assert f"{unit!r} is not keV" in capsys.readouterr().err
 
 
-def test_the_column_of_the_target_is_found_in_any_case(survey, tmp_path, outcome):
+@pytest.mark.parametrize(
+    ("option", "degrees"),
+    [
+        ("--ra=9:21:21.2", "in hours, minutes and seconds, give 140.338333"),
+        ("--ra=09 21 21.2", "give 140.338333"),
+        ("--ra=9h21m21.2s", "give 140.338333"),
+        ("--dec=-3:17:26.16", "in degrees, arcminutes and arcseconds, give -3.290600"),
+        ("--dec=+03d17m26.16s", "give +3.290600"),
+        ("--ra=east", "Give degrees"),
+    ],
+)
+def test_angles_that_are_not_degrees_are_refused_with_their_degrees(
+    option, degrees, capsys
+):
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "model.skops", "a.fits", option])
+    error = capsys.readouterr().err
+    assert "is not a number of degrees. " in error
+    assert degrees in error
+
+
+def test_columns_of_degrees_beside_sexagesimal_ones_are_named_as_an_option(
+    survey, model, outcome, refused
+):
+    table = Table.read(survey)
+    n = len(table)
+    table.rename_columns(["ra", "dec"], ["_RAJ2000", "_DEJ2000"])
+    table["RAJ2000"], table["DEJ2000"] = ["00 40 00"] * n, ["+01 00 00"] * n
+    path = survey.parent / "vizier.ecsv"
+    table.write(path, overwrite=True)
+    line = refused("predict", model, path)
+    option = "--columns ra=_RAJ2000,dec=_DEJ2000"
+    assert f"The table has it in degrees, too: {option}." in line
+    assert outcome("predict", model, path, *option.split())[0] == 0
+
+
+def test_the_column_of_the_target_is_found_in_any_case(survey, tmp_path, capsys):
     table = table_like(survey, "capitals")
     path = tmp_path / "a.skops"
     command = "train", table, "--target=Log_Mass", "-o", path, *TINY

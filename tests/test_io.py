@@ -463,6 +463,17 @@ def test_units_are_those_of_astropy(angle, energy, path):
     assert_allclose(photons["energy"], KEV, rtol=1e-6)
 
 
+def test_right_ascensions_in_hours_are_converted_and_declinations_are_not(path):
+    degrees = ("DEC", "D", "deg", DEC), ("ENERGY", "D", "keV", KEV)
+    write_hdus(path, event_hdu([("RA", "D", "h", RA / 15), *degrees]))
+    assert_allclose(read_photons(path)["ra"], RA, rtol=1e-12)
+    columns = [("RA", "D", "deg", RA), ("DEC", "D", "h", DEC), degrees[1]]
+    path.unlink()
+    write_hdus(path, event_hdu(columns))
+    with pytest.raises(ValueError, match=r"'DEC' .* unit 'h', .* Convert the numbers"):
+        read_photons(path)
+
+
 def test_pixels_without_a_projection_to_ra_and_dec_are_an_error(path, tmp_path):
     columns = [(n, "D", "", KEV) for n in ("X", "Y", "ENERGY")]
     with pytest.raises(ValueError, match=r"neither TCTYP1, TCTYP2 nor REFXCTYP"):

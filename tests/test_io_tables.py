@@ -184,6 +184,27 @@ def test_a_center_is_never_mixed_of_two_spellings():
         read_sample({"z": [0.1], "RA": ["00:40:00"], "DEC": ["+01 00 00"]})
 
 
+def test_the_decimal_columns_beside_sexagesimal_ones_are_named():
+    catalog = {"z": [0.1], "RAJ2000": ["00 40 00"], "DEJ2000": ["+01 00 00"]}
+    with pytest.raises(ValueError, match=r"convert it to degrees, for instance"):
+        read_sample(catalog)
+    catalog |= {"_RAJ2000": [10.0], "_DEJ2000": [1.0]}
+    given = {"ra": "_RAJ2000", "dec": "_DEJ2000"}
+    message = rf"'00 40 00'\).*The table has it in degrees, too: columns={given}\."
+    with pytest.raises(ValueError, match=message):
+        read_sample(catalog)
+    assert_array_equal(read_sample(catalog, columns=given)[0].center, [[10, 1]])
+
+
+def test_right_ascensions_of_a_catalog_may_be_hours():
+    catalog = Table({"z": [0.1], "ra": [10 / 15], "dec": [1.0]})
+    catalog["ra"].unit = units.hour
+    assert_allclose(read_sample(catalog)[0].center, [[10, 1]], rtol=1e-14)
+    catalog["dec"].unit = units.hour
+    with pytest.raises(ValueError, match=r"'dec' has the unit 'h', .* to deg\."):
+        read_sample(catalog)
+
+
 @pytest.mark.parametrize("unit", ["Mpc/littleh", "Mpc/h", "h-1 Mpc"])
 def test_lengths_over_h_are_known_to_every_door(unit, tmp_path):
     from astropy.cosmology.units import littleh

@@ -61,6 +61,7 @@ def test_units_are_converted_as_astropy_does(name, unit):
         *(("position", text, 1e-3) for text in ("kpc/h", "ckpc/h", "h**-1 kpc")),
         *(("ra", text, 1.0) for text in ("deg", "DEG", "degree", "degrees", "[deg]")),
         ("dec", "radians", 180 / np.pi),
+        *(("ra", text, 15.0) for text in ("h", "hr", "hour", "Hours", "[h]")),
         *(("energy", text, 1e-3) for text in ("eV", "EV", "ev")),
         *(("v", text, 1.0) for text in ("km/s", "km s-1", "km / s", "km s^-1")),
         *(("exposure", text, 1e3) for text in ("ks", "ksec", "KS")),
@@ -77,7 +78,12 @@ def test_spellings_of_files_are_known(name, spelling, factor):
     [
         *(("r500c", text) for text in ("Mpc", "kpc", "pMpc/h", "m", "cm", "deg", "s")),
         *(("position", text) for text in ("deg", "Mpc", "Mpc/h70", "Mpc h", "arcsec")),
-        *(("ra", text) for text in ("h:m:s", "h", "Mpc", "km/s")),
+        *(("ra", text) for text in ("h:m:s", "min", "Mpc", "km/s")),
+        *(
+            (name, text)
+            for name in ("dec", "center", "psf_hew")
+            for text in ("h", "hr")
+        ),
         *(("energy", text) for text in ("Angstrom", "chan", "deg")),
         *(("redshift", text) for text in ("km/s", "Mpc")),
         *(("log_mass", text) for text in ("Msun", "dex(Msun)", "1e14 Msun", "kg")),
@@ -89,6 +95,14 @@ def test_units_of_another_meaning_are_refused(name, spelling):
         ValueError, match=f"the_subject has the unit {spelling[:1]!r}"[:-1]
     ):
         unit_factor(name, spelling, "the_subject")
+
+
+def test_nobody_is_told_to_remove_the_unit_of_an_angle():
+    message = (
+        r"converted to deg\. Convert the numbers to degrees, or correct the unit\."
+    )
+    with pytest.raises(ValueError, match=message):
+        unit_factor("dec", "h")
 
 
 def test_what_has_no_unit_or_no_row_passes_as_it_is():

@@ -1,9 +1,12 @@
 """Read clusters given on the command line: tables, or one event list."""
 
+import argparse
 import contextlib
 import gc
+import re
 from pathlib import Path
 
+from ..printable import printable
 from .field import with_field
 from .list_options import (
     add_list_options,
@@ -15,6 +18,13 @@ from .list_options import (
 )
 
 ABOUT = "redshift", "ra", "dec"
+SEXAGESIMAL = re.compile(r"([+-]?)(\d+)[: hd]\s*(\d+)[: m']\s*(\d+(?:\.\d*)?)[s\"]?")
+UNITS_OF_ANGLES = {
+    15.0: "hours, minutes and seconds",
+    1.0: "degrees, arcminutes and arcseconds",
+}
+"""Degrees per unit -> what angles of this unit and its sixtieths are called."""
+
 NAMED = 10
 """Largest number of clusters that a message names."""
 
@@ -29,8 +39,10 @@ def add_cluster_options(parser):
     )
     one = parser.add_argument_group("the cluster in one event list")
     one.add_argument("--redshift", type=float, help="its redshift")
-    one.add_argument("--ra", type=float, help="right ascension of its center [deg]")
-    one.add_argument("--dec", type=float, help="declination of its center [deg]")
+    one.add_argument(
+        "--ra", type=right_ascension, help="right ascension of its center [deg]"
+    )
+    one.add_argument("--dec", type=declination, help="declination of its center [deg]")
     one.add_argument("--exposure", type=float, help="its exposure at the center [s]")
     one.add_argument(
         "--galaxies",
@@ -38,6 +50,31 @@ def add_cluster_options(parser):
         help="list of its galaxies with the columns ra, dec, z",
     )
     add_list_options(parser)
+
+
+def right_ascension(text):
+    """Convert the option --ra to degrees, or refuse hours, minutes and seconds."""
+    return _degrees(text, 15.0)
+
+
+def declination(text):
+    """Convert the option --dec to degrees, or refuse degrees, minutes and seconds."""
+    return _degrees(text, 1.0)
+
+
+def _degrees(text, per_unit):
+    try:
+        return float(text)
+    except ValueError:
+        found = SEXAGESIMAL.fullmatch(text.strip())
+    way = "Give degrees"
+    if found:
+        first, minutes, seconds = (float(part) for part in found.groups()[1:])
+        degrees = per_unit * (first + minutes / 60 + seconds / 3600)
+        way = f"If it is in {UNITS_OF_ANGLES[per_unit]}, give {found[1]}{degrees:.6f}"
+    raise argparse.ArgumentTypeError(
+        f"{printable(text)!r} is not a number of degrees. {way}"
+    )
 
 
 def load_photon_model(path):

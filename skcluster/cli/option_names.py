@@ -51,7 +51,8 @@ OF_CLUSTERS = {
 }
 """What is said about other parameters and about samples -> how the command says it."""
 
-MAPPING = re.compile(r"columns=\{'([^']*)': '([^']*)'\}")
+PAIR = re.compile(r"'([^']*)': '([^']*)'")
+MAPPING = re.compile(rf"columns=\{{{PAIR.pattern}(?:, {PAIR.pattern})*\}}")
 SUBJECT = re.compile(r"\bcolumns (?=says|gives|names|has the name|must also name)")
 
 
@@ -77,5 +78,10 @@ def with_options(message, arguments):
     if hasattr(arguments, "energy_unit"):
         for ours, theirs in OF_CLUSTERS.items():
             message = message.replace(ours, theirs)
-        message = SUBJECT.sub("--columns ", MAPPING.sub(r"--columns \1=\2", message))
+        message = SUBJECT.sub("--columns ", MAPPING.sub(_as_option, message))
     return message
+
+
+def _as_option(mapping):
+    pairs = PAIR.findall(mapping[0])
+    return f"--columns {','.join(f'{name}={column}' for name, column in pairs)}"

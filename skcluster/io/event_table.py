@@ -139,7 +139,7 @@ class EventTable:
         if self._are_pixels(columns, ra, numbers):
             angles, is_galactic = self._on_sky(angles, columns, numbers)
             return self._in_icrs(angles, is_galactic, numbers)
-        angles = [*map(self._in_degrees, angles, columns)]
+        angles = [*map(self._in_degrees, angles, columns, ("ra", "dec"))]
         self._check_declination(angles[1], columns[1])
         return self._in_icrs(angles, columns[0].upper() == "GLON")
 
@@ -149,9 +149,9 @@ class EventTable:
             return True
         return ra.upper() != "RA" and is_projected(self.keyword, numbers)
 
-    def _in_degrees(self, angle, name):
+    def _in_degrees(self, angle, name, row):
         subject = f"Column {name!r} of {self.path}"
-        degrees = unit_factor("ra", printable(self.unit(name)), subject)
+        degrees = unit_factor(row, printable(self.unit(name)), subject)
         with np.errstate(over="ignore"):
             return self.complete(angle * degrees, name)
 

@@ -9,7 +9,9 @@ from astropy.table import Column, MaskedColumn, Table
 from ..printable import printable
 from ..sample.exact_integers import has_inexact_floats, with_exact_gaps
 from ..sample.plain_arrays import (
+    SKY_COLUMNS,
     column_names,
+    find_column,
     find_sky_columns,
     from_arrow,
     is_missing,
@@ -17,6 +19,8 @@ from ..sample.plain_arrays import (
 )
 from ..sample.units import in_our_unit, unit_factor
 from .table_reading import read_table_file
+
+CURE = "Correct it or drop these rows."
 
 
 def read_table(source, *, strings=(), hdu=None):
@@ -174,7 +178,7 @@ def complete_column(table, column, name, *, is_text=False):
         )
     if is_text:
         return values
-    values = _finite(values, column)
+    values = _finite(values, column, lambda text: _cure(text, table, name))
     if table[column].unit is None:
         return values
     given = Column(values, unit=table[column].unit)
@@ -247,8 +251,17 @@ def _gaps(column):
     return is_gap.reshape(len(values), -1).any(axis=1) if is_gap.ndim > 1 else is_gap
 
 
-def _finite(values, column):
-    """Return a column as numbers, or refuse one that holds anything else."""
+def _finite(values, column, cure=lambda text: CURE):
+    """Return a column as numbers, or refuse one that holds anything else.
+
+    Parameters
+    ----------
+    values : ndarray
+    column : str
+        Its name.
+    cure : callable
+        Function from the first wrong value to what can be done.
+    """
     if values.dtype.kind in "iuf":
         is_wrong = ~np.isfinite(values)
     else:
@@ -258,18 +271,22 @@ def _finite(values, column):
         raise ValueError(
             f"Column {column!r} does not hold finite numbers in {is_wrong.sum()} of "
             f"{len(values)} rows (first: row {first}, {str(values[first])!r}). "
-            f"{_cure(str(values[first]))}"
+            f"{cure(str(values[first]))}"
         )
     return values if values.dtype.kind in "iuf" else values.astype(float)
 
 
-def _cure(text):
-    if text.count(":") == 2 or len(text.split()) == 3:
-        return (
-            "It looks like hours or degrees with minutes and seconds: convert it to "
-            "degrees, for instance by astropy's SkyCoord."
-        )
-    return "Correct it or drop these rows."
+def _cure(text, table, name):
+    """Say what to do about a string in place of a number in a column of a table."""
+    if text.count(":") != 2 and len(text.split()) != 3:
+        return CURE
+    angles = "It looks like hours or degrees with minutes and seconds"
+    for pair in SKY_COLUMNS if name in ("ra", "dec") else ():
+        found = [find_column(table.colnames, each) for each in pair]
+        if all(each and table[each].dtype.kind == "f" for each in found):
+            found = dict(zip(("ra", "dec"), found, strict=True))
+            return f"{angles}. The table has it in degrees, too: columns={found}."
+    return f"{angles}: convert it to degrees, for instance by astropy's SkyCoord."
 
 
 def _is_number(value):

@@ -43,6 +43,9 @@ SPELLINGS["angle"] |= {"arcmin": 1 / 60, "arcminute": 1 / 60, "arcminutes": 1 / 
 SPELLINGS["angle"] |= {"arcsec": 1 / 3600, "arcsecond": 1 / 3600}
 """Factors to our unit: kind -> unit as files spell it, in lower case -> factor."""
 
+HOURS = ("h", "hr", "hour")
+"""Units of time in which catalogs give right ascensions; any other angle is not in them."""
+
 PARSECS = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}  # Mpc
 _PER_H = r"(?:/(?:little)?h|[.*]?(?:little)?h(?:\^|\*\*)?\(?-1\)?)"
 _H_PER = r"(?:1/(?:little)?h|(?:little)?h(?:\^|\*\*)?\(?-1\)?)[.*]?"
@@ -105,6 +108,8 @@ def unit_factor(name, unit, subject=None):
         factor = _length_factor(plain, unit)
     elif row.kind in ("mass", "log mass"):
         factor = _mass_factor(row.kind, plain)
+    elif row.kind == "angle" and plain.removesuffix("s") in HOURS:
+        factor = 15.0 if name == "ra" else None
     else:
         factors = SPELLINGS[row.kind]
         factor = factors.get(plain, factors.get(plain.removesuffix("s")))
@@ -159,9 +164,11 @@ def _unfit_unit(name, text, subject):
         )
     ours = _ASTROPY_UNIT.get(row.kind, row.unit) or "a plain number"
     ours = row.unit if row.kind == "mass" else ours
+    cure = "Correct or remove it."
+    if row.kind == "angle":  # without a unit, numbers would be taken for degrees
+        cure = "Convert the numbers to degrees, or correct the unit."
     return (
-        f"{subject} has the unit {text!r}, which cannot be converted to {ours}. Correct "
-        "or remove it."
+        f"{subject} has the unit {text!r}, which cannot be converted to {ours}. {cure}"
     )
 
 
