@@ -36,7 +36,7 @@ def photons_counted(mapper, sample, mapped):
     """
     from sklearn.base import clone
 
-    from ..rotation import FIXED_ON_THE_SKY
+    from ..sample.lists import OF_THE_SKY
     from ..sky import has_field, is_observed
 
     if mapped.maps is None:
@@ -44,7 +44,7 @@ def photons_counted(mapper, sample, mapped):
     if not has_field(sample):
         return mapped.maps.total().astype(int)
     photons = sample.photons.select(is_observed(sample, sample.photons))
-    bare = sample.assign(photons=photons).drop(*FIXED_ON_THE_SKY)
+    bare = sample.assign(photons=photons).drop(*OF_THE_SKY)
     counts = clone(mapper).set_params(with_unobserved=False).transform(bare).maps
     # Pixels with too little exposure are empty in maps.
     is_counted = mapped.maps.rows != 0
