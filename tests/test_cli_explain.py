@@ -251,7 +251,7 @@ def test_photons_under_an_exposure_map_are_counted_before_they_are_corrected(
     assert abs(corrected - row["n_photons"]) > 1
 
 
-def test_a_mass_without_an_error_has_no_such_card(survey, tmp_path, capsys):
+def test_a_mass_without_an_error_has_no_such_card(survey, tmp_path, explained):
     # Five clusters are too few to hold any out.
     five, path = part_of(survey, slice(5), "five"), tmp_path / "few.skops"
     assert main(["train", str(five), "-o", str(path), *TINY]) == 0

@@ -110,7 +110,7 @@ def test_columns_of_degrees_beside_sexagesimal_ones_are_named_as_an_option(
     assert outcome("predict", model, path, *option.split())[0] == 0
 
 
-def test_the_column_of_the_target_is_found_in_any_case(survey, tmp_path, capsys):
+def test_the_column_of_the_target_is_found_in_any_case(survey, tmp_path, outcome):
     table = table_like(survey, "capitals")
     path = tmp_path / "a.skops"
     command = "train", table, "--target=Log_Mass", "-o", path, *TINY
