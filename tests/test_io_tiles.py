@@ -21,8 +21,8 @@ from skcluster import (
     read_sample,
     write_photons,
 )
+from skcluster.io.apertures import APERTURE
 from skcluster.io.cluster_table import ClusterTable
-from skcluster.io.photon_lists import APERTURE
 from skcluster.io.tiles import Tile, joined_photons
 from skcluster.paper import HALF_WIDTH
 
