@@ -1,12 +1,14 @@
 """The `skcluster` command, from simulated lists to masses, and its exit codes."""
 
 import contextlib
+import hashlib
 import io
 import json
 import shutil
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from skcluster import (
     save_model,
 )
 from skcluster.cli import main
+from skcluster.sample.units import unit_factor
 
 TINY = ["--pixels", "16", "--epochs", "1", "--device", "cpu"]
 
@@ -303,6 +306,98 @@ def test_a_cluster_without_a_photon_in_the_map_gets_no_mass(
         None,
     )
     assert "1 of 16 clusters have no photon in the map, so no mass. Check" in err
+
+
+@pytest.fixture
+def with_gaps(survey):
+    """A table in which five rows lack something, and what that is."""
+    table = Table(Table.read(survey), masked=True)
+    table.remove_column("galaxies")
+    table["redshift"][1] = np.nan
+    table["redshift"][2] = -99
+    table["photons"][3] = ""
+    table["dec"].mask[4] = True
+    table["r500c"] = np.full(len(table), 0.7)
+    table["r500c"][5], table["r500c"][6] = np.nan, -1
+    path = survey.parent / "gaps.ecsv"
+    table.write(path, overwrite=True)
+    return path, {1: "redshift", 2: "redshift", 3: "photons", 4: "dec"}
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_a_gap_costs_the_mass_of_its_row_alone(
+    survey, model, with_gaps, command, tmp_path, outcome
+):
+    path, lacking = with_gaps
+    more = ["-o", tmp_path] if command == "explain" else []
+    code, out, err = outcome(command, model, path, "--json", *more)
+    found = json.loads(out)
+    expected = json.loads(outcome("predict", model, survey, "--json")[1])
+    assert code == 3
+    for i, (row, complete) in enumerate(zip(found, expected, strict=True)):
+        assert row["name"] == complete["name"]
+        if i in lacking:
+            assert (row["log_mass"], row["n_photons"]) == (None, 0)
+            assert f"There is no {lacking[i]} (column {lacking[i]}) in row {i} " in err
+        else:
+            assert row["log_mass"] == complete["log_mass"]
+        if lacking.get(i) != "redshift":
+            assert row["redshift"] == complete["redshift"]
+        else:
+            assert row["redshift"] is None
+    assert "4 of 16 clusters have a list that cannot be read, or a gap in their" in err
+    assert "Column r500c has gaps and is not used: it is left out." in err
+
+
+def test_gaps_are_refused_where_they_matter(survey, model, with_gaps, refused):
+    path, _ = with_gaps
+    line = refused("train", path, "-o", path.parent / "no.skops", *TINY)
+    assert "Column 'redshift' has no value in 1 of 16 rows" in line
+    table = Table.read(path)
+    table["redshift"] = np.nan
+    table.write(path, overwrite=True)
+    line = refused("predict", model, path)
+    assert "Column 'redshift' has no value in 16 of 16 rows" in line
+
+
+@pytest.mark.parametrize("kind", ["ecsv", "fits", "csv"])
+def test_a_table_of_masses_says_what_it_holds(survey, model, kind, tmp_path, outcome):
+    path = tmp_path / f"masses.{kind}"
+    command = "predict", model, survey, "-o", path, "--quantiles=0.025"
+    assert outcome(*command)[0] == 0
+    table = Table.read(path)
+    named = "name redshift n_photons log_mass std_dex mass lower_68 upper_68"
+    assert table.colnames == [*named.split(), "misspecification", "q0.025"]
+    if kind == "csv":
+        return
+    assert table.meta["MODELSHA"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    about = [table.meta[key] for key in ("MODEL", "MASSDEF", "COSMO")]
+    assert about == [model.name, "M500c", "WMAP7"]
+    if kind == "fits":
+        comment = fits.getheader(path, 1)["TCOMM4"]
+        assert comment == "predicted log10 of M500c [dex(solMass / littleh)]"
+        return
+    assert table["lower_68"].description.startswith("16th percentile of the post")
+    units = {name: str(table[name].unit) for name in table.colnames}
+    assert units["mass"] == "solMass / littleh"
+    assert units["log_mass"] == units["q0.025"] == "dex(solMass / littleh)"
+    assert (units["std_dex"], units["redshift"]) == ("dex", "None")
+    # The package reads its own units.
+    assert unit_factor("log_mass", units["log_mass"]) == 1
+    assert unit_factor("mass", units["mass"]) == 1
+
+
+def test_all_columns_are_described_in_the_help_and_on_the_page(
+    survey, model, outcome, capsys
+):
+    found = json.loads(outcome("predict", model, survey, "--json")[1])
+    with pytest.raises(SystemExit, match="0"):
+        main(["predict", "--help"])
+    text = capsys.readouterr().out
+    page = (Path(__file__).parents[1] / "docs" / "quickstart.rst").read_text()
+    for name in found[0]:
+        assert f"\n  {name} " in text
+        assert f"``{name}``" in page
 
 
 def test_an_event_list_that_misses_the_map_gets_no_mass(survey, model, outcome):

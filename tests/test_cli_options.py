@@ -700,7 +700,8 @@ class TestUnreadableLists:
         for i in lost:
             assert f"photons of row {i} (cluster mock-0000{i}) cannot be read" in err
         assert (
-            "3 of 16 clusters have a list that cannot be read, so no mass. Mend the lists, "
+            "3 of 16 clusters have a list that cannot be read, or a gap in their row, "
+            "so no mass. Mend the lists or rows, "
             "or remove them from the table: mock-00001, mock-00004, mock-00007."
         ) in err
         assert "no photon" not in err

@@ -1,10 +1,10 @@
 """The `skcluster` command: demo, simulate, train, predict, explain, inspect, benchmark.
 
 Exit codes: 0 success; 1 an error, described in one line on standard error; 2 wrong
-usage; 3 some clusters have no mass, because a list of theirs cannot be read, no photon is
-in the map, or there was another error: standard error names them, and all others have a
-mass; or a benchmark lacks folds; 130 interrupted; 141 standard output was closed by its
-reader, as by ``| head``.
+usage; 3 some clusters have no mass, because a list of theirs cannot be read, their row has
+a gap, no photon is in the map, or there was another error: standard error names them, and
+all others have a mass; or a benchmark lacks folds; 130 interrupted; 141 standard output
+was closed by its reader, as by ``| head``.
 
 Shells complete commands, options and files with argcomplete (``skcluster[completion]``)
 after ``eval "$(register-python-argcomplete skcluster)"``.

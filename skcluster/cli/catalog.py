@@ -29,12 +29,15 @@ class Catalog:
     mapper : PhotonMapper or PhotonFeaturizer
         What sees the photons; its cosmology places galaxies given as ``ra``, ``dec``,
         ``z``.
+    unused : iterable of str, default=()
+        Columns that the model makes no use of: gaps in them cost no mass.
 
     Attributes
     ----------
     names : ndarray of str of shape (n_clusters,)
         Numbers, if the tables have no names.
     redshift : ndarray of shape (n_clusters,)
+        NaN where the table has none.
     stems : list of str
         Names of files about the clusters, without their endings.
     sample : ClusterSample
@@ -42,7 +45,7 @@ class Catalog:
     has_galaxies : bool
     """
 
-    def __init__(self, arguments, mapper):
+    def __init__(self, arguments, mapper, unused=()):
         from .. import ClusterSample
 
         self.arguments = arguments
@@ -56,7 +59,8 @@ class Catalog:
             _refuse_options_of_one_list(arguments)
             self._one = None
             self.tables = [
-                cluster_table(path, arguments, mapper) for path in arguments.photons
+                cluster_table(path, arguments, mapper, unused=unused)
+                for path in arguments.photons
             ]
             self.has_galaxies = any(table.has_galaxies for table in self.tables)
             for table in self.tables:
@@ -64,7 +68,10 @@ class Catalog:
             samples = [table.without_lists() for table in self.tables]
             _check_all_have_exposures(samples, arguments.photons)
             self.sample = ClusterSample.concatenate(samples)
-        self.redshift = self.sample.redshift
+        self.redshift = self.sample.redshift.copy()
+        if self.tables:
+            known = [table.gaps.has_redshift for table in self.tables]
+            self.redshift[~np.concatenate(known)] = np.nan
         self.names = np.arange(len(self)).astype(str)
         if self.sample.name is not None:
             self.names = self.sample.name
@@ -117,6 +124,7 @@ class Catalog:
                 {name: array_state(column) for name, column in table.catalog.items()}
                 for table in self.tables
             ],
+            "gaps": [table.gaps.lacking.tolist() for table in self.tables],
             "has_galaxies": self.has_galaxies,
             "images": [*map(file_state, _images(self.arguments))],
         }

@@ -20,6 +20,7 @@ from .new_clusters import (
     add_cluster_options,
     check_galaxies_are_used,
     mapper_and_rest,
+    unused_columns,
 )
 from .outcomes import KeptParts
 from .output import print_table, require_matplotlib, save_figure
@@ -88,7 +89,7 @@ def explain(arguments):
     mapper, _ = mapper_and_rest(model)
     check_energies(mapper, arguments)
     work.explainer()  # refuses what cannot be explained, before lists are read
-    catalog = Catalog(arguments, mapper)
+    catalog = Catalog(arguments, mapper, unused_columns(model))
     rows = rows_of_share(len(catalog), arguments.share)
     parts = catalog.parts(rows, CLUSTERS_IN_A_PART)
     folder = Path(arguments.output)

@@ -191,8 +191,8 @@ def exit_code(table, found, rows):
     lost = np.isnan(table["log_mass"])
     _say_without_mass(
         table["name"][unread],
-        f"of {len(table)} clusters have a list that cannot be read, so no mass. Mend the "
-        "lists, or remove them from the table",
+        f"of {len(table)} clusters have a list that cannot be read, or a gap in their row, "
+        "so no mass. Mend the lists or rows, or remove them from the table",
     )
     _say_without_mass(
         table["name"][failed],

@@ -115,13 +115,23 @@ def mapper_and_rest(model):
     return mapper, model[1:] if is_own_step else model
 
 
+def unused_columns(model):
+    """Return the columns of a table of new clusters that a model makes no use of."""
+    uses_r500c = any(
+        name.rpartition("__")[2] == "r500c" and value == "true"
+        for name, value in model.get_params(deep=True).items()
+        if isinstance(value, str)
+    )
+    return ("x", "y", "z", "group", *(() if uses_r500c else ("r500c",)))
+
+
 def read_clusters(path, arguments, mapper):
     """Read the sample of a table, and its other columns, and show progress."""
     table = cluster_table(path, arguments, mapper)
     return with_field(table.read(verbose=1), arguments), table.others
 
 
-def cluster_table(path, arguments, mapper):
+def cluster_table(path, arguments, mapper, *, unused=None):
     """Read a table of clusters, but not yet the lists that it names.
 
     Parameters
@@ -131,6 +141,8 @@ def cluster_table(path, arguments, mapper):
         Result of a parser with `add_list_options`.
     mapper : PhotonMapper or PhotonFeaturizer
         What sees the photons, whose `half_width` sets how many are read of a shared list.
+    unused : iterable of str, default=None
+        As in `ClusterTable`.
 
     Returns
     -------
@@ -144,6 +156,7 @@ def cluster_table(path, arguments, mapper):
             cosmology=mapper.cosmology,
             **options_of_tables(arguments, mapper.half_width),
             bands=bands_of(mapper),
+            unused=unused,
             verbose=1,
         )
     except ValueError as error:

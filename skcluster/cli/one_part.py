@@ -65,6 +65,7 @@ def _attempt(work, part, tick):
                 raise
             raise Unreadable from error
         columns = work(part, sample, np.isin(np.arange(len(part)), [*unread]), tick)
+    columns["redshift"] = part.redshift  # a sample has no gaps, but a table may
     return Outcome(columns, {part.rows[i]: line for i, line in unread.items()})
 
 

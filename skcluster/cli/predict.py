@@ -1,9 +1,11 @@
 """`skcluster predict`: masses of new clusters, from tables or one event list."""
 
+import argparse
 import os
 from pathlib import Path
 
 from .catalog import Catalog
+from .described_masses import columns_text, described
 from .list_options import check_energies
 from .mass_table import (
     check_has_errors,
@@ -19,6 +21,7 @@ from .new_clusters import (
     check_galaxies,
     check_galaxies_are_used,
     mapper_and_rest,
+    unused_columns,
 )
 from .outcomes import KeptParts
 from .output import print_table
@@ -33,6 +36,15 @@ from .parts import (
 CLUSTERS_IN_A_PART = 256
 
 
+class _HelpWithTable(argparse.HelpFormatter):
+    """Help whose epilog keeps its lines."""
+
+    def _fill_text(self, text, width, indent):
+        if text == columns_text():
+            return text
+        return super()._fill_text(text, width, indent)
+
+
 def add_predict(commands):
     """Add the parser of `predict`."""
     parser = commands.add_parser(
@@ -41,6 +53,8 @@ def add_predict(commands):
         description="Predict the masses of new clusters: those of tables like that of "
         "`train` (without masses), or that of one event list with --redshift, --ra and "
         "--dec (and, for a model of `train --joint`, --galaxies).",
+        epilog=columns_text(),
+        formatter_class=_HelpWithTable,
     )
     add_cluster_options(parser)
     add_part_options(parser)
@@ -83,7 +97,7 @@ def predict(arguments):
     check_has_errors(model, quantiles, arguments.prior_beta)
     mapper, _ = mapper_and_rest(model)
     check_energies(mapper, arguments)
-    catalog = Catalog(arguments, mapper)
+    catalog = Catalog(arguments, mapper, unused_columns(model))
     check_galaxies(model, catalog.has_galaxies, ", ".join(arguments.photons))
     if arguments.output:
         check_is_no_input(arguments.output, catalog.files())
@@ -99,7 +113,8 @@ def predict(arguments):
     table = table_of(found.columns)
     try:
         if arguments.output:
-            write_table(arguments.output, table)
+            described_table = described(table, work, mapper.cosmology)
+            write_table(arguments.output, described_table)
             kept.remove()
     finally:  # a disk that is full meanwhile must not cost the masses
         print_table(in_few_digits(table), as_json=arguments.json)

@@ -12,6 +12,7 @@ from .cluster_columns import LISTS, columns_of_strings, find_columns, read_colum
 from .file_errors import error_names_file
 from .galaxies import PHASE_SPACE
 from .galaxy_lists import read_galaxy_lists
+from .gaps import Gaps, without_unused
 from .photon_lists import PhotonLists
 from .tables import column_with_gaps, read_table
 
@@ -27,6 +28,10 @@ photon_options, exposure_keyword, table_hdu, verbose
     bands : sequence of (low, high), default=None
         Bands in which photons will be counted [keV]. Rows whose images of counts do not
         fill them cannot be read. None accepts images of any bands.
+    unused : iterable of str, default=None
+        Columns by our names that will not be used, and are left out if they have gaps. A
+        row with a gap in another column is then like one whose list cannot be read. None
+        refuses a table with gaps.
 
     Attributes
     ----------
@@ -42,6 +47,8 @@ photon_options, exposure_keyword, table_hdu, verbose
         Numbers of the rows in the table, for messages.
     has_galaxies : bool
         Whether clusters without a list of galaxies get an empty one.
+    gaps : Gaps or None
+        None if the table must be complete.
 
     Examples
     --------
@@ -64,6 +71,7 @@ photon_options, exposure_keyword, table_hdu, verbose
         exposure_keyword=None,
         table_hdu=None,
         bands=None,
+        unused=None,
         verbose=0,
     ):
         self.source = table if _is_path(table) else None
@@ -76,6 +84,12 @@ photon_options, exposure_keyword, table_hdu, verbose
             found, units = find_columns(
                 table.colnames, columns, with_events=events is not None
             )
+            self.gaps = None
+            if unused is not None:
+                found = without_unused(table, found, unused)
+                units = {name: unit for name, unit in units.items() if name in found}
+                self.gaps = Gaps(table, found)
+                table = self.gaps.filled(table, found)
             self.catalog = read_columns(
                 table, found, units, cosmology=cosmology, verbose=verbose
             )
@@ -121,7 +135,10 @@ photon_options, exposure_keyword, table_hdu, verbose
             )
         with error_names_file(self.source):
             photons = PhotonLists(
-                self.catalog, self.folder, self.cosmology, bands=bands, **options
+                *(self.catalog, self.folder, self.cosmology),
+                **options,
+                bands=bands,
+                gaps=self.gaps,
             )
         if photons.angles is not None:
             field = self.catalog.get("field_radius", np.inf)
@@ -140,6 +157,8 @@ photon_options, exposure_keyword, table_hdu, verbose
         part.others = _bunch_of(others)
         if self.photons is not None:
             part.photons = self.photons[rows]
+        if self.gaps is not None:
+            part.gaps = self.gaps[rows]
         return part
 
     def without_lists(self):

@@ -40,6 +40,8 @@ class PhotonLists:
         Where the paths of the table start.
     cosmology, events, aperture, drop_duplicates, photon_options : as in `read_sample`
     bands : as in `ClusterTable`
+    gaps : Gaps, default=None
+        Rows that lack something, whose lists are not read.
 
     Attributes
     ----------
@@ -60,12 +62,17 @@ class PhotonLists:
         drop_duplicates=False,
         photon_options=None,
         bands=None,
+        gaps=None,
     ):
         self._options, of_rows = _options_of_rows(catalog, photon_options or {})
         if events is None:
             self.paths = [_paths(folder, text) for text in catalog["photons"]]
         else:
             self.paths = [_paths_of_events(events, catalog)] * len(of_rows)
+        if gaps is not None:
+            lists = zip(self.paths, gaps.lacking, strict=True)
+            self.paths = [() if lacking else paths for paths, lacking in lists]
+        self._gaps = gaps
         self._of_rows, self._catalog = of_rows, catalog
         self._n_rows, self._rows = len(of_rows), np.arange(len(of_rows))
         self._drop_duplicates, self._bands = drop_duplicates, bands
@@ -103,6 +110,7 @@ class PhotonLists:
         names = {"ra", "dec", "name"} & {*self._catalog}
         part._catalog = {name: self._catalog[name][rows] for name in names}
         part.angles = None if self.angles is None else self.angles[rows]
+        part._gaps = None if self._gaps is None else self._gaps[rows]
         part._latest, part._on_same_sky = self._latest, []
         return part
 
@@ -125,6 +133,8 @@ class PhotonLists:
         photons : list of dict of ndarray
         """
         unreadable = self._unreadable(on_unreadable)
+        if self._gaps is not None:
+            unreadable.errors |= self._gaps.errors(unreadable.name)
         parts: list[dict] = [{} for _ in self.paths]
         far: dict[int, str] = {}
         lists = self._rows_of_lists()
@@ -286,6 +296,8 @@ class PhotonLists:
         exposures: dict[int, float] = {}
         summed = []
         for i, paths in enumerate(self.paths):
+            if not paths:
+                continue  # a row with a gap, which is reported with its photons
             options = self._options_of_header(i)
             try:
                 lists = [read(path, keyword, **options) for path in paths]

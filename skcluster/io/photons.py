@@ -64,6 +64,9 @@ def read_photons(
     others                refused: give `energy_unit`
     ===================== ============================================================
 
+    *Cleaning*: no row is left out for its FLAG, PATTERN, GRADE, MASK or good time interval.
+    Clean a list first, for instance with ``evtool``, ``evselect`` or ``dmcopy``.
+
     *Count images*: a file that has an image of counts and no list is read as photons at
     the centers of its pixels. All have the energy `image_energy`, or that between E_MIN and
     E_MAX of its header (see `SkyImage.to_photons`): count them in the bands of the images.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from astropy.units import Unit
 
 from ..printable import printable
 from .atomic import atomic_replace
@@ -86,8 +87,34 @@ def _fits_content(table):
             stacklevel=3,
         )
     content = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), fits.table_to_hdu(table)]).writeto(content)
+    fits.HDUList([fits.PrimaryHDU(), _fits_hdu(table)]).writeto(content)
     return content.getvalue()
+
+
+def _fits_hdu(table):
+    """Return a table as an HDU, with descriptions of its columns in the header.
+
+    Units that FITS does not know, such as dex, would bring a warning of every reader, and
+    are written with the description.
+    """
+    comments = {}
+    for i, name in enumerate(table.colnames, start=1):
+        unit, about = table[name].unit, table[name].description or ""
+        if unit is not None and not _is_unit_of_fits(unit):
+            table[name].unit, about = None, f"{about} [{unit}]".strip()
+        if about:
+            comments[f"TCOMM{i}"] = _in_ascii(about)
+    hdu = fits.table_to_hdu(table)
+    hdu.header.update(comments)
+    return hdu
+
+
+def _is_unit_of_fits(unit):
+    try:
+        Unit(str(unit), format="fits")
+    except ValueError:
+        return False
+    return True
 
 
 def _in_ascii(text):
