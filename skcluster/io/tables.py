@@ -284,8 +284,8 @@ def _cure(text, table, name):
     for pair in SKY_COLUMNS if name in ("ra", "dec") else ():
         found = [find_column(table.colnames, each) for each in pair]
         if all(each and table[each].dtype.kind == "f" for each in found):
-            found = dict(zip(("ra", "dec"), found, strict=True))
-            return f"{angles}. The table has it in degrees, too: columns={found}."
+            way = dict(zip(("ra", "dec"), found, strict=True))
+            return f"{angles}. The table has it in degrees, too: columns={way}."
     return f"{angles}: convert it to degrees, for instance by astropy's SkyCoord."
 
 
