@@ -8,7 +8,8 @@ from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcluster import JointCNNRegressor, load_model, read_sample
-from skcluster.cli import main
+from skcluster.cli import _parser, main
+from skcluster.cli.train import _pipeline
 from skcluster.cosmology import comoving_distance, plane_to_sky
 from skcluster.io.galaxies import SPEED_OF_LIGHT
 
@@ -150,6 +151,12 @@ def test_galaxies_as_a_set_beside_photons(table, tmp_path, capsys):
     rows.write(bare)
     assert main([*command, str(bare)]) == 1
     assert "without.csv has no column galaxies" in capsys.readouterr().err
+
+
+def test_sets_of_photons_and_galaxies_are_cut_at_the_same_half_width():
+    command = "train t.csv -o m.skops --photon-set --joint --half-width=1.5"
+    pipeline = _pipeline(_parser().parse_args(command.split()))
+    assert [step.half_width for step in pipeline[:2]] == [1.5, 1.5]
 
 
 def test_one_table_of_galaxies_of_the_whole_sky_serves_all_clusters(table):

@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 import pytest
-from astropy.cosmology import WMAP7
+from astropy.cosmology import WMAP7, FlatLambdaCDM
 from astropy.table import Table
 from astropy.units import Unit
 from numpy.testing import assert_allclose, assert_array_equal
@@ -19,13 +19,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 import skcluster.cli
 import skcluster.cli.predict as predict_module
 import skcluster.cli.train as train_module
-from skcluster import load_model
+from skcluster import PhotonMapper, load_model
 from skcluster.cli import main
+from skcluster.cli.new_clusters import cluster_table, one_cluster
 from skcluster.cli.option_names import with_options
 from skcluster.cli.output import one_line, print_table
 from skcluster.cli.output_files import check_output
 from skcluster.cli.target import log_masses, target_unit, unit_of_target
 from skcluster.exposure import relative_exposure
+from skcluster.io import write_photons
 
 TINY = ["--pixels=16", "--epochs=1", "--device=cpu"]
 
@@ -388,6 +390,24 @@ class TestTheOptionsOfLists:
             "is not keV, eV, MeV, a positive number of keV per"
             in capsys.readouterr().err
         )
+
+
+def test_galaxies_are_placed_by_the_cosmology_of_the_model(tmp_path):
+    own = FlatLambdaCDM(70, 0.9)
+    mapper = PhotonMapper(cosmology="FlatLambdaCDM(70, 0.9)")
+    events, galaxies = str(tmp_path / "a.fits"), str(tmp_path / "galaxies.csv")
+    write_photons(events, {"ra": [10.0], "dec": [0.0], "energy": [1.0]})
+    Table({"ra": [10.0], "dec": [0.05], "z": [0.3]}).write(galaxies)
+    row = {"redshift": [0.3], "ra": [10.0], "dec": [0.0]}
+    table = str(tmp_path / "clusters.csv")
+    Table(row | {"photons": ["a.fits"], "galaxies": ["galaxies.csv"]}).write(table)
+    parse = skcluster.cli._parser().parse_args
+    about = ["--redshift=0.3", "--ra=10", "--dec=0", f"--galaxies={galaxies}"]
+    one = one_cluster(parse(["predict", "m", events, *about]), [], mapper)
+    listed = cluster_table(table, parse(["predict", "m", table]), mapper).read()
+    expected = np.tan(np.radians(0.05)) * own.comoving_distance(0.3).value * own.h
+    for sample in (one, listed):
+        assert_allclose(sample.galaxies["y"], expected)
 
 
 def test_options_of_another_choice_are_refused(survey, model, tmp_path, refused):

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn
+from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_predict
 
 import skcluster.contest.surveys
-from skcluster import ProxyMeasurer, QuadrantGroupKFold
+from skcluster import ClusterSample, ProxyMeasurer, QuadrantGroupKFold
 from skcluster.contest import (
     BUILT_IN,
     Entry,
@@ -37,7 +38,7 @@ from skcluster.contest.fold_files import (
     read_folds,
 )
 from skcluster.contest.results import summary_table
-from skcluster.contest.surveys import Survey
+from skcluster.contest.surveys import Survey, load_survey
 from skcluster.datasets import make_mock_survey
 from skcluster.io import write_sample
 from skcluster.io.kept_arrays import read_kept, write_kept
@@ -46,6 +47,8 @@ from skcluster.metrics import mass_scatter
 pytestmark = pytest.mark.usefixtures("few_resamples")
 
 EQUAL_CONTEXTS = Path(__file__).parents[1] / "experiments" / "equal_contexts.toml"
+OWN_COSMOLOGY = FlatLambdaCDM(70, 0.9)
+OWN_DISTANCE = OWN_COSMOLOGY.comoving_distance(0.3).value * OWN_COSMOLOGY.h
 # It writes a line for each fit: its label, how many fits there were, and the clusters.
 OWN = """
 import os
@@ -302,6 +305,30 @@ class TestEqualContexts:
             assert set(Counter(fold.group.tolist()).values()) == {4}
             seen += fold.cluster.tolist() if name == "one" else []
         assert sorted(seen) == [*range(64)]
+
+    def test_galaxies_of_a_table_are_placed_by_the_cosmology_of_the_maps(
+        self, contest, tmp_path
+    ):
+        Table({"ra": [10.0], "dec": [0.05], "z": [0.3]}).write(tmp_path / "g.csv")
+        row = {"redshift": [0.3], "ra": [10.0], "dec": [0.0], "log_mass": [14.0]}
+        Table(row | {"galaxies": ["g.csv"]}).write(tmp_path / "clusters.csv")
+        configuration = contest(
+            TWO_RECORDERS,
+            survey='table = "clusters.csv"',
+            top='[maps]\ncosmology = "FlatLambdaCDM(70, 0.9)"',
+        )
+        found = load_survey(configuration, 0, verbose=0).sample.galaxies["y"]
+        assert_allclose(found, np.tan(np.radians(0.05)) * OWN_DISTANCE)
+
+    def test_photons_are_counted_in_the_cosmology_of_the_maps(self):
+        angle = np.linspace(0, 0.004, 200)
+        photons = {"ra": np.degrees(angle), "dec": 0 * angle, "energy": angle**0}
+        sample = ClusterSample([0.3], center=[[0.0, 0.0]], photons=[photons])
+        maps = {"half_width": 2.3, "cosmology": "FlatLambdaCDM(70, 0.9)"}
+        entry = Entry("count", BUILT_IN["y_x"].make, columns=("n_phot",))
+        X = Survey(sample, np.array([14.0]), {}, maps).input_of(entry)
+        # On the tangent plane.
+        assert_allclose(np.exp(X[0, 0]), np.sum(np.tan(angle) * OWN_DISTANCE <= 2.3))
 
 
 class TestResuming:

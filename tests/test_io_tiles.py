@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy import units
 from astropy.coordinates import SkyCoord
-from astropy.cosmology import WMAP7
+from astropy.cosmology import WMAP7, FlatLambdaCDM
 from astropy.io import fits
 from astropy.table import Table
 from hypothesis import given, settings
@@ -215,6 +215,14 @@ def test_memory_is_that_of_the_photons_used_and_one_list(tmp_path, n_lists):
     assert sample.photons.lengths.min() > 0
     # A list for each row would take 60 of them; and four lists are not held together.
     assert peak < 6.5 * one_list + 2.5 * sample.photons.nbytes
+
+
+def test_apertures_are_angles_of_the_cosmology_that_is_given(tile):
+    own, table = FlatLambdaCDM(70, 0.9), {"redshift": [0.1, 0.3]}
+    table |= {"ra": [140.0, 140.0], "dec": [3.0, 3.0]}
+    sample, _ = read_sample(table, events=tile / "tile.fits", cosmology=own)
+    distance = own.comoving_distance([0.1, 0.3]).value * own.h
+    assert_allclose(sample.field_radius, np.degrees(np.arctan(APERTURE / distance)))
 
 
 def test_apertures_of_near_clusters_end_at_the_widest_field(tile):
