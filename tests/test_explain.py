@@ -35,6 +35,7 @@ from skcluster import (
     proxy_saliency,
     radial_saliency,
 )
+from skcluster.explain.proxy import CLUSTERS_PER_BLOCK
 from skcluster.explain.self_test import WeighingRegressor
 from skcluster.explain.thin_convolution import ThinConvolution, with_thin_convolutions
 from skcluster.networks import MassNetwork
@@ -648,6 +649,15 @@ def test_proxy_saliency_of_counts_is_refused(sample):
     scaled = LogScaler().fit_transform(mapped)
     x = np.asarray(scaled.maps)
     assert_array_equal(proxy_saliency(scaled.maps, 1.5), proxy_saliency(x, 1.5))
+
+
+def test_proxy_saliency_in_several_blocks_takes_the_slope_and_radius_of_each():
+    rng, n = np.random.default_rng(0), CLUSTERS_PER_BLOCK + 3
+    maps, slope = rng.random((n, 1, 8, 8)), rng.uniform(0.5, 2, n)
+    r500c, last = rng.uniform(0.5, 1.5, n), slice(n - 3, n)
+    found = proxy_saliency(maps, slope, r500c=r500c, half_width=2.0)
+    alone = proxy_saliency(maps[last], slope[last], r500c=r500c[last], half_width=2.0)
+    assert_allclose(found[last], alone)
 
 
 def test_proxy_saliency_does_not_grow_with_the_survey_by_blocks(log_counts):

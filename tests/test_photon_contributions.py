@@ -70,13 +70,29 @@ def without(sample, cluster, row):
     return one.assign(photons=one.photons.select(kept))
 
 
-def test_a_contribution_is_what_taking_the_photon_away_changes(explained):
+def assert_is_change(explained, cluster, row):
     model, sample, found = explained
+    one = model.predict(sample[[cluster]])
+    change = one - model.predict(without(sample, cluster, row))
+    contribution = found.photons.table(cluster)["contribution"][row]
+    assert_allclose(contribution, change, atol=2e-6)
+
+
+def test_a_contribution_is_what_taking_the_photon_away_changes(explained):
     for cluster, row in [(0, 0), (3, 7), (50, 20), (99, 5)]:
-        one = model.predict(sample[[cluster]])
-        change = one - model.predict(without(sample, cluster, row))
-        contribution = found.photons.table(cluster)["contribution"][row]
-        assert_allclose(contribution, change, atol=2e-6)
+        assert_is_change(explained, cluster, row)
+
+
+def test_it_is_so_for_clusters_of_unequal_exposures():
+    sample, log_mass = clusters(40)
+    sample = sample.assign(exposure=np.where(np.arange(40) % 2, 1000.0, 4000.0))
+    model = PhotonSetRegressor(
+        max_epochs=1, random_state=0, n_threads=1, device="cpu"
+    ).fit(sample, log_mass)
+    pair = sample[[0, 1]]
+    found = photon_contributions(model, pair)
+    for cluster in (0, 1):
+        assert_is_change((model, pair, found), cluster, 5)
 
 
 def test_contributions_do_not_depend_on_order_or_neighbors(explained):

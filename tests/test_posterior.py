@@ -28,6 +28,7 @@ from skcluster.posterior import (
     log_prior,
     mass_density,
 )
+from skcluster.posterior.smoothing import VALUES_AT_ONCE, smoothed_counts
 
 LN_10 = np.log(10)
 QUANTILES = [0.025, 0.16, 0.5, 0.84, 0.975]
@@ -302,6 +303,21 @@ def brute_force(observed, population=np.ones_like):
 @cache
 def flat_prior():
     return TrainingPrior(mass_density(np.linspace(LOW, HIGH, 20_000)))
+
+
+class TestSmoothedCounts:
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_values_in_several_blocks_are_counted_with_their_own_weights(
+        self, weighted
+    ):
+        x = np.random.default_rng(0).normal(size=VALUES_AT_ONCE + 1000)
+        weight, edges = np.arange(float(len(x))), np.linspace(-3, 3, 5)
+        share = np.diff(stats.norm.cdf(edges, x[:, None], 0.1))
+        if weighted:
+            found = smoothed_counts(x, 0.1, edges, weight)
+            assert_allclose(found, weight @ share, rtol=1e-9)
+        else:
+            assert_allclose(smoothed_counts(x, 0.1, edges), share.sum(0), rtol=1e-9)
 
 
 class Ideal(PosteriorMixin):

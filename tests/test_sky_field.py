@@ -497,6 +497,29 @@ def test_a_hole_is_a_circle_on_the_sky_everywhere(center):
     assert_allclose(cleaned.photons["dec"], photons.dec.deg[kept])
 
 
+SOURCE = {"ra": [10.12], "dec": [0.0]}
+
+
+def on_the_equator(lists):
+    """Clusters by the RA of their center, with that of their photons."""
+    photons = [{"ra": x, "dec": np.zeros(len(x)), "energy": x} for x in lists.values()]
+    center = [(ra, 0.0) for ra in lists]
+    return ClusterSample([REDSHIFT] * len(lists), center=center, photons=photons)
+
+
+def test_a_source_beyond_all_photons_removes_those_within_its_radius():
+    sample = on_the_equator({10.0: [10.0, 10.1]})
+    cleaned = remove_sources(sample, SOURCE, radius=0.03)
+    assert_array_equal(cleaned.photons["ra"], [10.0])
+    assert_array_equal(cleaned.holes.lengths, [1])
+
+
+def test_a_hole_reaches_a_lone_photon():
+    sample = on_the_equator({10.0: [10.1], 50.0: [50.0, 50.1]})
+    cleaned = remove_sources(sample, SOURCE, radius=0.03)
+    assert_array_equal(cleaned.photons.lengths, [0, 2])
+
+
 def test_radii_come_from_a_column_or_with_a_unit():
     sample = sample_of(*flat(3000))
     catalog = Table({"ra": [150.0, 150.05], "dec": [2.03, 2.0], "rad": [40.0, 60.0]})

@@ -20,7 +20,7 @@ from skcluster import (
     with_exposure_map,
 )
 from skcluster.cosmology import comoving_distance
-from skcluster.maps import square_inside_circle
+from skcluster.maps import coverage, square_inside_circle
 
 REDSHIFT = 0.2
 DISTANCE = comoving_distance([REDSHIFT])[0]
@@ -84,7 +84,9 @@ def test_pixels_beyond_the_edge_of_an_exposure_map_are_unobserved():
     assert_allclose(unobserved(exposed)[0], expected, atol=1e-6)
 
 
-def test_shares_follow_rows_to_the_north():
+@pytest.mark.parametrize("points_at_once", [1, 1000, 2**18])
+def test_shares_follow_rows_to_the_north(points_at_once, monkeypatch):
+    monkeypatch.setattr(coverage, "POINTS_AT_ONCE", points_at_once)
     exposed = with_exposure_map(sample_of(), image_of(lambda x, y: 1000.0 * (y < 0.8)))
     expected = np.zeros((PIXELS, PIXELS))
     expected[12:] = 1
