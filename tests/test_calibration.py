@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
@@ -29,6 +30,7 @@ from skcluster import (
 from skcluster.model_selection import with_groups
 from skcluster.posterior import mass_density
 from skcluster.posterior.calibration import _cells
+from skcluster.posterior.mass_pairs import CLUSTERS_AT_ONCE, cells_at
 from skcluster.posterior.score_trends import follow_trend, learn_trend
 
 
@@ -180,6 +182,19 @@ class TestPairs:
             assert_allclose(coverage(posterior, log_mass, level), level, atol=0.03)
         is_sharp = X[:, 1] < 0.1
         assert coverage(posterior[is_sharp], log_mass[is_sharp], 0.68) > 0.9
+
+    def test_clusters_in_several_blocks_have_the_cells_of_their_own_masses(self):
+        rng, n = np.random.default_rng(0), CLUSTERS_AT_ONCE + 100
+        true = rng.uniform(13.5, 15, 300)
+        near = true + rng.normal(0, 0.05 + 0.2 * (true - 13.5))
+        pairs, predicted = (
+            np.array([near, true, np.ones(300)]),
+            np.linspace(13.5, 15, n),
+        )
+        rows = [0, CLUSTERS_AT_ONCE, n - 1]
+        _, probability = cells_at(predicted, pairs)
+        _, alone = cells_at(predicted[rows], pairs)
+        assert_allclose(probability[rows], alone, atol=1e-12)
 
     def test_a_model_file_keeps_the_pairs(self, tmp_path):
         X, log_mass = masses_and_errors(200)
@@ -575,6 +590,19 @@ class TestOfEstimators:
             alone = clone(model).set_params(by=None).fit(sample, log_mass)
             assert_allclose(model.predict(sample), alone.predict(sample), rtol=1e-12)
 
+    def test_scores_are_those_of_the_redshifts_of_their_clusters(self):
+        redshift = np.where(np.arange(200) % 2, 0.4, 0.1)
+        noise = np.random.default_rng(0).normal(0, 0.01, 200)
+        log_mass = 14 + np.where(redshift > 0.2, 0.1, -0.1) + noise
+        # The clusters that are held out are not in the order of the sample.
+        order = np.argsort(redshift, kind="stable")
+        folds = [(order[1::2], order[::2]), (order[::2], order[1::2])]
+        sample = ClusterSample(redshift, maps=np.full((200, 1, 4, 4), 14.0))
+        model = CalibratedMassRegressor(
+            FirstPixel(), by="redshift", n_bins=2, cv=folds
+        ).fit(sample, log_mass)
+        assert_allclose(model.predict(sample[:2]), [13.9, 14.1], atol=0.01)
+
     def test_redshifts_of_a_data_frame_are_refused_as_rows_are_not_labels(self):
         pandas = pytest.importorskip("pandas")
         X, y = masses_and_errors(100)
@@ -629,6 +657,14 @@ class TestRefusals:
             model.predict(X)
         with pytest.raises(ValueError, match=text.format(1)):
             CalibratedMassRegressor(few, cv=KFold(6)).fit(X, log_mass)
+
+    def test_errors_of_0(self):
+        X, log_mass = masses_and_errors(100)
+        text = (
+            r"50 of 50 .* DummyRegressor that are not positive.*\(first: cluster 0, 0\)"
+        )
+        with pytest.raises(ValueError, match=text):
+            CalibratedMassRegressor(DummyRegressor(), cv=KFold(2)).fit(X, log_mass)
 
 
 class TestGroups:

@@ -20,19 +20,22 @@ def mean_and_std(estimator, X):
     Raises
     ------
     ValueError
-        Some errors are infinite: a mass plus any share of its error would be, too.
+        Some errors are infinite, and so would be a mass plus any share of its error; or
+        some are 0, and no residual is a multiple of that.
     """
     if not predicts_std(estimator):
         mean = np.asarray(estimator.predict(X), float)
         return mean, np.ones_like(mean)
     mean, std = estimator.predict(X, return_std=True)
-    n = np.count_nonzero(~np.isfinite(std))
-    if n:
+    wrong = np.flatnonzero(~(np.isfinite(std) & (np.asarray(std) > 0)))
+    if len(wrong):
         by = type(last_step(estimator)).__name__
         raise ValueError(
-            f"{n} of {len(std)} clusters have errors of {by} that are NaN or infinite, "
-            "so their masses cannot be calibrated. Those of EvrardProxyRegressor are "
+            f"{len(wrong)} of {len(std)} clusters have errors of {by} that are not "
+            f"positive, or infinite (first: cluster {wrong[0]}, {std[wrong[0]]:g}), so "
+            "their masses cannot be calibrated. Those of EvrardProxyRegressor are "
             "infinite in redshift bins that have no more clusters than observables need: "
-            "fit to more clusters or fewer observables, or give wider redshift_bins."
+            "fit to more clusters or fewer observables, or give wider redshift_bins. An "
+            "estimator that knows no errors must have a predict without return_std."
         )
     return mean, std
