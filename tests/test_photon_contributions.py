@@ -87,7 +87,7 @@ def test_it_is_so_for_clusters_of_unequal_exposures():
     sample, log_mass = clusters(40)
     sample = sample.assign(exposure=np.where(np.arange(40) % 2, 1000.0, 4000.0))
     model = PhotonSetRegressor(
-        max_epochs=1, random_state=0, n_threads=1, device="cpu"
+        max_epochs=6, batch_size=8, random_state=0, n_threads=1, device="cpu"
     ).fit(sample, log_mass)
     pair = sample[[0, 1]]
     found = photon_contributions(model, pair)
