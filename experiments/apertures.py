@@ -18,16 +18,16 @@ computed again.
 
 import argparse
 import warnings
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table, vstack
-from seed_tables import means_by, write
+from power_laws import power_law
+from seed_tables import completed, means_by
 from sklearn.base import clone
-from sklearn.pipeline import make_pipeline
 
-from skcluster import EvrardProxyRegressor, IteratedRadiusRegressor, ProxyMeasurer
+from skcluster import IteratedRadiusRegressor, ProxyMeasurer
 from skcluster.datasets import make_mock_survey
 from skcluster.metrics import mass_scatter
 
@@ -43,29 +43,19 @@ MEASURED = {
 
 def counter(sky, proxy="n_phot_500c", **parameters):
     """Counts of an aperture under a sky."""
-    return ProxyMeasurer(
-        proxies=[proxy], with_redshift=True, **MEASURED[sky], **parameters
-    )
-
-
-def power_law(measurer):
-    """Masses from the counts."""
-    return make_pipeline(
-        measurer, EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)
-    )
+    return ProxyMeasurer(proxies=[proxy], **MEASURED[sky], **parameters)
 
 
 def models(sky):
     """Name -> unfitted model."""
-    true = power_law(counter(sky))
+    inside = partial(power_law, proxies=["n_phot_500c"], **MEASURED[sky])
+    true = inside()
     found = {
-        "2.3 Mpc/h": power_law(counter(sky, "n_phot")),
+        "2.3 Mpc/h": power_law(proxies=["n_phot"], **MEASURED[sky]),
         "true R500c": true,
         "iterated R500c": IteratedRadiusRegressor(clone(true)),
     }
-    return found | {
-        f"{radius:g} Mpc/h": power_law(counter(sky, r500c=radius)) for radius in FIXED
-    }
+    return found | {f"{radius:g} Mpc/h": inside(r500c=radius) for radius in FIXED}
 
 
 def is_seen(sample, sky):
@@ -100,7 +90,7 @@ def of_others(sample, seed):
     return sample.assign(r500c=radius)
 
 
-def rows_of_seed(sky, seed, arguments):
+def rows_of_seed(arguments, sky, seed):
     """One row per aperture."""
     sample, log_mass, share = survey(sky, arguments.clusters, seed)
     tested, true, _ = survey(sky, arguments.test_clusters, 1000 + seed)
@@ -139,17 +129,13 @@ def main():
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)  # of what is below the background
     path = arguments.output / "apertures.csv"
-    table = Table.read(path) if path.exists() else None
-    for sky, seed in product(SKIES, arguments.seeds):
-        if (
-            table is not None
-            and ((table["sky"] == sky) & (table["seed"] == seed)).any()
-        ):
-            continue
-        found = Table(rows=[*rows_of_seed(sky, seed, arguments)])
-        table = found if table is None else vstack([table, found])
-        write(table, path)
-        write(over_seeds(table), path.with_name("apertures-mean.csv"))
+    table = completed(
+        path,
+        ["sky", "seed"],
+        product(SKIES, arguments.seeds),
+        partial(rows_of_seed, arguments),
+        means=over_seeds,
+    )
     print(*over_seeds(table).pformat(max_width=-1, max_lines=-1), sep="\n")
 
 

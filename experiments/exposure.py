@@ -22,21 +22,19 @@ import warnings
 
 import numpy as np
 from astropy.table import Table, vstack
-from sklearn.linear_model import RidgeCV
+from power_laws import power_law
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from skcluster import (
-    EvrardProxyRegressor,
     LogScaler,
     PhotonMapper,
     ProxyMeasurer,
     RedshiftNormalizer,
-    RingProfiler,
     RotationAugmentedRegressor,
     XrayCNNRegressor,
     thin_photons,
 )
+from skcluster.contest.entries import ridge_on_rings
 from skcluster.datasets import make_mock_survey
 from skcluster.metrics import mass_scatter
 
@@ -47,25 +45,9 @@ SMALL = 0.01
 """Change of log10 M that is called none [dex]."""
 
 
-def covariance(*proxies):
-    """Power laws of photon counts."""
-    return make_pipeline(
-        ProxyMeasurer(proxies=proxies, with_redshift=True),
-        EvrardProxyRegressor(redshift_column=-1, redshift_bins=1),
-    )
-
-
 def rings(**parameters):
-    """Ridge regression on counts in rings, as in the documentation of RingProfiler."""
-    return make_pipeline(
-        PhotonMapper(n_pixels=64),
-        RedshiftNormalizer(),
-        RingProfiler(**parameters),
-        StandardScaler(),
-        PolynomialFeatures(2),
-        StandardScaler(),
-        RidgeCV(np.logspace(-1, 4, 11)),
-    )
+    """Ridge regression on counts in rings; keywords are RingProfiler's."""
+    return make_pipeline(PhotonMapper(n_pixels=64), ridge_on_rings(**parameters))
 
 
 def network(seed, **parameters):
@@ -81,8 +63,8 @@ def network(seed, **parameters):
 def models(seed, training, only):
     """Name -> unfitted model. Different exposures show what a model learns from them."""
     found = {
-        "N_phot": covariance("n_phot"),
-        "N_phot,500c": covariance("n_phot_500c"),
+        "N_phot": power_law(proxies=["n_phot"]),
+        "N_phot,500c": power_law(proxies=["n_phot_500c"]),
         "rings": rings(),
         "rings, sums": rings(n_sectors=1, softening=100.0),
         "network": network(seed),

@@ -19,12 +19,12 @@ clusters outside of the masses of training are left out: some of the posteriors 
 
 import argparse
 import warnings
-from itertools import pairwise
+from functools import partial
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table, vstack
-from seed_tables import means_by, write
+from seed_tables import completed, means_by
 from sklearn.pipeline import make_pipeline
 
 from skcluster import CalibratedMassRegressor, PhotonMapper, ProxyMeasurer
@@ -78,7 +78,7 @@ def measured(posterior, log_mass):
         }
 
 
-def rows_of_seed(seed, arguments):
+def rows_of_seed(arguments, seed):
     """Yield the rows of one seed."""
     training = make_mock_survey(arguments.clusters, random_state=seed)
     test = make_mock_survey(arguments.test_clusters, random_state=1000 + seed)
@@ -113,14 +113,13 @@ def main():
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)  # of clusters unlike those of training
     path = arguments.output / "pair-posteriors.csv"
-    table = Table.read(path) if path.exists() else None
-    for seed in arguments.seeds:
-        if table is not None and (table["seed"] == seed).any():
-            continue
-        found = Table(rows=[*rows_of_seed(seed, arguments)])
-        table = found if table is None else vstack([table, found])
-        write(table, path)
-        write(over_seeds(table), path.with_name("pair-posteriors-mean.csv"))
+    table = completed(
+        path,
+        ["seed"],
+        product(arguments.seeds),
+        partial(rows_of_seed, arguments),
+        means=over_seeds,
+    )
     print(*over_seeds(table).pformat(max_width=-1, max_lines=-1), sep="\n")
 
 

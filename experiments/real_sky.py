@@ -34,21 +34,21 @@ import argparse
 import os
 import sys
 import warnings
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.cosmology import FlatLambdaCDM
-from astropy.table import Table, vstack
-from seed_tables import write
+from power_laws import power_law
+from seed_tables import completed
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
     CalibratedMassRegressor,
     ClusterSample,
-    EvrardProxyRegressor,
     IteratedRadiusRegressor,
     PhotonMapper,
     ProxyMeasurer,
@@ -73,7 +73,7 @@ BLANK = (
     ("blank 0", (140.22, 3.43), 0.333, 4.068, 1437.0),
     ("blank 1", (140.47, 3.42), 0.333, 4.068, 1437.0),
 )
-BAND = (0.6, 2.2)
+NET = {"proxies": ["n_phot_500c"], "band": (0.6, 2.2), "background": "annulus"}
 BANDS = ((0.6, 1.1), (1.1, 1.6), (1.6, 2.2))
 """Bands in which the photons of the list are known [keV]."""
 SIGNIFICANT = 3.0
@@ -166,21 +166,7 @@ def with_holes(sample, rng):
 
 def net_counts(sample):
     """Photons inside R500c less the background."""
-    return measurer().fit(sample).count_photons(sample)["n_phot_500c"]
-
-
-def measurer():
-    """ln of the net counts inside R500c, and the redshift."""
-    return ProxyMeasurer(
-        proxies=["n_phot_500c"], band=BAND, background="annulus", with_redshift=True
-    )
-
-
-def power_law():
-    """The covariance model of the net counts inside R500c."""
-    return make_pipeline(
-        measurer(), EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)
-    )
+    return ProxyMeasurer(**NET).fit(sample).count_photons(sample)["n_phot_500c"]
 
 
 def models(seed, arguments):
@@ -193,13 +179,13 @@ def models(seed, arguments):
     )
     mapper = PhotonMapper(bands=BANDS, n_pixels=arguments.pixels, with_unobserved=True)
     return {
-        TRUE: power_law(),
-        ITERATED: IteratedRadiusRegressor(power_law(), tolerance=1e-3),
+        TRUE: power_law(**NET),
+        ITERATED: IteratedRadiusRegressor(power_law(**NET), tolerance=1e-3),
         NETWORK: make_pipeline(mapper, network),
     }
 
 
-def rows_of(name, seed, observed, arguments):
+def rows_of(observed, arguments, seed, name):
     """Masses by one estimator, with one training set and one set to calibrate with."""
     sample, log_mass = mock(arguments.clusters, seed)
     others, true = mock(arguments.clusters, 1000 + seed)
@@ -251,18 +237,13 @@ def main():
     warnings.simplefilter("ignore", UserWarning)  # of what is below the background
     observed = field(folder)
     path = arguments.output / "real-sky.csv"
-    table = Table.read(path) if path.exists() else None
-    done = set()
-    if table is not None:
-        done = set(zip(table["seed"], table["estimator"], strict=True))
-    for seed, name in product(arguments.seeds, arguments.models):
-        if (seed, name) in done:
-            continue
-        found = Table(rows=[*rows_of(name, seed, observed, arguments)])
-        table = found if table is None else vstack([table, found])
-        write(table, path, 3)
-        lines = table[-len(found) :].pformat(max_width=-1, max_lines=-1)
-        print(*lines, sep="\n", flush=True)
+    table = completed(
+        path,
+        ["seed", "estimator"],
+        product(arguments.seeds, arguments.models),
+        partial(rows_of, observed, arguments),
+        digits=3,
+    )
     is_blank = np.char.startswith(np.asarray(table["position"], str), "blank")
     fails = np.isfinite(np.ma.filled(table["mass"][is_blank], np.nan)).any()
     print("A blank position has a mass." if fails else "Blank positions have no mass.")

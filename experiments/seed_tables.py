@@ -1,7 +1,7 @@
 """Tables of experiments: means over seeds with their errors, and CSV files."""
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 
 def mean_and_error(values):
@@ -20,6 +20,44 @@ def means_by(table, keys, values):
             row[name], row[f"{name}_error"] = mean_and_error(group[name])
         rows.append(row)
     return Table(rows=rows)
+
+
+def completed(path, columns, keys, rows_of, *, means=None, digits=4, exact=()):
+    """Compute the rows that a CSV file lacks, and write it after each key.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which need not exist.
+    columns : sequence of str
+        Columns that hold a key.
+    keys : iterable of tuple
+        Keys of the rows that are wanted. What the file has of others stays.
+    rows_of : callable
+        Called with the values of a key that is missing; the rows, as dicts.
+    means : callable, optional
+        Its table of the rows goes to ``NAME-mean.csv``.
+    digits, exact
+        As `write` takes them.
+
+    Returns
+    -------
+    table : Table
+        All rows.
+    """
+    table = Table.read(path) if path.exists() else None
+    for key in keys:
+        if table is not None and key in map(tuple, table[columns]):
+            continue
+        found = Table(rows=[*rows_of(*key)])
+        table = found if table is None else vstack([table, found])
+        write(table, path, digits, exact)
+        if means is not None:
+            of_rows = path.with_name(f"{path.stem}-mean.csv")
+            write(means(table), of_rows, digits, exact)
+        lines = table[-len(found) :].pformat(max_width=-1, max_lines=-1)
+        print(*lines, sep="\n", flush=True)
+    return table
 
 
 def write(table, path, digits=4, exact=()):

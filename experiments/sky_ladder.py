@@ -17,16 +17,17 @@ R500c that follows from the mass [%]. Rows that are there are not computed again
 
 import argparse
 import warnings
+from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table, vstack
-from seed_tables import mean_and_error, write
+from astropy.table import Table
+from power_laws import power_law
+from seed_tables import completed, mean_and_error
 from sklearn.pipeline import make_pipeline
 
 from skcluster import (
-    EvrardProxyRegressor,
     IteratedRadiusRegressor,
     PhotonMapper,
     ProxyMeasurer,
@@ -43,31 +44,21 @@ RIVAL = "N_phot,500c iterated"
 KINDS = ("std", "robust")
 
 
-def power_law(is_real, **parameters):
-    """Masses from counts within R500c, net of the background under a real sky."""
-    measurer = ProxyMeasurer(
-        proxies=["n_phot_500c"],
-        with_redshift=True,
-        **parameters,
-        **(NET if is_real else {}),
-    )
-    return make_pipeline(
-        measurer, EvrardProxyRegressor(redshift_column=-1, redshift_bins=1)
-    )
-
-
 def models(is_real, seed, arguments):
     """Name -> unfitted model."""
     settings = {"max_epochs": arguments.epochs, "random_state": seed, "n_threads": 1}
     if is_real:
         settings["scalars"] = ["log_exposure"]
 
+    # Counts within R500c, net of the background under a real sky.
+    counts = {"proxies": ["n_phot_500c"], **(NET if is_real else {})}
+
     def on_maps(bands, regressor, n_pixels=arguments.pixels):
         return make_pipeline(PhotonMapper(bands=bands, n_pixels=n_pixels), regressor)
 
     return {
-        RIVAL: IteratedRadiusRegressor(power_law(is_real)),
-        "N_phot within 0.6 Mpc/h": power_law(is_real, r500c=0.6),
+        RIVAL: IteratedRadiusRegressor(power_law(**counts)),
+        "N_phot within 0.6 Mpc/h": power_law(r500c=0.6, **counts),
         "rings, three bands": on_maps(
             THREE_BANDS, ridge_on_rings(with_exposure=is_real), 64
         ),
@@ -85,6 +76,7 @@ def detected(sample):
     return seen
 
 
+@lru_cache(maxsize=2)
 def skies_of(seed, n_clusters):
     """The detected clusters of a seed under each sky, and their masses."""
     settings = {"random_state": seed, "galaxies": False}
@@ -102,16 +94,15 @@ def skies_of(seed, n_clusters):
     }, real.log_mass[seen]
 
 
-def rows_of_seed(seed, missing, arguments):
-    """One row per sky and estimator that is missing."""
+def row_of(arguments, seed, sky, name):
+    """The row of an estimator under a sky."""
     trained, log_mass = skies_of(seed, arguments.clusters)
     tested, true = skies_of(1000 + seed, arguments.test_clusters)
-    for sky, name in missing:
-        model = models(sky != "paper", seed, arguments)[name]
-        predicted = model.fit(trained[sky], log_mass).predict(tested[sky])
-        scatters = {kind: mass_scatter(true, predicted, kind=kind) for kind in KINDS}
-        row = {"sky": sky, "seed": seed, "estimator": name, **scatters}
-        yield row | {"trained": len(log_mass), "tested": len(true)}
+    model = models(sky != "paper", seed, arguments)[name]
+    predicted = model.fit(trained[sky], log_mass).predict(tested[sky])
+    scatters = {kind: mass_scatter(true, predicted, kind=kind) for kind in KINDS}
+    row = {"sky": sky, "seed": seed, "estimator": name, **scatters}
+    yield row | {"trained": len(log_mass), "tested": len(true)}
 
 
 def over_seeds(table):
@@ -149,20 +140,14 @@ def main():
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)  # of what is below the background
     path = arguments.output / "sky-ladder.csv"
-    table = Table.read(path) if path.exists() else None
     names = arguments.models or [*models(False, 0, arguments)]
-    for seed in arguments.seeds:
-        done = set()
-        if table is not None:
-            rows = table[table["seed"] == seed]
-            done = set(zip(rows["sky"], rows["estimator"], strict=True))
-        missing = [each for each in product(SKIES, names) if each not in done]
-        for row in rows_of_seed(seed, missing, arguments) if missing else ():
-            found = Table(rows=[row])
-            table = found if table is None else vstack([table, found])
-            write(table, path)
-            write(over_seeds(table), path.with_name("sky-ladder-mean.csv"))
-            print(*row.values(), flush=True)
+    completed(
+        path,
+        ["seed", "sky", "estimator"],
+        product(arguments.seeds, SKIES, names),
+        partial(row_of, arguments),
+        means=over_seeds,
+    )
 
 
 if __name__ == "__main__":

@@ -31,18 +31,18 @@ With --draw it draws the figure of the documentation from the means.
 
 import argparse
 import warnings
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from astropy.cosmology import FlatLambdaCDM
-from astropy.table import Table, vstack
-from seed_tables import mean_and_error, write
-from sklearn.linear_model import RidgeCV
+from astropy.table import Table
+from power_laws import power_law
+from seed_tables import completed, mean_and_error
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from skcluster import (
-    EvrardProxyRegressor,
     IteratedRadiusRegressor,
     LogScaler,
     PhotonFeaturizer,
@@ -50,7 +50,6 @@ from skcluster import (
     PhotonSetRegressor,
     ProxyMeasurer,
     RedshiftNormalizer,
-    RingProfiler,
     RotationAugmentedRegressor,
     XrayCNNRegressor,
     add_catalog_errors,
@@ -58,6 +57,7 @@ from skcluster import (
     save_model,
     thin_photons,
 )
+from skcluster.contest.entries import ridge_on_rings
 from skcluster.cosmology import cosmology_name, get_cosmology
 from skcluster.datasets import make_mock_survey
 from skcluster.metrics import mass_scatter
@@ -93,14 +93,6 @@ NEAREST = 0.1
 SEEN = ["log_exposure"]
 
 
-def power_law(**parameters):
-    """Masses from scalar proxies, whose number is that of their power laws."""
-    return make_pipeline(
-        ProxyMeasurer(with_redshift=True, **parameters),
-        EvrardProxyRegressor(redshift_column=-1, redshift_bins=1),
-    )
-
-
 def make(name, seed):
     """Return an unfitted model."""
     return {
@@ -109,15 +101,7 @@ def make(name, seed):
             power_law(proxies=["n_phot_500c"])
         ),
         "four proxies": power_law,
-        "rings": lambda: make_pipeline(
-            PhotonMapper(n_pixels=64),
-            RedshiftNormalizer(),
-            RingProfiler(),
-            StandardScaler(),
-            PolynomialFeatures(2),
-            StandardScaler(),
-            RidgeCV(np.logspace(-1, 4, 11)),
-        ),
+        "rings": lambda: make_pipeline(PhotonMapper(n_pixels=64), ridge_on_rings()),
         "network": lambda: network(seed),
         "photon set": lambda: photon_set(seed),
         "network, thinned": lambda: thinned(network(seed, scalars=SEEN), seed),
@@ -238,7 +222,7 @@ def fitted(name, seed, arguments):
     return model
 
 
-def rows_of(name, seed, arguments):
+def rows_of(arguments, seed, name):
     """One row per stress of one fit."""
     model = fitted(name, seed, arguments)
     usual, deep, log_mass = tested(seed, arguments.test_clusters)
@@ -328,24 +312,20 @@ def main():
     parser.add_argument("--draw", action="store_true", help="draw and print, no more")
     arguments = parser.parse_args()
     path = arguments.output / "stress-tests.csv"
-    table = Table.read(path) if path.exists() else None
     if arguments.draw:
-        draw(over_seeds(table), arguments.output / "stress-tests.png")
+        means = over_seeds(Table.read(path))
+        draw(means, arguments.output / "stress-tests.png")
         return
     warnings.simplefilter("ignore", UserWarning)  # of clusters unlike those of training
-    done = set()
-    if table is not None:
-        done = set(zip(table["model"], table["seed"], strict=True))
-    for seed in arguments.seeds:
-        for name in arguments.models:
-            if (name, seed) in done:
-                continue
-            found = Table(rows=list(rows_of(name, seed, arguments)))
-            table = found if table is None else vstack([table, found])
-            write(table, path, 5, exact=["level"])
-            means = path.with_name("stress-tests-mean.csv")
-            write(over_seeds(table), means, 5, exact=["level"])
-            print(f"{name}, seed {seed}: {len(found)} rows", flush=True)
+    completed(
+        path,
+        ["seed", "model"],
+        product(arguments.seeds, arguments.models),
+        partial(rows_of, arguments),
+        means=over_seeds,
+        digits=5,
+        exact=["level"],
+    )
 
 
 if __name__ == "__main__":
