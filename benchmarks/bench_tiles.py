@@ -16,10 +16,10 @@ import tracemalloc
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter
 
 import numpy as np
 from astropy.coordinates import SkyCoord
+from timing import timed
 
 from skcluster import ClusterSample, read_photons, read_sample, write_photons
 from skcluster.cosmology import comoving_distance
@@ -59,12 +59,7 @@ def once_per_row(path, catalog, *, is_cut):
 
 def measured(read, n_turns):
     """Median seconds, peak of memory [MiB] and number of photons of a way to read."""
-    seconds = []
-    for _ in range(n_turns):
-        start = perf_counter()
-        sample = read()
-        seconds.append(perf_counter() - start)
-    del sample
+    seconds = [timed(read).wall for _ in range(n_turns)]
     tracemalloc.start()
     sample = read()
     _, peak = tracemalloc.get_traced_memory()

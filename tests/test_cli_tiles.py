@@ -165,20 +165,26 @@ def test_errors_name_options(folder, model, options, match, refused):
     assert match in line
 
 
-@pytest.mark.parametrize("text", ["redshift", "=a", "z=", "a=1,a=2"])
-def test_a_mapping_that_is_none_is_a_usage_error(text, capsys):
+@pytest.mark.parametrize(
+    ("option", "text", "match"),
+    [
+        *[
+            ("--columns", text, "argument --columns: ")
+            for text in ("redshift", "=a", "z=", "a=1,a=2")
+        ],
+        *[
+            ("--energy-range", text, "does not look like LOW-HIGH in keV")
+            for text in ("2-1", "a-b", "1", "1-2-3", "-1-2")
+        ],
+    ],
+)
+def test_a_mapping_or_a_range_that_is_none_is_a_usage_error(
+    option, text, match, capsys
+):
     with pytest.raises(SystemExit) as stop:
-        main(["predict", "net.skops", "catalog.fits", f"--columns={text}"])
+        main(["predict", "net.skops", "catalog.fits", f"{option}={text}"])
     assert stop.value.code == 2
-    assert "argument --columns: " in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("text", ["2-1", "a-b", "1", "1-2-3", "-1-2"])
-def test_a_range_of_energies_that_is_none_is_a_usage_error(text, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["predict", "net.skops", "catalog.fits", f"--energy-range={text}"])
-    assert stop.value.code == 2
-    assert "does not look like LOW-HIGH in keV" in capsys.readouterr().err
+    assert match in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--events", "--exposure-map", "--mask"])
