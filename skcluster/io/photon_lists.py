@@ -176,6 +176,8 @@ class PhotonLists:
         for i, lists in enumerate(parts if self._bands else []):
             # Only photons of images know the side of a pixel.
             images = [path for path, each in lists.items() if "pixel" in each]
+            if not images:
+                continue
             options = self._options_of_header(i)
             try:
                 found = [band_of(path, **options) for path in images]
