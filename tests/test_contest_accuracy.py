@@ -76,7 +76,7 @@ class TestSummary:
         residual = np.linspace(-0.1, 0.1, 1000)  # nothing beyond 3 half-widths of 0.068
         fold.predicted = fold.log_mass + residual
         assert summarize(fold)["outlier_fraction"] == 0
-        fold.predicted[:40] += 1.0
+        fold.predicted[:40] += 10.0  # which moves the mean by 6 half-widths
         assert_allclose(summarize(fold)["outlier_fraction"], 0.04)
 
     def test_percent_is_the_scatter_in_ln_mass(self):
@@ -114,6 +114,15 @@ class TestSummary:
         assert_allclose(gain["std_gain"], expected)
         # Unpaired, the error would be 0.8 sqrt(2) / sqrt(2 n) = 0.025.
         assert gain["std_gain_error"] < 0.003
+
+    def test_a_robust_gain_is_that_of_the_central_68_per_cent(self):
+        reference, other = predictions(1001), predictions(1001)
+        residual = np.linspace(-0.1, 0.1, 1001)
+        reference.predicted = reference.log_mass + residual
+        is_central = np.abs(residual) < 0.075
+        halved = np.where(is_central, residual / 2, residual)
+        other.predicted = other.log_mass + halved
+        assert_allclose(gain_over(reference, other)["robust_gain"], 0.5)
 
     def test_one_cluster_has_no_errors(self):
         fold = predictions(1)
