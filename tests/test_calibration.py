@@ -28,7 +28,7 @@ from skcluster import (
     save_model,
 )
 from skcluster.model_selection import with_groups
-from skcluster.posterior import mass_density
+from skcluster.posterior import TrainingPrior, mass_density
 from skcluster.posterior.calibration import _cells
 from skcluster.posterior.mass_pairs import CLUSTERS_AT_ONCE, cells_at
 from skcluster.posterior.score_trends import follow_trend, learn_trend
@@ -275,10 +275,15 @@ class TestTrend:
     def test_beyond_the_calibrated_masses_the_trend_is_constant(self):
         table, _, log_mass, *_ = trending(1000, 0, redshift=False)
         model = CalibratedMassRegressor(Boaster(), by="trend").fit(table, log_mass)
-        far = np.array([[table[:, 0].min(), 0.1], [12.0, 0.1]])
-        mean, std = model.predict(far, return_std=True)
-        assert_allclose(np.diff(mean), np.diff(far[:, 0]), rtol=1e-9)
-        assert_allclose(std[0], std[1], rtol=1e-9)
+        shift, width = follow_trend(model.trend_, np.array([[table.min()], [12.0]]))
+        assert shift[0] == shift[1]
+        assert width[0] == width[1]
+
+    def test_no_predicted_mass_is_beyond_those_of_training(self):
+        table, _, log_mass, *_ = trending(1000, 0, redshift=False)
+        model = CalibratedMassRegressor(Boaster(), by="trend").fit(table, log_mass)
+        mean = model.predict(np.array([[12.0, 0.1], [16.5, 0.1]]))
+        assert log_mass.min() < mean[0] < mean[1] < log_mass.max()
 
     @pytest.mark.parametrize("steepness", [0.0, 1.5])
     def test_posteriors_end_where_training_masses_do(self, steepness):
@@ -466,6 +471,34 @@ class TestLimits:
             inside.extend(np.abs(pit - 0.5) < 0.34)
         assert abs(np.mean(inside) - 0.66) < 3 * np.sqrt(0.22 / len(inside))
         assert np.std(found) < 1.003 * np.std(best)
+
+
+class EndsWhereItsMassesDo(Echo):
+    """Like a network, it knows where its training masses end."""
+
+    def fit(self, X, y):
+        self.mass_density_ = mass_density(y)
+        return super().fit(X, y)
+
+    def _log_prior(self):
+        return TrainingPrior(self.mass_density_)
+
+
+class TestMean:
+    """Predicted masses are the means of the posteriors, also where these are cut."""
+
+    @pytest.mark.parametrize("by", [None, "trend", "mass", "pairs"])
+    @pytest.mark.parametrize("estimator", [Echo(), EndsWhereItsMassesDo()])
+    def test_it_is_that_of_the_posterior(self, estimator, by):
+        X, log_mass = masses_and_errors(600)
+        model = CalibratedMassRegressor(estimator, by=by, cv=3).fit(X, log_mass)
+        new = np.linspace(13.0, 15.5, 26)[:, None]
+        mean, std = model.predict(new, return_std=True)
+        posterior = model.predict_posterior(new)
+        assert_allclose(mean, posterior.mean(), rtol=1e-12)
+        assert_allclose(std, posterior.std(), rtol=1e-9)
+        assert_array_equal(model.predict(new), mean)
+        assert model.predict(new[:0]).shape == (0,)
 
 
 class TestDistribution:

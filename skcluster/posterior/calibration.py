@@ -235,18 +235,29 @@ class CalibratedMassRegressor(
         log_mass : ndarray of shape (n,)
         std : ndarray of shape (n,), if `return_std`
         """
-        mean, std, b = self._mean_std_bin(X)
-        if self._has_pairs:
-            posterior = self._posterior(np.column_stack([mean, std]), b)
-            mean = posterior.mean()
-            return (mean, posterior.std()) if return_std else mean
+        mean_and_std, b = self._components(X)
+        moments = self._moments(*mean_and_std.T, b)
+        rows = np.flatnonzero(self._reach_an_end(*mean_and_std.T, b))
+        if len(rows):
+            moments[rows] = self._over_blocks(mean_and_std[rows], b[rows], _moments_of)
+        mean, std = moments.T
+        return (mean, std) if return_std else mean
+
+    def _moments(self, mean, std, b):
+        """Moments of the posteriors before they are cut, of shape (n_clusters, 2)."""
         middle = (self.score_edges_[:, 1:] + self.score_edges_[:, :-1]) / 2
         score = np.sum(self.score_probability_ * middle, axis=1)
-        if not return_std:
-            return mean + std * score[b]
         offset = middle - score[:, None]
         width = np.sqrt(np.sum(self.score_probability_ * offset**2, axis=1))
-        return mean + std * score[b], std * width[b]
+        return np.column_stack([mean + std * score[b], std * width[b]])
+
+    def _reach_an_end(self, mean, std, b):
+        """Whether a prior may cut each posterior; that of pairs is computed in any case."""
+        if self._has_pairs:
+            return np.ones(len(mean), bool)
+        low, high = getattr(self._log_prior(), "support", (-np.inf, np.inf))
+        lowest, highest = self.score_edges_[b, 0], self.score_edges_[b, -1]
+        return (mean + std * lowest < low) | (mean + std * highest > high)
 
     def _components(self, X):
         mean, std, b = self._mean_std_bin(X)
@@ -341,6 +352,10 @@ class HeldOut(NamedTuple):
         counts = weight[rows] > 0
         rows = rows[counts]
         return cls(rows, y[rows], mean[counts], std[counts], weight[rows])
+
+
+def _moments_of(posterior):
+    return np.column_stack([posterior.mean(), posterior.std()])
 
 
 def _equal_bins(value, n_bins, weight):

@@ -89,7 +89,9 @@ class PosteriorMixin:
         )
 
     def _by_blocks(self, X, function):
-        mean, std = self._components(X)
+        return self._over_blocks(*self._components(X), function)
+
+    def _over_blocks(self, mean, std, function):
         starts = range(0, max(len(mean), 1), CLUSTERS_AT_ONCE)
         blocks = [slice(start, start + CLUSTERS_AT_ONCE) for start in starts]
         return np.concatenate(
