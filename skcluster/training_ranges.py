@@ -27,6 +27,55 @@ def hardly_vary(values):
     return bool(np.std(values) < LEAST_SPREAD)
 
 
+def common_redshift(redshift):
+    """Return the redshift that all training clusters have, or None if they differ in it.
+
+    Nobody can learn from one redshift what another means. Of a single cluster nobody
+    learns anything, so it has none.
+
+    Parameters
+    ----------
+    redshift : ndarray of shape (n_clusters,)
+
+    Returns
+    -------
+    redshift : float or None
+        Median of redshifts that `hardly_vary`.
+
+    Examples
+    --------
+    >>> common_redshift([0.25, 0.25, 0.25 + 1e-9]), common_redshift([0.25, 0.27])
+    (0.25, None)
+    """
+    has_one = len(redshift) > 1 and hardly_vary(redshift)
+    return float(np.median(redshift)) if has_one else None
+
+
+def redshift_column(X, fitted):
+    """Return redshifts as a column to learn from: equal ones if `fitted` saw but one.
+
+    Standardized by its rounding, any other redshift would be beyond all bounds.
+
+    Parameters
+    ----------
+    X : ClusterSample
+    fitted : estimator
+        Its attribute ``redshift_`` is what `common_redshift` returned in fit; without it,
+        or if it is None, redshifts stay as they are.
+
+    Returns
+    -------
+    redshift : ndarray of shape (n_clusters,)
+    """
+    common = getattr(fitted, "redshift_", None)
+    if common is None:
+        return X.redshift
+    seen = {"redshift": (common, common)}
+    by = type(fitted).__name__
+    warn_outside({"redshift": X.redshift}, seen, by=by, names=X.name)
+    return np.full(len(X), common)
+
+
 def range_of(values):
     """Return the lowest and highest of some numbers as floats, ignoring NaN."""
     return float(np.nanmin(values)), float(np.nanmax(values))

@@ -334,6 +334,33 @@ def test_a_single_training_redshift_has_no_trend():
     assert_allclose(alone.maps.total(), 7.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("spread", [1e-9, 3e-4, 1e-3, 2e-3])
+def test_redshifts_of_one_snapshot_have_no_trend(spread):
+    """Peculiar velocities spread them, but not by enough to know a trend with them."""
+    redshift = 0.252 + spread * np.random.default_rng(2).normal(size=60)
+    sample, log_total = planted(redshift, slope=0.0, scatter=0.4)
+    normalizer = RedshiftNormalizer(pivot_count=10.0).fit(sample)
+    assert normalizer.slope_ == 0
+    off = normalizer.transform(sample.assign(redshift=redshift + 0.01)).maps.total()
+    assert_allclose(off, 10 ** (1 + log_total - log_total.mean()), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("half_spread", "slope"), [(0.012, -2.5), (0.008, 0.0)])
+def test_a_trend_is_used_if_its_slope_is_known_to_5_dex(half_spread, slope):
+    """By the closed form of its error, 0.5 / (half_spread sqrt 100): 4.2 and 6.3 dex."""
+    redshift = 0.3 + half_spread * np.repeat([-1, 1], 50)
+    noise = np.tile([-0.5, 0.5], 50)  # orthogonal to the trend
+    total = 10 ** (3.4 - 2.5 * redshift + noise)
+    maps = np.ones((100, 1, 2, 2)) * total[:, None, None, None] / 4
+    normalizer = RedshiftNormalizer().fit(ClusterSample(redshift, maps=maps))
+    assert_allclose(normalizer.slope_, slope, atol=1e-5)
+    assert_allclose(
+        normalizer.expected_counts(ClusterSample([0.3], maps=maps[:1])),
+        [10 ** (3.4 - 2.5 * 0.3)],
+        rtol=1e-5,
+    )
+
+
 def test_maps_without_photons_have_no_trend():
     sample, _ = planted([0.1, 0.2, 0.3, 0.4])
     some_empty = sample.assign(maps=sample.maps.scaled([1, 0, 1, 0]))

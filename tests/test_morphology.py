@@ -493,6 +493,17 @@ class TestMeasurer:
         table = longer.set_output(transform="pandas").fit_transform(mapped)
         assert table.columns.tolist() == [*ALL, "redshift"]
 
+    def test_one_redshift_in_fit_is_that_of_all_clusters_after_it(self, sample):
+        mapped = PhotonMapper(n_pixels=32).transform(sample)
+        snapshot = mapped.assign(redshift=np.where(np.arange(60) % 3, 0.3, 0.3 + 1e-9))
+        measurer = MorphologyMeasurer(with_redshift=True).fit(snapshot)
+        near = mapped.assign(redshift=np.linspace(0.281, 0.319, 60))
+        assert_array_equal(measurer.transform(near)[:, -1], np.full(60, 0.3))
+        with pytest.warns(UserWarning, match="MorphologyMeasurer, redshift 0.3 to 0.3"):
+            measurer.transform(mapped)
+        plain = MorphologyMeasurer().fit(snapshot)
+        assert plain.transform(mapped).shape == (60, len(ALL))  # without a warning
+
     def test_it_ends_in_a_forest_whose_aperture_may_follow_from_the_mass(
         self, sample, log_mass
     ):

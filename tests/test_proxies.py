@@ -297,6 +297,22 @@ def test_columns_come_in_the_order_asked_for(sample):
     assert list(names) == ["sigma_v", "n_phot", "redshift"]
 
 
+def test_one_redshift_in_fit_is_that_of_all_clusters_after_it(sample):
+    measurer = ProxyMeasurer(proxies=("n_phot",), with_redshift=True)
+    snapshot = np.where(np.arange(60) % 3, 0.3, 0.3 + 1e-9)
+    measurer.fit(sample.assign(redshift=snapshot))
+    assert measurer.redshift_ == 0.3
+    near = sample.assign(redshift=np.linspace(0.281, 0.319, 60))
+    assert_array_equal(measurer.transform(near)[:, -1], np.full(60, 0.3))
+    with pytest.warns(UserWarning, match="ProxyMeasurer, redshift 0.3 to 0.3 .first"):
+        measurer.transform(sample)
+    assert measurer.fit(sample).redshift_ is None
+    # Nobody learns from one cluster, so its redshift is not that of all others.
+    assert_array_equal(
+        measurer.fit(sample[:1]).transform(sample)[:, -1], sample.redshift
+    )
+
+
 def test_proxies_come_as_a_data_frame_on_request(sample):
     pandas = pytest.importorskip("pandas")
     measurer = ProxyMeasurer(with_redshift=True)

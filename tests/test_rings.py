@@ -145,6 +145,37 @@ def test_negative_counts_beyond_the_softening_have_no_logarithm():
         RingProfiler(edges=EDGES, half_width=2.3).fit_transform(sample)
 
 
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 3e-4])
+def test_a_ridge_on_rings_of_one_snapshot_applies_no_trend(sample, log_mass, spread):
+    """Redshifts that spread by rounding or peculiar velocities teach no trend."""
+    z = 0.25209 + spread * np.random.default_rng(0).normal(size=len(sample))
+    mapped = PhotonMapper(n_pixels=32).transform(sample.assign(redshift=z))
+    ridge = make_pipeline(
+        RedshiftNormalizer(),
+        RingProfiler(edges=EDGES),
+        StandardScaler(),
+        PolynomialFeatures(2),
+        StandardScaler(),
+        RidgeCV(np.logspace(-1, 4, 11)),
+    ).fit(mapped, log_mass)
+    expected = ridge.predict(mapped)
+    for shift in (float(np.float32(0.25209)) - 0.25209, 1e-4, 3e-3, 0.015):
+        assert_allclose(ridge.predict(mapped.assign(redshift=z + shift)), expected)
+    far = mapped.assign(redshift=z + 0.1)
+    with pytest.warns(UserWarning, match="60 of 60 .* range of R"):
+        assert_allclose(ridge.predict(far), expected)
+
+
+def test_redshifts_that_vary_are_the_last_column_as_they_are():
+    sample = ClusterSample([0.2, 0.203, 0.2], maps=counts_of(6))
+    profiler = RingProfiler(edges=EDGES, half_width=2.3).fit(sample)
+    assert profiler.redshift_ is None
+    assert profiler.transform(sample)[:, -1].tolist() == [0.2, 0.203, 0.2]
+    one = profiler.fit(sample.assign(redshift=np.array([0.2, 0.2005, 0.2])))
+    assert one.redshift_ == 0.2
+    assert one.transform(sample)[:, -1].tolist() == [0.2, 0.2, 0.2]
+
+
 def test_a_ridge_on_rings_beats_the_photon_count_by_far():
     survey = make_mock_survey(500, random_state=0, galaxies=False)
     mapped = PhotonMapper(bands=THREE_BANDS, n_pixels=64).transform(survey.sample)

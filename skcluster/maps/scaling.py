@@ -12,14 +12,18 @@ from ..exposure import (
 from ..parameters import Positive, check_parameters
 from ..sample import refuse_maps_after, require
 from ..sample.transformer import SampleTransformer
-from ..training_ranges import range_of, warn_outside
+from ..training_ranges import hardly_vary, range_of, warn_outside
 
 EMPTY_CURE = (
     "Drop them with sample[sample.maps.total() > 0], widen the aperture, or check the "
     "energies and the bands, both in keV."
 )
-SINGLE_REDSHIFT = 1e-6
-"""Range of redshifts below which no trend is fitted: peculiar velocities exceed it."""
+LEAST_KNOWN = 5.0
+"""Largest standard error of a slope that is used [dex per unit of redshift].
+
+Redshifts up to 0.02 beyond those of training pass without a warning; there it is an error
+of 0.1 dex. To leave out the trend of a flux-limited survey, about -4, costs as much.
+"""
 LOG_COUNT_MAX = 30.0
 """Largest |log10| of an expected count; no cluster has 10³⁰ photons, nor 10⁻³⁰."""
 
@@ -44,8 +48,9 @@ class RedshiftNormalizer(SampleTransformer):
     Attributes
     ----------
     slope_, intercept_ : float
-        Coefficients :math:`\gamma` and :math:`\eta`. Training clusters at a single
-        redshift show no trend, and the slope is 0.
+        Coefficients :math:`\gamma` and :math:`\eta`. The slope is 0 where training
+        clusters show no trend: at a single redshift, and where redshifts spread so little
+        that it would be known to worse than 5 dex per unit of redshift.
     exposure_ : float or None
         Median exposure of the training clusters [s], to which all counts are scaled;
         None if they have no exposures.
@@ -91,15 +96,14 @@ class RedshiftNormalizer(SampleTransformer):
         if exposure is not None:
             per_exposure = total / (exposure / self.exposure_)
         log_count = np.log10(per_exposure)
-        low, high = range_of(X.redshift)
-        if high - low > SINGLE_REDSHIFT:
+        if _shows_trend(X.redshift, log_count):
             slope, intercept = np.polyfit(X.redshift, log_count, deg=1)
         else:
             slope, intercept = 0.0, log_count.mean()
         self.slope_, self.intercept_ = float(slope), float(intercept)
         relative = per_exposure / self._trend(X.redshift)
         self.training_ranges_ = {
-            "redshift": (low, high),
+            "redshift": range_of(X.redshift),
             "relative_counts": range_of(relative),
             **exposure_range(exposure),
         }
@@ -206,6 +210,15 @@ class LogScaler(SampleTransformer):
             allow_nd=True,
             ensure_non_negative=True,
         )
+
+
+def _shows_trend(redshift, log_count):
+    """Return whether redshifts vary, and by enough to know a slope with them."""
+    if hardly_vary(redshift):
+        return False
+    # Without the share of the trend itself, of which two clusters say nothing.
+    error = np.std(log_count) / (np.std(redshift) * np.sqrt(len(redshift)))
+    return bool(error < LEAST_KNOWN)
 
 
 def _log10_1p(n):

@@ -23,7 +23,12 @@ from ..parameters import (
 from ..sample import require
 from ..sample.lists import check_near_center
 from ..sample.transformer import WorksUnfitted
-from ..training_ranges import cluster_label, warn_outside
+from ..training_ranges import (
+    cluster_label,
+    common_redshift,
+    redshift_column,
+    warn_outside,
+)
 from .galaxy_proxies import check_mass_cut, galaxy_proxies, has_mass_cut
 from .photon_counts import count_photons
 
@@ -104,6 +109,10 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
     training_ranges_ : dict of str to tuple of 2 float
         Lowest and highest ``exposure`` of these clusters, if known. One far outside comes
         with a warning.
+    redshift_ : float or None
+        Redshift of the clusters in `fit`, if their redshifts hardly vary (their standard
+        deviation is below 0.001). The redshift column then holds it for all clusters: no
+        model can learn from it what another redshift means. None if they vary.
     has_mass_cut_ : bool or None
         Whether the galaxies in `fit` had a column ``log_stellar_mass``, by which
         `log_stellar_mass_min` cuts them; None if no proxy depends on it.
@@ -191,6 +200,7 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
         exposure = _exposure(X, parameters)
         self.exposure_ = reference_exposure(exposure)
         self.training_ranges_ = exposure_range(exposure)
+        self.redshift_ = common_redshift(X.redshift)
         self.has_mass_cut_ = None
         if GALAXY_PROXIES & set(parameters.proxies):
             self.has_mass_cut_ = has_mass_cut(X.galaxies, parameters)
@@ -209,7 +219,7 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
             values |= galaxy_proxies(X.galaxies, parameters)
         columns = [_log(values[name], name) for name in names]
         if parameters.with_redshift:
-            columns.append(X.redshift)
+            columns.append(redshift_column(X, self))
         return np.column_stack(columns)
 
     def count_photons(self, X):

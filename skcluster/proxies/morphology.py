@@ -21,6 +21,7 @@ from ..sample import half_width_of, require
 from ..sample.lists import OF_THE_FIELD
 from ..sample.transformer import WorksUnfitted
 from . import morphology_measures as measure
+from ..training_ranges import common_redshift, redshift_column
 
 PIXELS_PER_BLOCK = 1_000_000
 """Pixels of the maps that are dense at one time."""
@@ -107,6 +108,13 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
     with_redshift : bool, default=False
         Append the redshift as a last column, without which counts say little of masses.
 
+    Attributes
+    ----------
+    redshift_ : float or None
+        Redshift of the clusters in `fit`, if their redshifts hardly vary (their standard
+        deviation is below 0.001). The redshift column then holds it for all clusters: no
+        model can learn from it what another redshift means. None if they vary.
+
     Warns
     -----
     UserWarning
@@ -181,8 +189,9 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
         self.with_redshift = with_redshift
 
     def fit(self, X, y=None):
-        """Check the parameters and the sample; there is nothing to learn."""
+        """Check the parameters and the sample, and learn whether redshifts vary."""
         self._checked(X)
+        self.redshift_ = common_redshift(X.redshift)
         return self
 
     def transform(self, X):
@@ -206,7 +215,9 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
                 UserWarning,
                 stacklevel=2,
             )
-        return self._with_redshift(values, X.redshift)
+        if parameters.with_redshift:
+            values = np.column_stack([values, redshift_column(X, self)])
+        return values
 
     def errors(self, X, n_resamples=30, random_state=None):
         """Estimate what photon noise does to the quantities, by drawing the counts anew.
@@ -242,16 +253,15 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Degrees of freedom", RuntimeWarning)
             errors = np.nanstd(draws, axis=0, ddof=1)
-        return self._with_redshift(errors, np.zeros(len(X)))
+        if parameters.with_redshift:
+            errors = np.column_stack([errors, np.zeros(len(X))])
+        return errors
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns."""
         parameters = self._checked_parameters()
         last = ["redshift"] if parameters.with_redshift else []
         return np.asarray([*parameters.quantities, *last], dtype=object)
-
-    def _with_redshift(self, values, redshift):
-        return np.column_stack([values, redshift]) if self.with_redshift else values
 
     def _checked_parameters(self):
         parameters = check_parameters(self)

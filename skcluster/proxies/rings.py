@@ -14,7 +14,7 @@ from ..exposure import (
 from ..parameters import Boolean, Edges, Integer, Positive, Quantity, check_parameters
 from ..sample import half_width_of, refuse_maps_after, require
 from ..sample.transformer import TakesSample
-from ..training_ranges import warn_outside
+from ..training_ranges import common_redshift, redshift_column, warn_outside
 
 SECTORS_FROM = 0.3
 """Outer radius beyond which a ring has sectors of several pixels [comoving Mpc/h]."""
@@ -35,10 +35,10 @@ class RingProfiler(TransformerMixin, TakesSample):
     hardly moves the median. Rings that end inside 0.3 Mpc/h have too few pixels for
     sectors, and no median.
 
-    The last column is the redshift. In a pipeline that ends in a quadratic ridge
-    regression these numbers give masses as good as those of the paper's three-band
-    network, in a second: a network on the same maps has to do better to show that it
-    sees more than rings.
+    The last column is the redshift (see `redshift_`). In a pipeline that ends in a
+    quadratic ridge regression these numbers give masses as good as those of the paper's
+    three-band network, in a second: a network on the same maps has to do better to show
+    that it sees more than rings.
 
     Parameters
     ----------
@@ -68,6 +68,10 @@ class RingProfiler(TransformerMixin, TakesSample):
     training_ranges_ : dict of str to tuple of 2 float
         Lowest and highest ``exposure`` of these maps, if known. One far outside comes with
         a warning.
+    redshift_ : float or None
+        Redshift of the clusters in `fit`, if their redshifts hardly vary (their standard
+        deviation is below 0.001). The redshift column then holds it for all clusters: no
+        model can learn from it what another redshift means. None if they vary.
 
     Raises
     ------
@@ -132,6 +136,7 @@ class RingProfiler(TransformerMixin, TakesSample):
         exposure = exposure_of_maps(X)
         self.exposure_ = reference_exposure(exposure)
         self.training_ranges_ = exposure_range(exposure)
+        self.redshift_ = common_redshift(X.redshift)
         return self
 
     def transform(self, X):
@@ -166,7 +171,7 @@ class RingProfiler(TransformerMixin, TakesSample):
         columns = [np.log10(parameters.softening + profiles)]
         if parameters.with_exposure:
             columns.append(np.log10(X.exposure / self.exposure_))
-        return np.column_stack([*columns, X.redshift])
+        return np.column_stack([*columns, redshift_column(X, self)])
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns."""
