@@ -153,6 +153,22 @@ def test_groups_win_over_the_position_of_the_sample(sample, log_mass, labels):
     assert len(scores) == 5
 
 
+def test_folds_by_labels_keep_the_groups_of_the_sample_together(sample):
+    """Each group goes to the label of most of its clusters."""
+    halo = np.repeat(np.arange(20), 3)
+    sample = sample.assign(group=halo)
+    majority = np.repeat(np.arange(20) % 4, 3)
+    labels = majority.copy()
+    labels[::3] = 3 - labels[::3]  # one of the three clusters of each group
+    folds = QuadrantGroupKFold().split(sample, groups=labels)
+    expected = LeaveOneGroupOut().split(sample, groups=majority)
+    assert as_sets(folds) == as_sets(expected)
+    assert QuadrantGroupKFold().get_n_splits(sample, groups=labels) == 4
+    # The folds of the package take labels in place of those groups.
+    folds = spatial_folds(QuadrantGroupKFold(), sample, np.zeros(60), labels)
+    assert as_sets(folds) == as_sets(LeaveOneGroupOut().split(sample, groups=labels))
+
+
 def test_positions_as_groups_serve_any_table(sample, labels):
     X = np.zeros((60, 2))
     folds = QuadrantGroupKFold().split(X, groups=sample.position)

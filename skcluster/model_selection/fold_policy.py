@@ -85,8 +85,9 @@ def draw_folds(cv, X, y, groups=None):
         cv, labels = _chosen_splitter(cv, position, group)
         return list(cv.split(np.zeros(len(y)), y, labels)), position, group
     splitter = check_cv(cv, y)
-    # QuadrantGroupKFold reads the group of a sample itself; labels would be its folds.
+    # QuadrantGroupKFold reads the group of a sample itself; labels are its folds.
     labels = given if isinstance(splitter, QuadrantGroupKFold) or is_position else group
+    X, _ = with_groups(X, groups)
     if labels is not None and not _takes_groups(splitter):
         labels = None
     folds = [tuple(map(_as_rows, fold)) for fold in splitter.split(X, y, labels)]

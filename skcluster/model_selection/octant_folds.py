@@ -35,10 +35,10 @@ class QuadrantGroupKFold(BaseCrossValidator):
     -----
     Positions come from ``X.position``; or give ``groups``: positions of shape (n, 3),
     or one label per cluster, which then names its fold. Octants without a cluster are
-    no folds. Clusters with one label in ``X.group`` stay together, in the octant that
-    holds most of them. Without such labels a halo that crosses the boundary of an octant
-    is on both sides: of the halos of the public Magneticum list, 0.4 % are in another
-    octant in the next snapshot.
+    no folds. Clusters with one label in ``X.group`` stay together, in the octant or fold
+    that holds most of them. Without such labels a halo that crosses the boundary of an
+    octant is on both sides: of the halos of the public Magneticum list, 0.4 % are in
+    another octant in the next snapshot.
 
     Examples
     --------
@@ -86,11 +86,11 @@ class QuadrantGroupKFold(BaseCrossValidator):
                 "QuadrantGroupKFold needs X.position of shape (n, 3) in Mpc/h, or "
                 "groups= with positions or one label per cluster."
             )
-        if groups.ndim == 1:
-            return groups
-        if parameters.n_splits_per_axis > 1 and groups.shape[1:] == (3,):
-            check_one_box(groups, parameters.box_size)
-        cell = octants(groups, parameters.box_size, parameters.n_splits_per_axis)
+        cell = groups
+        if groups.ndim > 1:
+            if parameters.n_splits_per_axis > 1 and groups.shape[1:] == (3,):
+                check_one_box(groups, parameters.box_size)
+            cell = octants(groups, parameters.box_size, parameters.n_splits_per_axis)
         group = group_of(X)
         return cell if group is None else keep_together(cell, group)
 
