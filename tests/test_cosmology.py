@@ -5,6 +5,8 @@ import pytest
 from astropy import units
 from astropy.coordinates import SkyCoord
 from astropy.cosmology import WMAP7, FlatLambdaCDM, LambdaCDM, Planck18, w0waCDM
+from astropy.table import MaskedColumn
+from astropy.utils.masked import Masked
 from astropy.wcs import WCS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -266,3 +268,45 @@ def test_masked_values_have_no_distance():
     for convert, name in ((r500c_of_mass, "mass"), (mass_within_r500c, "r500c")):
         with pytest.raises(ValueError, match=f"{name} has no value in 1 of 2 rows"):
             convert(np.ma.masked_equal([0.7, -1.0], -1.0), [0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    "length",
+    [
+        MaskedColumn([900.0, 500.0], mask=[False, True], unit="kpc"),
+        Masked([900.0, 500.0] * units.kpc, mask=[False, True]),
+    ],
+    ids=["column", "quantity"],
+)
+def test_masked_lengths_are_refused(length):
+    with pytest.raises(ValueError, match=r"length has no value in 1 of 2 rows"):
+        comoving_length(length, [0.1, 0.3])
+
+
+def test_negative_lengths_are_refused():
+    with pytest.raises(
+        ValueError, match=r"1 of 2 lengths are negative \(first: -99 kpc\)"
+    ):
+        comoving_length([900.0, -99.0] * units.kpc, [0.1, 0.3])
+    with pytest.raises(ValueError, match=r"1 of 1 lengths are negative"):
+        comoving_length(-99.0 * units.arcmin, [0.1, 0.3])
+
+
+def test_positions_and_offsets_may_be_lists():
+    offsets = [0.0, 0.01], [0.02, 0.0]
+    for center in ((10.0, 45.0), ([10.0, 11.0], [45.0, -20.0])):
+        position = plane_to_sky(*offsets, *center)
+        expected = plane_to_sky(*np.array(offsets), *map(np.array, center))
+        assert_array_equal(position, expected)
+        found = sky_to_plane(*(each.tolist() for each in position), *center)
+        assert_allclose(found, offsets, atol=1e-12)
+
+
+@pytest.mark.parametrize("function", [plane_to_sky, sky_to_plane])
+@pytest.mark.parametrize("which", range(4))
+def test_masked_positions_and_offsets_are_refused(function, which):
+    arguments = [np.array([0.0, 0.01]) for _ in range(4)]
+    arguments[which] = np.ma.array([0.0, 0.01], mask=[False, True])
+    subject = "offset" if function is plane_to_sky and which < 2 else "angle"
+    with pytest.raises(ValueError, match=rf"The {subject} has no value in 1 of 2 rows"):
+        function(*arguments)

@@ -61,6 +61,11 @@ def test_percent_is_100_times_the_natural_logarithm():
     assert_array_equal(dex_to_percent([0, 1]), [0, 100 * np.log(10)])
 
 
+def test_masked_scatters_are_refused():
+    with pytest.raises(ValueError, match=r"dex has no value in 1 of 2 rows"):
+        dex_to_percent(np.ma.array([0.1, -99.0], mask=[False, True]))
+
+
 def test_gaussian_residuals_have_their_bias_and_both_scatters():
     log_mass, predicted = made_masses(200_000, sigma=0.08, bias=-0.03)
     for kind in ("median", "mean"):

@@ -66,12 +66,20 @@ def comoving_length(length, redshift, cosmology="WMAP7"):
             f"comoving_length needs a length with a unit, got {length!r:.60}. Give an "
             "astropy Quantity, such as 900 * units.kpc."
         )
+    refuse_masked(length, "length")
+    plain = np.asarray(length.value, float)
+    negative = plain[plain < 0]
+    if negative.size:
+        raise ValueError(
+            f"{negative.size} of {plain.size} lengths are negative (first: "
+            f"{negative[0]:g} {length.unit}). Drop clusters whose length is not known."
+        )
     redshift = _checked_redshift(redshift)
     _, factor = length_factor(length.unit, redshift, cosmology)
     if factor is None:
         factor = unit_factor("r500c", length.unit, "The length")
         factor = np.full_like(redshift, factor)
-    return np.asarray(length.value, float) * factor
+    return plain * factor
 
 
 def length_factor(unit, redshift, cosmology):

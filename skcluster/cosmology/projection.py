@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..sample.plain_arrays import refuse_masked
 from ..sample.units import in_our_unit
 
 
@@ -38,10 +39,7 @@ def sky_to_plane(ra, dec, center_ra, center_dec, *, repeats=None):
     >>> bool(x > 0), bool(abs(y) < 1e-5)
     (True, True)
     """
-    ra, dec, center_ra, center_dec = (
-        in_our_unit("ra", angle, "The angle")
-        for angle in (ra, dec, center_ra, center_dec)
-    )
+    ra, dec, center_ra, center_dec = map(_degrees, (ra, dec, center_ra, center_dec))
     center_dec = np.radians(center_dec)
     sin0, cos0 = np.sin(center_dec), np.cos(center_dec)
     if repeats is not None:
@@ -113,10 +111,8 @@ def plane_to_sky(x, y, center_ra, center_dec):
     >>> float(ra.round(6)), float(dec.round(4))
     (10.0, 45.5729)
     """
-    x, y = (each.to_value("rad") if hasattr(each, "unit") else each for each in (x, y))
-    center_ra, center_dec = (
-        in_our_unit("ra", angle, "The center") for angle in (center_ra, center_dec)
-    )
+    x, y = map(_radians, (x, y))
+    center_ra, center_dec = map(_degrees, (center_ra, center_dec))
     center_dec = np.radians(center_dec)
     sin0, cos0 = np.sin(center_dec), np.cos(center_dec)
     along = cos0 - y * sin0
@@ -124,3 +120,13 @@ def plane_to_sky(x, y, center_ra, center_dec):
     dec = np.arctan2(sin0 + y * cos0, np.hypot(x, along))
     # The modulo of a tiny negative number rounds up to 360; a second modulo makes it 0.
     return (center_ra + np.degrees(delta)) % 360 % 360, np.degrees(dec)
+
+
+def _degrees(angle):
+    refuse_masked(angle, "The angle")
+    return np.asarray(in_our_unit("ra", angle, "The angle"))
+
+
+def _radians(offset):
+    refuse_masked(offset, "The offset")
+    return np.asarray(offset.to_value("rad") if hasattr(offset, "unit") else offset)

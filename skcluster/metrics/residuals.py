@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from ..cluster_weights import checked_weights, weighted_quantile, weighted_std
 from ..parameters import Choice, Integer
 from ..plausible_masses import MASS_RANGE, check_evident_unit, check_same_unit
+from ..sample.plain_arrays import refuse_masked
 from ..sample.units import in_our_unit
 from .columns import checked_columns, independent_groups
 
@@ -167,6 +168,7 @@ def dex_to_percent(dex):
     >>> dex_to_percent([0.1, 0.2]).round(2)
     array([23.03, 46.05])
     """
+    refuse_masked(dex, "dex")
     percent = 100 * np.log(10) * np.asarray(in_our_unit("log_mass", dex, "dex"), float)
     return percent if percent.ndim else float(percent)
 
