@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import linregress
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -410,6 +412,34 @@ def test_the_pivot_count_is_positive(pivot_count):
 @parametrize_with_checks([LogScaler()])
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
+
+
+def test_arrays_keep_the_names_of_their_columns_through_a_log_scaler():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"counts": [0.0, 9.0], "z": [0.1, 0.2]}, index=["a", "b"])
+    scaler = LogScaler().fit(table)
+    assert scaler.get_feature_names_out().tolist() == ["counts", "z"]
+    step = ("log", LogScaler(), ["counts"])
+    columns = ColumnTransformer([step], remainder="passthrough")
+    frame = columns.set_output(transform="pandas").fit_transform(table)
+    assert frame.columns.tolist() == ["log__counts", "remainder__z"]
+    assert_allclose(frame["log__counts"], [0.0, 1.0], rtol=1e-15)
+    alone = clone(LogScaler().set_output(transform="pandas")).fit_transform(table)
+    assert alone.index.tolist() == ["a", "b"]
+    assert alone.columns.tolist() == ["counts", "z"]
+
+
+def test_a_sample_stays_one_whatever_container_is_chosen_for_tables():
+    pytest.importorskip("pandas")
+    sample, _ = planted([0.1, 0.3])
+    scaler = LogScaler().set_output(transform="pandas")
+    with config_context(transform_output="pandas"):
+        for found in (
+            scaler.fit_transform(sample),
+            scaler.fit(sample).transform(sample),
+            LogScaler().transform(sample),
+        ):
+            assert isinstance(found, ClusterSample)
 
 
 def test_log_scaler_is_equation_two():
