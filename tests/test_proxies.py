@@ -313,6 +313,12 @@ def test_one_redshift_in_fit_is_that_of_all_clusters_after_it(sample):
     )
 
 
+def test_without_a_photon_proxy_there_are_no_photons_to_count(sample):
+    measurer = ProxyMeasurer(proxies=["n_gal", "sigma_v"])
+    assert measurer.count_photons(sample) == {}
+    assert measurer.count_photons(sample.drop("photons")) == {}
+
+
 def test_proxies_come_as_a_data_frame_on_request(sample):
     pandas = pytest.importorskip("pandas")
     measurer = ProxyMeasurer(with_redshift=True)

@@ -237,6 +237,8 @@ class ProxyMeasurer(TransformerMixin, WorksUnfitted):
             ``error`` and ``log_error``, the Poisson error of ln S.
         """
         parameters = self._checked_parameters(X)
+        if not set(APERTURES) & set(parameters.proxies):
+            return {}
         counts = count_photons(X, parameters)
         return {
             name: counts[APERTURES[name]]
