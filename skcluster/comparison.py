@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 import numpy as np
 from astropy.table import Table
-from sklearn.utils import Bunch, column_or_1d
+from sklearn.utils import Bunch
 
 from .cluster_weights import weights_in
 from .metrics import summarize_residuals
 from .model_selection import spatial_folds, with_groups
 from .model_selection.fold_policy import over_folds
 from .model_selection.octant_folds import read_groups
-from .plausible_masses import MASS_RANGE, checked_log_mass
+from .plausible_masses import MASS_RANGE, log_mass_column
 from .printable import counted, html_table
 from .sample import ClusterSample
 
@@ -85,8 +85,7 @@ def compare_estimators(
     >>> comparison.table["std_dex"].round(2).tolist()
     [0.18, 0.05]
     """
-    y = checked_log_mass(y, by="compare_estimators", mass_range=mass_range)
-    y = column_or_1d(y, warn=True)
+    y = log_mass_column(y, by="compare_estimators", mass_range=mass_range)
     weight = weights_in(params, len(y), by="compare_estimators")
     _check_contestants(contestants, len(y))
     first, halo = _with_all_known([X for _, X in contestants.values()], groups)

@@ -7,9 +7,11 @@ range and the units to recognize are those of "log_mass" in `skcluster.sample.un
 from collections.abc import Callable
 
 import numpy as np
+from sklearn.utils import column_or_1d
 
 from .parameters import Kind
 from .parameters.kinds import REFUSED
+from .printable import counted
 from .sample.units import PLACEHOLDERS, TABLE, in_our_unit, looks_like
 
 MASS_RANGE = (TABLE["log_mass"].low, TABLE["log_mass"].high)
@@ -88,6 +90,38 @@ def checked_log_mass(y, *, by, name="y", mass_range=MASS_RANGE, has_parameter=Tr
     if outside.any():
         message = _refusal(y, outside, name, by, (low, high))
         raise ValueError(message + (ELSEWHERE if has_parameter else ""))
+    return y
+
+
+def log_mass_column(y, n_clusters=None, *, by, name="y", **options):
+    """Return log10 masses as a 1-d array of floats, one per cluster, or refuse them.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_clusters,)
+        log10 M500c [Msun/h]. A column of shape (n_clusters, 1) comes with a warning.
+    n_clusters : int, default=None
+        Number of clusters of X. None leaves it to the caller to compare it.
+    by, name, **options
+        As in `checked_log_mass`.
+
+    Returns
+    -------
+    y : ndarray of float of shape (n_clusters,)
+
+    Examples
+    --------
+    >>> log_mass_column([14.2, 13.9], 3, by="EvrardProxyRegressor")
+    Traceback (most recent call last):
+    ...
+    ValueError: X holds 3 clusters, but y holds 2 masses.
+    """
+    y = column_or_1d(checked_log_mass(y, by=by, name=name, **options), warn=True)
+    if n_clusters is not None and len(y) != n_clusters:
+        raise ValueError(
+            f"X holds {counted(n_clusters, 'cluster')}, but {name} holds "
+            f"{counted(len(y), 'mass', 'masses')}."
+        )
     return y
 
 

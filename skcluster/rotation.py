@@ -2,14 +2,14 @@
 
 import numpy as np
 from sklearn.base import MetaEstimatorMixin, RegressorMixin, clone
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .cluster_weights import checked_weights
 from .cosmology import plane_to_sky, sky_to_plane
 from .estimator_parts import weight_parameters
 from .parameters import Integer, Interval, RandomState, WithMethods, check_parameters
-from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
+from .plausible_masses import MASS_RANGE, MASS_RANGE_KIND, log_mass_column
 from .sample import ClusterSample, require
 from .sample.described_columns import without_descriptions
 from .sample.lists import MADE_OF_LISTS, OF_THE_SKY
@@ -179,10 +179,9 @@ class RotationAugmentedRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample
             require(X, *needs, by="RotationAugmentedRegressor(thin_to=...)")
             # These columns describe the lists before thinning.
             X = without_descriptions(X, "photons")
-        y = checked_log_mass(
-            y, by=type(self).__name__, mass_range=parameters.mass_range
+        y = log_mass_column(
+            y, len(X), by=type(self).__name__, mass_range=parameters.mass_range
         )
-        y = column_or_1d(y, warn=True)
         rng = check_random_state(parameters.random_state)
         copies = [X.drop(*MADE_OF_LISTS)]
         for _ in range(parameters.n_rotations):

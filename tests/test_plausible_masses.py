@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
@@ -12,6 +13,7 @@ from skcluster import (
     CalibratedMassRegressor,
     ClusterSample,
     EvrardProxyRegressor,
+    IteratedRadiusRegressor,
     JointCNNRegressor,
     ProxyMeasurer,
     RotationAugmentedRegressor,
@@ -314,3 +316,47 @@ def test_searches_and_correlations_can_be_given_masses_that_are_elsewhere(functi
     expected = function(ln_s, LOG_MASS, names=["a", "b"])[number]
     found = function(ln_s, LOG_MASS - 14, names=["a", "b"], mass_range=None)[number]
     assert_allclose(found, expected, rtol=1e-6)
+
+
+class TestColumns:
+    """Masses are a column of one per cluster, to everyone who is given clusters."""
+
+    OBSERVABLES = np.column_stack([3 * LOG_MASS, LOG_MASS]) + np.random.default_rng(
+        5
+    ).normal(0, 0.1, (len(LOG_MASS), 2))
+
+    @pytest.mark.parametrize(
+        "Wrapper", [RotationAugmentedRegressor, IteratedRadiusRegressor]
+    )
+    def test_regressors_around_others_compare_lengths(self, Wrapper, sample, log_mass):
+        model = Wrapper(
+            make_pipeline(ProxyMeasurer(proxies=["n_phot"]), LinearRegression())
+        )
+        with pytest.raises(
+            ValueError, match="X holds 60 clusters, but y holds 59 masses"
+        ):
+            model.fit(sample, log_mass[:-1])
+
+    @pytest.mark.parametrize("function", [residual_correlation, search_proxies])
+    def test_functions_of_observables_compare_lengths(self, function):
+        n = len(LOG_MASS)
+        with pytest.raises(
+            ValueError, match=f"X holds {n} clusters, but log_mass holds {n - 1} masses"
+        ):
+            function(self.OBSERVABLES, LOG_MASS[:-1], names=["a", "b"])
+
+    @pytest.mark.parametrize(
+        ("function", "options"),
+        [
+            (residual_correlation, {"random_state": 0}),
+            (search_proxies, {}),
+            (search_proxies, {"cv": KFold(3)}),
+        ],
+    )
+    def test_a_column_of_masses_is_as_good_as_a_row(self, function, options):
+        options = {"names": ["a", "b"], **options}
+        expected = function(self.OBSERVABLES, LOG_MASS, **options)
+        with pytest.warns(DataConversionWarning, match="column-vector y was passed"):
+            found = function(self.OBSERVABLES, LOG_MASS[:, None], **options)
+        for name in expected.colnames:
+            assert_array_equal(found[name], expected[name])

@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 
 from ..metrics.columns import group_numbers, independent_groups
 from ..parameters import Boolean, Integer
-from ..plausible_masses import MASS_RANGE
+from ..plausible_masses import MASS_RANGE, log_mass_column
 from .evolution import residuals_about
 from .search import check_observables, fit_in_bins
 
@@ -86,12 +86,16 @@ def residual_correlation(
         T    L_X 0.510 0.036        400
     """
     X, names, redshift = check_observables(X, names, redshift, redshift_bins)
+    by = "residual_correlation"
+    log_mass = log_mass_column(
+        log_mass, len(X), by=by, name="log_mass", mass_range=mass_range
+    )
     by_bin = Boolean().check("by_bin", by_bin)
     n_resamples = Integer(2).check("n_resamples", n_resamples)
     groups = group_numbers(groups, len(X))
     model = fit_in_bins(X, log_mass, redshift, redshift_bins, evolution, mass_range)
     z = np.full(len(X), np.nan) if redshift is None else redshift
-    residual, _, b = residuals_about(model, X, np.asarray(log_mass), z)
+    residual, _, b = residuals_about(model, X, log_mass, z)
     _check_residuals(residual, X, names)
     rng = check_random_state(random_state)
     rows = []

@@ -8,7 +8,7 @@ from astropy.table import Table
 from ..cluster_weights import checked_weights
 from ..model_selection import spatial_folds
 from ..parameters import Integer
-from ..plausible_masses import MASS_RANGE
+from ..plausible_masses import MASS_RANGE, log_mass_column
 from ..sample.plain_arrays import as_numbers, plain_array
 from .evolution import residuals_about
 from .power_laws import invert_power_laws
@@ -92,6 +92,9 @@ def search_proxies(
        N_gal    1
     """
     X, names, redshift = check_observables(X, names, redshift, redshift_bins)
+    log_mass = log_mass_column(
+        log_mass, len(X), by="search_proxies", name="log_mass", mass_range=mass_range
+    )
     sizes = Integer(1, len(names)) | None
     max_size = sizes.check("max_size", max_size) or len(names)
     weight = checked_weights(sample_weight, len(X), by="search_proxies")
@@ -124,7 +127,6 @@ def search_proxies(
 
 def _cv_errors(X, log_mass, redshift, weight, subsets, folds, options):
     """Root mean square error in ln M of each subset, over the test folds."""
-    log_mass = np.asarray(log_mass, float)
     z = np.full(len(X), np.nan) if redshift is None else redshift
     n_times = np.ones(len(X)) if weight is None else weight
     squares, total = 0.0, 0.0

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import MetaEstimatorMixin, RegressorMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from ..cluster_weights import (
@@ -17,7 +16,7 @@ from ..estimator_parts import changes_target, last_step, predicts_std, walk
 from ..model_selection import fit_fold, spatial_folds, with_groups
 from ..model_selection.fold_policy import over_folds
 from ..parameters import Anything, Choice, Integer, NJobs, WithMethods, check_parameters
-from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
+from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, log_mass_column
 from ..sample import ClusterSample
 from ..sample.transformer import TakesSample
 from .finite_errors import mean_and_std
@@ -176,8 +175,7 @@ class CalibratedMassRegressor(
         """
         parameters = check_parameters(self)
         mass_range = parameters.mass_range
-        y = checked_log_mass(y, by=type(self).__name__, mass_range=mass_range)
-        y = column_or_1d(y, warn=True)
+        y = log_mass_column(y, by=type(self).__name__, mass_range=mass_range)
         if len(y) == 0:
             raise ValueError(
                 "Found 0 sample(s) while a minimum of 1 is required by "

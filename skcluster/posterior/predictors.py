@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..cluster_weights import weights_in
 from ..estimator_parts import changes_errors, changes_target, enter, inside
 from ..model_selection import spatial_folds
 from ..model_selection.fold_policy import check_partition, over_folds
-from ..plausible_masses import MASS_RANGE, checked_log_mass
+from ..plausible_masses import MASS_RANGE, log_mass_column
 from .mass_posterior import MassPosterior
 
 CLUSTERS_AT_ONCE = 4096
@@ -191,8 +191,7 @@ def cross_val_posterior(
     >>> bool(0.6 < inside.mean() < 0.76)
     True
     """
-    y = checked_log_mass(y, by="cross_val_posterior", mass_range=mass_range)
-    y = column_or_1d(y, warn=True)
+    y = log_mass_column(y, by="cross_val_posterior", mass_range=mass_range)
     weight = weights_in(params, len(y), by="cross_val_posterior")
     folds = spatial_folds(cv, X, y, groups)
     tested = check_partition(folds, len(y))

@@ -5,14 +5,13 @@ import warnings
 import numpy as np
 from sklearn.base import MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from ..cluster_weights import checked_weights, weighted_quantile
 from ..cosmology import get_cosmology, r500c_of_mass
 from ..estimator_parts import predicts_std, weight_parameters
 from ..parameters import Integer, Positive, ReadBy, WithMethods, check_parameters
-from ..plausible_masses import checked_log_mass
+from ..plausible_masses import log_mass_column
 from ..sample import require
 from ..sample.transformer import TakesSample
 
@@ -103,8 +102,8 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
         """
         parameters = check_parameters(self)
         require(X, by=type(self).__name__)
-        y = checked_log_mass(y, by=type(self).__name__, has_parameter=False)
-        y = column_or_1d(y, warn=True)
+        by = type(self).__name__
+        y = log_mass_column(y, len(X), by=by, has_parameter=False)
         radius = r500c_of_mass(10**y, X.redshift, parameters.cosmology)
         weight = checked_weights(sample_weight, len(X), by=type(self).__name__)
         known = weight_parameters(self.estimator, weight)

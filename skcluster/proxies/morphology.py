@@ -20,8 +20,8 @@ from ..parameters import (
 from ..sample import half_width_of, require
 from ..sample.lists import OF_THE_FIELD
 from ..sample.transformer import WorksUnfitted
-from . import morphology_measures as measure
 from ..training_ranges import common_redshift, redshift_column
+from . import morphology_measures as measure
 
 PIXELS_PER_BLOCK = 1_000_000
 """Pixels of the maps that are dense at one time."""

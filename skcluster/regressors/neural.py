@@ -6,16 +6,16 @@ import copy
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..cluster_weights import checked_weights
 from ..estimator_parts import default_parameters
 from ..model_selection import rows_of
 from ..networks.architectures import source_of
-from ..plausible_masses import MASS_RANGE, checked_log_mass
+from ..plausible_masses import MASS_RANGE, log_mass_column
 from ..posterior import PosteriorMixin, TrainingPrior, mass_density
-from ..printable import all_of, counted
+from ..printable import all_of
 from .checkpoint import Checkpoint, checkpoint_path
 from .failed_fits import warn_of_failed_fits
 from .held_out_errors import held_out_errors, judged_member, variance_scale
@@ -378,12 +378,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 def checked_target(y, n_clusters, regressor):
     """Return masses as finite, plausible numbers that differ, one per cluster."""
     by, mass_range = type(regressor).__name__, regressor.mass_range
-    y = column_or_1d(checked_log_mass(y, by=by, mass_range=mass_range), warn=True)
-    if len(y) != n_clusters:
-        raise ValueError(
-            f"X holds {counted(n_clusters, 'cluster')}, but y holds "
-            f"{counted(len(y), 'mass', 'masses')}."
-        )
+    y = log_mass_column(y, n_clusters, by=by, mass_range=mass_range)
     if not np.isfinite(y).all():
         wrong = np.flatnonzero(~np.isfinite(y))
         raise ValueError(
