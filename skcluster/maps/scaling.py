@@ -195,21 +195,21 @@ class _LogOfSamples:
     def fit(self, X, y=None):
         """Check the input; there is nothing to learn."""
         if not hasattr(X, "maps"):
-            return super().fit(X, y)
+            return super().fit(X, y)  # type: ignore[misc]
         self._checked_maps(X)
         return self
 
     def transform(self, X):
         """Return the sample or the array with the logarithm taken."""
         if not hasattr(X, "maps"):
-            return super().transform(X)
+            return super().transform(X)  # type: ignore[misc]
         maps = self._checked_maps(X).apply(_log10_1p).after("LogScaler")
         return X.assign(maps=maps, map_exposure=X.map_exposure)
 
     def fit_transform(self, X, y=None, **fit_params):
         """Return what `transform` does after `fit`."""
         if not hasattr(X, "maps"):
-            return super().fit_transform(X, y, **fit_params)
+            return super().fit_transform(X, y, **fit_params)  # type: ignore[misc]
         return self.fit(X, y).transform(X)
 
     def _checked_maps(self, X):

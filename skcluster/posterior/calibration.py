@@ -234,8 +234,9 @@ class CalibratedMassRegressor(
         std : ndarray of shape (n,), if `return_std`
         """
         mean_and_std, b = self._components(X)
-        moments = self._moments(*mean_and_std.T, b)
-        rows = np.flatnonzero(self._reach_an_end(*mean_and_std.T, b))
+        mean, std = mean_and_std.T
+        moments = self._moments(mean, std, b)
+        rows = np.flatnonzero(self._reach_an_end(mean, std, b))
         if len(rows):
             moments[rows] = self._over_blocks(mean_and_std[rows], b[rows], _moments_of)
         mean, std = moments.T

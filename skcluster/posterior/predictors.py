@@ -89,7 +89,8 @@ class PosteriorMixin:
         )
 
     def _by_blocks(self, X, function):
-        return self._over_blocks(*self._components(X), function)
+        mean, std = self._components(X)
+        return self._over_blocks(mean, std, function)
 
     def _over_blocks(self, mean, std, function):
         starts = range(0, max(len(mean), 1), CLUSTERS_AT_ONCE)
