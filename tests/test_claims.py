@@ -625,7 +625,7 @@ class TestSentencesOnEqualContexts:
         for kind, mean in (("std_dex", 0.16), ("robust_dex", 0.17)):
             gain = 1 - of("photon set", kind) / of(self.NETWORK, kind)
             assert_allclose(gain.mean(), mean, atol=0.005)
-            assert 0.115 < gain.min() < gain.max() < 0.215
+            assert 0.125 < gain.min() < gain.max() < 0.205
         cost = of("photon set", "fit_cpu_seconds") / of(self.NETWORK, "fit_cpu_seconds")
         assert_allclose(cost.mean(), 2 / 3, atol=0.05)
         sigmas = [
@@ -642,18 +642,25 @@ class TestSentencesOnEqualContexts:
         for kind in ("std_dex", "robust_dex"):
             change = of(mean, kind) / of("photon set", kind) - 1
             error = of("photon set", f"{kind}_error") / of("photon set", kind)
-            assert (change < 0).all()
+            assert change.mean() < 0
             assert abs(change.mean()) < error.mean()
+        worse = of(mean, "std_dex") > of("photon set", "std_dex")
+        assert worse.sum() == 1
         cost = of(mean, "fit_cpu_seconds") / of("photon set", "fit_cpu_seconds")
         assert_allclose(cost.mean(), 2.5, atol=0.05)
 
+    @pytest.mark.parametrize(("kind", "percent"), [("std_dex", 1), ("robust_dex", 3)])
+    def test_ten_bands_and_the_redshift_are_little_better(self, of, kind, percent):
+        ratio = of("krippendorf2024, ten bands", kind) / of("ho2023, one band", kind)
+        assert round(100 * (1 - ratio.mean())) == percent
+
     def test_one_band_is_worse_than_three(self, of):
-        for kind, percent in (("std_dex", 10), ("robust_dex", 14)):
+        for kind, percent in (("std_dex", 10), ("robust_dex", 13)):
             ratio = of("ho2023, one band", kind) / of(self.NETWORK, kind)
             assert (ratio > 1).all()
             assert round(100 * (ratio.mean() - 1)) == percent
 
-    def test_published_layers_do_not_differ_beyond_the_error(self, of):
+    def test_published_layers_are_not_shown_to_differ(self, of):
         others = (
             "ntampaka2019, one band",
             "yan2020, one band",
@@ -662,14 +669,15 @@ class TestSentencesOnEqualContexts:
         for name in others:
             for kind in ("std_dex", "robust_dex"):
                 change = of(name, kind) / of("ho2023, one band", kind) - 1
-                error = of(name, f"{kind}_error") / of(name, kind)
-                assert abs(change.mean()) < error.mean()
+                error = np.std(change, ddof=1) / np.sqrt(3)
+                chance = 2 * t.sf(abs(change.mean()) / error, len(change) - 1)
+                assert chance > 2 * norm.sf(3)
                 assert of(self.RIDGE, kind).mean() <= of(name, kind).mean()
 
     def test_a_ridge_on_three_bands_comes_close_to_the_network(self, of):
-        for kind, wider in (("std_dex", 0.06), ("robust_dex", 0.07)):
+        for kind, wider in (("std_dex", 0.065), ("robust_dex", 0.069)):
             change = of(self.RIDGE, kind) / of(self.NETWORK, kind) - 1
-            assert_allclose(change.mean(), wider, atol=0.005)
+            assert_allclose(change.mean(), wider, atol=0.0005)
             eight = of("ridge on rings, eight bands", kind)
             assert eight.mean() > of(self.RIDGE, kind).mean()
         assert of(self.RIDGE, "fit_cpu_seconds").mean() < 10
