@@ -1,7 +1,7 @@
 """Scale maps of counts: remove the trend with redshift, take the logarithm."""
 
 import numpy as np
-from sklearn.base import OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..exposure import (
@@ -157,70 +157,10 @@ class RedshiftNormalizer(SampleTransformer):
         return 10**log_count
 
 
-class _LogOfArrays(OneToOneFeatureMixin, SampleTransformer):
-    """What `LogScaler` does to arrays, which come in the container of `set_output`."""
-
-    def fit(self, X, y=None):
-        self._checked_array(X, reset=True)
-        return self
-
-    def transform(self, X):
-        return _log10_1p(self._checked_array(X, reset=False))
-
-    def set_output(self, *, transform=None):
-        """Choose the container of arrays; a sample stays one.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"} or None, default=None
-            As in scikit-learn; None changes nothing.
-        """
-        return TransformerMixin.set_output(self, transform=transform)
-
-    def _checked_array(self, X, reset):
-        return validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=(np.float64, np.float32),
-            allow_nd=True,
-            ensure_non_negative=True,
-        )
-
-
-class _LogOfSamples:
-    """What `LogScaler` does to samples."""
-
-    # No TransformerMixin, lest scikit-learn makes a data frame of the sample.
-    def fit(self, X, y=None):
-        """Check the input; there is nothing to learn."""
-        if not hasattr(X, "maps"):
-            return super().fit(X, y)  # type: ignore[misc]
-        self._checked_maps(X)
-        return self
-
-    def transform(self, X):
-        """Return the sample or the array with the logarithm taken."""
-        if not hasattr(X, "maps"):
-            return super().transform(X)  # type: ignore[misc]
-        maps = self._checked_maps(X).apply(_log10_1p).after("LogScaler")
-        return X.assign(maps=maps, map_exposure=X.map_exposure)
-
-    def fit_transform(self, X, y=None, **fit_params):
-        """Return what `transform` does after `fit`."""
-        if not hasattr(X, "maps"):
-            return super().fit_transform(X, y, **fit_params)  # type: ignore[misc]
-        return self.fit(X, y).transform(X)
-
-    def _checked_maps(self, X):
-        maps = require(X, "maps", by="LogScaler").maps
-        refuse_maps_after(maps, "LogScaler", by="LogScaler")
-        if (maps.rows.data < 0).any():
-            raise ValueError("Negative values in maps passed to LogScaler.")
-        return maps
-
-
-class LogScaler(_LogOfSamples, _LogOfArrays):
+# scikit-learn would make a data frame of a sample because its columns have names.
+class LogScaler(  # type: ignore[call-arg]
+    OneToOneFeatureMixin, SampleTransformer, auto_wrap_output_keys=None
+):
     """Compress the range of counts (paper Eq. 2): ``x = log10(n + 1)``.
 
     Zero stays zero, so sparse maps stay sparse. Takes a sample with maps, or any
@@ -242,6 +182,38 @@ class LogScaler(_LogOfSamples, _LogOfArrays):
         tags.input_tags.positive_only = True
         tags.no_validation = False
         return tags
+
+    def fit(self, X, y=None):
+        """Check the input; there is nothing to learn."""
+        if hasattr(X, "maps"):
+            self._checked_maps(X)
+        else:
+            self._checked_array(X, reset=True)
+        return self
+
+    def transform(self, X):
+        """Return the sample or the array with the logarithm taken."""
+        if hasattr(X, "maps"):
+            maps = self._checked_maps(X).apply(_log10_1p).after("LogScaler")
+            return X.assign(maps=maps, map_exposure=X.map_exposure)
+        return _log10_1p(self._checked_array(X, reset=False))
+
+    def _checked_maps(self, X):
+        maps = require(X, "maps", by="LogScaler").maps
+        refuse_maps_after(maps, "LogScaler", by="LogScaler")
+        if (maps.rows.data < 0).any():
+            raise ValueError("Negative values in maps passed to LogScaler.")
+        return maps
+
+    def _checked_array(self, X, reset):
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=(np.float64, np.float32),
+            allow_nd=True,
+            ensure_non_negative=True,
+        )
 
 
 def _shows_trend(redshift, log_count):
