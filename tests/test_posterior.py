@@ -574,7 +574,7 @@ class TestOfEstimators:
         X, log_mass = proxies_and_masses(20)
         half = [(np.arange(10), np.arange(10, 20))]
         with pytest.raises(
-            ValueError, match=r"hold 10 clusters, 10 .*each of the 20 must"
+            ValueError, match=r"hold 10 clusters and leave out 10 of 20.*KFold"
         ):
             cross_val_posterior(EvrardProxyRegressor(), X, log_mass, cv=half)
 
