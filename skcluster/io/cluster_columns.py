@@ -179,6 +179,7 @@ def read_columns(table, found, units, *, cosmology, verbose=0):
     table : astropy.table.Table
         Stated units are set in its columns.
     found, units : as `find_columns` returns them
+        Units of columns that `found` lacks are not looked at.
     cosmology, verbose : as in `read_sample`
 
     Returns
@@ -186,7 +187,8 @@ def read_columns(table, found, units, *, cosmology, verbose=0):
     catalog : dict of ndarray
     """
     for name, unit in units.items():
-        _state_unit(table[found[name]], unit)
+        if name in found:
+            _state_unit(table[found[name]], unit)
     order = sorted(found, key=lambda name: name != "redshift")
     catalog: dict = {}
     for name in order:

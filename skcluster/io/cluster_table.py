@@ -77,44 +77,37 @@ photon_options, exposure_keyword, table_hdu, verbose
         self.source = table if _is_path(table) else None
         self.folder = _folder_of(table) if directory is None else _path(directory)
         self.cosmology = cosmology
-        self.exposure_keyword = exposure_keyword
+        self.exposure_keyword, self.gaps = exposure_keyword, None
         strings = columns_of_strings(columns)
         table = read_table(table, strings=strings, hdu=table_hdu)
         with error_names_file(self.source):
             found, units = find_columns(
                 table.colnames, columns, with_events=events is not None
             )
-            self.gaps = None
             if unused is not None:
                 found = without_unused(table, found, unused)
-                units = {name: unit for name, unit in units.items() if name in found}
                 self.gaps = Gaps(table, found)
                 table = self.gaps.filled(table, found)
             self.catalog = read_columns(
                 table, found, units, cosmology=cosmology, verbose=verbose
             )
-            others = {
-                name: column_with_gaps(table, name)
-                for name in table.colnames
-                if name not in found.values()
-            }
+            others = _other_columns(table, found)
         self.others = _bunch_of(others)
         self.rows = np.arange(len(self.catalog["redshift"]))
         self.photons = self._photon_lists(
+            bands,
             events=events,
             aperture=aperture,
             drop_duplicates=drop_duplicates,
             photon_options=photon_options,
-            bands=bands,
         )
         # Of the complete table, so that a part of it is read as with all of it.
         galaxies = self.catalog.get("galaxies", np.array([], str))
         self.has_galaxies = bool((galaxies != "").any())
         self._shared = _repeated(galaxies)
 
-    def _photon_lists(self, **options):
+    def _photon_lists(self, bands, **options):
         """Return the photon lists, and let the catalog know the radius of apertures."""
-        bands = options.pop("bands")
         if options["events"] is None and "photons" not in self.catalog:
             options["exposure_keyword"] = self.exposure_keyword
             given = [
@@ -213,6 +206,12 @@ photon_options, exposure_keyword, table_hdu, verbose
             lists["galaxies"] = [none] * len(self)
         with error_names_file(self.source):
             return ClusterSample.from_table(catalog, **lists)
+
+
+def _other_columns(table, found):
+    """Return the columns of a table that are not among those found, by their names."""
+    names = [name for name in table.colnames if name not in found.values()]
+    return {name: column_with_gaps(table, name) for name in names}
 
 
 def _bunch_of(columns):
