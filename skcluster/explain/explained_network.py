@@ -19,7 +19,7 @@ from ..maps.coverage import exposure_of_pixels
 from ..plausible_masses import LN_10
 from ..regressors.neural import NeuralMassRegressor
 from ..sample import require
-from ..sky import field_edge, has_field
+from ..sky import field_edge, has_field, knows_field
 
 
 def split_network(estimator):
@@ -129,7 +129,7 @@ def photon_size(X, made_by, rows=slice(None)):
         field of view alone, it only leaves out what lies beyond. It is 1.0 where nothing is
         known of the field, or what made the maps.
     """
-    if made_by is None or (not has_field(X) and X.field_radius is None):
+    if made_by is None or not knows_field(X):
         return 1.0
     if not has_field(X) and X.coverage is not None and (X.coverage[rows] >= 1).all():
         return 1.0

@@ -132,7 +132,10 @@ class PhotonMapper(SampleTransformer):
         check_field_radius(X)
         distance = comoving_distance(X.redshift, parameters.cosmology)
         maps = SparseMaps.concatenate(
-            _count(_observed(X, block), X[block], distance[block], parameters)
+            _count(
+                *(_observed(X, block), X.center[block], field_edge(X, block)),
+                *(distance[block], parameters),
+            )
             for block in X.photons.blocks()
         )
         check_near_center(X, maps.total() == 0, by="PhotonMapper")
@@ -227,16 +230,16 @@ def _images_of(rows, parameters):
     return SparseMaps(sparse.vstack(rows, format="csr"), shape)
 
 
-def _count(photons, X, distance, parameters):
+def _count(photons, center, edge, distance, parameters):
     """Return maps of the counts of some clusters, with the mapper's parameters."""
     bands, n_pixels, lengths = parameters.bands, parameters.n_pixels, photons.lengths
-    x, y = sky_to_plane(photons["ra"], photons["dec"], *X.center.T, repeats=lengths)
+    x, y = sky_to_plane(photons["ra"], photons["dec"], *center.T, repeats=lengths)
     per_radian = np.repeat(distance * n_pixels / (2 * parameters.half_width), lengths)
     column = x * per_radian + n_pixels / 2
     row = y * per_radian + n_pixels / 2
     inside = (row >= 0) & (row < n_pixels) & (column >= 0) & (column < n_pixels)
-    if X.field_radius is not None:
-        inside &= x**2 + y**2 <= np.repeat(field_edge(X) ** 2, lengths)
+    if np.isfinite(edge).any():
+        inside &= x**2 + y**2 <= np.repeat(edge**2, lengths)
     inside = np.flatnonzero(inside)
     bounds = np.searchsorted(inside, photons.offsets)
     # Short integers are sorted without a comparison, in a tenth of the time.

@@ -20,7 +20,7 @@ from ..sample import ClusterSample, require
 from ..sample.described_columns import PHOTON_FEATURES
 from ..sample.lists import check_field_radius, check_near_center
 from ..sample.transformer import SampleTransformer
-from ..sky import has_field, is_observed
+from ..sky import field_edge, has_field, is_observed
 from ..training_ranges import cluster_label
 from .photon_field import PhotonField
 
@@ -156,7 +156,7 @@ class PhotonFeaturizer(SampleTransformer):
         names = parameters.features or tuple(PHOTON_FEATURES)
         distance = comoving_distance(X.redshift, parameters.cosmology)
         parts = Parallel(parameters.n_jobs, prefer="threads")(
-            delayed(_describe)(X[block], distance[block], parameters, names)
+            delayed(_describe)(X, block, distance[block], parameters, names)
             for block in X.photons.blocks()
         )
         is_kept, columns = (
@@ -187,18 +187,19 @@ def _warn_of_other_pixels(sample, pixel):
         )
 
 
-def _describe(X, distance, parameters, names):
+def _describe(X, block, distance, parameters, names):
     """Mask of the photons of some clusters that are kept, and their named columns."""
-    photons = X.photons
+    photons, center, edge = X.photons[block], X.center[block], field_edge(X, block)
     is_kept = np.ones(photons.offsets[-1], bool)
-    if has_field(X) or X.field_radius is not None:
-        is_kept = is_observed(X, photons)
+    if has_field(X):
+        is_kept = is_observed(X[block], photons)
     columns = [np.zeros((len(names), 0), np.float32)]
     for i in np.flatnonzero(photons.lengths):
         rows = slice(photons.offsets[i], photons.offsets[i + 1])
         energy = photons["energy"][rows]
         # Cluster by cluster, because other photons may change the last digit.
-        x, y = sky_to_plane(photons["ra"][rows], photons["dec"][rows], *X.center[i])
+        x, y = sky_to_plane(photons["ra"][rows], photons["dec"][rows], *center[i])
+        is_kept[rows] &= np.hypot(x, y) <= edge[i]
         x, y = x * distance[i], y * distance[i]
         is_kept[rows] &= _is_inside(x, y, energy, parameters)
         kept = is_kept[rows]

@@ -8,7 +8,13 @@ import numpy as np
 from ..cosmology import comoving_distance, plane_to_sky, sky_to_plane
 from ..sample import Ragged
 from ..sample.lists import check_field_radius
-from ..sky import field_edge, has_field, is_observed, relative_exposure_at
+from ..sky import (
+    field_edge,
+    has_field,
+    is_observed,
+    knows_field,
+    relative_exposure_at,
+)
 from ..training_ranges import cluster_label
 
 N_RINGS = 16
@@ -178,8 +184,7 @@ def _warn_of_empty_annulus(X, is_observed, is_empty):
     Where the field is known to reach there, a few may be empty in a short exposure.
     """
     wrong = np.flatnonzero(is_observed & is_empty)
-    is_known = has_field(X) or X.field_radius is not None
-    if len(wrong) > (is_observed.sum() / 2 if is_known else 0):
+    if len(wrong) > (is_observed.sum() / 2 if knows_field(X) else 0):
         warnings.warn(
             f"There is no photon in the background's annulus of {len(wrong)} of {len(X)} "
             f"clusters (first: {cluster_label(wrong[0], X.name)}), so that nothing is "
@@ -341,6 +346,6 @@ def _background_density(X, photons, distance, parameters):
     exposure = _exposure_to_background(X, distance, edges, share, exposure)[:, 0]
     exposed = np.where(exposure >= LEAST_OBSERVED, area * exposure, np.nan)
     _warn_of_empty_annulus(X, (exposed > 0) & (photons.lengths > 0), counts == 0)
-    if not has_field(X) and X.field_radius is None:
+    if not knows_field(X):
         _warn_of_short_lists(X, photons, edges)
     return np.array([counts / exposed, np.sqrt(counts) / exposed])

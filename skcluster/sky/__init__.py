@@ -6,6 +6,7 @@ from .field import (
     field_edge,
     has_field,
     is_observed,
+    knows_field,
     relative_exposure_at,
     with_exposure_map,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "field_edge",
     "has_field",
     "is_observed",
+    "knows_field",
     "recenter",
     "relative_exposure_at",
     "remove_sources",

@@ -183,6 +183,11 @@ def has_field(sample):
     return any(getattr(sample, name) is not None for name in OF_THE_FIELD)
 
 
+def knows_field(sample):
+    """Return whether a sample knows anything of its field, if only a circle."""
+    return has_field(sample) or sample.field_radius is not None
+
+
 def field_edge(sample, rows=slice(None)):
     """Radius of the circular fields of view on the tangent plane [radian].
 
