@@ -86,7 +86,7 @@ def warn_outside(values, training_ranges, *, by, names=None):
 
     Counts (or their logarithms) are far outside if they are a factor of three beyond
     the range; redshifts, if they are beyond by more than 0.02 and by more than a tenth
-    of the range.
+    of the range, or by more than the range.
 
     Parameters
     ----------
@@ -137,7 +137,10 @@ def cluster_label(row, names=None):
 def _limits(quantity, low, high):
     """Values beyond which a quantity is far from its training range."""
     if quantity == "redshift":
-        margin = max(REDSHIFT_MARGIN, SHARE_OF_RANGE * (high - low))
+        spread = high - low
+        # From a narrow range of redshifts nobody learns what happens far from it.
+        least = min(REDSHIFT_MARGIN, spread) if spread > LEAST_SPREAD else REDSHIFT_MARGIN
+        margin = max(least, SHARE_OF_RANGE * spread)
     elif quantity.startswith("ln "):
         margin = np.log(FACTOR)
     else:

@@ -12,8 +12,11 @@ EVOLUTION = Choice(["intercept", "slope"]) | None
 
 N_TERMS = {None: 0, "intercept": 1, "slope": 2}
 
-REDSHIFT_SPREAD = 1e-3
-"""Smallest spread of ln z that a bin can evolve over; rounding of one redshift is less."""
+REDSHIFT_SPREAD = 1e-2
+"""Smallest spread of ln z that a bin can evolve over; rounding of one redshift is less.
+
+Over less, counts change by a few per cent, from which no trend can be told.
+"""
 
 
 def evolution_terms(redshift, mu, center, evolution, n_most=2):
