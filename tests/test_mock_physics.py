@@ -89,6 +89,18 @@ def test_gas_emission_holds_the_gas_mass():
     assert_allclose(model.core_measure, core, rtol=0.005)
 
 
+def test_a_core_follows_its_profile_but_for_half_a_shell():
+    x, share = gas._dense_core()
+    outer = x * np.sqrt(x[1] / x[0])
+
+    def within(radius):
+        """Integral of the squared beta profile, in closed form."""
+        t = radius / gas.DENSE_CORE_RADIUS
+        return np.arctan(t) - t * (1 - t**2) / (1 + t**2) ** 2
+
+    assert_allclose(share[20:], (within(outer) / within(outer[-1]))[20:], rtol=0.01)
+
+
 def test_planted_correlations_are_recovered():
     drawn = [population.draw_cluster(np.random.default_rng(i)) for i in range(4000)]
     halo = [cluster.halo for cluster in drawn]
