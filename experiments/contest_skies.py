@@ -18,6 +18,7 @@ against the paper's sky, seed by seed.
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,8 @@ KINDS = ("std", "robust")
 
 def under(sky, configuration):
     """Return the configuration of a contest under another sky, in a folder of its own."""
-    return configuration.replaced(
+    return replace(
+        configuration,
         survey=configuration.survey | SKIES[sky],
         output=configuration.output / sky.lower().replace(" ", "-"),
     )
@@ -95,7 +97,7 @@ def _part(table, sky, name):
 
 def main(arguments):
     """Run the contests that are missing, then write both tables."""
-    configuration = read_configuration(CONFIGURATION).replaced(n_jobs=arguments.jobs)
+    configuration = replace(read_configuration(CONFIGURATION), n_jobs=arguments.jobs)
     ends = time.monotonic() + 60 * arguments.minutes
     skies = [*dict.fromkeys([PAPER, *arguments.skies])]
     for sky in skies if not arguments.tables_only else ():

@@ -274,7 +274,7 @@ class TestEqualContexts:
         """
         configuration = contest(line)
         one, two = (
-            configuration.replaced(n_jobs=n, output=configuration.output / str(n))
+            replace(configuration, n_jobs=n, output=configuration.output / str(n))
             for n in (1, 2)
         )
         for each in (one, two):
@@ -398,7 +398,7 @@ class TestResuming:
         configuration = contest(one)
         kept = results_table(configuration)
         assert list(kept["std_dex"]) == list(before["std_dex"])
-        outcome = run_contest(configuration.replaced(max_folds=1), verbose=0)
+        outcome = run_contest(replace(configuration, max_folds=1), verbose=0)
         assert (outcome.n_trained, outcome.n_kept) == (1, 0)
         # Fold 1 is of the former version, and so no longer in the table.
         latest = read_predictions(configuration)
@@ -478,7 +478,7 @@ class TestResuming:
         assert run_contest(before, verbose=0).n_trained == 4
         assert run_contest(before, verbose=0).n_kept == 4
         after = with_temperature(measured[::-1])
-        outcome = run_contest(after.replaced(max_folds=1), verbose=0)
+        outcome = run_contest(replace(after, max_folds=1), verbose=0)
         assert (outcome.n_trained, outcome.n_kept) == (1, 1)
         with pytest.raises(ValueError, match=r"2 different surveys .such as fold"):
             results_table(after)

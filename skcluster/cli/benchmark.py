@@ -1,6 +1,7 @@
 """`skcluster benchmark`: compare estimators on the same clusters, maps and folds."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from ..printable import counted
@@ -97,9 +98,9 @@ def benchmark(arguments):
     jobs = NJobs().check("--jobs", arguments.jobs)
     configuration = read_configuration(arguments.config)
     if jobs is not None:
-        configuration = configuration.replaced(n_jobs=jobs)
+        configuration = replace(configuration, n_jobs=jobs)
     if arguments.output is not None:
-        configuration = configuration.replaced(output=Path(arguments.output))
+        configuration = replace(configuration, output=Path(arguments.output))
     code = 0
     if not arguments.tables_only:
         try:

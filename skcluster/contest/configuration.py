@@ -5,7 +5,7 @@ import importlib
 import inspect
 import sys
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..datasets import make_mock_survey
@@ -66,10 +66,6 @@ class Configuration:
     def trained(self):
         """Entries that are trained: all but means of others."""
         return tuple(entry for entry in self.entries if not entry.mean_of)
-
-    def replaced(self, **values):
-        """Return a copy with other values for some of its fields."""
-        return replace(self, **values)
 
 
 @contextlib.contextmanager
