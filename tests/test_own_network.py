@@ -23,7 +23,7 @@ from skcluster import (
     save_model,
 )
 from skcluster.networks import MassNetwork
-from skcluster.regressors.mass_net import part_size
+from skcluster.regressors.mass_net import clusters_per_part
 from skcluster.regressors.output_curve import KNOTS
 
 OWN = '''
@@ -197,13 +197,13 @@ def test_draws_of_dropout_without_a_layer_of_dropout_are_an_error(own, data):
 
 def test_fewer_clusters_are_held_at_a_time_where_a_network_needs_much_memory(own):
     small = own.Linear(map_shape=(1, 8, 8), dropout=0, n_outputs=1)
-    assert part_size(small) == 25
+    assert clusters_per_part(small) == 25
 
     class Large(own.Linear):
         bytes_per_cluster = 2**24
 
     large = Large(map_shape=(1, 8, 8), dropout=0, n_outputs=1)
-    assert part_size(large) == 8
+    assert clusters_per_part(large) == 8
 
 
 class TestRefusals:

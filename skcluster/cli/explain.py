@@ -137,7 +137,7 @@ class SaliencyWork(ModelWork):
 
     def explainer(self):
         """Return the explainer; refuse a model without saliency, and wrong options."""
-        from ..explain.explainer import SaliencyExplainer, checked_parameters
+        from ..explain.explainer import SaliencyExplainer, checked_explainer_parameters
 
         model = self.load()
         _, rest = mapper_and_rest(model)
@@ -150,7 +150,7 @@ class SaliencyWork(ModelWork):
             per_photon=self.arguments.per_photon,
             random_state=_seed(self.arguments),
         )
-        checked_parameters(explainer)
+        checked_explainer_parameters(explainer)
         return explainer
 
     def __call__(self, part, sample, unread, tick):

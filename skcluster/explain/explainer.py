@@ -205,7 +205,7 @@ class SaliencyExplainer(BaseEstimator):
         saliency : ndarray of float32 of shape (n_clusters, n_bands, n_pixels, n_pixels)
             One value for each pixel of the maps, in the order ``[band, y, x]``.
         """
-        parameters = checked_parameters(self)
+        parameters = checked_explainer_parameters(self)
         steps, regressor = split_network(self.estimator)
         X, increments = transformed(steps, X)
         if parameters.per_photon:
@@ -220,7 +220,7 @@ class SaliencyExplainer(BaseEstimator):
         return saliency if parameters.signed else np.abs(saliency, out=saliency)
 
 
-def checked_parameters(explainer):
+def checked_explainer_parameters(explainer):
     """Return the parameters of a SaliencyExplainer as plain values, or refuse them."""
     parameters = check_parameters(explainer)
     if parameters.per_photon and parameters.method not in DERIVATIVES:
@@ -337,7 +337,9 @@ def cross_val_saliency(
     if not isinstance(params.get("random_state", 0), Integral):
         rng = check_random_state(params["random_state"])
         params["random_state"] = int(rng.randint(2**31 - 1))
-    checked_parameters(SaliencyExplainer(estimator, **params))  # before the training
+    checked_explainer_parameters(
+        SaliencyExplainer(estimator, **params)
+    )  # before the training
     explain = partial(_explain_and_predict, params=params)
     results = [*over_folds(explain, estimator, X, y, folds, groups, n_jobs=n_jobs)]
     saliency = np.empty((len(y), *results[0][0].shape[1:]), np.float32)

@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
+from .headed_network import HeadedNetwork
 from .layers import check_cubes_alone, dense_layers, start_like_keras
-from .mass_network import MassNetwork
 
 
-class Ho2019Network(MassNetwork):
+class Ho2019Network(HeadedNetwork):
     """Network of Ho et al. 2019 for line-of-sight velocities and projected radii.
 
     The density of galaxies in (v, R): conv 24@5 along v, with one input channel per
@@ -64,15 +64,8 @@ class Ho2019Network(MassNetwork):
         self.output = nn.Linear(64, n_outputs)
         self.apply(start_like_keras)
 
-    @property
-    def output_layer(self):
-        return self.output
-
     def extract(self, cubes):
         return self.extractor(self.means @ cubes.flatten(1, 2))
-
-    def estimate(self, features):
-        return self.output(self.head(features)).squeeze(-1)
 
 
 def mean_over_rings(n_bins):

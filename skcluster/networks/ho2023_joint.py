@@ -4,12 +4,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .headed_network import HeadedNetwork
 from .ho2023 import map_extractor
 from .layers import dense_layers, in_memory_format, start_like_keras
-from .mass_network import MassNetwork
 
 
-class Ho2023JointNetwork(MassNetwork):
+class Ho2023JointNetwork(HeadedNetwork):
     """Joint X-ray and phase-space network of Ho et al. 2023 (Fig. 5, section 5.2).
 
     Maps go through the extractor of `Ho2023Network`. Cubes go, together with the maps
@@ -74,10 +74,6 @@ class Ho2023JointNetwork(MassNetwork):
         self.apply(start_like_keras)
 
     @property
-    def output_layer(self):
-        return self.output
-
-    @property
     def bytes_per_cluster(self):
         return 4 * 24 * (self.n_bins - 4) ** 3
 
@@ -90,8 +86,7 @@ class Ho2023JointNetwork(MassNetwork):
         return self.map_branch(maps), of_cubes, *beside
 
     def estimate(self, of_maps, of_cubes, *beside):
-        features = [of_maps, self.cube_head(of_cubes), *beside]
-        return self.output(self.head(torch.cat(features, 1))).squeeze(-1)
+        return super().estimate(of_maps, self.cube_head(of_cubes), *beside)
 
     def on_the_sky(self, maps, cubes):
         """Convolve the cubes, and the maps repeated along v, with the first 3-D kernel.

@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
+from .headed_network import HeadedNetwork
 from .layers import check_cubes_alone, in_memory_format, start_like_keras
-from .mass_network import MassNetwork
 
 
-class KodiRamanah2021Network(MassNetwork):
+class KodiRamanah2021Network(HeadedNetwork):
     """Network of Kodi Ramanah et al. 2021 for three-dimensional phase space.
 
     Conv 12@5³ – max-pool 2 – conv 8@3³ – max-pool 2 – conv 4@1³ – max-pool 2 – flatten –
@@ -81,19 +81,12 @@ class KodiRamanah2021Network(MassNetwork):
         self.apply(start_like_keras)
 
     @property
-    def output_layer(self):
-        return self.output
-
-    @property
     def bytes_per_cluster(self):
         return 4 * 12 * (self.n_bins - 4) ** 3
 
     def extract(self, cubes):
         cubes = cubes[:, None].contiguous(memory_format=torch.channels_last_3d)
         return self.extractor(cubes)
-
-    def estimate(self, features):
-        return self.output(self.head(features)).squeeze(-1)
 
 
 def _half(n_cells):

@@ -2,11 +2,11 @@
 
 import torch
 
+from .headed_network import HeadedNetwork
 from .layers import start_like_keras
-from .mass_network import MassNetwork
 
 
-class MapNetwork(MassNetwork):
+class MapNetwork(HeadedNetwork):
     """Base class of networks that turn maps into features, and features into masses.
 
     A subclass passes its layers to `build`. Scalars, such as the redshift, join the
@@ -52,10 +52,6 @@ class MapNetwork(MassNetwork):
         self.apply(start_like_keras)
 
     @property
-    def output_layer(self):
-        return self.output
-
-    @property
     def bytes_per_cluster(self):
         return self._bytes
 
@@ -63,7 +59,3 @@ class MapNetwork(MassNetwork):
         maps = maps.contiguous(memory_format=torch.channels_last)
         features = self.extractor(maps)
         return features if scalars is None else torch.cat([features, scalars], 1)
-
-    def estimate(self, features):
-        # (n,), never (n, 1), which a loss would broadcast against (n,) masses.
-        return self.output(self.head(features)).squeeze(-1)

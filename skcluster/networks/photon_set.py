@@ -3,15 +3,15 @@
 import torch
 from torch import nn
 
+from .headed_network import HeadedNetwork
 from .layers import dense_layers
-from .mass_network import MassNetwork
 
 N_SUMS = 64
 LEAST_SUM = 1e-3
 """Added to a sum before its logarithm, in units of a typical number of photons."""
 
 
-class PhotonSetNetwork(MassNetwork):
+class PhotonSetNetwork(HeadedNetwork):
     r"""Network on the sets of a cluster's photons, galaxies or both.
 
     Each photon, described by :math:`p_i` together with the redshift z of its cluster,
@@ -74,10 +74,6 @@ class PhotonSetNetwork(MassNetwork):
         self.head = dense_layers((n_features, 128, 128, 64), dropout, nn.GELU)
         self.output = nn.Linear(64, n_outputs)
 
-    @property
-    def output_layer(self):
-        return self.output
-
     def extract(self, photons=None, redshift=None, galaxies=None):
         parts = []
         if photons is not None:
@@ -102,9 +98,6 @@ class PhotonSetNetwork(MassNetwork):
             of_galaxies = torch.where(has_none, self.without_galaxies, of_galaxies)
             features = torch.cat([of_photons, of_galaxies], 1)
         return self.normalization(torch.cat([features, redshift[:, None]], 1))
-
-    def estimate(self, features):
-        return self.output(self.head(features)).squeeze(-1)
 
 
 def contributions(n_columns):

@@ -10,7 +10,6 @@ from .losses import LOG_VARIANCE_MIN
 from .mass_net import MassNet, dropout_layers
 from .output_curve import KNOTS, curve_of, error_curve_of, on_curve
 
-CLUSTERS_AT_ONCE = 512
 N_DRAWS = 20
 """Draws of dropout by which curves and errors with dropout are learned."""
 PRIOR_CLUSTERS = 4
@@ -57,12 +56,12 @@ def judged_member(regressor, net, training, train, held_out):
     judged = judged_clusters(np.arange(len(train)))
     others = np.setdiff1d(np.arange(len(train)), judged)
     seeds = _seeds_of_draws(regressor, net)
-    # Draws of fewer clusters: they move all of them alike.
-    of_judged = _outputs(regressor, net, inputs, train[judged], [None, *seeds])
+    # Dropout is drawn for some of the clusters only: it moves all of them alike.
+    of_judged = regressor._outputs(net, inputs[train[judged]], [None, *seeds])
     standardized = np.empty((len(train), of_judged.shape[-1]))
     standardized[judged] = of_judged[:, 0]
     if len(others):
-        standardized[others] = _outputs(regressor, net, inputs, train[others])[:, 0]
+        standardized[others] = regressor._outputs(net, inputs[train[others]])[:, 0]
     output, *log_variance = standardized.T
     curve = with_draws = curve_of(output, target, weight)
     error_curve = np.zeros(len(KNOTS))
@@ -103,32 +102,33 @@ def held_out_errors(regressor, training, members):
     is_own = np.array([np.isin(rows, each.held_out) for each in members])
     drawn = [_seeds_of_draws(regressor, each.net) for each in members]
     outputs = [
-        _outputs(regressor, each.net, inputs, rows, [None, *seeds])
+        regressor._outputs(each.net, inputs[rows], [None, *seeds])
         for each, seeds in zip(members, drawn, strict=True)
     ]
-    modes = {"without_draws": slice(0, 1)}
+    found = {"without_draws": _in_dex(regressor, members, outputs, slice(0, 1), 0)}
     if all(drawn):
-        modes["with_draws"] = slice(1, None)
-    moments, residual = {}, None
+        found["with_draws"] = _in_dex(regressor, members, outputs, slice(1, None), 1)
     share = None if weight is None else np.broadcast_to(weight[rows], is_own.shape)
-    for which, (name, mode) in enumerate(modes.items()):
-        means, variances = zip(
-            *(
-                regressor._in_dex(output[:, mode], each.curves[which], each.error_curve)
-                for each, output in zip(members, outputs, strict=True)
-            ),
-            strict=True,
-        )
-        mean = np.array(means)
-        own = (mean - y[rows, None])[is_own]
-        if residual is None:
-            residual = own[:, 0]
-            own_share = None if share is None else share[is_own]
-            std = float(np.sqrt(np.average(residual**2, weights=own_share)))
-        is_one_std = variances[0] is None
-        variance = np.full_like(mean, std**2) if is_one_std else np.array(variances)
+    mean, _ = found["without_draws"]
+    residual = (mean - y[rows, None])[is_own][:, 0]
+    own_share = None if share is None else share[is_own]
+    std = float(np.sqrt(np.average(residual**2, weights=own_share)))
+    moments = {}
+    for name, (mean, variance) in found.items():
+        if variance is None:
+            variance = np.full_like(mean, std**2)
         moments[name] = error_moments(mean, variance, y[rows], is_own, share)
     return residual, std, moments
+
+
+def _in_dex(regressor, members, outputs, draws, which):
+    """Means and variances (or None) of all members, (n_members, n_clusters, n_draws)."""
+    each = [
+        regressor._in_dex(output[:, draws], one.curves[which], one.error_curve)
+        for one, output in zip(members, outputs, strict=True)
+    ]
+    means, variances = zip(*each, strict=True)
+    return np.array(means), None if variances[0] is None else np.array(variances)
 
 
 def error_moments(mean, variance, y, is_own, weight=None):
@@ -217,15 +217,3 @@ def variance_scale(moments, n_members, n_draws):
 def _seeds_of_draws(regressor, net):
     has_dropout = regressor.dropout > 0 and dropout_layers(net.module_)
     return regressor._dropout_seeds(N_DRAWS) if has_dropout else []
-
-
-def _outputs(regressor, net, inputs, rows, seeds=(None,)):
-    """Standardized outputs of shape (n_rows, n_seeds, n_outputs), by blocks."""
-    return np.concatenate(
-        [
-            regressor._outputs(net, inputs[some], seeds)
-            for some in np.split(
-                rows, range(CLUSTERS_AT_ONCE, len(rows), CLUSTERS_AT_ONCE)
-            )
-        ]
-    )

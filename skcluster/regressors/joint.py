@@ -10,8 +10,12 @@ from ..phase_space import PhaseSpaceKDE
 from ..plausible_masses import MASS_RANGE
 from ..sample import require
 from .losses import N_OUTPUTS
-from .map_inputs import MapInputs
-from .network_parameters import MAP_NETWORK_PARAMETERS, Architecture, checked_parameters
+from .map_inputs import MapInputs, stored_arrays
+from .network_parameters import (
+    MAP_NETWORK_PARAMETERS,
+    Architecture,
+    checked_network_parameters,
+)
 from .neural import NeuralMassRegressor
 from .phase_space_batches import JointBatches, JointInputs, cube_extent, cube_moments
 from .scalars import WithScalars
@@ -179,7 +183,7 @@ class JointCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
 
     def fit(self, X, y, sample_weight=None):
         """Train on X and y, log10 M500c; parameters as in `XrayCNNRegressor.fit`."""
-        parameters = checked_parameters(self)
+        parameters = checked_network_parameters(self)
         phase_space = parameters.phase_space
         phase_space = PhaseSpaceKDE() if phase_space is None else phase_space
         self.phase_space_ = clone(phase_space)
@@ -287,8 +291,7 @@ class JointCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         return counted
 
     def _arrays(self, inputs):
-        maps = inputs.maps
-        arrays = [maps.rows.data, maps.rows.indices, maps.rows.indptr, maps.shape]
+        arrays = [*stored_arrays(inputs.maps), inputs.maps.shape]
         if inputs.cubes is not None:
             arrays.append(inputs.cubes)
         elif inputs.galaxies is not None:

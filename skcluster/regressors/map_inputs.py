@@ -1,5 +1,7 @@
 """`MapInputs`: what regressors that take maps have in common."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..sample import ClusterSample, SparseMaps, require
@@ -7,6 +9,7 @@ from ..sample.sparse_maps import listed_steps
 from .map_batches import pixel_moments
 
 
+@dataclass(eq=False)
 class MapsAndMore:
     """Maps of clusters and what else a network sees of them; rows can be selected.
 
@@ -17,8 +20,9 @@ class MapsAndMore:
     unobserved : SparseMaps of shape (n, 1, n_pixels, n_pixels), default=None
     """
 
-    def __init__(self, maps, scalars=None, unobserved=None):
-        self.maps, self.scalars, self.unobserved = maps, scalars, unobserved
+    maps: SparseMaps
+    scalars: np.ndarray | None = None
+    unobserved: SparseMaps | None = None
 
     def __len__(self):
         return len(self.maps)
@@ -85,13 +89,13 @@ class MapInputs:
 
     def _described(self, inputs):
         """Return what outliers are found by: maps, or `skcluster.outliers.Measures`."""
-        return maps_of(inputs)
+        return inputs.maps
 
     def _counted(self, inputs):
         """Return counts whose ranges in training are remembered, by name."""
-        return {"map_sum": maps_of(inputs).total()}
+        return {"map_sum": inputs.maps.total()}
 
 
-def maps_of(inputs):
-    """Return the maps of inputs, which may be nothing but maps."""
-    return getattr(inputs, "maps", inputs)
+def stored_arrays(maps):
+    """Return the arrays that hold sparse maps, for a fingerprint."""
+    return maps.rows.data, maps.rows.indices, maps.rows.indptr

@@ -45,7 +45,7 @@ class MassNet(NeuralNetRegressor):
     def __init__(
         self,
         *args,
-        part_size=25,
+        part_size=CLUSTERS_PER_PART,
         augment=False,
         precision="float32",
         symmetric=False,
@@ -230,8 +230,8 @@ def has_converged(net):
     return stopper is not None and stopper.misses_ >= stopper.patience
 
 
-def part_size(network):
-    """Number of clusters whose activations are held at a time on a CPU."""
+def clusters_per_part(network):
+    """Return how many clusters' activations a CPU should hold at a time."""
     at_most = BYTES_PER_PART // max(network.bytes_per_cluster, 1)
     return min(max(at_most, 1), CLUSTERS_PER_PART)
 

@@ -141,7 +141,7 @@ OF_NETWORK = (
 """Parameters that a fitted network is built from, and so cannot change without a fit."""
 
 
-def checked_parameters(regressor):
+def checked_network_parameters(regressor):
     """Return the parameters of a regressor as plain values, or refuse them by name."""
     parameters = check_parameters(regressor)
     if parameters.n_dropout_draws and parameters.dropout == 0:

@@ -21,12 +21,12 @@ from .failed_fits import warn_of_failed_fits
 from .held_out_errors import held_out_errors, judged_member, variance_scale
 from .kept_memory import kept_memory
 from .losses import LOG_VARIANCE_MIN, N_OUTPUTS
-from .mass_net import PREDICTED_AT_ONCE, build_net, part_size, train_net
-from .network_parameters import NOT_IN_FINGERPRINT, checked_parameters
+from .mass_net import PREDICTED_AT_ONCE, build_net, clusters_per_part, train_net
+from .network_parameters import NOT_IN_FINGERPRINT, checked_network_parameters
 from .output_curve import on_curve, on_error_curve
 from .stored_networks import (
+    parameters_of_network,
     refuse_changed_parameters,
-    remember_parameters,
     restore_nets,
     state_and_weights,
     stored_state,
@@ -129,7 +129,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             `held_out_moments_` and `mass_density_`, the prior that the network learns, are
             weighted as well; moments of inputs, ranges and tests of outliers are not.
         """
-        parameters = checked_parameters(self)
+        parameters = checked_network_parameters(self)
         warn_of_slow_arithmetic(parameters.precision, parameters.device)
         self.__dict__.pop("nets_", None)
         inputs = self._read(X)
@@ -164,7 +164,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self.error_curve_ = np.array([each.error_curve for each in members])
         found = held_out_errors(self, training, members)
         self.held_out_residual_, self.residual_std_, self.held_out_moments_ = found
-        remember_parameters(self)
+        self.fitted_parameters_ = parameters_of_network(self)
         self.nets_ = [each.net for each in members]
         warn_of_failed_fits([each.has_failed for each in members], self)
         return self
@@ -210,7 +210,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 
     def _fit_member(self, training, member, seed):
         """Train one network, and judge it."""
-        parameters = checked_parameters(self)
+        parameters = checked_network_parameters(self)
         train, held_out = validation_split(
             len(training.log_mass),
             parameters.validation_fraction,
@@ -248,7 +248,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return WeightedBatches(batches, training.weight[rows])
 
     def _build_net(self, seed, device, valid=None, callbacks=(), **options):
-        parameters, network = checked_parameters(self), self._module()
+        parameters, network = checked_network_parameters(self), self._module()
         in_parts = torch.device(device).type == "cpu" and network.trains_in_parts
         return build_net(
             network,
@@ -265,7 +265,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             callbacks=callbacks,
             augment=self.augment,
             precision=parameters.precision,
-            part_size=part_size(network) if in_parts else parameters.batch_size,
+            part_size=clusters_per_part(network) if in_parts else parameters.batch_size,
             verbose=parameters.verbose,
             **options,
         )
@@ -283,7 +283,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             )
         if variance is None:
             variance = np.full_like(mean, self.residual_std_**2)
-        n_draws = checked_parameters(self).n_dropout_draws
+        n_draws = checked_network_parameters(self).n_dropout_draws
         which = "with_draws" if n_draws else "without_draws"
         moments = self.held_out_moments_.get(which)
         scale = variance_scale(moments, len(self.nets_), max(n_draws, 1))
@@ -305,7 +305,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         inputs = self._read(X)
         self._check_shape(inputs)
         warn_outside_domain(self, X, inputs)
-        n_draws = checked_parameters(self).n_dropout_draws
+        n_draws = checked_network_parameters(self).n_dropout_draws
         seeds = self._dropout_seeds(n_draws) if n_draws else [None]
         outputs = [self._outputs(net, inputs, seeds) for net in self.nets_]
         curves = self.curve_[:, 1 if n_draws else 0, None], self.error_curve_[:, None]
@@ -342,7 +342,7 @@ class NeuralMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return scaled[: len(inputs)].reshape(len(inputs), len(seeds), -1).astype(float)
 
     def _checkpoint(self, training, member, seed, label):
-        parameters = vars(checked_parameters(self))
+        parameters = vars(checked_network_parameters(self))
         if parameters["checkpoint_dir"] is None:
             return None
         deciding = {

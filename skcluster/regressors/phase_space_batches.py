@@ -1,13 +1,18 @@
 """Batches of maps and phase-space cubes, which are made when they are read."""
 
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any
+
 import numpy as np
 import torch
 
+from ..sample import Ragged, SparseMaps
 from .map_batches import MapBatches
 
 CLUSTERS_PER_BLOCK = 50
 
 
+@dataclass(eq=False)
 class JointInputs:
     """Maps and cubes of clusters, from which rows can be selected.
 
@@ -30,33 +35,27 @@ class JointInputs:
         Clusters of `cubes` or `galaxies` that the maps belong to; None means all.
     """
 
-    def __init__(
-        self,
-        maps,
-        *,
-        cubes=None,
-        galaxies=None,
-        phase_space=None,
-        extent=None,
-        scalars=None,
-        rows=None,
-    ):
-        self.maps, self.cubes, self.galaxies = maps, cubes, galaxies
-        self.phase_space, self.extent = phase_space, extent
-        self.scalars = scalars
-        self.rows = np.arange(len(maps)) if rows is None else rows
+    maps: SparseMaps
+    _: KW_ONLY
+    cubes: np.ndarray | None = None
+    galaxies: Ragged | None = None
+    phase_space: Any = None
+    extent: tuple | None = None
+    scalars: np.ndarray | None = None
+    rows: Any = None
+
+    def __post_init__(self):
+        if self.rows is None:
+            self.rows = np.arange(len(self.maps))
 
     def __len__(self):
         return len(self.maps)
 
     def __getitem__(self, rows):
         rows = np.arange(len(self))[rows]
-        return JointInputs(
-            self.maps[rows],
-            cubes=self.cubes,
-            galaxies=self.galaxies,
-            phase_space=self.phase_space,
-            extent=self.extent,
+        return replace(
+            self,
+            maps=self.maps[rows],
             scalars=None if self.scalars is None else self.scalars[rows],
             rows=self.rows[rows],
         )

@@ -113,6 +113,7 @@ class PhotonSetRegressor(NeuralMassRegressor):
     held_out_residual_ : ndarray
     held_out_moments_ : dict of str to dict of str to float
     residual_std_ : float
+    fitted_parameters_ : dict of str to object
 
     References
     ----------

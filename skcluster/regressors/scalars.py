@@ -99,7 +99,7 @@ def scalar_moments(scalars, names):
 class WithScalars:
     """Mixin of regressors that can take scalars beside other inputs.
 
-    Their inputs have an attribute `scalars`, unless there are none.
+    Their inputs have an attribute `scalars`, which is None without any.
     """
 
     scalars: Sequence[str]

@@ -1,12 +1,18 @@
 """Inputs of networks on sets: described photons and galaxies of several clusters."""
 
+from dataclasses import dataclass, replace
+from typing import Any
+
 import numpy as np
+
+from ..sample import Ragged
 
 N_QUARTERS = 4
 DENSITIES = ("log_density_6",)
 """Columns that rise with the exposure like its logarithm."""
 
 
+@dataclass(eq=False)
 class DescribedSets:
     """Described photons, or described galaxies, of clusters that can be selected.
 
@@ -16,7 +22,7 @@ class DescribedSets:
     ----------
     all_rows : Ragged
         Photons or galaxies of all clusters.
-    columns : sequence of str
+    columns : tuple of str
         Columns that describe them.
     exposure : ndarray of shape (n_all,), default=None
         In units of the reference exposure. None if exposures are not known, and for
@@ -33,16 +39,20 @@ class DescribedSets:
     array([1])
     """
 
-    def __init__(self, all_rows, columns, exposure=None, clusters=None):
-        self.all_rows, self.columns = all_rows, tuple(columns)
-        self.exposure = exposure
-        self.clusters = np.arange(len(all_rows)) if clusters is None else clusters
+    all_rows: Ragged
+    columns: tuple
+    exposure: np.ndarray | None = None
+    clusters: Any = None
+
+    def __post_init__(self):
+        if self.clusters is None:
+            self.clusters = np.arange(len(self.all_rows))
 
     def __len__(self):
         return len(self.clusters)
 
     def __getitem__(self, rows):
-        return self._selected(self.clusters[np.arange(len(self))[rows]])
+        return replace(self, clusters=self.clusters[np.arange(len(self))[rows]])
 
     @property
     def lengths(self):
@@ -52,10 +62,7 @@ class DescribedSets:
     def filled_up(self, n_clusters):
         """Add clusters without rows until there are `n_clusters`."""
         added = np.full(n_clusters - len(self), -1)
-        return self._selected(np.concatenate([self.clusters, added]))
-
-    def _selected(self, clusters):
-        return DescribedSets(self.all_rows, self.columns, self.exposure, clusters)
+        return replace(self, clusters=np.concatenate([self.clusters, added]))
 
     @property
     def relative_exposure(self):

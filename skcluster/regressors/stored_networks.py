@@ -32,11 +32,6 @@ def parameters_of_network(regressor):
     }
 
 
-def remember_parameters(regressor):
-    """Remember the parameters of a fit, which the state holds only if they change."""
-    regressor.fitted_parameters_ = parameters_of_network(regressor)
-
-
 def refuse_changed_parameters(regressor):
     """Refuse a regressor whose network was fitted with other parameters than it has now.
 

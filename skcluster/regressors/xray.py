@@ -5,7 +5,7 @@ from ..networks.unobserved import SeesUnobserved
 from ..sample import ClusterSample, require
 from .losses import N_OUTPUTS
 from .map_batches import MapBatches
-from .map_inputs import MapInputs, MapsAndMore, maps_of
+from .map_inputs import MapInputs, MapsAndMore, stored_arrays
 from .network_parameters import MAP_NETWORK_PARAMETERS, Architecture
 from .neural import NeuralMassRegressor
 from .scalars import WithScalars
@@ -167,6 +167,8 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         Root mean square error of single members on the held-out training clusters [dex];
         NaN if nothing was held out. These clusters also decided when training stopped, so
         it is slightly optimistic; and of 100 clusters it is known to 7 %.
+    fitted_parameters_ : dict of str to object
+        Parameters that the networks were built with, whatever `set_params` changes later.
 
     References
     ----------
@@ -225,11 +227,9 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         return cls(**(RECOMMENDED | changes))
 
     def _read(self, X):
-        maps, scalars = self._read_maps(X), self._scalars_of(X)
-        unobserved = self._unobserved_of(X)
-        if scalars is None and unobserved is None:
-            return maps
-        return MapsAndMore(maps, scalars, unobserved)
+        return MapsAndMore(
+            self._read_maps(X), self._scalars_of(X), self._unobserved_of(X)
+        )
 
     def _unobserved_of(self, X):
         """Return what is not observed, if training clusters said so, or None."""
@@ -246,11 +246,11 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         return require(X, "unobserved", by=type(self).__name__).unobserved
 
     def _learn_scaling(self, inputs):
-        self._learn_map_scaling(maps_of(inputs))
+        self._learn_map_scaling(inputs.maps)
         self._learn_scalar_scaling(inputs)
 
     def _check_shape(self, inputs):
-        maps, unobserved = maps_of(inputs), getattr(inputs, "unobserved", None)
+        maps, unobserved = inputs.maps, inputs.unobserved
         self._check_map_shape(maps)
         if unobserved is not None and unobserved.shape[2:] != maps.shape[2:]:
             raise ValueError(
@@ -274,28 +274,23 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
 
     def _batches(self, inputs, target=None, is_training=False):
         return MapBatches(
-            maps_of(inputs),
+            inputs.maps,
             target,
             mean=self.pixel_mean_,
             deviation=self.pixel_scale_,
             scalars=self._standardized_scalars(inputs),
-            unobserved=getattr(inputs, "unobserved", None),
+            unobserved=inputs.unobserved,
         )
 
     def _arrays(self, inputs):
-        maps = maps_of(inputs)
-        arrays = [*_stored(maps), maps.shape]
-        if len(self.scalars):
+        arrays = [*stored_arrays(inputs.maps), inputs.maps.shape]
+        if inputs.scalars is not None:
             arrays.append(inputs.scalars)
-        if self._sees_unobserved:
-            arrays += _stored(inputs.unobserved)
+        if inputs.unobserved is not None:
+            arrays += stored_arrays(inputs.unobserved)
         return arrays
 
     @property
     def _sees_unobserved(self):
         # Models of version 0.1.0 do not say.
         return getattr(self, "sees_unobserved_", False)
-
-
-def _stored(maps):
-    return maps.rows.data, maps.rows.indices, maps.rows.indptr
