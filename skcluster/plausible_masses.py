@@ -145,7 +145,7 @@ def check_evident_unit(values, *, by, name, mass_range=MASS_RANGE):
     if mass_range is None:
         return
     values = _as_numbers(values, f"{name} of {by}")
-    measured = values[np.isfinite(values) & ~_is_missing(values)]
+    measured = values[np.isfinite(values) & ~_is_placeholder(values)]
     if not measured.size:
         return
     if np.median(measured) >= mass_range[0] or measured.min() > 0:
@@ -222,7 +222,7 @@ def _is_number(value):
     return True
 
 
-def _is_missing(values):
+def _is_placeholder(values):
     """Mask of the values that are placeholders, such as -99 and 0 among masses."""
     return np.isin(values, PLACEHOLDERS) & (np.abs(values) > FAR)
 

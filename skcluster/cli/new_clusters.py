@@ -240,19 +240,14 @@ def _is_table_of_text(path):
 
 
 def _is_event_list(path):
-    """Whether a file is FITS with a table of photons."""
-    from ..io.event_table import ENERGY_COLUMNS, EVENT_EXTENSIONS
+    """Return whether a file is FITS with a table of photons."""
+    from ..io.event_table import has_list_of_photons
     from ..io.fits_files import opened_fits
 
     try:
-        with opened_fits(Path(path)) as hdus:
-            tables = [hdu for hdu in hdus if getattr(hdu, "columns", None) is not None]
-            names = {column.name.upper() for hdu in tables for column in hdu.columns}
-            return bool(
-                {hdu.name for hdu in tables} & {*EVENT_EXTENSIONS}
-                or names & {*ENERGY_COLUMNS}
-            )
-    except (OSError, ValueError, TypeError):
+        with opened_fits(path) as hdus:
+            return has_list_of_photons(hdus, path)
+    except (OSError, ValueError):
         return False
 
 

@@ -2,17 +2,11 @@
 
 import re
 
-OPTIONS = {
-    "energy_unit": "energy_unit",
-    "energy_range": "energy_range",
-    "drop_nulls": "drop_nulls",
-    "hdu": "hdu",
-    "table_hdu": "table_hdu",
-    "image_energy": "image_energy",
-    "exposure_keyword": "exposure_keyword",
-    "drop_duplicates": "drop_duplicates",
-    "half_width": "half_width",
-    "allow_missing": "allow_missing",
+SAME_NAMES = (
+    *("energy_unit", "energy_range", "drop_nulls", "hdu", "table_hdu", "image_energy"),
+    *("exposure_keyword", "drop_duplicates", "half_width", "allow_missing"),
+)
+OPTIONS = {name: name for name in SAME_NAMES} | {
     "n_pixels": "pixels",
     "n_bins": "bins",
     "max_epochs": "epochs",

@@ -209,10 +209,8 @@ class CountRateMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return_std : bool, default=False
             Whether to return the standard deviation of the posterior, too [dex].
         """
-        mean = self._by_blocks(X, lambda posterior: posterior.mean())
-        if not return_std:
-            return mean
-        return mean, self._by_blocks(X, lambda posterior: posterior.std())
+        mean = self._by_blocks(X, MassPosterior.mean)
+        return (mean, self._by_blocks(X, MassPosterior.std)) if return_std else mean
 
     def expected_rate(self, log_mass, redshift):
         """Return the rate that the relation expects of clusters [1/s].

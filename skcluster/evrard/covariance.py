@@ -214,10 +214,8 @@ def _labels(model, names, units):
 
 def observables_of(model):
     """Names of the columns that a model was fitted to, without the redshift."""
-    names, column = (
-        list(getattr(model, "feature_names_in_", [])),
-        redshift_column_of(model),
-    )
+    names = list(getattr(model, "feature_names_in_", []))
+    column = redshift_column_of(model)
     if names and column is not None:
         names.pop(names.index(column) if isinstance(column, str) else column)
     return names

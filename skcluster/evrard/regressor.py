@@ -242,7 +242,6 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
             edges = merge_poor_bins(edges, redshift, y, n_needed, weight)
         self.redshift_edges_ = edges
         self.redshift_centers_ = bin_centers(redshift, edges, weight)
-
         self._fit_bins(s, redshift, y, weight, parameters)
         self.mass_density_ = mass_density(y, weight)
         self.training_ranges_ = self._ranges(s, redshift, y)

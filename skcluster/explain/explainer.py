@@ -337,9 +337,8 @@ def cross_val_saliency(
     if not isinstance(params.get("random_state", 0), Integral):
         rng = check_random_state(params["random_state"])
         params["random_state"] = int(rng.randint(2**31 - 1))
-    checked_explainer_parameters(
-        SaliencyExplainer(estimator, **params)
-    )  # before the training
+    explainer = SaliencyExplainer(estimator, **params)
+    checked_explainer_parameters(explainer)  # before the training
     explain = partial(_explain_and_predict, params=params)
     results = [*over_folds(explain, estimator, X, y, folds, groups, n_jobs=n_jobs)]
     saliency = np.empty((len(y), *results[0][0].shape[1:]), np.float32)

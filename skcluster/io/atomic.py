@@ -186,10 +186,10 @@ def _opened_folder(folder):
         os.close(handle)
 
 
-def _lock(handle, *, at_once=False):
+def _lock(file, *, at_once=False):
     """Wait for the lock of an open file, or raise an OSError if it must be had at once."""
     if fcntl is not None:
-        fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if at_once else 0))
+        fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if at_once else 0))
 
 
 def check_is_free(path, overwrite):
@@ -233,7 +233,7 @@ def remove_leftovers(path):
         if not ours.fullmatch(partial.name):
             continue
         with contextlib.suppress(OSError), open(partial, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file, at_once=True)
             partial.unlink()
 
 
@@ -301,9 +301,8 @@ def _new_partial_file(path, mode):
         if mode is not None:
             os.chmod(partial, mode)
         # Where there are no locks, `remove_leftovers` removes nothing.
-        if fcntl is not None:
-            with contextlib.suppress(OSError):
-                fcntl.flock(handle, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):
+            _lock(handle)
         if os.path.exists(partial):
             return handle, partial
         # Another process removed it as a leftover before it was locked.

@@ -9,6 +9,7 @@ from ..sample import FIELDS
 from ..sample.fields import Numbers, Strings
 from ..sample.plain_arrays import find_column
 from ..sample.units import TABLE, looks_like, unit_factor
+from .table_reading import TEXT_COLUMNS
 from .tables import column_with_gaps, complete_column, listed
 
 COLUMNS = {name: field for field in FIELDS.values() for name in field.columns}
@@ -25,7 +26,7 @@ LISTS = ("photons", "galaxies")
 LIST_OPTIONS = ("hdu", "energy_unit")
 """Columns that say how the photon list of a row is read."""
 
-STRINGS = ("name", "photons", "galaxies", "energy_unit")
+STRINGS = (*TEXT_COLUMNS, "energy_unit")
 """Columns in which numbers of a CSV file are strings."""
 
 KNOWN = (*COLUMNS, *LISTS, *LIST_OPTIONS)

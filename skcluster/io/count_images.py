@@ -8,7 +8,7 @@ from astropy.io import fits
 from ..parameters import REFUSED, Positive
 from ..printable import printable
 from ..sample.units import check_plausible
-from .event_table import EventTable, is_list_of_photons
+from .event_table import has_list_of_photons
 from .fits_files import is_chosen, opened_fits
 from .images import holds_image, image_hdu, image_in
 
@@ -37,13 +37,11 @@ def is_image(hdus, path, *, ra, dec, energy, hdu):
     images = [i for i, each in enumerate(hdus) if holds_image(each)]
     if hdu is not None:
         return any(is_chosen(hdus[i], i, hdu) for i in images)
-    tables = [each for each in hdus if isinstance(each, fits.BinTableHDU)]
-    if not images or not tables:
+    has_tables = any(isinstance(each, fits.BinTableHDU) for each in hdus)
+    if not images or not has_tables:
         return bool(images)
     has_names = (ra, dec, energy) != ("RA", "DEC", None)
-    return not has_names and not any(
-        is_list_of_photons(EventTable(each, hdus[0].header, path)) for each in tables
-    )
+    return not has_names and not has_list_of_photons(hdus, path)
 
 
 def photons_of_image(hdus, path, hdu, energy, columns):

@@ -258,15 +258,17 @@ def keyword_of(hdu, primary, path, name, default=""):
         return hdu.header.get(name, primary.get(name, default))
 
 
-def is_list_of_photons(table):
+def has_list_of_photons(hdus, path):
     """Return whether a table has the name of an event list, or energies of photons."""
-    return table.extname in EVENT_EXTENSIONS or table.energy_column(None) is not None
+    return any(
+        table.extname in EVENT_EXTENSIONS or table.energy_column(None) is not None
+        for table in _event_tables(hdus, path, None)
+    )
 
 
 def find_event_table(hdus, path, *, ra, dec, energy, hdu):
     """Return the table of an open FITS file that holds the photons."""
-    candidates = _binary_tables(hdus, path, hdu)
-    tables = [EventTable(table, hdus[0].header, path) for table in candidates]
+    tables = _event_tables(hdus, path, hdu)
     usable = [
         table
         for table in tables
@@ -311,6 +313,11 @@ def _check_reference_point(table, hdus):
                 f"its sources (the first: RA {ra[:1]}, Dec {dec[:1]}), which is not done "
                 "here. Move RA and DEC of the photons, and make both the same."
             )
+
+
+def _event_tables(hdus, path, hdu):
+    tables = _binary_tables(hdus, path, hdu)
+    return [EventTable(table, hdus[0].header, path) for table in tables]
 
 
 def _binary_tables(hdus, path, hdu):

@@ -6,7 +6,7 @@ from ..printable import printable
 from ..progress import say
 from ..sample.units import PLACEHOLDERS, TABLE
 from .cluster_columns import UNIT_ROWS
-from .tables import column_with_gaps
+from .tables import column_with_gaps, is_finite_number
 
 NEEDED = ("redshift", "ra", "dec", "field_radius", "exposure", "photons", "r500c")
 """Columns that a row must have for a mass, if the table has them."""
@@ -108,7 +108,7 @@ def _is_gap(table, column, name):
         is_text = name not in UNIT_ROWS or UNIT_ROWS[name] not in TABLE
         strings = [str(value).strip() for value in values]
         return np.array(
-            [not (text if is_text else _is_number(text)) for text in strings]
+            [not (text if is_text else is_finite_number(text)) for text in strings]
         )
     if values.dtype.kind not in "iuf" or UNIT_ROWS.get(name) not in TABLE:
         return values != values
@@ -119,10 +119,3 @@ def _is_gap(table, column, name):
     return ~np.isfinite(values) | (
         is_placeholder & ~((row.low <= values) & (values <= row.high))
     )
-
-
-def _is_number(text):
-    try:
-        return np.isfinite(float(text))
-    except ValueError:
-        return False

@@ -105,7 +105,7 @@ def write_kept(path, arrays, about, *, compressed=True):
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
     with atomic_replace(path) as file:
-        save(file, **dict({ABOUT: np.array(json.dumps(about))}, **arrays))
+        save(file, **{ABOUT: np.array(json.dumps(about)), **arrays})
 
 
 def read_kept(path, *, about=(), columns=()):

@@ -248,11 +248,10 @@ def _catalog_of(sample):
 
 
 def _add_column(table, name, column, n_clusters):
-    reserved = KNOWN
-    if name.lower() in reserved:
+    if name.lower() in KNOWN:
         raise ValueError(
             f"The column {name!r} would be read as a part of the sample. Name it "
-            f"otherwise than {', '.join(reserved)}."
+            f"otherwise than {', '.join(KNOWN)}."
         )
     if not name.strip() or UNWRITABLE.search(name):
         raise ValueError(f"A column cannot have the name {name!r}.")

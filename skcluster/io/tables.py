@@ -265,7 +265,7 @@ def _finite(values, column, cure=lambda text: CURE):
     if values.dtype.kind in "iuf":
         is_wrong = ~np.isfinite(values)
     else:
-        is_wrong = np.array([not _is_number(value) for value in values], bool)
+        is_wrong = np.array([not is_finite_number(value) for value in values], bool)
     if is_wrong.any():
         first = np.argmax(is_wrong)
         raise ValueError(
@@ -289,7 +289,8 @@ def _cure(text, table, name):
     return f"{angles}: convert it to degrees, for instance by astropy's SkyCoord."
 
 
-def _is_number(value):
+def is_finite_number(value):
+    """Return whether a value, or the string that spells it, is a finite real number."""
     if isinstance(value, bool | np.bool_) or np.iscomplexobj(value):
         return False
     try:

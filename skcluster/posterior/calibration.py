@@ -258,10 +258,6 @@ class CalibratedMassRegressor(
         lowest, highest = self.score_edges_[b, 0], self.score_edges_[b, -1]
         return (mean + std * lowest < low) | (mean + std * highest > high)
 
-    def _components(self, X):
-        mean, std, b = self._mean_std_bin(X)
-        return np.column_stack([mean, std]), b
-
     def _posterior(self, mean_and_std, b):
         mean, std = mean_and_std.T
         if self._has_pairs:
@@ -297,21 +293,24 @@ class CalibratedMassRegressor(
             own = getattr(last_step(self.estimator_), "_log_prior", None)
         return log_prior(self.mass_density_) if own is None else own()
 
-    def _mean_std_bin(self, X):
+    def _components(self, X):
+        """Return means and errors, corrected by the trend, and the bins of the scores."""
         check_is_fitted(self)
         mean, std = mean_and_std(self.estimator_, X)
         b = self._bin_numbers(self._value_of_bins(X, mean, slice(None)))
-        trend = self._trend
-        if trend is None:
-            return mean, std, b
+        if self._trend is not None:
+            shift, width = self._follow_trend(X, mean)
+            mean, std = mean + std * shift, std * width
+        return np.column_stack([mean, std]), b
+
+    def _follow_trend(self, X, mean):
         inputs = trend_inputs(X, mean, slice(None))
-        if inputs.shape[1] != trend["moments"].shape[1]:
+        if inputs.shape[1] != self._trend["moments"].shape[1]:
             raise ValueError(
                 "The trend was learned from clusters with redshifts and X has none, or the "
                 f"other way round: X is a {type(X).__name__}. Give what fit was given."
             )
-        shift, width = follow_trend(trend, inputs)
-        return mean + std * shift, std * width, b
+        return follow_trend(self._trend, inputs)
 
     @property
     def _trend(self):

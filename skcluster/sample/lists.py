@@ -135,7 +135,9 @@ def check_near_center(X, is_empty, by):
     suspects = np.flatnonzero(is_empty & has_photons)
     if 2 * len(suspects) <= has_photons.sum():
         return
-    nearest = np.array([_nearest(X.photons[int(i)], X.center[i]) for i in suspects])
+    nearest = np.array(
+        [_angles(X.photons[int(i)], X.center[i]).min() for i in suspects]
+    )
     farthest_field = TABLE["field_radius"].high
     wrong = suspects[nearest > farthest_field]
     if 2 * len(wrong) > has_photons.sum():
@@ -167,11 +169,6 @@ def check_field_radius(X):
             f"cluster {first}, field_radius {X.field_radius[first]:g}), so it looks like "
             "arcmin, but field_radius is in degrees. Divide it by 60."
         )
-
-
-def _nearest(photons, center):
-    """Smallest angle [deg] between photons and a center."""
-    return _angles(photons, center).min()
 
 
 def _angles(photons, center):
