@@ -185,8 +185,10 @@ class SaliencyWork(ModelWork):
 
 def _images(explainer, steps, mapped, rows):
     """Yield the network's input and the saliency of one cluster after the other."""
-    for start in range(0, len(rows), CLUSTERS_AT_A_TIME):
-        block = mapped[rows[start : start + CLUSTERS_AT_A_TIME]]
+    from sklearn.utils import gen_batches
+
+    for part in gen_batches(len(rows), CLUSTERS_AT_A_TIME):
+        block = mapped[rows[part]]
         saliency = explainer.explain(block)
         for step in steps:
             block = step.transform(block)

@@ -68,6 +68,7 @@ def describe_fold(configuration, entry, seed, fold):
 
 
 def _described(configuration, entry, seed, fold, estimator):
+    uses_maps = entry.bands or entry.columns or entry.photon_features
     return {
         "format": FORMAT,
         "survey": described(configuration.survey),
@@ -77,14 +78,9 @@ def _described(configuration, entry, seed, fold, estimator):
         "columns": described(entry.columns),
         "bands": described(entry.bands),
         "photon_features": entry.photon_features,
-        "maps": described(configuration.maps) if _uses_maps(entry) else {},
+        "maps": described(configuration.maps) if uses_maps else {},
         "estimator": estimator,
     }
-
-
-def _uses_maps(entry):
-    """Return whether X depends on the size or the cosmology of maps."""
-    return bool(entry.bands or entry.columns or entry.photon_features)
 
 
 class SameFold:

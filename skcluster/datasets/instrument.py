@@ -142,11 +142,8 @@ def folded(flux, column=GALACTIC_COLUMN):
     True
     """
     transmission = np.exp(-column * absorption_cross_section(ENERGY))
-    return (
-        flux
-        * (effective_area(ENERGY) * transmission * ENERGY_STEP)
-        @ (redistribution())
-    )
+    seen = flux * (effective_area(ENERGY) * transmission * ENERGY_STEP)
+    return seen @ redistribution()
 
 
 class SpectrumTable:

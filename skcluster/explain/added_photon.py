@@ -1,6 +1,7 @@
 """Change of a predicted mass when a photon is added to the map."""
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from ..sample import SparseMaps
 from .explained_network import maps_of_counts, photon_size, split_network
@@ -64,8 +65,8 @@ def photon_response(estimator, X, pixels):
     counts = counts[rows]
     counts[np.arange(1, len(rows)), *pixels.T] += photon[*pixels.T]
     masses = [
-        _predicted(steps, regressor, X, counts[start : start + PHOTONS_AT_A_TIME])
-        for start in range(0, len(rows), PHOTONS_AT_A_TIME)
+        _predicted(steps, regressor, X, counts[part])
+        for part in gen_batches(len(rows), PHOTONS_AT_A_TIME)
     ]
     log_mass = np.concatenate(masses)
     return log_mass[1:] - log_mass[0]

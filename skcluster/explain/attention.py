@@ -2,7 +2,7 @@
 bands."""
 
 import numpy as np
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, gen_batches
 
 from ..paper import ORIGINS
 from ..sample import require
@@ -202,8 +202,7 @@ def _masked_sums(saliency, masks):
     """Sum each cluster's band-averaged saliency over each mask and over all pixels."""
     n = len(saliency)
     sums, total = {name: np.empty(n) for name in masks}, np.empty(n)
-    for start in range(0, n, CLUSTERS_PER_BLOCK):
-        rows = slice(start, start + CLUSTERS_PER_BLOCK)
+    for rows in gen_batches(n, CLUSTERS_PER_BLOCK):
         pixels = saliency[rows].mean(axis=1, dtype=float)
         total[rows] = pixels.sum(axis=(1, 2))
         for name, mask in masks.items():

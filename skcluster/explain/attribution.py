@@ -106,7 +106,8 @@ def smoothgrad(mass_gradient, maps, others, options):
     """Mean of the gradient over noisy copies of the map of one cluster."""
     rng = _rng_of_cluster(options.entropy, maps)
     total = torch.zeros_like(maps)
-    for size in _batch_sizes(options.n_samples, options.batch_size):
+    for start in range(0, options.n_samples, options.batch_size):
+        size = min(options.batch_size, options.n_samples - start)
         noise = rng.standard_normal((size, *maps.shape[1:]), np.float32)
         noise = torch.from_numpy(noise).to(maps.device) * options.noise
         slopes = mass_gradient(maps + noise, repeated(others, size))
@@ -174,10 +175,6 @@ def require_captum():
             'pip install "skcluster[explain]".'
         ) from error
     return IntegratedGradients
-
-
-def _batch_sizes(total, size):
-    return [min(size, total - start) for start in range(0, total, size)]
 
 
 def _rng_of_cluster(entropy, maps):

@@ -133,11 +133,11 @@ def percentiles(values, q=(16, 50, 84)):
 
 
 def log_summary(values, groups, seed):
-    """Return the `summary` of the logarithms, with the prefix log_ in its names."""
+    """Return the `summary` of log10 of values, with log_ before the names of dex."""
     found = summary(log10_or_nan(values), groups, seed)
-    n_clusters = found.pop("n_clusters")
-    return {f"log_{key}": value for key, value in found.items()} | {
-        "n_clusters": n_clusters
+    return {
+        name if name == "n_clusters" else f"log_{name}": value
+        for name, value in found.items()
     }
 
 

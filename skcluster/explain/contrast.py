@@ -1,7 +1,7 @@
 """Ratio of the saliency in two kinds of pixels at the same distance from the center."""
 
 import numpy as np
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, gen_batches
 
 from ..parameters import NonNegative
 from .attention import checked_mask
@@ -70,8 +70,7 @@ def equal_radius_contrast(
     ring = _rings(saliency.shape[-2:], ring_width)
     n = len(saliency)
     seen, expected, compared = np.empty((3, n))
-    for start in range(0, n, CLUSTERS_PER_BLOCK):
-        rows = slice(start, start + CLUSTERS_PER_BLOCK)
+    for rows in gen_batches(n, CLUSTERS_PER_BLOCK):
         parts = _compared(saliency[rows].mean(1, float), over[rows], under[rows], ring)
         seen[rows], expected[rows], compared[rows] = parts
     per_cluster = log10_or_nan(ratio(seen, expected))

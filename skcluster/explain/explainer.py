@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch, check_random_state, gen_batches
 
 from ..model_selection import spatial_folds
 from ..model_selection.fold_policy import check_partition, over_folds
@@ -214,8 +214,7 @@ class SaliencyExplainer(BaseEstimator):
         regressor._check_shape(inputs)
         saliency = _explain_inputs(regressor, inputs, parameters)
         if parameters.per_photon:
-            for row in range(0, len(saliency), MAPS_PER_BATCH):
-                rows = slice(row, row + MAPS_PER_BATCH)
+            for rows in gen_batches(len(saliency), MAPS_PER_BATCH):
                 saliency[rows] *= change_by_a_photon(increments, rows)
         return saliency if parameters.signed else np.abs(saliency, out=saliency)
 

@@ -1,6 +1,7 @@
 """Saliency of the mass that follows from a photon count, in closed form."""
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from ..sample import SparseMaps, half_width_of
 from ..sample.plain_arrays import as_numbers, plain_array
@@ -82,11 +83,10 @@ def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):
     counted = _counted(maps, inside, r500c, half_width)
     is_single = getattr(maps, "dtype", np.float32) == np.float32
     saliency = np.empty(maps.shape, np.float32 if is_single else np.float64)
-    for start in range(0, n, CLUSTERS_PER_BLOCK):
-        rows = slice(start, start + CLUSTERS_PER_BLOCK)
+    for rows in gen_batches(n, CLUSTERS_PER_BLOCK):
         grown = 10 ** np.asarray(maps[rows], float)
         count = ((grown - 1) * counted(rows)).sum(axis=(1, 2, 3))
-        _check_counts(count, start, n)
+        _check_counts(count, rows.start, n)
         scale = 1 / (slope[rows] * count)
         saliency[rows] = grown * counted(rows) * scale[:, None, None, None]
     return saliency

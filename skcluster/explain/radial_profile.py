@@ -1,7 +1,7 @@
 """Profiles of the saliency with distance from the cluster's center."""
 
 import numpy as np
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, gen_batches
 
 from ..parameters import REFUSED, Edges, Integer
 from ..sample import half_width_of
@@ -74,8 +74,7 @@ def radial_saliency(saliency, r500c, *, half_width=None, bins=None, band=None):
     radius = pixel_radius(saliency.shape[-2:], half_width).ravel()
     order = np.argsort(radius, kind="stable")
     profiles = np.empty((n, len(edges) - 1))
-    for start in range(0, n, CLUSTERS_PER_BLOCK):
-        rows = slice(start, start + CLUSTERS_PER_BLOCK)
+    for rows in gen_batches(n, CLUSTERS_PER_BLOCK):
         part = saliency[rows].mean(1, float) if band is None else saliency[rows, band]
         pixels = part.reshape(len(part), -1)[:, order]
         profiles[rows] = _annulus_means(pixels, radius[order], edges, r500c[rows])

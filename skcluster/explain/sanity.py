@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 from scipy.stats import rankdata
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 
 from ..parameters import Integer
 from ..parameters.kinds import REFUSED
@@ -86,11 +86,7 @@ def _seed(rng):
 
 def layers(module):
     """List the layers of a torch module that have weights, from input to output."""
-    return [part for part in module.modules() if any(True for _ in _own(part))]
-
-
-def _own(part):
-    return part.parameters(recurse=False)
+    return [part for part in module.modules() if [*part.parameters(recurse=False)]]
 
 
 def saliency_similarity(a, b):
@@ -120,8 +116,7 @@ def saliency_similarity(a, b):
             "the same clusters, bands and pixels."
         )
     correlation = np.empty(len(a))
-    for start in range(0, len(a), CLUSTERS_PER_BLOCK):
-        rows = slice(start, start + CLUSTERS_PER_BLOCK)
+    for rows in gen_batches(len(a), CLUSTERS_PER_BLOCK):
         correlation[rows] = _spearman(a[rows], b[rows])
     return correlation
 

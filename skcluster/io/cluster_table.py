@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..sample import ClusterSample
+from ..sample.plain_arrays import is_path
 from .cluster_columns import LISTS, columns_of_strings, find_columns, read_columns
 from .file_errors import error_names_file
 from .galaxies import PHASE_SPACE
@@ -74,7 +75,7 @@ photon_options, exposure_keyword, table_hdu, verbose
         unused=None,
         verbose=0,
     ):
-        self.source = table if _is_path(table) else None
+        self.source = table if is_path(table) else None
         self.folder = _folder_of(table) if directory is None else _path(directory)
         self.cosmology = cosmology
         self.exposure_keyword, self.gaps = exposure_keyword, None
@@ -221,16 +222,12 @@ def _bunch_of(columns):
     return bunch
 
 
-def _is_path(table):
-    return isinstance(table, str | bytes | os.PathLike)
-
-
 def _path(path):
     return Path(os.fsdecode(path))
 
 
 def _folder_of(table):
-    return _path(table).parent if _is_path(table) else Path()
+    return _path(table).parent if is_path(table) else Path()
 
 
 def _repeated(paths):

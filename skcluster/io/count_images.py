@@ -10,10 +10,7 @@ from ..printable import printable
 from ..sample.units import check_plausible
 from .event_table import has_list_of_photons
 from .fits_files import is_chosen, opened_fits
-from .images import holds_image, image_hdu, image_in
-
-KEYWORDS = "E_MIN", "E_MAX"
-"""Keywords of the band of an image, in keV, as `write_maps` writes them."""
+from .images import BAND_KEYWORDS, holds_image, image_hdu, image_in
 
 SAME_KEV = 2e-3
 """Difference between ends of bands that are meant to be the same [keV]."""
@@ -62,8 +59,8 @@ def _energy(energy, header, named):
         if band is None:
             raise ValueError(
                 f"{named} is an image of counts, whose header has no band "
-                f"({' and '.join(KEYWORDS)} in keV). Give image_energy, such as the middle "
-                "of its band in keV."
+                f"({' and '.join(BAND_KEYWORDS)} in keV). Give image_energy, such as the "
+                "middle of its band in keV."
             )
         energy = float(np.sqrt(np.prod(band)))
     energy = Positive().check("image_energy", energy)
@@ -78,7 +75,7 @@ def _energy(energy, header, named):
 
 def _band(header):
     """Return the band in the header of an image [keV], or None."""
-    low, high = (Positive().read(header.get(keyword)) for keyword in KEYWORDS)
+    low, high = (Positive().read(header.get(keyword)) for keyword in BAND_KEYWORDS)
     return None if REFUSED in (low, high) or not low < high else (low, high)
 
 

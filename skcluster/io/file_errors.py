@@ -1,12 +1,12 @@
 """Name the file, or the row of a table, in errors about reading it or about its content."""
 
-import os
 import warnings
 from contextlib import contextmanager
 
 import numpy as np
 
 from ..printable import printable
+from ..sample.plain_arrays import is_path
 
 LONGEST_REASON = 200
 """Letters of what a parser says that a message repeats: some quote all of the file."""
@@ -46,7 +46,7 @@ def error_names_file(source):
     try:
         yield
     except ValueError as error:
-        if not isinstance(source, str | bytes | os.PathLike):
+        if not is_path(source):
             raise
         raise ValueError(f"{printable(source)} cannot be used. {error}") from error
 

@@ -9,6 +9,9 @@ from ..sample import SkyImage
 from .file_errors import error_names_file, parse_errors_name_file
 from .fits_files import is_chosen, opened_fits
 
+BAND_KEYWORDS = "E_MIN", "E_MAX"
+"""Keywords of the energy band of an image [keV]."""
+
 
 def read_image(path, *, hdu=None) -> SkyImage:
     """Read an image of the sky with its coordinates.

@@ -9,6 +9,7 @@ from ..sample import FIELDS, half_width_of
 from ..sample.units import check_plausible
 from .atomic import check_is_free
 from .fits_writing import header_of, header_text, write_fits
+from .images import BAND_KEYWORDS
 
 
 def write_maps(
@@ -150,8 +151,8 @@ def _checked_energies(bands):
 
 def _band_cards(low, high):
     """Return the cards of a band [keV]; FITS has none for an infinite end."""
-    ends = {"E_MIN": low, "E_MAX": high}
-    return {name: (end, "[keV]") for name, end in ends.items() if not np.isinf(end)}
+    ends = zip(BAND_KEYWORDS, (low, high), strict=True)
+    return {name: (end, "[keV]") for name, end in ends if not np.isinf(end)}
 
 
 def _side(half_width, redshift, cosmology):

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..printable import printable
 from ..progress import Progress
+from ..sample.plain_arrays import is_path
 from .apertures import aperture_angles
 from .count_images import band_of_image, check_bands_of_images
 from .energy_scales import unit_of_text
@@ -341,12 +342,9 @@ def _paths_of_events(events, catalog):
             "The table has a column photons, so events would change nothing. Leave one of "
             "them out."
         )
-    kinds = str | bytes | os.PathLike
-    if isinstance(events, kinds):
+    if is_path(events):
         events = [events]
-    if not isinstance(events, list | tuple) or not all(
-        isinstance(path, kinds) for path in events
-    ):
+    if not isinstance(events, list | tuple) or not all(map(is_path, events)):
         raise TypeError(
             "events must be the path of a photon list, or a list of paths, got "
             f"{events!r:.60}. Give photons in memory to ClusterSample."

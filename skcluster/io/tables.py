@@ -1,8 +1,6 @@
 """Convert tables of any kind to astropy Tables, and columns to plain arrays in our
 units."""
 
-import os
-
 import numpy as np
 from astropy.table import Column, MaskedColumn, Table
 
@@ -16,6 +14,7 @@ from ..sample.plain_arrays import (
     from_arrow,
     is_missing,
     is_one_row_of_vectors,
+    is_path,
 )
 from ..sample.units import in_our_unit, unit_factor
 from .table_reading import read_table_file
@@ -43,7 +42,7 @@ def read_table(source, *, strings=(), hdu=None):
         vectors of one length has become as many rows, a SkyCoord the columns ra and dec
         if there are none, and times are in ISO format.
     """
-    if isinstance(source, str | bytes | os.PathLike):
+    if is_path(source):
         table = read_table_file(source, strings=strings, hdu=hdu)
     elif hdu is not None:
         raise ValueError(

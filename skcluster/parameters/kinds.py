@@ -7,8 +7,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-LARGEST_NUMBER = 1e100
-"""Largest magnitude, and inverse of the smallest, whose square fits double precision."""
+from ..sample.plain_arrays import LARGEST
 
 LONGEST_SHOWN = 200
 """Number of characters of a refused value that a message shows."""
@@ -152,7 +151,7 @@ class Number(Kind):
             number = float(value)
         except OverflowError:
             return REFUSED
-        is_allowed = abs(number) < LARGEST_NUMBER and self.allows(number)
+        is_allowed = abs(number) < LARGEST and self.allows(number)
         return number if is_allowed else REFUSED
 
     def allows(self, number):
@@ -165,7 +164,7 @@ class Positive(Number):
     says = "a positive number"
 
     def allows(self, number):
-        return number > 1 / LARGEST_NUMBER
+        return number > 1 / LARGEST
 
 
 class NonNegative(Number):

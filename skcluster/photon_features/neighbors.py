@@ -36,6 +36,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 from scipy.special import digamma
+from sklearn.utils import gen_batches
 
 N_NEAR, N_WIDE = 6, 24
 """Neighbors that tell a point source, and a clump, from what surrounds them."""
@@ -81,10 +82,8 @@ class Neighborhood:
         points = np.column_stack([positions.x, positions.y])
         tree = KDTree(points, leafsize=16)
         parts = [
-            _neighbors_at(
-                points[start : start + POSITIONS_PER_QUERY], tree, positions, pixel
-            )
-            for start in range(0, len(points), POSITIONS_PER_QUERY)
+            _neighbors_at(points[rows], tree, positions, pixel)
+            for rows in gen_batches(len(points), POSITIONS_PER_QUERY)
         ]
         near, wide, share, energy = map(np.concatenate, zip(*parts, strict=True))
         n_near = min(N_NEAR, len(positions.of_photon) - 1)

@@ -16,6 +16,7 @@ where b is the slope of the regression of :math:`\mu` on m, and :math:`\sigma_m`
 """
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from ..cluster_weights import weighted_std
 from .smoothing import smoothed_counts
@@ -62,8 +63,7 @@ def cells_at(predicted, pairs):
     low, high = residual.min() - 6 * widths[1], residual.max() + 6 * widths[1]
     edges = np.linspace(low, high, N_CELLS + 1)
     probability = np.empty((len(predicted), N_CELLS))
-    for first in range(0, len(predicted), CLUSTERS_AT_ONCE):
-        block = slice(first, first + CLUSTERS_AT_ONCE)
+    for block in gen_batches(len(predicted), CLUSTERS_AT_ONCE):
         log_share = -0.5 * ((predicted[block] - near[:, None]) / widths[0]) ** 2
         # The nearest pair counts, however far off it is.
         share = weight[:, None] * np.exp(log_share - log_share.max(axis=0))

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy import sparse
 from sklearn.base import TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 
 from ..parameters import (
     Boolean,
@@ -296,8 +296,7 @@ def _measured(rows, r500c, parameters):
     """Measure block by block, so that memory does not grow with the number of maps."""
     step = max(PIXELS_PER_BLOCK // rows.shape[1], 1)
     blocks = []
-    for start in range(0, len(r500c), step):
-        block = slice(start, start + step)
+    for block in gen_batches(len(r500c), step):
         light = measure.Light(rows[block], r500c[block], parameters.aperture)
         with np.errstate(divide="ignore", invalid="ignore"):
             columns = [

@@ -5,6 +5,7 @@ import glob
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from skorch import NeuralNetRegressor
 from skorch.callbacks import EarlyStopping
 from skorch.dataset import unpack_data
@@ -117,9 +118,8 @@ class MassNet(NeuralNetRegressor):
         blocks, predictor = [], self.predictor.eval()
         # Without skorch, whose loader draws from torch's generator for each prediction.
         with torch.no_grad():
-            for start in range(0, len(dataset), PREDICTED_AT_ONCE):
-                stop = min(start + PREDICTED_AT_ONCE, len(dataset))
-                inputs, _ = dataset.__getitems__(range(start, stop))
+            for rows in gen_batches(len(dataset), PREDICTED_AT_ONCE):
+                inputs, _ = dataset.__getitems__(range(rows.start, rows.stop))
                 features = predictor.features(**self._taken(inputs))
                 each = [self._estimated(predictor, features, seed) for seed in seeds]
                 blocks.append(np.stack(each, axis=1))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 
 from ..sample import Ragged, SparseMaps
 from .map_batches import MapBatches
@@ -88,8 +89,8 @@ class JointInputs:
 
     def blocks_of_cubes(self):
         """Yield row numbers and cubes of all clusters, block by block."""
-        for start in range(0, len(self), CLUSTERS_PER_BLOCK):
-            rows = np.arange(start, min(start + CLUSTERS_PER_BLOCK, len(self)))
+        for block in gen_batches(len(self), CLUSTERS_PER_BLOCK):
+            rows = np.arange(block.start, block.stop)
             yield rows, self.cubes_of(rows, self.n_bins)
 
 

@@ -66,10 +66,9 @@ def column_names(table):
     if names is None:
         names = table if hasattr(table, "keys") else None
     if names is None:
-        is_path = isinstance(table, str | bytes | os.PathLike)
-        cure = (
-            " Read its file first, by read_photons or read_galaxies." if is_path else ""
-        )
+        cure = ""
+        if is_path(table):
+            cure = " Read its file first, by read_photons or read_galaxies."
         raise TypeError(
             "A table must be a dict of columns, a structured array, an astropy Table, a "
             "pandas or polars DataFrame or a pyarrow Table, got "
@@ -96,6 +95,11 @@ def check_names_once(names, subject):
             f"{subject} has {n_columns} columns with the name {printable(name)}. Rename "
             "all but one."
         )
+
+
+def is_path(value):
+    """Return whether a value is a path: a string, bytes or an object such as a `Path`."""
+    return isinstance(value, str | bytes | os.PathLike)
 
 
 def is_table(value):
