@@ -35,10 +35,7 @@ FIXED = (0.3, 0.45, 0.6, 0.8, 1.0)
 """Radii of the fixed apertures [comoving Mpc/h]."""
 SIGNIFICANT = 3.0
 SKIES = {"paper": None, "eFEDS": "eFEDS"}
-MEASURED = {
-    "paper": {},
-    "eFEDS": {"band": (0.5, 2.2), "background": "annulus"},
-}
+MEASURED = {"paper": {}, "eFEDS": {"band": (0.5, 2.2), "background": "annulus"}}
 
 
 def counter(sky, proxy="n_phot_500c", **parameters):

@@ -63,11 +63,7 @@ from skcluster import (
     source_masks,
 )
 from skcluster.datasets import make_mock_survey
-from skcluster.explain import (
-    band_attention,
-    equal_radius_contrast,
-    randomized_weights,
-)
+from skcluster.explain import band_attention, equal_radius_contrast, randomized_weights
 from skcluster.metrics import bootstrap_error, summarize_residuals
 from skcluster.model_selection import octants
 from skcluster.paper import HALF_WIDTH, THREE_BANDS, WIDE_BAND

@@ -27,11 +27,7 @@ from power_laws import power_law
 from seed_tables import completed, mean_and_error
 from sklearn.pipeline import make_pipeline
 
-from skcluster import (
-    IteratedRadiusRegressor,
-    PhotonMapper,
-    ProxyMeasurer,
-)
+from skcluster import IteratedRadiusRegressor, PhotonMapper, ProxyMeasurer
 from skcluster.contest.entries import ho2023_three_bands, ridge_on_rings
 from skcluster.datasets import make_mock_survey
 from skcluster.metrics import mass_scatter

@@ -132,10 +132,7 @@ def photon_set(seed):
 def thinned(model, seed):
     """A model that is trained on copies of all exposures of the test."""
     return RotationAugmentedRegressor(
-        model,
-        n_rotations=2,
-        thin_to=SHARES[0] * TYPICAL / DEEP,
-        random_state=seed,
+        model, n_rotations=2, thin_to=SHARES[0] * TYPICAL / DEEP, random_state=seed
     )
 
 

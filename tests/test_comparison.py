@@ -236,10 +236,7 @@ def test_the_same_random_state_gives_the_same_error_bars(y):
 def test_groups_reach_the_splitter(y, seen):
     groups = np.resize([0, 1, 2], 40)
     compare_estimators(
-        {"a": (FirstColumn(), shifted(y, 0.1))},
-        y,
-        cv=LeaveOneGroupOut(),
-        groups=groups,
+        {"a": (FirstColumn(), shifted(y, 0.1))}, y, cv=LeaveOneGroupOut(), groups=groups
     )
     assert [set(groups[test]) for _, test in seen] == [{0}, {1}, {2}]
 

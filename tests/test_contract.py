@@ -72,12 +72,7 @@ FEATURIZER = PhotonFeaturizer()
 GALAXY_FEATURIZER = GalaxyFeaturizer()
 MORPHOLOGY = MorphologyMeasurer()
 PHOTON_SET = PhotonSetRegressor(
-    max_epochs=1,
-    batch_size=20,
-    n_photons=50,
-    device="cpu",
-    n_threads=1,
-    random_state=0,
+    max_epochs=1, batch_size=20, n_photons=50, device="cpu", n_threads=1, random_state=0
 )
 STEPS += [AUGMENTED, CALIBRATED, DETECTOR, RINGS, FEATURIZER, MORPHOLOGY, PHOTON_SET]
 SELF_SIMILAR = FixedPowerLawRegressor(exponents=0.2, evolution=-0.4)
@@ -109,11 +104,7 @@ CONTRACT = {
         "half_width": 2.3,
         "cosmology": "WMAP7",
     },
-    "PhotonFeaturizer": {
-        "features": None,
-        "band": (0.5, 10.0),
-        "half_width": 2.3,
-    },
+    "PhotonFeaturizer": {"features": None, "band": (0.5, 10.0), "half_width": 2.3},
     "GalaxyFeaturizer": {
         "features": None,
         "half_width": 2.3,

@@ -148,9 +148,4 @@ def test_learned_attributes_are_documented(name):
 
 def test_this_test_sees_what_is_learned():
     learned = learned_attributes(skcluster.RedshiftNormalizer)
-    assert learned == {
-        "slope_",
-        "intercept_",
-        "exposure_",
-        "training_ranges_",
-    }
+    assert learned == {"slope_", "intercept_", "exposure_", "training_ranges_"}

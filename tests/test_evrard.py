@@ -359,10 +359,7 @@ def test_pivot_mass_moves_no_prediction():
     assert_allclose(near.predict(ln_s), far.predict(ln_s), rtol=1e-12)
 
 
-@given(
-    st.integers(0, 10_000),
-    st.lists(st.floats(-50, 50), min_size=3, max_size=3),
-)
+@given(st.integers(0, 10_000), st.lists(st.floats(-50, 50), min_size=3, max_size=3))
 def test_units_of_the_observables_do_not_matter(random_state, ln_factor):
     ln_s, log_mass = made_clusters(20, random_state)
     model = EvrardProxyRegressor().fit(ln_s, log_mass)

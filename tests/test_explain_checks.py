@@ -438,7 +438,7 @@ def test_the_planted_estimators_weigh_the_pixels_that_they_say():
 
     table = check_planted_attention(explain, factors=[7], random_state=None)
     assert table.colnames == [
-        *("method", "planted", "orientation", "factor", "measured"),
+        *("method", "planted", "orientation", "factor", "measured")
     ]
     assert table["orientation"].tolist() == np.repeat(range(8), 2).tolist()
     assert table["planted"].tolist() == ["agn", "ring"] * 8

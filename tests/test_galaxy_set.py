@@ -263,9 +263,7 @@ class TestOneOfThem:
 
 def test_from_raw_lists_to_calibrated_posteriors(sample, log_mass, tmp_path):
     model = make_pipeline(
-        PhotonFeaturizer(),
-        GalaxyFeaturizer(),
-        regressor(max_epochs=1, n_photons=50),
+        PhotonFeaturizer(), GalaxyFeaturizer(), regressor(max_epochs=1, n_photons=50)
     )
     folds = KFold(2, shuffle=True, random_state=0)
     calibrated = CalibratedMassRegressor(model, cv=folds).fit(sample, log_mass)

@@ -329,10 +329,7 @@ def test_a_column_may_have_any_name():
     assert [others[name][0] for name in ("self", "keys")] == [1, 2]
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [{"dec": [0.0, 91.0]}, {"ra": [10.0, 101.0]}],
-)
+@pytest.mark.parametrize("changed", [{"dec": [0.0, 91.0]}, {"ra": [10.0, 101.0]}])
 def test_galaxies_far_from_the_center_are_not_nan(changed):
     match = (
         r"1 of 2 galaxies are not within 90 degrees .*\(10.0, 0.0\).*first: row 1, ra"

@@ -70,11 +70,7 @@ PROJECTIONS = {
     "plain": ({}, {}, {}),
     "rotation": ({"CROT": (0.0, 33.0)}, {}, {}),
     "radians": (
-        {
-            "CUNI": ("rad", "rad"),
-            "CRVL": (2.6, 0.04),
-            "CDLT": (-2.5e-6, 2.5e-6),
-        },
+        {"CUNI": ("rad", "rad"), "CRVL": (2.6, 0.04), "CDLT": (-2.5e-6, 2.5e-6)},
         {},
         {},
     ),

@@ -17,12 +17,7 @@ from astropy.table import Column, MaskedColumn, QTable, Table
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcluster import ClusterSample
-from skcluster.io import (
-    read_galaxies,
-    read_sample,
-    unpack_limit,
-    write_sample,
-)
+from skcluster.io import read_galaxies, read_sample, unpack_limit, write_sample
 
 Z = [0.1, 0.25]
 CATALOG = {"name": ["0012", "Persée"], "redshift": Z, "ra": [140.5, 49.9]}

@@ -37,9 +37,7 @@ def moving_halos(with_group=True, seed=0):
     start[6:12] = start[:6] + rng.normal(0, 0.4, (6, 3))
     moved = [start + rng.normal(0, 0.2, start.shape) for _ in range(N_SNAPSHOTS)]
     return ClusterSample(
-        REDSHIFT,
-        position=np.concatenate(moved),
-        group=HALO if with_group else None,
+        REDSHIFT, position=np.concatenate(moved), group=HALO if with_group else None
     )
 
 

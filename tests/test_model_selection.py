@@ -426,9 +426,7 @@ class TestOnePolicy:
     def test_a_table_is_given_its_groups_or_positions(self, cv):
         X, y = np.zeros((N, 1)), np.linspace(13.5, 15, N)
         folds = spatial_folds(cv, X, y, HALO)
-        assert as_sets(folds) == as_sets(
-            spatial_folds(cv, clusters(False, True), y),
-        )
+        assert as_sets(folds) == as_sets(spatial_folds(cv, clusters(False, True), y))
         if cv is None:
             folds = spatial_folds(cv, X, y, PLACE)
             assert as_sets(folds) == as_sets(

@@ -12,12 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 
-from skcluster import (
-    ClusterSample,
-    PhotonMapper,
-    Ragged,
-    SparseMaps,
-)
+from skcluster import ClusterSample, PhotonMapper, Ragged, SparseMaps
 from skcluster.sample import require
 
 # The naive sample: a list with one dict of plain lists per cluster.

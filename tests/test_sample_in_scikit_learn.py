@@ -29,12 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import resample, shuffle
 
-from skcluster import (
-    LogScaler,
-    PhotonMapper,
-    ProxyMeasurer,
-    RedshiftNormalizer,
-)
+from skcluster import LogScaler, PhotonMapper, ProxyMeasurer, RedshiftNormalizer
 from skcluster.sample import require
 
 

@@ -99,10 +99,7 @@ SETTINGS = {
         torch.set_default_dtype, torch.bfloat16, torch.get_default_dtype, torch.float32
     ),
     "device": function(
-        torch.set_default_device,
-        torch.device("meta"),
-        torch.get_default_device,
-        None,
+        torch.set_default_device, torch.device("meta"), torch.get_default_device, None
     ),
     "determinism": function(
         torch.use_deterministic_algorithms,

@@ -10,11 +10,7 @@ import numpy as np
 from ..io.kept_arrays import array_state, file_state
 from ..printable import printable
 from .field import with_field_where_observed
-from .new_clusters import (
-    ABOUT,
-    cluster_table,
-    one_cluster,
-)
+from .new_clusters import ABOUT, cluster_table, one_cluster
 from .option_names import with_options
 from .output import one_line
 

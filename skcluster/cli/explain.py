@@ -25,12 +25,7 @@ from .new_clusters import (
 from .outcomes import KeptParts
 from .output import print_table, require_matplotlib, save_figure
 from .output_files import check_folder_is_free
-from .parts import (
-    add_part_options,
-    checked_jobs,
-    rows_of_share,
-    work_through,
-)
+from .parts import add_part_options, checked_jobs, rows_of_share, work_through
 
 METHODS = ("gradient", "smoothgrad", "integrated_gradients", "deep_dream")
 KINDS = ("fits", "png")
@@ -50,11 +45,7 @@ def add_explain(commands):
     add_cluster_options(parser)
     add_part_options(parser)
     parser.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        metavar="FOLDER",
-        help="folder for the files",
+        "-o", "--output", required=True, metavar="FOLDER", help="folder for the files"
     )
     parser.add_argument(
         "--method",

@@ -80,11 +80,7 @@ def mass_columns(
     seen = (n_photons > 0) & ~np.asarray(unread)
     found = _measured(steps, mapped[seen], quantiles, beta) if seen.any() else {}
     found["mass"] = 10.0 ** found.get("log_mass", np.nan)
-    columns = {
-        "name": names,
-        "redshift": mapped.redshift,
-        "n_photons": n_photons,
-    }
+    columns = {"name": names, "redshift": mapped.redshift, "n_photons": n_photons}
     wanted = "log_mass", "std_dex", "mass", "lower_68", "upper_68", "misspecification"
     for name in (*wanted, *map(_quantile_name, quantiles)):
         columns[name] = np.full(len(mapped), np.nan)

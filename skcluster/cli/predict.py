@@ -26,12 +26,7 @@ from .new_clusters import (
 from .outcomes import KeptParts
 from .output import print_table
 from .output_files import check_is_no_input, check_output
-from .parts import (
-    add_part_options,
-    checked_jobs,
-    rows_of_share,
-    work_through,
-)
+from .parts import add_part_options, checked_jobs, rows_of_share, work_through
 
 CLUSTERS_IN_A_PART = 256
 

@@ -98,9 +98,7 @@ def _add_network_options(parser):
         "log_exposure",
     )
     network.add_argument(
-        "--epochs",
-        type=int,
-        help="largest number (default: 200, with --photon-set 40)",
+        "--epochs", type=int, help="largest number (default: 200, with --photon-set 40)"
     )
     network.add_argument(
         "--dropout",
@@ -188,12 +186,7 @@ def train(arguments):
     unit = unit_of_target(
         arguments.table, column, arguments.target_unit, arguments.table_hdu
     )
-    y = log_masses(
-        arguments.table,
-        column,
-        unit,
-        arguments.cosmology,
-    )
+    y = log_masses(arguments.table, column, unit, arguments.cosmology)
     check_galaxies(pipeline, sample.galaxies is not None, arguments.table)
     files = files_of_tables([arguments.table], **options_of_tables(arguments))
     check_is_no_input(arguments.output, files)
@@ -240,11 +233,7 @@ def _follow_trend(calibration, n_clusters):
 
 def _steps(arguments, target):
     """Return the steps of the pipeline, of which the first learns nothing."""
-    from .. import (
-        LogScaler,
-        PhotonMapper,
-        RedshiftNormalizer,
-    )
+    from .. import LogScaler, PhotonMapper, RedshiftNormalizer
 
     sky = {"half_width": arguments.half_width, "cosmology": arguments.cosmology}
     if arguments.photon_set:

@@ -335,9 +335,7 @@ BUILT_IN = {
         recommended, "XrayCNNRegressor.recommended on eight bands", bands="eight"
     ),
     "photon_set": BuiltIn(
-        photon_set,
-        "PhotonSetRegressor on the photons themselves",
-        photon_features=True,
+        photon_set, "PhotonSetRegressor on the photons themselves", photon_features=True
     ),
 }
 """Estimators that a configuration may name."""

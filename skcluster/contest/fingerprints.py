@@ -26,9 +26,7 @@ CHANGES_NO_RESULT = (
 )
 """Parameters that are left out: they change predictions at most by rounding."""
 MOCK_SURVEY = "skcluster.make_mock_survey"
-VALUES_WHERE_ABSENT = {
-    "skcluster.PhotonSetRegressor": {"origin_weight": 0.0},
-}
+VALUES_WHERE_ABSENT = {"skcluster.PhotonSetRegressor": {"origin_weight": 0.0}}
 """By class or function, values of parameters in versions that do not have them.
 
 Of other parameters it is the default. An entry is due for a parameter that is deleted, or

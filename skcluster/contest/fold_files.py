@@ -216,9 +216,7 @@ def read_fold(path):
     (None, '')
     """
     arrays, about, problem = read_kept(
-        path,
-        about=("entry", "description", "data"),
-        columns=("cluster", "predicted"),
+        path, about=("entry", "description", "data"), columns=("cluster", "predicted")
     )
     if arrays is None:
         return None, problem

@@ -5,12 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from .instrument import (
-    EXPOSURE,
-    FIELD_RADIUS,
-    Photons,
-    uniform_offsets,
-)
+from .instrument import EXPOSURE, FIELD_RADIUS, Photons, uniform_offsets
 from .population import DEPTH
 from .spectra import PHOTON_INDEX, TORUS_COLUMN, field_agn_response
 

@@ -25,7 +25,7 @@ COLUMNS = {
 }
 
 DYNAMICAL_COLUMNS = {
-    "disturbance": "how disturbed the cluster is [standard deviations]",
+    "disturbance": "how disturbed the cluster is [standard deviations]"
 }
 
 DESCR = """\

@@ -11,12 +11,7 @@ import numpy as np
 
 from ..paper import HALF_WIDTH, LOG_STELLAR_MASS_MIN, VELOCITY_MAX
 from .instrument import polar
-from .population import (
-    PECULIAR_VELOCITY,
-    R200_PER_R500,
-    hubble_flow,
-    random_directions,
-)
+from .population import PECULIAR_VELOCITY, R200_PER_R500, hubble_flow, random_directions
 
 APERTURE = HALF_WIDTH
 """Projected radius within which galaxies are listed [Mpc/h]."""

@@ -7,12 +7,7 @@ import numpy as np
 from scipy.special import k0e
 
 from ..cosmology import comoving_distance, get_cosmology, r500c_of_mass
-from .instrument import (
-    ENERGY,
-    EXPOSURE,
-    SpectrumTable,
-    absorption_cross_section,
-)
+from .instrument import ENERGY, EXPOSURE, SpectrumTable, absorption_cross_section
 
 COSMOLOGY = "WMAP7"
 CM_PER_MPC = 3.0857e24

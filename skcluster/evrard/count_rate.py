@@ -8,14 +8,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_array, validate_data
 
 from ..cosmology import comoving_distance, get_cosmology
-from ..parameters import (
-    REFUSED,
-    Kind,
-    Number,
-    Positive,
-    ReadBy,
-    check_parameters,
-)
+from ..parameters import REFUSED, Kind, Number, Positive, ReadBy, check_parameters
 from ..plausible_masses import LN_10
 from ..posterior import MassPosterior, PosteriorMixin, log_prior, reweight_prior
 from ..sample.plain_arrays import as_numbers, refuse_masked

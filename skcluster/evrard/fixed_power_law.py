@@ -86,12 +86,7 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
     }
 
     def __init__(
-        self,
-        *,
-        exponents=1.0,
-        evolution=0.0,
-        cosmology="WMAP7",
-        mass_range=MASS_RANGE,
+        self, *, exponents=1.0, evolution=0.0, cosmology="WMAP7", mass_range=MASS_RANGE
     ):
         self.exponents = exponents
         self.evolution = evolution

@@ -6,12 +6,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-from ..cosmology import (
-    comoving_distance,
-    cosmology_name,
-    get_cosmology,
-    sky_to_plane,
-)
+from ..cosmology import comoving_distance, cosmology_name, get_cosmology, sky_to_plane
 from ..paper import HALF_WIDTH, WIDE_BAND
 from ..parameters import (
     Boolean,

@@ -94,13 +94,7 @@ def mass_bias(
 
 
 def mass_scatter(
-    y_true,
-    y_pred,
-    *,
-    kind="std",
-    unit="dex",
-    sample_weight=None,
-    mass_range=MASS_RANGE,
+    y_true, y_pred, *, kind="std", unit="dex", sample_weight=None, mass_range=MASS_RANGE
 ) -> float:
     r"""Scatter of predicted masses: the width of their residuals about their center.
 

@@ -62,9 +62,7 @@ def explained(estimator, X, *, by, half_width=None, with_maps=True, **explainer_
         bands=bands_of(maps),
         r500c=getattr(X, "r500c", None),
         label=saliency_label(
-            explainer.method,
-            signed=explainer.signed,
-            per_photon=explainer.per_photon,
+            explainer.method, signed=explainer.signed, per_photon=explainer.per_photon
         ),
     )
 

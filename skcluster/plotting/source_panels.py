@@ -15,11 +15,7 @@ from .sky import (
     saliency_style,
     write_inside,
 )
-from .style import (
-    OKABE_ITO,
-    PAGE_WIDTH,
-    given_axes,
-)
+from .style import OKABE_ITO, PAGE_WIDTH, given_axes
 
 SOURCE_LABELS = {"icm": "ICM", "agn": "AGN", "background": "background"}
 SOURCE_COLORS = {"icm": OKABE_ITO[0], "agn": OKABE_ITO[1], "background": "0.75"}
@@ -73,14 +69,7 @@ class SourceMaskDisplay:
     """
 
     def __init__(
-        self,
-        masks,
-        *,
-        emission,
-        saliency=None,
-        half_width,
-        r500c=None,
-        label=None,
+        self, masks, *, emission, saliency=None, half_width, r500c=None, label=None
     ):
         self.masks, self.emission, self.saliency = masks, emission, saliency
         self.half_width, self.r500c, self.label = half_width, r500c, label

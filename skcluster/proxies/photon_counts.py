@@ -8,13 +8,7 @@ import numpy as np
 from ..cosmology import comoving_distance, plane_to_sky, sky_to_plane
 from ..sample import Ragged
 from ..sample.lists import check_field_radius
-from ..sky import (
-    field_edge,
-    has_field,
-    is_observed,
-    knows_field,
-    relative_exposure_at,
-)
+from ..sky import field_edge, has_field, is_observed, knows_field, relative_exposure_at
 from ..training_ranges import cluster_label
 
 N_RINGS = 16

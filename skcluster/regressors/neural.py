@@ -32,11 +32,7 @@ from .stored_networks import (
     stored_state,
 )
 from .torch_session import resolve_device, torch_session, warn_of_slow_arithmetic
-from .training_domain import (
-    learned_domain,
-    learned_ranges,
-    warn_outside_domain,
-)
+from .training_domain import learned_domain, learned_ranges, warn_outside_domain
 from .training_history import EpochProgress, plain_history
 from .training_set import TrainingSet
 from .validation_split import MIN_TO_VALIDATE, validation_split

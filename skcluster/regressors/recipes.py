@@ -58,10 +58,7 @@ class Recipe:
             Patterns of the names of parameters that the penalty leaves out.
         """
         if self.decoupled_decay:
-            return {
-                "optimizer": AdamW,
-                "optimizer__weight_decay": weight_decay,
-            }
+            return {"optimizer": AdamW, "optimizer__weight_decay": weight_decay}
         # Keras' l2(λ) adds 2λw to the gradient of w, and torch's Adam its decay times w.
         return {
             "optimizer": Adam,

@@ -17,10 +17,7 @@ class EpochProgress(Callback):
 
     def on_train_begin(self, net, **kwargs):
         self.progress = Progress(
-            f"{self.label} epoch",
-            self.max_epochs,
-            done=len(net.history),
-            quiet_for=0.0,
+            f"{self.label} epoch", self.max_epochs, done=len(net.history), quiet_for=0.0
         )
 
     def on_epoch_end(self, net, **kwargs):

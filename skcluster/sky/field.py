@@ -95,9 +95,7 @@ def with_exposure_map(sample, exposure_map, *, unvignetted=None) -> ClusterSampl
         particles = SkyImages(_unvignetted(unvignetted, images), deepest)
         _check_not_exchanged(sample, vignetted, particles)
     return sample.drop(*MADE_OF_PHOTONS).assign(
-        exposure_map=vignetted,
-        unvignetted_map=particles,
-        exposure=exposure,
+        exposure_map=vignetted, unvignetted_map=particles, exposure=exposure
     )
 
 
