@@ -4,7 +4,6 @@ import numpy as np
 
 from ..paper import VELOCITY_MAX
 from ..sample import half_width_of, refuse_maps_after, require
-from ..sample.plain_arrays import one_per_cluster
 from ..sample.units import check_plausible
 from .explained import bands_of
 from .sky import (
@@ -130,8 +129,7 @@ class MultiwavelengthDisplay:
         chosen = require(sample, "maps", by="MultiwavelengthDisplay")[cluster]
         scalers = "RedshiftNormalizer", "LogScaler"
         refuse_maps_after(chosen.maps, *scalers, by="MultiwavelengthDisplay")
-        if log_mass is not None:
-            log_mass = one_per_cluster("log_mass", log_mass, len(sample))[[cluster]]
+        (title,) = cluster_titles(sample, [cluster], log_mass)
         if chosen.cubes is not None and chosen.cube_extent is not None:
             known = chosen.cube_extent[0].tolist()
             cube_half_width = known[0] if cube_half_width is None else cube_half_width
@@ -147,7 +145,7 @@ class MultiwavelengthDisplay:
             velocity_max=velocity_max,
             r500c=None if chosen.r500c is None else float(chosen.r500c[0]),
             bands=bands_of(chosen.maps) if bands is None else bands,
-            title=cluster_titles(chosen, log_mass)[0],
+            title=title,
         )
         return display.plot(ax, **image_kwargs)
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from ..sample import half_width_of, refuse_maps_after, require
-from ..sample.plain_arrays import one_per_cluster
 from .sky import (
     cluster_titles,
     count_norm,
@@ -80,9 +79,7 @@ class PhotonMapDisplay:
         chosen = require(sample, "maps", by="PhotonMapDisplay")[rows]
         scalers = "RedshiftNormalizer", "LogScaler"
         refuse_maps_after(chosen.maps, *scalers, by="PhotonMapDisplay")
-        if log_mass is not None:
-            log_mass = one_per_cluster("log_mass", log_mass, len(sample))[rows]
-        titles = cluster_titles(chosen, log_mass)
+        titles = cluster_titles(sample, rows, log_mass)
         maps = np.asarray(chosen.maps).sum(axis=1)
         half_width = half_width_of(chosen.maps, half_width, by="PhotonMapDisplay")
         display = cls(maps, half_width=half_width, r500c=chosen.r500c, titles=titles)

@@ -6,7 +6,6 @@ from ..cosmology import comoving_distance, sky_to_plane
 from ..explain import photon_weights
 from ..paper import HALF_WIDTH
 from ..sample import require
-from ..sample.plain_arrays import one_per_cluster
 from .sky import cluster_titles, finish_panels, sky_panels
 
 LARGEST_WEIGHT = 2.5
@@ -97,9 +96,7 @@ class PhotonWeightDisplay:
             photons.offsets[1:-1],
             axis=1,
         )
-        if log_mass is not None:
-            log_mass = one_per_cluster("log_mass", log_mass, len(sample))[rows]
-        titles = cluster_titles(chosen, log_mass)
+        titles = cluster_titles(sample, rows, log_mass)
         display = cls(parts, r500c=chosen.r500c, half_width=half_width, titles=titles)
         return display.plot(ax, n_columns=n_columns, **scatter_kwargs)
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from ..printable import counted
-from ..sample.plain_arrays import one_per_cluster
 from .explained import explained
 from .sky import (
     band_names,
@@ -94,8 +93,7 @@ class SaliencyDisplay:
         **explainer_params
             Parameters of `SaliencyExplainer`: ``method``, ``signed`` and so on.
         """
-        if log_mass is not None:
-            log_mass = one_per_cluster("log_mass", log_mass, len(X))
+        titles = cluster_titles(X, log_mass=log_mass)
         found = explained(
             estimator,
             X,
@@ -108,7 +106,7 @@ class SaliencyDisplay:
             found.saliency.mean(axis=1),
             half_width=found.half_width,
             r500c=found.r500c,
-            titles=cluster_titles(X, log_mass),
+            titles=titles,
             label=found.label,
         ).plot(ax)
 

@@ -189,10 +189,14 @@ def band_names(bands):
     return [f"{low:g}–{high:g} keV" for low, high in bands]
 
 
-def cluster_titles(sample, log_mass=None):
-    """Titles that give the redshift and, if it is known, the mass of each cluster."""
-    redshifts = getattr(sample, "redshift", [None] * len(sample))  # or an array of maps
-    masses = [None] * len(sample) if log_mass is None else log_mass
+def cluster_titles(sample, rows=slice(None), log_mass=None):
+    """Titles that give the redshift and, if it is known, the mass of some clusters."""
+    n, masses = len(sample), np.full(len(sample), None)
+    if log_mass is not None:
+        masses = one_per_cluster("log_mass", log_mass, n)
+    redshifts = getattr(
+        sample, "redshift", np.full(n, None)
+    )  # None of an array of maps
     return [
         ", ".join(
             form.format(value)
@@ -202,5 +206,5 @@ def cluster_titles(sample, log_mass=None):
             )
             if value is not None
         )
-        for mass, redshift in zip(masses, redshifts, strict=True)
+        for mass, redshift in zip(masses[rows], redshifts[rows], strict=True)
     ]
