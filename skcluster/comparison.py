@@ -41,7 +41,7 @@ def compare_estimators(
     cv : cross-validation splitter, int, iterable or None, default=None
         The folds, as in `skcluster.model_selection.spatial_folds`: octants by default
         where there are positions, otherwise five folds. They are drawn once and used for
-        all. Of a cluster that several folds test, the last prediction counts.
+        all. Where several folds test a cluster, the last prediction counts.
     groups : array-like of shape (n_clusters,), default=None
         The halo of each cluster, for the folds and the bootstrap errors: snapshots of one
         halo are not independent. None: the ``group`` of the first X that has one. A

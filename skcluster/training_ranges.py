@@ -30,8 +30,8 @@ def hardly_vary(values):
 def common_redshift(redshift):
     """Return the redshift that all training clusters have, or None if they differ in it.
 
-    Nobody can learn from one redshift what another means. Of a single cluster nobody
-    learns anything, so it has none.
+    From one redshift nobody can learn what another means. A single cluster has none,
+    because nothing can be learned from it.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def common_redshift(redshift):
 
 
 def redshift_column(X, fitted):
-    """Return redshifts as a column to learn from: equal ones if `fitted` saw but one.
+    """Return the redshifts that an estimator may use: equal ones if it has seen only one.
 
-    Standardized by its rounding, any other redshift would be beyond all bounds.
+    Standardized by the rounding of that one, any other would be beyond all bounds.
 
     Parameters
     ----------

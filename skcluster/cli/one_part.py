@@ -25,7 +25,7 @@ def outcome_of(work, part, tick=lambda: None):
     ----------
     work, part
         See `work_through`.
-    tick : callable, default=None
+    tick : callable, optional
         Function that counts a finished cluster.
     """
     work.load()

@@ -27,10 +27,10 @@ CHANGES_NO_RESULT = (
 """Parameters that are left out: they change predictions at most by rounding."""
 MOCK_SURVEY = "skcluster.make_mock_survey"
 VALUES_WHERE_ABSENT = {"skcluster.PhotonSetRegressor": {"origin_weight": 0.0}}
-"""By class or function, values of parameters in versions that do not have them.
+"""Class or function -> values that parameters stand for in versions without them.
 
-Of other parameters it is the default. An entry is due for a parameter that is deleted, or
-whose default is no longer the value that left everything as it had been.
+Other parameters then stand for their defaults. Add an entry for each parameter that is
+deleted, or whose default does not leave everything as it was before there was one.
 """
 LONGEST = 100
 """Arrays with more numbers are described by a hash."""

@@ -125,9 +125,9 @@ def photon_size(X, made_by, rows=slice(None)):
     -------
     size : ndarray of shape (n, 1, n_pixels, n_pixels), or 1.0
         `PhotonMapper` divides counts by the exposure of their pixel relative to the center
-        and leaves what was not observed empty: 1 over this exposure, and 0. Of a circular
-        field of view alone, it only leaves out what lies beyond. It is 1.0 where nothing is
-        known of the field, or what made the maps.
+        and leaves what was not observed empty: 1 over this exposure, and 0. Where only a
+        circular field of view is known: 1, and 0 beyond it. It is 1.0 where nothing is
+        known of the field, or of what made the maps.
     """
     if made_by is None or not knows_field(X):
         return 1.0

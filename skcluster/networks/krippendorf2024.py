@@ -16,10 +16,9 @@ class Krippendorf2024Network(MapNetwork):
     Layers and widths are those of Fig. 3 of the paper. A thesis that says to use the same
     network draws 20 filters: ``architecture="krippendorf2024_wide"``, 300,942 parameters.
     The figure does not say how large the max-pooling is; 2 fits the thesis' numbers. The
-    figure shows no dropout. Of the input, `KRIPPENDORF2024_BANDS` are the bands;
-    their images are 50 × 50 counts, about 24 arcsec per pixel, smoothed by an unknown
-    width. They train by ``loss="gaussian_nll"``, Adam from 1e-4, batches of 100 and 500
-    epochs.
+    figure shows no dropout. Its images are counts in `KRIPPENDORF2024_BANDS`, of 50 × 50
+    pixels of about 24 arcsec, smoothed by an unknown width. They train by
+    ``loss="gaussian_nll"``, Adam from 1e-4, batches of 100 and 500 epochs.
 
     Parameters
     ----------

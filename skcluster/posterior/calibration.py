@@ -19,9 +19,9 @@ from ..parameters import Anything, Choice, Integer, NJobs, WithMethods, check_pa
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, log_mass_column
 from ..sample import ClusterSample
 from ..sample.transformer import TakesSample
-from .finite_errors import mean_and_std
 from .mass_pairs import cells_at
 from .mass_posterior import MassPosterior
+from .predicted_errors import mean_and_std
 from .predictors import PosteriorMixin
 from .priors import TrainingPrior, log_prior, mass_density
 from .score_trends import follow_trend, learn_trend, trend_inputs
@@ -251,7 +251,7 @@ class CalibratedMassRegressor(
         return np.column_stack([mean + std * score[b], std * width[b]])
 
     def _reach_an_end(self, mean, std, b):
-        """Whether a prior may cut each posterior; that of pairs is computed in any case."""
+        """Return which posteriors the prior may cut: all of them if they are from pairs."""
         if self._has_pairs:
             return np.ones(len(mean), bool)
         low, high = getattr(self._log_prior(), "support", (-np.inf, np.inf))

@@ -1,6 +1,6 @@
 """Neural networks as scikit-learn regressors of log10 M500c.
 
-torch is imported with the first of them that is asked for, and no part of the others.
+Each is imported, and torch with the first, only when it is asked for.
 """
 
 from ..lazy_names import lazy_names

@@ -15,8 +15,8 @@ N_DRAWS = 20
 PRIOR_CLUSTERS = 4
 """Held-out clusters that the errors as predicted count as, in the scale of the variance.
 
-A few held-out clusters tell little of the scale: its logarithm has an error of the root of
-2 / n. But a training that stops early is off by more: by factors of 2 to 10.
+n held-out clusters tell the logarithm of the scale to the root of 2 / n. But early stopping
+makes errors too small by more than that: by factors of 2 to 10.
 """
 LEAST_SCALE = 1e-6
 
@@ -188,8 +188,8 @@ def variance_scale(moments, n_members, n_draws):
 
     (Krogh & Vedelsby 1995). Its mean over held-out clusters is compared with that of the
     variance of their mixture, :math:`\langle \sigma_k^2 \rangle + \mathrm{var}(m_k)`,
-    both in units of :math:`\langle \sigma_k^2 \rangle`. Of the logarithm of the ratio, the
-    share n / (n + `PRIOR_CLUSTERS`) is believed, with n held-out clusters.
+    both in units of :math:`\langle \sigma_k^2 \rangle`. The ratio is raised to the power
+    n / (n + `PRIOR_CLUSTERS`), with n held-out clusters: few of them change little.
 
     Parameters
     ----------

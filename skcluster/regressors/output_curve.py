@@ -32,10 +32,10 @@ MOST_STEPS = 50
 def curve_of(output, target, weight=None):
     r"""Curve of the target against a network's output, by penalized least squares.
 
-    A network that minimizes squares to the end has no residual that its output could tell:
-    not in the mean, and hardly at any predicted mass. Training is noisy and stops early, so
-    it has an offset, a slope and a bend of its own; and what the training clusters show of
-    them, new clusters show, too.
+    A network that has minimized squares to the end has residuals of mean zero, over all
+    clusters and nearly so at each predicted mass. But training is noisy and stops early, so
+    its output has an offset, a slope and a bend of its own. What the training clusters show
+    of them, new clusters show, too.
 
     The curve g is a natural cubic spline (Hastie, Tibshirani & Friedman 2009, section
     5.2.1) with the values :math:`g_k = x_k + r_k` at `KNOTS` :math:`x_k`, which minimize
@@ -82,7 +82,7 @@ def curve_of(output, target, weight=None):
 
 
 def error_curve_of(output, residual, log_variance, weight=None):
-    r"""What a network's log variance lacks at each output, by its training clusters.
+    r"""Curve to add to the log variances that a network predicts, by training clusters.
 
     The variance that a network predicts is too small at some masses, and too large at
     others: training stops before the likelihood is at its highest. Only this shape is

@@ -19,7 +19,7 @@ def validation_split(n_clusters, fraction, *, position=None, groups=None, seed=0
     `fraction`, if that is more). The seed draws one of those sets whose share differs from
     `fraction` by less than half of it; if there is none, the closest set is taken. Where no
     set will do, for instance with all clusters in two corners, clusters are drawn at
-    random. Of fewer than ten clusters (or groups), none is held out.
+    random. With fewer than ten clusters (or groups), none is held out.
 
     Parameters
     ----------

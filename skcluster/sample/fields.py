@@ -78,9 +78,9 @@ class Field:
         return joined(name, parts)
 
     def missing(self, value, n_clusters):
-        """Return what clusters without the field have beside a `value`, or None to drop it.
+        """Return the field of clusters that lack it, like the `value` of others; or None.
 
-        A field that clusters may lack is kept by `concatenate`, any other is dropped.
+        With None, `concatenate` drops the field of all clusters.
         """
         return None
 

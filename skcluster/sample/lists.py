@@ -120,7 +120,7 @@ def _check_not_redshifts(galaxies, redshift):
 
 
 def check_near_center(X, is_empty, by):
-    """Refuse a sample of which most photons are nowhere near their cluster.
+    """Refuse a sample in which most clusters have no photon within any field of view.
 
     Parameters
     ----------

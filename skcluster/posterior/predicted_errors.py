@@ -1,4 +1,4 @@
-"""Masses and errors that an estimator predicts, as far as they can be calibrated."""
+"""Masses and errors that an estimator predicts, refused if they cannot be calibrated."""
 
 import numpy as np
 
