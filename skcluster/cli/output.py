@@ -1,5 +1,6 @@
 """Output of the command: results on standard output, messages on standard error."""
 
+import contextlib
 import json
 import os
 import sys
@@ -38,23 +39,21 @@ def emit(text):
         sys.stdout.write("\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        silence_output()
+        _silence_output()
         raise ReaderGone from None
     except OSError as error:
-        silence_output()
+        _silence_output()
         raise OSError(
             f"Standard output cannot be written ({error.strerror})."
         ) from error
 
 
-def silence_output():
+def _silence_output():
     """Redirect standard output, so that the flush at Python's exit raises no error."""
-    try:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
-    except (OSError, ValueError, AttributeError):
-        pass
 
 
 def emit_path(path):

@@ -13,7 +13,7 @@ from ..estimator_parts import parts
 from ..maps import PhotonMapper
 from ..parameters import Boolean, Integer, NJobs, Text, check_parameters
 from ..printable import printable
-from .entries import BANDS, BUILT_IN, Entry, parameter_names
+from .entries import BANDS, BUILT_IN, BuiltIn, Entry, parameter_names
 from .toml_table import ListOfNames, ListOfSeeds, TomlTable, unknown_name
 
 NOT_SWITCHES = ("n_clusters", "random_state", "n_jobs", "verbose")
@@ -241,23 +241,22 @@ def _entry(name, table, bands):
             f"{where} has columns and bands or photon_features, but X is either a table of "
             "numbers or a sample. Leave out the one or the other."
         )
-    if factory:
-        make = _imported(factory, where)
-    else:
-        known = _built_in(builtin, where)
-        make = known.make
-        if columns is None and band_set is None:
-            columns, band_set = known.columns, known.bands
-        if features is None and not columns:
-            features = known.photon_features
+    # A factory is like a built-in estimator that learns from the sample as it is.
+    own = BuiltIn(_imported(factory, where), "") if factory else None
+    known = own or _built_in(builtin, where)
+    if columns is None and band_set is None:
+        columns, band_set = known.columns, known.bands
+    if features is None and not columns:
+        features = known.photon_features
     if columns == ():
         raise ValueError(
             f'{where} needs columns, such as columns = ["n_phot", "n_gal"].'
         )
     if band_set is not None and band_set not in bands:
         raise unknown_name(f"{where} bands is", band_set, bands)
-    _check_arguments(make, arguments, where)
-    return Entry(name, make, arguments, columns, bands.get(band_set), bool(features))
+    _check_arguments(known.make, arguments, where)
+    band_edges = bands.get(band_set)
+    return Entry(name, known.make, arguments, columns, band_edges, bool(features))
 
 
 def _built_in(name, where):

@@ -134,6 +134,12 @@ def _given_columns(names, given):
                 f"columns gives {other} and {name} the same column, {printable(column)}."
             )
         found[name] = column
+    _check_named_together(found)
+    return found, units
+
+
+def _check_named_together(found):
+    """Refuse the name of one coordinate without those of the others."""
     for field in FIELDS.values():
         lacking = [name for name in field.columns if name not in found]
         if lacking and len(lacking) < len(field.columns):
@@ -141,7 +147,6 @@ def _given_columns(names, given):
                 f"columns must also name {' and '.join(lacking)}: positions are read from "
                 f"{', '.join(field.columns)} together."
             )
-    return found, units
 
 
 def _redshift_column(names, found):

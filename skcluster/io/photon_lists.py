@@ -136,6 +136,26 @@ class PhotonLists:
         unreadable = self._unreadable(on_unreadable)
         if self._gaps is not None:
             unreadable.errors |= self._gaps.errors(unreadable.name)
+        parts, far = self._read_parts(unreadable, verbose)
+        self._check_bands(parts, unreadable)
+        tables = [
+            None
+            if i in unreadable.errors
+            else joined_photons([*part.values()], drop_duplicates=self._drop_duplicates)
+            for i, part in enumerate(parts)
+        ]
+        unreadable.report(sum(table is not None for table in tables))
+        if with_exposures:
+            rows = [i for i in range(len(parts)) if tables[i] is not None]
+            self._on_same_sky = [i for i in rows if self._is_deep(parts[i])]
+        if not self._drop_duplicates:
+            self._warn_of_copies(parts)
+        if self.angles is not None and len(self.paths) == self._n_rows:
+            self._report_empty(tables, self.angles, far)
+        return with_common_columns(tables, unreadable.name)
+
+    def _read_parts(self, unreadable, verbose):
+        """Return each row's photons by list, and where those of the first far list are."""
         parts: list[dict] = [{} for _ in self.paths]
         far: dict[int, str] = {}
         lists = self._rows_of_lists()
@@ -154,22 +174,7 @@ class PhotonLists:
                 for i in rows:
                     parts[i][path] = photons.within(self._center(i), self.angles[i])
                 far |= self._first_far(photons, path, rows, parts)
-        self._check_bands(parts, unreadable)
-        tables = [
-            None
-            if i in unreadable.errors
-            else joined_photons([*part.values()], drop_duplicates=self._drop_duplicates)
-            for i, part in enumerate(parts)
-        ]
-        unreadable.report(sum(table is not None for table in tables))
-        if with_exposures:
-            rows = [i for i in range(len(parts)) if tables[i] is not None]
-            self._on_same_sky = [i for i in rows if self._is_deep(parts[i])]
-        if not self._drop_duplicates:
-            self._warn_of_copies(parts)
-        if self.angles is not None and len(self.paths) == self._n_rows:
-            self._report_empty(tables, self.angles, far)
-        return with_common_columns(tables, unreadable.name)
+        return parts, far
 
     def _check_bands(self, parts, unreadable):
         """Refuse rows whose images of counts do not fill the bands that are counted."""
