@@ -125,16 +125,16 @@ def log_mass_column(y, n_clusters=None, *, by, name="y", **options):
     return y
 
 
-def check_evident_unit(values, *, by, name, mass_range=MASS_RANGE):
-    """Refuse masses that evidently are not log10 of Msun/h, but let residuals pass.
+def check_evident_unit(y_true, *, by, mass_range=MASS_RANGE):
+    """Refuse true masses that evidently are not log10 of Msun/h, but let residuals pass.
 
     Like `checked_log_mass`, but for numbers that may also lie about zero. If most are
     in or above `mass_range`, or all are positive, they must all be in `mass_range`.
 
     Examples
     --------
-    >>> check_evident_unit([-0.1, 0.2], by="mass_scatter", name="y_true")
-    >>> check_evident_unit([32.2, 33.1], by="mass_scatter", name="y_true")
+    >>> check_evident_unit([-0.1, 0.2], by="mass_scatter")
+    >>> check_evident_unit([32.2, 33.1], by="mass_scatter")
     Traceback (most recent call last):
     ...
     ValueError: y_true must be log10 of the mass in Msun/h, but 2 of 2 values given to
@@ -144,12 +144,12 @@ def check_evident_unit(values, *, by, name, mass_range=MASS_RANGE):
     """
     if mass_range is None:
         return
-    values = _as_numbers(values, f"{name} of {by}")
-    measured = values[np.isfinite(values) & ~_is_placeholder(values)]
+    y_true = _as_numbers(y_true, f"y_true of {by}")
+    measured = y_true[np.isfinite(y_true) & ~_is_placeholder(y_true)]
     if not measured.size:
         return
     if np.median(measured) >= mass_range[0] or measured.min() > 0:
-        checked_log_mass(values, by=by, name=name, mass_range=mass_range)
+        checked_log_mass(y_true, by=by, name="y_true", mass_range=mass_range)
 
 
 def check_same_unit(**columns):

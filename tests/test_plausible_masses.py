@@ -230,8 +230,8 @@ class TestMetrics:
             gaussian_pit(y, LOG_MASS, 0.1)
 
     def test_helpers_take_numbers_of_any_kind(self):
-        check_evident_unit([], by="a", name="y")
-        check_evident_unit([np.nan, -99.0], by="a", name="y")
+        check_evident_unit([], by="a")
+        check_evident_unit([np.nan, -99.0], by="a")
         check_same_unit(a=np.array([np.nan, 14.0]), b=np.array([3.0, 9.0]))
 
 

@@ -7,7 +7,8 @@ from ..metrics import bootstrap_error, dex_to_percent, gaussian_pit, interval_co
 N_SIGMA_OUTLIER = 3.0
 """Residuals farther from the median than this many robust half-widths are outliers; of
 Gaussian residuals, 0.27 %."""
-N_RESAMPLES = 1000
+N_RESAMPLES, SEED = 1000, 0
+"""Number of bootstrap samples, and their seed."""
 LEVELS = (0.68, 0.95)
 IN_DEX = ("std", "robust", "mean_bias", "median_bias")
 """Statistics in dex, which are also given in per cent of ln M."""
@@ -16,7 +17,7 @@ WITH_ERRORS = ("coverage_68", "coverage_95")
 """Statistics of estimators that predict errors."""
 
 
-def summarize(fold, *, random_state=0):
+def summarize(fold):
     r"""Summarize the residuals of one estimator: every statistic and its bootstrap error.
 
     With :math:`\epsilon = \log_{10} M_\mathrm{pred} - \log_{10} M_\mathrm{true}`:
@@ -39,8 +40,6 @@ def summarize(fold, *, random_state=0):
     fold : Bunch
         Columns ``log_mass``, ``predicted``, ``redshift``, and ``std`` and ``group`` or
         None for them. Clusters of one group are drawn together.
-    random_state : int, default=0
-        Seed of the bootstrap.
 
     Returns
     -------
@@ -64,7 +63,7 @@ def summarize(fold, *, random_state=0):
     """
     columns = _float_columns(fold)
     values = _statistics(columns)
-    errors = _error_of(_statistics, columns, fold.group, random_state)
+    errors = _error_of(_statistics, columns, fold.group)
     summary: dict[str, float] = {"n_clusters": len(fold.log_mass)}
     names = [*IN_DEX, *OTHERS, *WITH_ERRORS]
     for name, value, error in zip(names, values, errors, strict=True):
@@ -77,16 +76,15 @@ def summarize(fold, *, random_state=0):
     return summary
 
 
-def gain_over(reference, fold, *, random_state=0):
+def gain_over(reference, fold):
     """Compare the scatters of an estimator with those of a reference, cluster by cluster.
+
+    The bootstrap draws the same clusters for both, so the error is that of the difference.
 
     Parameters
     ----------
     reference, fold : Bunch
         As in `summarize`, with the same clusters in the same order.
-    random_state : int, default=0
-        Seed of the bootstrap. It draws the same clusters for both, so that the error is
-        that of the difference.
 
     Returns
     -------
@@ -109,7 +107,7 @@ def gain_over(reference, fold, *, random_state=0):
         for name, each in (("reference", reference), ("own", fold))
     }
     values = _gains(residuals)
-    errors = _error_of(_gains, residuals, fold.group, random_state)
+    errors = _error_of(_gains, residuals, fold.group)
     return {
         key: float(value)
         for name, gain, error in zip(("std", "robust"), values, errors, strict=True)
@@ -128,7 +126,7 @@ def _float_columns(fold):
     return columns
 
 
-def _error_of(statistics, columns, group, random_state):
+def _error_of(statistics, columns, group):
     """Bootstrap errors of several statistics of columns."""
     rows = np.arange(len(next(iter(columns.values()))), dtype=float)
     if len(rows) < 2 or (group is not None and len(np.unique(group)) < 2):
@@ -144,7 +142,7 @@ def _error_of(statistics, columns, group, random_state):
         rows,
         groups=group,
         n_resamples=N_RESAMPLES,
-        random_state=random_state,
+        random_state=SEED,
     )
 
 

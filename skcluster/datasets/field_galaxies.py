@@ -55,9 +55,9 @@ class Galaxies:
         near = np.hypot(*self.position[:, :2].T) <= APERTURE
         return self[near & (np.abs(self.velocity) <= VELOCITY_MAX)]
 
-    def dispersion_in_sphere(self, radius=APERTURE):
-        """Standard deviation of the velocities within a sphere; NaN for fewer than 2."""
-        inside = np.linalg.norm(self.position, axis=1) < radius
+    def dispersion_in_sphere(self):
+        """Standard deviation of the velocities within `APERTURE`; NaN for fewer than 2."""
+        inside = np.linalg.norm(self.position, axis=1) < APERTURE
         velocity = self.velocity[inside]
         return float(velocity.std(ddof=1)) if len(velocity) > 1 else np.nan
 

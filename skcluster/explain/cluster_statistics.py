@@ -122,13 +122,13 @@ def _median(values, _):
     return np.median(values)
 
 
-def percentiles(values, q=(16, 50, 84)):
-    """Percentiles along the first axis, ignoring NaN; NaN where all values are NaN."""
+def percentiles(values):
+    """16th, 50th and 84th percentile along the first axis, without NaN; NaN of none."""
     values = np.asarray(values, float)
-    found = np.full((len(q), *values.shape[1:]), np.nan)
+    found = np.full((3, *values.shape[1:]), np.nan)
     some = np.isfinite(values).any(axis=0)
     if some.any():
-        found[:, some] = np.nanpercentile(values[:, some], q, axis=0)
+        found[:, some] = np.nanpercentile(values[:, some], [16, 50, 84], axis=0)
     return found
 
 

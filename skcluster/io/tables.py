@@ -184,16 +184,16 @@ def complete_column(table, column, name, *, is_text=False):
     return _finite(np.asarray(in_our_unit(name, given, f"Column {column!r}")), column)
 
 
-def check_unit_of_column(source, column, name, *, hdu=None):
+def check_unit_of_column(source, column, name):
     """Refuse a column whose own unit does not fit the package's unit for `name`.
 
     Parameters
     ----------
-    source, column, hdu : as in `unit_of_column`
+    source, column : as in `unit_of_column`
     name : str
         Row of the table of units.
     """
-    unit = unit_of_column(source, column, hdu=hdu)
+    unit = unit_of_column(source, column)
     if unit is not None:
         unit_factor(name, unit, f"Column {column!r} of {source}")
 

@@ -53,7 +53,7 @@ def gaussian_pit(y_true, mean, std):
     y_true, mean, std = checked_columns(y_true=y_true, mean=mean, std=std)
     check_same_unit(y_true=y_true, mean=mean)
     if MASS_RANGE[0] <= np.median(mean) <= MASS_RANGE[1]:
-        check_evident_unit(y_true, by="gaussian_pit", name="y_true")
+        check_evident_unit(y_true, by="gaussian_pit")
     wrong = np.flatnonzero(std <= 0)
     if len(wrong):
         raise ValueError(

@@ -301,7 +301,7 @@ neg_mass_scatter_robust = make_scorer(
 def _checked_masses(y_true, y_pred, mass_range, *, by):
     """Return both columns, or refuse them if one evidently is in another unit."""
     y_true, y_pred = checked_columns(y_true=y_true, y_pred=y_pred)
-    check_evident_unit(y_true, by=by, name="y_true", mass_range=mass_range)
+    check_evident_unit(y_true, by=by, mass_range=mass_range)
     if mass_range is not None:
         check_same_unit(y_true=y_true, y_pred=y_pred)
     return y_true, y_pred

@@ -153,10 +153,10 @@ def count_norm(maps):
     return LogNorm(faintest, max(brightest, 2 * faintest))
 
 
-def saliency_style(saliency, n_decades=3):
+def saliency_style(saliency):
     """Colors and scale for saliency: logarithmic, or linear about 0 if it is signed.
 
-    The logarithmic scale ends at the largest value and spans at most `n_decades`; the
+    The logarithmic scale ends at the largest value and spans three decades at most; the
     linear one leaves half a per cent of the pixels beyond its ends.
     """
     from matplotlib.colors import LogNorm, Normalize
@@ -167,7 +167,7 @@ def saliency_style(saliency, n_decades=3):
         limit = float(np.percentile(size, 99.5)) or largest
         return {"cmap": "RdBu_r", "norm": Normalize(-limit, limit), "blank": False}
     smallest = float(size.min(where=size > 0, initial=largest))
-    smallest = min(max(smallest, largest / 10**n_decades), largest / 2)
+    smallest = min(max(smallest, largest / 1000), largest / 2)
     return {"cmap": "viridis", "norm": LogNorm(smallest, largest), "blank": True}
 
 
