@@ -110,7 +110,8 @@ def benchmark(arguments):
             raise
         code = _report(outcome)
         if not outcome.n_trained + outcome.n_kept:
-            say(f"Without any fold there are no tables: {_why_none(outcome)}.")
+            why = "time was up" if outcome.n_left else "all of them failed"
+            say(f"Without any fold there are no tables: {why}.")
             return code
     summary = write_results(configuration)
     shown = summary if arguments.json else readable_table(summary)
@@ -132,10 +133,6 @@ def _report(outcome):
     if outcome.failures:
         say("Folds that failed, see above, are tried again by the same command.")
     return INCOMPLETE if n_missing else 0
-
-
-def _why_none(outcome):
-    return "time was up" if outcome.n_left else "all of them failed"
 
 
 def _built_in():

@@ -159,10 +159,10 @@ def list_options(arguments):
 
 def options_of_headers(arguments):
     """Return the parameters of `read_exposure` that the options set."""
+    from ..io.photon_lists import OF_HEADERS
+
     given = list_options(arguments)
-    return {
-        name: given[name] for name in ("ra", "dec", "energy", "hdu") if name in given
-    }
+    return {name: given[name] for name in OF_HEADERS if name in given}
 
 
 def input_files(arguments):

@@ -259,7 +259,7 @@ def keyword_of(hdu, primary, path, name, default=""):
 
 
 def has_list_of_photons(hdus, path):
-    """Return whether a table has the name of an event list, or energies of photons."""
+    """Return whether any table has the name of an event list, or energies of photons."""
     return any(
         table.extname in EVENT_EXTENSIONS or table.energy_column(None) is not None
         for table in _event_tables(hdus, path, None)

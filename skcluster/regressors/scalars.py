@@ -9,14 +9,9 @@ from ..printable import all_of
 from ..sample import require
 from ..training_ranges import LEAST_SPREAD, hardly_vary
 
-
-def _log_counts(sample):
-    return np.log10(sample.photons.lengths + 1)
-
-
 SCALARS = {
     "redshift": ("redshift", lambda sample: sample.redshift),
-    "log_counts": ("photons", _log_counts),
+    "log_counts": ("photons", lambda sample: np.log10(sample.photons.lengths + 1)),
     "log_exposure": ("exposure", lambda sample: np.log10(sample.exposure)),
 }
 """Field of a sample that each scalar needs, and the function that computes it."""
