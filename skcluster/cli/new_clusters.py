@@ -247,7 +247,7 @@ def _is_event_list(path):
     try:
         with opened_fits(path) as hdus:
             return has_list_of_photons(hdus, path)
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return False
 
 

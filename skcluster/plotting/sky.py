@@ -191,12 +191,10 @@ def band_names(bands):
 
 def cluster_titles(sample, rows=slice(None), log_mass=None):
     """Titles that give the redshift and, if it is known, the mass of some clusters."""
-    n, masses = len(sample), np.full(len(sample), None)
+    masses = unknown = np.full(len(sample), None)
     if log_mass is not None:
-        masses = one_per_cluster("log_mass", log_mass, n)
-    redshifts = getattr(
-        sample, "redshift", np.full(n, None)
-    )  # None of an array of maps
+        masses = one_per_cluster("log_mass", log_mass, len(sample))
+    redshifts = getattr(sample, "redshift", unknown)  # an array of maps has none
     return [
         ", ".join(
             form.format(value)
