@@ -138,9 +138,10 @@ def _limits(quantity, low, high):
     """Values beyond which a quantity is far from its training range."""
     if quantity == "redshift":
         spread = high - low
-        # From a narrow range of redshifts nobody learns what happens far from it.
-        least = min(REDSHIFT_MARGIN, spread) if spread > LEAST_SPREAD else REDSHIFT_MARGIN
-        margin = max(least, SHARE_OF_RANGE * spread)
+        margin = max(REDSHIFT_MARGIN, SHARE_OF_RANGE * spread)
+        if LEAST_SPREAD < spread < margin:
+            # From a narrow range of redshifts nobody learns what happens far from it.
+            margin = spread
     elif quantity.startswith("ln "):
         margin = np.log(FACTOR)
     else:
