@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 from skcluster import (
     CalibratedMassRegressor,
+    QuadrantGroupKFold,
     load_model,
     misspecification_score,
     predict_posterior,
@@ -89,6 +90,30 @@ def test_calibrate(survey, tmp_path, capsys):
     _, table = rows(capsys, "predict", path, survey)
     expected = model.predict(read_sample(survey)[0], return_std=True)[1]
     assert_array_equal([row["std_dex"] for row in table], expected)
+
+
+def test_the_octants_of_a_calibration_are_those_of_the_box(survey, tmp_path, capsys):
+    table, path = Table.read(survey), tmp_path / "calibrated.skops"
+    for axis in "xyz":
+        table[axis] *= 2.5
+    large = Path(survey).with_name("large.ecsv")
+    table.write(large)
+    command = ["train", str(large), "-o", str(path), *TINY, "--quiet"]
+    assert main([*command, "--calibrate"]) == 1
+    said = capsys.readouterr().err
+    assert "more than a periodic box of box_size=352" in said
+    assert "Give the size of your box: --box-size." in said
+    code, _ = rows(capsys, *command, "--calibrate", "--box-size=880")
+    assert code == 0
+    folds = load_model(path)[-1].cv
+    assert isinstance(folds, QuadrantGroupKFold)
+    assert folds.box_size == 880
+    assert main([*command, "--box-size=880"]) == 1
+    assert "--box-size is for the octants of --calibrate" in capsys.readouterr().err
+    table.remove_columns(["x", "y", "z"])
+    table.write(large, overwrite=True)
+    assert main([*command, "--calibrate", "--box-size=880"]) == 1
+    assert "--box-size is that of the columns x, y and z" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore:.*clusters have maps unlike")

@@ -1,5 +1,7 @@
 """Folds by octant: the paper's, read from the sample, and never split in space."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -499,6 +501,20 @@ class TestAnotherBox:
         assert as_sets(ours) == as_sets(
             LeaveOneGroupOut().split(position, groups=expected)
         )
+
+    @pytest.mark.parametrize(("side", "is_small"), [(205.0, True), (300.0, False)])
+    def test_a_smaller_box_than_was_said_is_a_warning(self, side, is_small):
+        position = np.random.default_rng(0).uniform(0, side, (200, 3))
+        sample = ClusterSample(np.full(200, 0.2), position=position)
+        for cv in (None, QuadrantGroupKFold(), 4):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                spatial_folds(cv, sample, np.zeros(200))
+            said = "\n".join(str(each.message) for each in caught)
+            assert (r"span only 204" in said) == is_small
+        few = sample[:20]  # may lie in a part of the box by chance
+        assert len(spatial_folds(None, few, np.zeros(20))) > 1
+        assert len(split(sample, box_size=side)) == 8
 
     @given(st.floats(-17.0, 17.0))
     def test_images_a_little_outside_stay_in_their_octants(self, shift):

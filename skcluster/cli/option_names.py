@@ -26,6 +26,7 @@ OF_CLUSTERS = {
         "or name another column with --energy"
     ),
     "give events": "give --events",
+    "QuadrantGroupKFold(box_size=...)": "--box-size",
     "so events would": "so --events would",
     "give ClusterSample(photons=...): one table per cluster with ra, dec, energy (or "
     "read them with read_sample)": (

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..networks import ARCHITECTURES, EIGHT_BANDS, JOINT_ARCHITECTURES
-from ..paper import HALF_WIDTH
+from ..paper import BOX_SIZE, HALF_WIDTH
 from ..printable import counted
 from ..progress import say
 from .list_options import (
@@ -147,6 +147,13 @@ def _add_options_of_errors(group):
         "held-out octants (or fifths, where the table has no positions), which takes as "
         "many more trainings; of fewer than 100 clusters, one error for all",
     )
+    group.add_argument(
+        "--box-size",
+        type=float,
+        metavar="SIZE",
+        help="with --calibrate, side of the periodic box that the columns x, y and z lie "
+        f"in, in comoving Mpc/h (default: {BOX_SIZE})",
+    )
 
 
 def _add_options_of_joint(group):
@@ -188,6 +195,7 @@ def train(arguments):
     )
     y = log_masses(arguments.table, column, unit, arguments.cosmology)
     check_galaxies(pipeline, sample.galaxies is not None, arguments.table)
+    _check_has_box(sample, arguments)
     files = files_of_tables([arguments.table], **options_of_tables(arguments))
     check_is_no_input(arguments.output, files)
     if arguments.calibrate:
@@ -206,15 +214,27 @@ def train(arguments):
 def _pipeline(arguments):
     from sklearn.pipeline import make_pipeline
 
-    from .. import CalibratedMassRegressor
+    from .. import CalibratedMassRegressor, QuadrantGroupKFold
 
     target: dict = {}
     if arguments.target_unit is not None and not arguments.target_unit.is_checked:
         target["mass_range"] = None
     first, *steps = _steps(arguments, target)
+    box = arguments.box_size
+    if box is not None and not arguments.calibrate:
+        raise ValueError("--box-size is for the octants of --calibrate. Give both.")
     if arguments.calibrate:
-        steps = [CalibratedMassRegressor(make_pipeline(*steps), **target)]
+        cv = None if box is None else QuadrantGroupKFold(box_size=box)
+        steps = [CalibratedMassRegressor(make_pipeline(*steps), cv=cv, **target)]
     return make_pipeline(first, *steps)
+
+
+def _check_has_box(sample, arguments):
+    if arguments.box_size is not None and sample.position is None:
+        raise ValueError(
+            f"--box-size is that of the columns x, y and z, which {arguments.table} lacks. "
+            "Leave it out: fifths of the clusters are then held out in place of octants."
+        )
 
 
 def _follow_trend(calibration, n_clusters):
