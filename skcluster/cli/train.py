@@ -150,9 +150,8 @@ def _add_options_of_errors(group):
     group.add_argument(
         "--box-size",
         type=float,
-        metavar="SIZE",
-        help="with --calibrate, side of the periodic box that the columns x, y and z lie "
-        f"in, in comoving Mpc/h (default: {BOX_SIZE})",
+        help="with --calibrate, side of the periodic box in which the columns x, y and z "
+        f"are places, in comoving Mpc/h (default: {BOX_SIZE})",
     )
 
 
@@ -232,8 +231,7 @@ def _pipeline(arguments):
 def _check_has_box(sample, arguments):
     if arguments.box_size is not None and sample.position is None:
         raise ValueError(
-            f"--box-size is that of the columns x, y and z, which {arguments.table} lacks. "
-            "Leave it out: fifths of the clusters are then held out in place of octants."
+            f"--box-size is that of the columns x, y and z, which {arguments.table} lacks."
         )
 
 
