@@ -25,7 +25,14 @@ from sklearn.model_selection import KFold, cross_val_predict
 from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import CosineAnnealingLR, StepLR
 
-from skcluster import XrayCNNRegressor
+from skcluster import (
+    ClusterSample,
+    JointCNNRegressor,
+    PhaseSpaceKDE,
+    PhotonSetRegressor,
+    Ragged,
+    XrayCNNRegressor,
+)
 from skcluster.comparison import compare_estimators
 from skcluster.io.atomic import remove_leftovers, replace_file
 from skcluster.regressors import checkpoint as checkpoints
@@ -634,3 +641,45 @@ def test_a_schedule_takes_only_what_it_would_store():
     assert schedule.last_epoch == 5
     assert callable(schedule.step)
     assert not hasattr(schedule, "__foreign__")
+
+
+def test_a_fit_to_other_inputs_is_another_fit(tmp_path):
+    """It would otherwise take the weights of the former without a word."""
+    rng, n = np.random.default_rng(0), 20
+    offsets = 20 * np.arange(n + 1)
+    maps, share = rng.poisson(3.0, (n, 1, 16, 16)), rng.uniform(0, 0.5, (n, 1, 16, 16))
+    spread = {"x": 0.5, "y": 0.5, "v": 500.0}
+    columns = {name: rng.normal(0, s, 20 * n) for name, s in spread.items()}
+    galaxies = Ragged(columns, offsets)
+    columns = {name: np.ones(20 * n) for name in ("ra", "dec", "energy")}
+    columns["log_energy"] = rng.normal(0, 0.3, 20 * n)
+    photons = Ragged(columns, offsets)
+    cubes, exposure = rng.random((n, 16, 16, 16)), np.linspace(1000.0, 2000.0, n)
+    settings = {"max_epochs": 1, "random_state": 0, "n_threads": 1, "device": "cpu"}
+    fields_of = {
+        XrayCNNRegressor(**settings): [
+            {},
+            {"group": np.arange(n) // 2},
+            {"position": rng.uniform(0, 352, (n, 3))},
+            {"unobserved": share},
+            {"unobserved": share[::-1]},
+        ],
+        JointCNNRegressor(phase_space=PhaseSpaceKDE(n_bins=16), **settings): [
+            {"galaxies": galaxies},
+            {"galaxies": galaxies.assign(v=1.1 * galaxies["v"])},
+            {"cubes": cubes},
+            {"cubes": cubes[::-1]},
+        ],
+        PhotonSetRegressor(**settings): [
+            {"photons": photons},
+            {"photons": photons, "exposure": exposure},
+            {"photons": photons, "exposure": exposure[::-1]},
+        ],
+    }
+    X, y = ClusterSample(np.linspace(0.1, 0.3, n), maps=maps), rng.uniform(13.5, 15, n)
+    n_fits = 0
+    for model, inputs in fields_of.items():
+        for fields in inputs:
+            model.set_params(checkpoint_dir=tmp_path).fit(X.assign(**fields), y)
+            n_fits += 1
+            assert len(list(tmp_path.iterdir())) == n_fits, (model, [*fields])

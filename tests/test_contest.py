@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn
-from astropy.cosmology import FlatLambdaCDM
+from astropy.cosmology import WMAP7, FlatLambdaCDM
 from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression
@@ -30,6 +30,7 @@ from skcluster.contest import (
     run_contest,
     write_results,
 )
+from skcluster.contest.entries import iterated_count, y_x
 from skcluster.contest.fold_files import (
     SameFold,
     describe_entry,
@@ -324,11 +325,20 @@ class TestEqualContexts:
         angle = np.linspace(0, 0.004, 200)
         photons = {"ra": np.degrees(angle), "dec": 0 * angle, "energy": angle**0}
         sample = ClusterSample([0.3], center=[[0.0, 0.0]], photons=[photons])
-        maps = {"half_width": 2.3, "cosmology": "FlatLambdaCDM(70, 0.9)"}
+        maps = {"half_width": 1.7, "cosmology": "FlatLambdaCDM(70, 0.9)"}
         entry = Entry("count", BUILT_IN["y_x"].make, columns=("n_phot",))
         X = Survey(sample, np.array([14.0]), {}, maps).input_of(entry)
         # On the tangent plane.
-        assert_allclose(np.exp(X[0, 0]), np.sum(np.tan(angle) * OWN_DISTANCE <= 2.3))
+        assert_allclose(np.exp(X[0, 0]), np.sum(np.tan(angle) * OWN_DISTANCE <= 1.7))
+
+    def test_proxies_of_rivals_are_those_of_their_papers(self):
+        assert iterated_count(redshift_bins=3).estimator[-1].redshift_bins == 3
+        # M E^(2/5) ~ (M_gas T)^(3/5): the same Y_X is a smaller mass at a higher redshift.
+        z = np.array([0.1, 0.2, 0.4])
+        gas, kt = np.array([1.0, 2.0, 5.0]), np.array([2.0, 1.0, 4.0])
+        y = 14 + 0.6 * np.log10(gas * kt) - 0.4 * np.log10(WMAP7.efunc(z))
+        X = np.column_stack([np.log(gas), np.log(kt), z])
+        assert_allclose(y_x().fit(X, y).predict(X), y, atol=1e-6)
 
 
 class TestResuming:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from astropy.table import Table
 from numpy.testing import assert_allclose
 from scipy import stats
 from sklearn.base import BaseEstimator
@@ -309,3 +310,38 @@ class TestFigures:
             if not np.any((seconds < seconds[i]) & (scatter <= scatter[i]))
         ]
         assert fastest_and_best(seconds, scatter).tolist() == expected
+
+
+def test_copies_of_a_halo_do_not_make_errors_of_gains_smaller():
+    reference, other = predictions(300), predictions(300)
+    other.predicted = other.log_mass + 0.5 * np.roll(
+        other.predicted - other.log_mass, 1
+    )
+    alone = gain_over(reference, other)
+    twice = [
+        Bunch(
+            **{
+                name: np.tile(column if column is not None else range(300), 2)
+                for name, column in each.items()
+            }
+        )
+        for each in (reference, other)
+    ]
+    together = gain_over(*twice)
+    assert_allclose(together["std_gain"], alone["std_gain"])
+    assert_allclose(together["std_gain_error"], alone["std_gain_error"], rtol=0.02)
+
+
+def test_bars_are_the_larger_of_both_errors():
+    columns = {
+        "std_percent": [20.0, 30.0],
+        "robust_percent": [19.0, 29.0],
+        "std_percent_error": [1.0, 2.0],
+        "robust_percent_error": [1.0, 1.0],
+        "std_percent_between_seeds": [3.0, 0.5],
+        "robust_percent_between_seeds": [np.nan, np.nan],
+    }
+    (ax,) = scatter_figure(Table({"estimator": ["a", "b"]} | columns)).axes
+    for bar, size in zip(ax.containers, ([2, 3], [1, 1]), strict=True):
+        (lines,) = bar.lines[2]
+        assert_allclose([np.ptp(s[:, 0]) / 2 for s in lines.get_segments()], size)

@@ -272,3 +272,15 @@ def test_from_raw_lists_to_calibrated_posteriors(sample, log_mass, tmp_path):
     save_model(calibrated, tmp_path / "joint.skops")
     again = load_model(tmp_path / "joint.skops").predict_posterior(sample[:5])
     assert_array_equal(again.mean(), posterior.mean())
+
+
+def test_a_cluster_without_galaxies_is_a_typical_one_to_the_detector():
+    sample, log_mass = clusters(40)
+    emptied = without_galaxies(sample, [0])
+    model = regressor(max_epochs=1).fit(emptied, log_mass)
+    *quarters, log_count = model.measures_of(emptied).values[:, -5:].T
+    n_galaxies = emptied.galaxies.lengths
+    assert_allclose(log_count[1:], np.log10(n_galaxies[1:] + 1))
+    # Half of its galaxies are below any quarter, and it has as many as a typical cluster.
+    assert_allclose(np.array(quarters)[:, 0], 0.5)
+    assert_allclose(log_count[0], np.log10(np.median(n_galaxies[1:]) + 1))

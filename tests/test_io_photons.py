@@ -214,6 +214,8 @@ def simput(path, source, point):
 
 def test_photons_that_a_simput_catalog_moves_are_refused(path, tmp_path):
     assert_allclose(read_photons(simput(path, (140.0, 3.0), (140.0, 3.0)))["ra"], RA)
+    same = simput(tmp_path / "same.fits", (360.0, 3.0), (0.0, 3.0))
+    assert_allclose(read_photons(same)["ra"], RA)
     moved = simput(tmp_path / "moved.fits", (83.0, 22.0), (140.0, 3.0))
     with pytest.raises(
         ValueError, match=r"REFRA, REFDEC = \(140.0, 3.0\) to its sources"

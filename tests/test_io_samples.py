@@ -399,3 +399,21 @@ def test_the_efeds_catalog_and_its_photons_make_a_sample(data_folder):
     assert expected[0] > 5000
     assert_allclose(sample.redshift[0], 0.333)
     assert np.isnan(others.Lbol500).sum() == 1
+
+
+def test_lists_of_a_sample_say_whose_they_are(tmp_path):
+    photons = {"ra": [10.0], "dec": [2.0], "energy": [1.0]}
+    sample = ClusterSample(
+        [0.1, 0.2],
+        center=[[10.0, 2.0], [20.0, 3.0]],
+        name=["a", "b"],
+        photons=[photons] * 2,
+    )
+    write_sample(tmp_path / "new", sample)
+    header = fits.getheader(tmp_path / "new/photons/b.fits", 1)
+    assert [header[k] for k in ("OBJECT", "RA_OBJ", "DEC_OBJ", "REDSHIFT")] == [
+        "b",
+        20.0,
+        3.0,
+        0.2,
+    ]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.coordinates import FK4, FK5, Galactic, SkyCoord
+from astropy.coordinates import FK4, FK5, FK4NoETerms, Galactic, SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 from hypothesis import given, settings
@@ -170,6 +170,12 @@ FRAMES = {
     "EQUINOX 1950 alone": ({"EQUINOX": 1950.0}, FK4(equinox="B1950")),
     "FK5 of 1975": ({"RADESYS": "FK5", "EQUINOX": 1975.0}, FK5(equinox="J1975")),
     "a year in words": ({"RADESYS": "FK5", "EQUINOX": "J2010"}, FK5(equinox="J2010")),
+    "EQUINOX 1980 alone": ({"EQUINOX": 1980.0}, FK4(equinox="B1980")),
+    "EQUINOX 1990 alone": ({"EQUINOX": 1990.0}, FK5(equinox="J1990")),
+    "FK4 without E terms": (
+        {"RADESYS": "FK4-NO-E", "EQUINOX": 1950.0},
+        FK4NoETerms(equinox="B1950"),
+    ),
     "FK4 of 1900": ({"RADECSYS": "FK4", "EQUINOX": 1900.0}, FK4(equinox="B1900")),
 }
 

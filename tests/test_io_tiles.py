@@ -295,6 +295,7 @@ def test_duplicates_differ_in_energy_or_more_than_rounding():
     for name, value, length in (
         ("ra", 360.0, 1),
         ("ra", 1e-8, 1),
+        ("ra", -1e-8, 1),
         ("ra", 1e-5, 2),
         ("energy", 1.001, 2),
     ):

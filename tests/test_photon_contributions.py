@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.cosmology import FlatLambdaCDM
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.pipeline import make_pipeline
 
@@ -14,6 +15,7 @@ from skcluster import (
     photon_contributions,
     radial_contributions,
 )
+from skcluster.plotting import PhotonWeightDisplay
 from skcluster.sample import SampleTransformer
 
 
@@ -221,3 +223,21 @@ def test_origins_that_are_not_known_are_refused(explained):
     strange = found.photons.assign(origin=found.photons["origin"] + 5)
     with pytest.raises(ValueError, match=r"must be 0 \(ICM\), 1 \(AGN\) or 2"):
         photon_attention(found.assign(photons=strange))
+
+
+OWN = FlatLambdaCDM(70, 0.9)
+
+
+def test_weights_are_drawn_in_the_cosmology_that_is_given():
+    photons = {"ra": [9.9], "dec": [0.0], "energy": [1.0], "contribution": [0.01]}
+    sample = ClusterSample([0.3], center=[[10.0, 0.0]], photons=[photons])
+    display = PhotonWeightDisplay.from_sample(sample, 0, cosmology=OWN)
+    west = np.tan(np.radians(0.1)) * OWN.comoving_distance(0.3).value * OWN.h
+    assert_allclose(display.points_[0].get_offsets(), [[west, 0]], atol=1e-9)
+
+
+def test_columns_of_panels_are_as_many_as_asked():
+    photons = {"ra": [9.9], "dec": [0.0], "energy": [1.0], "contribution": [0.01]}
+    sample = ClusterSample([0.3] * 4, center=[[10.0, 0.0]] * 4, photons=[photons] * 4)
+    display = PhotonWeightDisplay.from_sample(sample, range(4), n_columns=2)
+    assert display.axes_.shape == (2, 2)

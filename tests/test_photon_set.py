@@ -460,3 +460,9 @@ class TestMixture:
         again = load_model(tmp_path / "both.skops").predict_posterior(sample[:5])
         assert_array_equal(again.mean(), posterior.mean())
         assert_array_equal(again.std(), posterior.std())
+
+
+def test_exposures_of_training_are_remembered_in_seconds():
+    sample = described(np.full(20, 20)).assign(exposure=np.linspace(1000.0, 3000.0, 20))
+    model = regressor(max_epochs=1).fit(sample, np.linspace(13.5, 15, 20))
+    assert_allclose(model.training_ranges_["exposure"], (1000, 3000))

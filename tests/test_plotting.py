@@ -496,3 +496,13 @@ def test_plotting_loads_matplotlib_only_to_draw():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_the_title_is_that_of_the_cluster():
+    sample = ClusterSample([0.1, 0.2], maps=np.ones((2, 1, 4, 4)))
+    display = MultiwavelengthDisplay.from_sample(
+        sample, 1, half_width=2.3, log_mass=[13.7, 14.9]
+    )
+    title = display.figure_.get_suptitle()
+    assert "14.9" in title
+    assert "0.2" in title

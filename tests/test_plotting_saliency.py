@@ -320,3 +320,37 @@ def test_attention_says_what_its_saliency_is():
         assert shown.endswith("[dex per photon]")
     plain = AttentionDisplay.from_bands(of_bands).ax_.get_ylabel()
     assert plain == r"$\log_{10}$ (mean saliency / dex)"
+
+
+def test_each_median_has_its_own_error():
+    display = AttentionDisplay(
+        {"icm": np.full(3, 1e-2), "agn": np.full(3, 1e-3)},
+        median_error={"icm": 0.25, "agn": 0.1},
+    ).plot()
+    for each, expected in zip(
+        display.errors_, ([-2.25, -1.75], [-3.1, -2.9]), strict=True
+    ):
+        assert_allclose(heights(each.lines[2][0]), expected)
+
+
+def test_one_band_can_be_chosen():
+    two = np.ones((2, 2, 8, 8)) * np.array([7.0, 2.0])[:, None, None]
+    display = RadialSaliencyDisplay.from_saliency(
+        two, [0.5, 0.8], half_width=1.9, bins=[0, 2], band=1
+    )
+    assert_allclose(display.line_.get_ydata(), [2])
+
+
+def test_the_single_band_is_that_of_its_own_network(sample, log_mass):
+    weight = np.random.default_rng(0).uniform(1e-4, 1e-3, (1, 16, 16))
+    two = make_pipeline(
+        MAPPER, LogScaler(), WeighingRegressor(np.tile(weight, (2, 1, 1)))
+    )
+    mapper = PhotonMapper(bands=BANDS[1:], n_pixels=16, half_width=1.5)
+    single = make_pipeline(mapper, LogScaler(), WeighingRegressor(weight))
+    display = BandSaliencyDisplay.from_estimator(
+        two.fit(sample), sample, 4, single_band=single.fit(sample)
+    )
+    counts = np.asarray(MAPPER.transform(sample[[4]]).maps)[0]
+    for row, band in ((0, 1), (1, 0), (2, 1)):
+        assert_array_equal(display.map_images_[row].get_array().filled(0), counts[band])

@@ -626,3 +626,16 @@ def test_wrong_data_is_named(data, fitted):
         fitted.predict(ClusterSample([0.1]))
     with pytest.raises(ValueError, match=r"Maps must have shape"):
         fitted.predict([[1.0, 2.0]])
+
+
+def test_the_scale_knows_members_and_draws():
+    rng = np.random.default_rng(0)
+    y = rng.uniform(13.5, 15, 40)
+    maps = rng.poisson(10 ** (y - 13.5)[:, None, None, None], (40, 1, 8, 8))
+    model = quick(n_members=2, dropout=0.2, n_dropout_draws=2).fit(maps, y)
+    mean, _ = model._means_and_variances(maps)
+    _, std = model.predict(maps, return_std=True)
+    moments = model.held_out_moments_["with_draws"]
+    scale = variance_scale(moments, 2, 2)
+    assert abs(scale / variance_scale(moments, 1, 2) - 1) > 1e-6
+    assert_allclose(std**2, scale * (mean.var(axis=1) + model.residual_std_**2))

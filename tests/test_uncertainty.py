@@ -329,6 +329,31 @@ class TestScaleOfErrors:
             assert_allclose(np.sqrt(np.mean(std**2)), error, rtol=0.05)
             assert_allclose(np.mean((residual / std) ** 2), 1, atol=0.1)
 
+    def test_weights_are_numbers_of_clusters(self):
+        rng = np.random.default_rng(0)
+        mean, variance = rng.normal(size=(3, 6, 4)), rng.uniform(1, 2, (3, 6, 4))
+        y, is_own, counts = (
+            rng.normal(size=6),
+            rng.random((3, 6)) < 0.6,
+            np.arange(6) + 1,
+        )
+        weight = np.broadcast_to(counts.astype(float), (3, 6))
+        found = error_moments(mean, variance, y, is_own, weight)
+        each = np.repeat(np.arange(6), counts)
+        expected = error_moments(
+            mean[:, each], variance[:, each], y[each], is_own[:, each]
+        )
+        for name in ("residual", "draws", "members"):
+            assert_allclose(found[name], expected[name], rtol=1e-12)
+
+    def test_a_few_draws_do_not_count_as_members(self):
+        """The variance of 2 members is 0.15^2 (1 - 1/2), whatever their draws are."""
+        rng, n = np.random.default_rng(0), 200_000
+        mean = rng.normal(0, 0.15, (2, n, 1)) + rng.normal(0, 0.1, (2, n, 2))
+        one = np.ones_like(mean)
+        moments = error_moments(mean, one, np.zeros(n), np.ones((2, n), bool))
+        assert_allclose(moments["members"], 0.15**2 / 2, rtol=0.01)
+
 
 class OneError(Small):
     """It predicts the same error for all clusters."""

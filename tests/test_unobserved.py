@@ -271,3 +271,25 @@ def test_a_pipeline_trains_on_masked_photons():
     log_mass = rng.uniform(14, 15, 20)
     assert pipeline.fit(sample, log_mass).predict(sample).shape == (20,)
     assert network.sees_unobserved_
+
+
+def test_holes_of_one_cluster_are_seen_as_finely_in_any_batch():
+    sample = with_exposure_map(
+        sample_of(2), [image_of(lambda x, y: 1000 + 0 * x, finer=1)] * 2
+    )
+    holes = [
+        {"ra": [], "dec": [], "radius": []},
+        {"ra": [RA + 0.03], "dec": [DEC], "radius": [0.01]},
+    ]
+    holed = sample.assign(holes=holes)
+    both, alone = mapper().transform(holed), mapper().transform(holed[[1]])
+    assert alone.coverage[0] < 1
+    assert_array_equal(both.coverage[1], alone.coverage[0])
+
+
+def test_the_finer_of_two_images_says_how_finely_it_is_looked_up():
+    flat = with_exposure_map(sample_of(), image_of(lambda x, y: 1000 + 0 * x, finer=1))
+    masked = remove_sources(flat, image_of(lambda x, y: x < 0.05))
+    lost = np.asarray(mapper().transform(masked).unobserved)[0, 0]
+    # The mask ends at a quarter of the ninth column, in pixels of a quarter.
+    assert_allclose(lost[:, 8], 0.75, atol=1e-6)

@@ -9,6 +9,7 @@ from skcluster import ClusterSample, XrayCNNRegressor
 from skcluster.posterior import mass_density
 from skcluster.regressors.losses import LOG_VARIANCE_MIN
 from skcluster.regressors.map_batches import MapBatches
+from skcluster.regressors.output_curve import on_error_curve
 from skcluster.regressors.torch_session import torch_session
 from skcluster.regressors.validation_split import validation_split
 from skcluster.regressors.weighted_batches import WeightedBatches
@@ -119,3 +120,13 @@ def test_what_is_no_weight_is_refused():
     of_one[3] = 1.0
     with pytest.raises(ValueError, match=r"The only mass is .* nothing to learn"):
         quick().fit(MAPS, MASS, of_one)
+
+
+def test_what_errors_lack_is_zero_on_the_weighted_mean():
+    model = quick(loss="gaussian_nll", validation_fraction=0.3).fit(MAPS, MASS, WEIGHT)
+    seed = np.random.RandomState(0).randint(2**31 - 1, size=1)[0]
+    train, _ = validation_split(N, 0.3, seed=int(seed))
+    output = model._outputs(model.net_, model._read(MAPS))[train, 0, 0]
+    missing = on_error_curve(output, model.error_curve_[0])
+    assert np.ptp(missing) > 1e-3
+    assert_allclose(np.average(missing, weights=WEIGHT[train]), 0, atol=1e-9)
