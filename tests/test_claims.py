@@ -622,16 +622,16 @@ class TestSentencesOnEqualContexts:
         return of
 
     def test_the_photon_set_is_16_percent_better_at_two_thirds_of_the_cost(self, of):
-        for kind, mean in (("std_dex", 0.16), ("robust_dex", 0.17)):
+        for kind in ("std_dex", "robust_dex"):
             gain = 1 - of("photon set", kind) / of(self.NETWORK, kind)
-            assert_allclose(gain.mean(), mean, atol=0.005)
-            assert 0.125 < gain.min() < gain.max() < 0.205
+            assert_allclose(gain.mean(), 0.16, atol=0.005)
+            assert 0.115 < gain.min() < gain.max() < 0.195
         cost = of("photon set", "fit_cpu_seconds") / of(self.NETWORK, "fit_cpu_seconds")
         assert_allclose(cost.mean(), 2 / 3, atol=0.05)
         sigmas = [
             float(each) for each in re.findall(r"\((\S+) sigma", str(self.gain()))
         ]
-        assert sigmas[0] < 3 < sigmas[1]
+        assert max(sigmas) < 3
 
     @staticmethod
     def gain():
@@ -642,10 +642,8 @@ class TestSentencesOnEqualContexts:
         for kind in ("std_dex", "robust_dex"):
             change = of(mean, kind) / of("photon set", kind) - 1
             error = of("photon set", f"{kind}_error") / of("photon set", kind)
-            assert change.mean() < 0
+            assert change.max() < 0
             assert abs(change.mean()) < error.mean()
-        worse = of(mean, "std_dex") > of("photon set", "std_dex")
-        assert worse.sum() == 1
         cost = of(mean, "fit_cpu_seconds") / of("photon set", "fit_cpu_seconds")
         assert_allclose(cost.mean(), 2.5, atol=0.05)
 
@@ -655,7 +653,7 @@ class TestSentencesOnEqualContexts:
         assert round(100 * (1 - ratio.mean())) == percent
 
     def test_one_band_is_worse_than_three(self, of):
-        for kind, percent in (("std_dex", 10), ("robust_dex", 13)):
+        for kind, percent in (("std_dex", 10), ("robust_dex", 14)):
             ratio = of("ho2023, one band", kind) / of(self.NETWORK, kind)
             assert (ratio > 1).all()
             assert round(100 * (ratio.mean() - 1)) == percent
@@ -675,7 +673,7 @@ class TestSentencesOnEqualContexts:
                 assert of(self.RIDGE, kind).mean() <= of(name, kind).mean()
 
     def test_a_ridge_on_three_bands_comes_close_to_the_network(self, of):
-        for kind, wider in (("std_dex", 0.065), ("robust_dex", 0.069)):
+        for kind, wider in (("std_dex", 0.067), ("robust_dex", 0.069)):
             change = of(self.RIDGE, kind) / of(self.NETWORK, kind) - 1
             assert_allclose(change.mean(), wider, atol=0.0005)
             eight = of("ridge on rings, eight bands", kind)
