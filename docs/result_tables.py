@@ -358,37 +358,43 @@ def stressed(kind, sign=""):
     return rows
 
 
-def under_skies(name_of_files, titles, cells_of):
-    """Return a row per estimator, with the cells of each sky beside each other."""
-    mean = kept(f"{name_of_files}-mean.csv")
-    by_seed = kept(f"{name_of_files}.csv")  # which has the order of the experiment
-    skies = [*dict.fromkeys(by_seed["sky"])]
-    rows = [["estimator", *(f"{sky}, {what}" for sky in skies for what in titles)]]
+def sky_ladder():
+    """Scatter of estimators under three skies, and their gain over counts."""
+    mean, by_seed = kept("sky-ladder-mean.csv"), kept("sky-ladder.csv")
+    skies = [*dict.fromkeys(by_seed["sky"])]  # in the order of the experiment
+    titles = [f"{sky}, {what}" for sky in skies for what in ("std [dex]", "gain [%]")]
+    rows = [["estimator", *titles]]
     for name in dict.fromkeys(by_seed["estimator"]):
-        parts = [mean[(mean["estimator"] == name) & (mean["sky"] == s)] for s in skies]
-        rows.append([name, *(cell for (part,) in parts for cell in cells_of(part))])
+        cells = [name]
+        for sky in skies:
+            (row,) = mean[(mean["estimator"] == name) & (mean["sky"] == sky)]
+            cells += with_error(row, "std", 3), with_error(row, "std_gain", 1, "+")
+        rows.append(cells)
     return rows
 
 
-def sky_ladder():
-    """Scatter of estimators under three skies, and their gain over counts."""
-
-    def cells_of(part):
-        return with_error(part, "std", 3), with_error(part, "std_gain", 1, "+")
-
-    return under_skies("sky-ladder", ("std [dex]", "gain [%]"), cells_of)
-
-
 def contest_skies():
-    """Scatters of the contest under each sky, and gains over the paper's network."""
+    """Scatters of all estimators of the contest under each sky."""
+    return by_sky(lambda row: with_error(row, "std", 1))
 
-    def cells_of(part):
-        gain = with_sigma(part, "std_gain", 1, "+")
-        is_rival = not np.isfinite(part["std_gain_sigma"])
-        return with_error(part, "std", 1), "–" if is_rival else gain
 
-    titles = "std [%]", "gain [%] (sigma)"
-    return under_skies("contest-skies", titles, cells_of)
+def contest_skies_gains():
+    """Gains over the paper's network under each sky, and their sigma."""
+    others = ("N_phot", "ho2023, three bands")
+    return by_sky(lambda row: with_sigma(row, "std_gain", 1, "+"), without=others)
+
+
+def by_sky(cell, without=()):
+    """Return a row per sky, with a cell for each estimator of the contest."""
+    mean = kept("contest-skies-mean.csv")
+    names = [name for name in dict.fromkeys(mean["estimator"]) if name not in without]
+    rows = [["sky", *names]]
+    for sky in dict.fromkeys(mean["sky"]):
+        part = mean[mean["sky"] == sky]
+        rows.append(
+            [sky, *(cell(part[part["estimator"] == each][0]) for each in names)]
+        )
+    return rows
 
 
 WITHHELD = {
@@ -535,6 +541,7 @@ TABLES = {
     "stress scatters": stress_scatters,
     "sky ladder": sky_ladder,
     "contest skies": contest_skies,
+    "contest skies, gains": contest_skies_gains,
     "pair posteriors": pair_posteriors,
     "photon ablation": photon_ablation,
     "photon robustness": photon_robustness,

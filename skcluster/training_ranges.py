@@ -16,6 +16,10 @@ Divided by that, any other redshift would be beyond all bounds.
 """
 
 
+LEAST_RANGE = 7 * LEAST_SPREAD
+"""Range of redshifts of which some estimator may learn: thousands with `LEAST_SPREAD`."""
+
+
 def hardly_vary(values):
     """Return whether numbers of training clusters are too similar to be standardized.
 
@@ -139,7 +143,7 @@ def _limits(quantity, low, high):
     if quantity == "redshift":
         spread = high - low
         margin = max(REDSHIFT_MARGIN, SHARE_OF_RANGE * spread)
-        if LEAST_SPREAD < spread < margin:
+        if LEAST_RANGE < spread < margin:
             # From a narrow range of redshifts nobody learns what happens far from it.
             margin = spread
     elif quantity.startswith("ln "):

@@ -57,8 +57,9 @@ class TestWarnings:
         [
             (1e-9, 0.019, False),  # one redshift, rounded: nothing is learned from it
             (1e-9, 0.021, True),
-            (0.005, 0.004, False),
-            (0.005, 0.006, True),
+            (0.005, 0.019, False),  # a snapshot, with peculiar velocities
+            (0.01, 0.009, False),
+            (0.01, 0.011, True),
             (0.1, 0.019, False),
         ],
     )
