@@ -735,6 +735,9 @@ class TestResults:
             assert_allclose(both.predicted, (one.predicted + two.predicted) / 2)
             assert_array_equal(both.log_mass, one.log_mass)
             assert both.std is None
+        for i, memory in enumerate((1.0, 7.0, 4.0)):
+            predictions["one", 0, i].about["peak_mib"] = memory
+        assert results_table(configuration, predictions)["peak_mib"][0] == 7
         rows = results_table(configuration)
         for name in ("fit_cpu_seconds", "predict_ms"):
             one, two, both = rows[name]

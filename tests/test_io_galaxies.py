@@ -66,6 +66,11 @@ def test_galaxy_units_are_converted_or_refused():
         read_galaxies(table)
 
 
+def test_galaxies_beyond_a_radius_are_left_out():
+    wide = {"x": [0.6, 0.6, 1.5], "y": [0.8, 0.9, 0.0], "v": [1.0, 2.0, 3.0]}
+    assert_array_equal(read_galaxies(wide, radius_max=1.0)["v"], [1.0])
+
+
 def test_galaxies_that_cannot_be_placed_are_an_error(tmp_path):
     table = {"ra": [0.0], "dec": [1.0], "z": [0.3]}
     with pytest.raises(ValueError, match="center and redshift, got center=None"):

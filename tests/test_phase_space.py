@@ -151,6 +151,12 @@ def test_the_sample_stays_as_it_was_and_the_step_travels():
         assert_array_equal(other.transform(sample).cubes, expected)
 
 
+@pytest.mark.parametrize(("fraction", "n_kept"), [(0.5, 4), (0.1, 1), (0.01, 0)])
+def test_a_fraction_of_the_galaxies_is_rounded(fraction, n_kept):
+    galaxies = galaxies_of(7, np.random.default_rng(0))
+    assert kde._draw(Ragged(galaxies, [0, 7]), fraction, 0).lengths == [n_kept]
+
+
 def test_cuts_on_radius_velocity_and_stellar_mass():
     rng = np.random.default_rng(0)
     inner = galaxies_of(50, rng, scale=(0.3, 0.3, 400.0))
