@@ -208,18 +208,29 @@ def test_what_the_contest_under_another_sky_shows():
             if row[f"{kind}_change_error"] > 0:
                 t = abs(row[f"{kind}_change"]) / row[f"{kind}_change_error"]
                 assert 2 * stats.t.sf(t, 2) > 2 * stats.norm.sf(3)
-    (ridge,) = disturbed[disturbed["estimator"] == "ridge on rings, three bands"]
-    assert_allclose([ridge["std_change"], ridge["std_change_error"]], [-7, 4], atol=0.5)
-    clean = mean[mean["sky"] == "no AGN"]
-    (photons,) = clean[clean["estimator"] == "photon set"]
-    assert round(photons["std_gain"]) == 11
-    assert photons["std_gain_sigma"] > 3
-    change = [photons["std_change"], photons["std_change_error"]]
-    assert_allclose(change, [-7, 2], atol=0.5)
-    paper, without = (by_seed[by_seed["sky"] == sky] for sky in ("paper", "no AGN"))
-    assert (without["estimator"] == paper["estimator"]).all()
-    assert (without["std"] < paper["std"]).all()
-    assert set(by_seed["sky"]) == {"paper", "dynamical states", "no AGN"}
+    changes = {
+        "dynamical states": [-2, 3],
+        "no AGN": [-7, 2],
+        "equal cores": [-7, 3],
+        "no PSF": [-4, 2],
+    }
+    for sky, change in changes.items():
+        (photons,) = mean[(mean["sky"] == sky) & (mean["estimator"] == "photon set")]
+        found = [photons["std_change"], photons["std_change_error"]]
+        assert_allclose(found, change, atol=0.5)
+        if sky in ("no AGN", "equal cores"):
+            assert round(photons["std_gain"]) == {"no AGN": 11, "equal cores": 12}[sky]
+            assert photons["std_gain_sigma"] > 3
+    assert set(by_seed["sky"]) == {"paper", *changes}
+    paper = by_seed[by_seed["sky"] == "paper"]
+    counts, network = (
+        paper["estimator"] == name for name in ("N_phot", "ho2023, three bands")
+    )
+    better = {"no AGN": counts | ~counts, "equal cores": counts | network}
+    for sky, rows in (better | {"no PSF": ~counts}).items():
+        without = by_seed[by_seed["sky"] == sky]
+        assert (without["estimator"] == paper["estimator"]).all()
+        assert (without["std"][rows] < paper["std"][rows]).all()
     page = (ROOT / "docs" / "equal_contexts.rst").read_text("utf-8")
     files = (RESULTS / "contest_skies/paper/predictions/photon-set").glob("*.npz")
     n_tested = sum(len(np.load(path)["cluster"]) for path in files)
