@@ -16,10 +16,6 @@ Divided by that, any other redshift would be beyond all bounds.
 """
 
 
-LEAST_RANGE = 7 * LEAST_SPREAD
-"""Range of redshifts of which some estimator may learn: thousands with `LEAST_SPREAD`."""
-
-
 def hardly_vary(values):
     """Return whether numbers of training clusters are too similar to be standardized.
 
@@ -90,7 +86,7 @@ def warn_outside(values, training_ranges, *, by, names=None):
 
     Counts (or their logarithms) are far outside if they are a factor of three beyond
     the range; redshifts, if they are beyond by more than 0.02 and by more than a tenth
-    of the range, or by more than the range.
+    of the range.
 
     Parameters
     ----------
@@ -141,11 +137,7 @@ def cluster_label(row, names=None):
 def _limits(quantity, low, high):
     """Values beyond which a quantity is far from its training range."""
     if quantity == "redshift":
-        spread = high - low
-        margin = max(REDSHIFT_MARGIN, SHARE_OF_RANGE * spread)
-        if LEAST_RANGE < spread < margin:
-            # From a narrow range of redshifts nobody learns what happens far from it.
-            margin = spread
+        margin = max(REDSHIFT_MARGIN, SHARE_OF_RANGE * (high - low))
     elif quantity.startswith("ln "):
         margin = np.log(FACTOR)
     else:

@@ -52,27 +52,6 @@ class TestWarnings:
             )
         assert bool(caught) == is_far
 
-    @pytest.mark.parametrize(
-        ("spread", "distance", "is_far"),
-        [
-            (1e-9, 0.019, False),  # one redshift, rounded: nothing is learned from it
-            (1e-9, 0.021, True),
-            (0.005, 0.019, False),  # a snapshot, with peculiar velocities
-            (0.01, 0.009, False),
-            (0.01, 0.011, True),
-            (0.1, 0.019, False),
-        ],
-    )
-    def test_far_from_a_narrow_range_is_as_far_as_it_is_wide(
-        self, spread, distance, is_far
-    ):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            for redshift in (0.2 - distance, 0.2 + spread + distance):
-                values = {"redshift": np.array([redshift])}
-                warn_outside(values, {"redshift": (0.2, 0.2 + spread)}, by="a model")
-        assert len(caught) == 2 * is_far
-
     def test_it_names_the_cluster_and_the_range(self):
         with pytest.warns(
             UserWarning,

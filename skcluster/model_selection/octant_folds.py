@@ -15,8 +15,10 @@ from ..sample.units import check_plausible
 BOX, SPLITS = Quantity("box_size"), Integer(1, 1000)
 """Kinds of the parameters of `QuadrantGroupKFold`."""
 
-LEAST_SPANNED, BOXES_SPANNED = 0.75, 1.1
-"""Extents of the positions in one periodic box, in units of its side."""
+BOXES_SPANNED = 1.1
+"""Largest extent of positions in one periodic box, in units of its side."""
+OF_SMALLER_BOX = 0.5, 0.75
+"""Extents along all axes, in units of the side, that no set of octants has."""
 ENOUGH_TO_SPAN = 100
 """Number of clusters that do not lie in a part of the box by chance."""
 
@@ -182,16 +184,18 @@ def group_of(X):
 
 
 def check_one_box(position, box_size):
-    """Refuse positions that span more than one periodic box, and warn if far less."""
-    extent = np.ptp(np.asarray(position, float), axis=0).max(initial=0.0)
-    if extent < LEAST_SPANNED * box_size and len(position) >= ENOUGH_TO_SPAN:
+    """Refuse positions that span more than one periodic box, and warn of a smaller one."""
+    extents = np.ptp(np.asarray(position, float), axis=0)
+    low, high = np.multiply(OF_SMALLER_BOX, box_size)
+    if len(position) >= ENOUGH_TO_SPAN and low < extents.min() <= extents.max() < high:
         warnings.warn(
-            f"The positions span only {extent:.4g} of box_size={box_size:g} [Mpc/h], so "
-            "most octants hold few clusters or none. If your box is smaller, give its "
-            "size: QuadrantGroupKFold(box_size=...).",
+            f"The positions span only {extents.max():.4g} of box_size={box_size:g} [Mpc/h] "
+            "along each axis, so one octant holds most clusters. If your box is smaller, "
+            "give its size: QuadrantGroupKFold(box_size=...).",
             UserWarning,
             stacklevel=3,
         )
+    extent = extents.max(initial=0.0)
     if not extent > BOXES_SPANNED * box_size:  # NaN is refused where cells are numbered
         return
     advice = "Give the size of your box: QuadrantGroupKFold(box_size=...)."
