@@ -52,10 +52,14 @@ def model(models):
     return models[0]
 
 
+def set_part_size(monkeypatch, n_clusters):
+    for module in (predict_module, explain_module):
+        monkeypatch.setattr(module, "CLUSTERS_IN_A_PART", n_clusters)
+
+
 @pytest.fixture
 def small_parts(monkeypatch):
-    monkeypatch.setattr(predict_module, "CLUSTERS_IN_A_PART", N_IN_A_PART)
-    monkeypatch.setattr(explain_module, "CLUSTERS_IN_A_PART", N_IN_A_PART)
+    set_part_size(monkeypatch, N_IN_A_PART)
 
 
 @pytest.fixture
@@ -256,10 +260,10 @@ class TestGoingOn:
             (tmp_path / name).mkdir(exist_ok=True)
             return f"{name}/masses.csv" if command == "predict" else f"{name}/out"
 
-        def run(name, *more):
+        def start(jobs):
             return subprocess.Popen(
-                [sys.executable, "-c", code, output(name), *more],
-                stdout=subprocess.PIPE,
+                [sys.executable, "-c", code, output("killed"), jobs],
+                stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # for a kill that reaches its workers, too
             )
@@ -272,16 +276,15 @@ class TestGoingOn:
         rng = np.random.default_rng(0)
         for jobs in ("--jobs=1", "--jobs=2", "--jobs=1"):
             n_before = len(parts())
-            process = run("killed", jobs)
+            process = start(jobs)
             while len(parts()) < n_before + 2:
                 assert process.poll() is None
                 time.sleep(0.002)
             time.sleep(rng.uniform(0, 0.1))
             os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
         kept = parts()
-        for module in (predict_module, explain_module):
-            monkeypatch.setattr(module, "CLUSTERS_IN_A_PART", 1)
+        set_part_size(monkeypatch, 1)
         _, found, _ = outcome(command, model, survey, "-o", output("killed"))
         assert 6 <= len(kept) < N_CLUSTERS
         assert found == expected.replace("steady/", "killed/")

@@ -332,11 +332,8 @@ class TestScaleOfErrors:
     def test_weights_are_numbers_of_clusters(self):
         rng = np.random.default_rng(0)
         mean, variance = rng.normal(size=(3, 6, 4)), rng.uniform(1, 2, (3, 6, 4))
-        y, is_own, counts = (
-            rng.normal(size=6),
-            rng.random((3, 6)) < 0.6,
-            np.arange(6) + 1,
-        )
+        y, is_own = rng.normal(size=6), rng.random((3, 6)) < 0.6
+        counts = np.arange(6) + 1
         weight = np.broadcast_to(counts.astype(float), (3, 6))
         found = error_moments(mean, variance, y, is_own, weight)
         each = np.repeat(np.arange(6), counts)

@@ -3,8 +3,16 @@
 import re
 
 SAME_NAMES = (
-    *("energy_unit", "energy_range", "drop_nulls", "hdu", "table_hdu", "image_energy"),
-    *("exposure_keyword", "drop_duplicates", "half_width", "allow_missing"),
+    "energy_unit",
+    "energy_range",
+    "drop_nulls",
+    "hdu",
+    "table_hdu",
+    "image_energy",
+    "exposure_keyword",
+    "drop_duplicates",
+    "half_width",
+    "allow_missing",
 )
 OPTIONS = {name: name for name in SAME_NAMES} | {
     "n_pixels": "pixels",

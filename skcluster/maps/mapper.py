@@ -128,8 +128,11 @@ class PhotonMapper(SampleTransformer):
         distance = comoving_distance(X.redshift, parameters.cosmology)
         maps = SparseMaps.concatenate(
             _count(
-                *(_observed(X, block), X.center[block], field_edge(X, block)),
-                *(distance[block], parameters),
+                _observed(X, block),
+                X.center[block],
+                field_edge(X, block),
+                distance[block],
+                parameters,
             )
             for block in X.photons.blocks()
         )
