@@ -97,6 +97,16 @@ def test_it_is_so_for_clusters_of_unequal_exposures():
         assert_is_change((model, pair, found), cluster, 5)
 
 
+def test_it_is_so_where_exposures_differ_within_the_field(explained):
+    model, sample, _ = explained
+    photons = sample[:3].photons
+    exposure = np.random.default_rng(2).uniform(0.2, 1.5, photons.offsets[-1])
+    three = sample[:3].assign(photons=photons.assign(relative_exposure=exposure))
+    found = photon_contributions(model, three)
+    for cluster, row in [(0, 0), (2, 7)]:
+        assert_is_change((model, three, found), cluster, row)
+
+
 def test_contributions_do_not_depend_on_order_or_neighbors(explained):
     model, sample, found = explained
     alone = photon_contributions(model, sample[[7]]).photons["contribution"]

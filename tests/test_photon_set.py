@@ -378,6 +378,48 @@ class TestPhotonSetRegressor:
         ignored = longer.assign(exposure=np.full(20, 2000.0))
         assert (np.abs(fitted.predict(ignored) - fitted.predict(longer)) > 1e-3).all()
 
+    def test_a_photon_counts_as_the_inverse_of_its_relative_exposure(self, trained):
+        """At half and a quarter of the exposure, as if there were two and four of it."""
+        fitted, sample, _ = trained
+        photons = sample.photons
+        times = np.random.default_rng(6).choice([1, 2, 4], photons.offsets[-1])
+        weighted = sample.assign(photons=photons.assign(relative_exposure=1 / times))
+        repeated = {
+            name: np.repeat(column, times) for name, column in photons.columns.items()
+        }
+        offsets = np.concatenate([[0], np.cumsum(photons.sum(times))]).astype(int)
+        copied = sample.assign(photons=Ragged(repeated, offsets))
+        found = fitted.predict(weighted)
+        assert_allclose(found, fitted.predict(copied), atol=2e-6)
+        assert (np.abs(found - fitted.predict(sample)) > 1e-3).any()
+        assert_array_equal(fitted.predict(shuffled(weighted)), found)
+        assert_allclose(fitted.measures_of(weighted), fitted.measures_of(copied))
+
+    def test_draws_keep_the_weights_of_photons(self):
+        sample = described([400, 9])
+        times = np.random.default_rng(6).choice([1.0, 4.0], 409)
+        sample = sample.assign(
+            photons=sample.photons.assign(relative_exposure=1 / times)
+        )
+        batches = TestBatches().batches(sample, n_drawn=50)
+        torch.manual_seed(0)
+        sums = [
+            batches.__getitems__([0, 1])[0]["photons"].sum(lambda v: v[:, :1] * 0 + 1)
+            for _ in range(300)
+        ]
+        total = sample.photons.sum(times)
+        assert_allclose(torch.stack(sums)[:, 1], total[1])
+        error = 400 / 50 * np.sqrt(50 * times[:400].var() / 300)
+        assert abs(np.mean([float(each[0]) for each in sums]) - total[0]) < 4 * error
+
+    @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan])
+    def test_a_relative_exposure_that_is_none_is_refused(self, trained, wrong):
+        fitted, sample, _ = trained
+        exposure = np.full(sample.photons.offsets[-1], wrong)
+        wrong = sample.assign(photons=sample.photons.assign(relative_exposure=exposure))
+        with pytest.raises(ValueError, match="relative_exposure that is not positive"):
+            fitted.predict(wrong)
+
     def test_exposures_are_known_in_training_and_prediction_or_in_neither(
         self, trained
     ):

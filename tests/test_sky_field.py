@@ -325,6 +325,93 @@ def test_holes_and_gaps_hold_no_photons_that_are_described():
     )
 
 
+def test_densities_of_photons_are_those_in_the_exposure_of_the_center():
+    def relative(x, y):
+        return 1 + 0.3 * x
+
+    x, y = flat(60_000)
+    kept = np.random.default_rng(1).random(len(x)) < relative(x, y) / 1.8
+    exposure_map = image_of(lambda x, y: 1000 * relative(x, y))
+    bare = sample_of(x[kept], y[kept])
+    sample = with_exposure_map(bare, exposure_map)
+    photons = PhotonFeaturizer().transform(sample).photons
+    radius, right = 10 ** photons["log_radius"], photons["ra"] < CENTER[0]
+    log_density = np.log10(60_000 / 1.8 / 25)
+    for half in (right, ~right):
+        # Neither at the center, where rings hold few photons, nor at the border.
+        part = half & (radius > 0.4) & (radius < 2)
+        assert_allclose(photons["log_density_6"][part].mean(), log_density, atol=0.01)
+        for name in ("log_contrast_6", "log_contrast_24"):
+            assert_allclose(photons[name][part].mean(), 0, atol=0.015)
+    weight = 1 / photons["relative_exposure"]
+    assert_allclose(weight, 1 / relative(*offsets(photons)), rtol=0.02)
+    expected = 60_000 / 1.8 * (4.6 / 5) ** 2
+    error = np.sqrt(expected * weight.mean())
+    assert abs(weight.sum() - expected) < 4 * error
+    plain = PhotonFeaturizer().transform(bare).photons
+    assert "relative_exposure" not in plain
+    gradient = np.polyfit(offsets(plain)[0], plain["log_contrast_24"], 1)[0]
+    assert gradient > 0.1
+
+
+def offsets(photons):
+    """Places of photons West and North of the center [Mpc/h]."""
+    return DISTANCE * np.array(sky_to_plane(photons["ra"], photons["dec"], *CENTER))
+
+
+def test_contrasts_know_how_much_of_a_ring_was_observed():
+    x, y = flat(60_000)
+    gap = image_of(lambda x, y: np.where((np.abs(y) < 0.6) | (x > -0.3), 1000.0, 0.0))
+    sample = with_exposure_map(sample_of(x, y), gap)
+    photons = PhotonFeaturizer().transform(sample).photons
+    x, y = offsets(photons)
+    radius = np.hypot(x, y)
+    away = (x > 0) & (radius > 0.4) & (radius < 2)
+    assert_allclose(photons["log_contrast_24"][away].mean(), 0, atol=0.015)
+
+
+def test_an_exposure_pulls_neither_centroid_nor_axis():
+    """A cluster along North, of which less is seen to the East, and to North and South."""
+
+    def relative(x, y):
+        return np.exp(0.8 * x - 1.2 * np.abs(y))
+
+    x, y = np.random.default_rng(3).normal(0, [[0.45], [0.55]], (2, 300_000))
+    kept = np.random.default_rng(1).random(len(x)) < relative(x, y) / 8
+    bare = sample_of(x[kept], y[kept])
+    exposed = with_exposure_map(bare, image_of(lambda x, y: 1000 * relative(x, y)))
+    found = []
+    for sample in (bare, exposed):
+        featurizer = PhotonFeaturizer(
+            features=["log_centroid_distance", "cos_twice_angle"]
+        )
+        photons = featurizer.transform(sample).photons
+        x, y = offsets(photons)
+        distance = 10 ** photons["log_centroid_distance"].astype(float) - 0.01
+        # d² = r² - 2 c x - 2 c' y + c² + c'² for a centroid at (c, c').
+        west = np.polyfit(x, distance**2 - x**2 - y**2, 1)[0] / -2
+        to_north = np.mean(photons["cos_twice_angle"] * (y**2 - x**2) / (x**2 + y**2))
+        found.append((west, to_north))
+    # Half of a squared cosine is left of an angle's, whichever the axis.
+    (pulled, across), (west, along) = found
+    assert pulled > 0.03
+    assert abs(west) < 0.01
+    assert_allclose([across, along], [-0.5, 0.5], atol=0.02)
+
+
+def test_photons_described_before_their_exposure_map_are_described_anew():
+    described = PhotonFeaturizer().transform(sample_of(*flat(200)))
+    exposed = with_exposure_map(described, image_of(lambda x, y: 1000.0))
+    assert sorted(exposed.photons.columns) == ["dec", "energy", "ra"]
+    again = PhotonFeaturizer().transform(exposed)
+    assert "relative_exposure" in again.photons
+    without_map = PhotonFeaturizer().transform(again.drop("exposure_map"))
+    assert "relative_exposure" not in without_map.photons
+    for name, column in without_map.photons.columns.items():
+        assert_array_equal(column, described.photons[name])
+        assert_array_equal(column, again.photons[name])
+
+
 def test_a_field_radius_in_arcmin_is_refused():
     x, y = flat(500)
     kept = np.hypot(x, y) <= 2

@@ -86,11 +86,13 @@ def photon_contributions(estimator, X):
 
 
 def _standardized(one, batches):
-    """Return photons and galaxies of one cluster, their weights, and its redshift."""
+    """Return photons and galaxies of one cluster, the weight of each, and its redshift."""
     rows, weights = {}, {}
     for name, sets in one.sets.items():
         rows[name] = torch.from_numpy(batches.described(name, one)).double()
-        weights[name] = 1 / (batches.scalings[name].count * sets.relative_exposure[0])
+        weight = 1 / (batches.scalings[name].count * sets.relative_exposure[0])
+        weight = np.full(len(rows[name]), weight) * sets.weights(sets.rows()[0])
+        weights[name] = torch.from_numpy(weight)[:, None]
     redshift = batches.standardized_redshift(one).astype(np.float32)
     return rows, weights, torch.from_numpy(redshift).double()
 
@@ -99,8 +101,12 @@ def _contributions(network, curve, rows, weights, redshift):
     """Standardized mass with all of a cluster, less that without each photon or galaxy."""
     added = {
         name: [
-            weights[name] * getattr(network, LAYERS[name])(block)
-            for block in values.split(ROWS_AT_ONCE)
+            weight * getattr(network, LAYERS[name])(block)
+            for block, weight in zip(
+                values.split(ROWS_AT_ONCE),
+                weights[name].split(ROWS_AT_ONCE),
+                strict=True,
+            )
         ]
         for name, values in rows.items()
     }

@@ -6,6 +6,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from ..cosmology import comoving_distance, get_cosmology, sky_to_plane
+from ..maps import LEAST_EXPOSURE
 from ..paper import HALF_WIDTH, WIDE_BAND
 from ..parameters import (
     EnergyBand,
@@ -17,12 +18,13 @@ from ..parameters import (
     check_parameters,
 )
 from ..sample import ClusterSample, require
-from ..sample.described_columns import PHOTON_FEATURES
+from ..sample.described_columns import PHOTON_FEATURES, RELATIVE_EXPOSURE, without
 from ..sample.lists import check_field_radius, check_near_center
 from ..sample.transformer import SampleTransformer
-from ..sky import field_edge, has_field, is_observed
+from ..sky import field_edge, has_field, relative_exposures
 from ..training_ranges import cluster_label
 from .photon_field import PhotonField
+from .shape import exposure_of_aperture
 
 ARCSEC = np.pi / (180 * 3600)
 
@@ -36,8 +38,9 @@ class PhotonFeaturizer(SampleTransformer):
     A photon at tangent-plane offsets :math:`(\xi, \eta)` to the West and North of the
     cluster's center has :math:`(x, y) = D_C (\xi, \eta)` and :math:`r^2 = x^2 + y^2`, in
     comoving Mpc/h. Photons outside of the band or of the aperture, :math:`-w \le x, y < w`,
-    are removed first, and so are those from where the sample's field has no exposure (see
-    `skcluster.with_exposure_map`). The columns that the others get are
+    are removed first, and so are those from where the sample's field has less than a tenth
+    of the exposure at the center (see `skcluster.with_exposure_map`). The columns that the
+    others get are
 
     ``log_radius``
         :math:`\log_{10} (r + 0.01)`
@@ -97,8 +100,11 @@ class PhotonFeaturizer(SampleTransformer):
     that point sources do not pull them. Where the moments are round, ``cos_twice_angle``
     is 0.
 
-    Unlike maps, columns are not corrected for exposures that differ within the field:
-    densities and contrasts are too low beside gaps and holes, and where it is vignetted.
+    Where the sample has an exposure map, a mask or holes, densities are divided by the
+    exposure at the photon's place over that at the center, and mean densities by that of
+    the ring. The photons also get the column ``relative_exposure``, and each counts as its
+    inverse: in moments, and in the sums of `PhotonSetRegressor`. What is lost in gaps and
+    holes is not made up for, and densities beside them are too low.
 
     Examples
     --------
@@ -154,9 +160,10 @@ class PhotonFeaturizer(SampleTransformer):
         if "pixel" in X.photons.columns:
             _warn_of_other_pixels(X, parameters.pixel)
         names = parameters.features or tuple(PHOTON_FEATURES)
+        made = (*names, RELATIVE_EXPOSURE) if has_field(X) else names
         distance = comoving_distance(X.redshift, parameters.cosmology)
         parts = Parallel(parameters.n_jobs, prefer="threads")(
-            delayed(_describe)(X, block, distance[block], parameters, names)
+            delayed(_describe)(X[block], distance[block], parameters, made)
             for block in X.photons.blocks()
         )
         is_kept, columns = (
@@ -164,7 +171,9 @@ class PhotonFeaturizer(SampleTransformer):
         )
         photons = X.photons.select(is_kept)
         check_near_center(X, photons.lengths == 0, by="PhotonFeaturizer")
-        described = dict(zip(names, columns, strict=True))
+        described = dict(zip(made, columns, strict=True))
+        if not has_field(X):
+            photons = without(photons, RELATIVE_EXPOSURE)
         return X.assign(photons=photons.assign(**described))
 
 
@@ -187,12 +196,13 @@ def _warn_of_other_pixels(sample, pixel):
         )
 
 
-def _describe(X, block, distance, parameters, names):
+def _describe(X, distance, parameters, names):
     """Mask of the photons of some clusters that are kept, and their named columns."""
-    photons, center, edge = X.photons[block], X.center[block], field_edge(X, block)
+    photons, center, edge = X.photons, X.center, field_edge(X)
     is_kept = np.ones(photons.offsets[-1], bool)
     if has_field(X):
-        is_kept = is_observed(X[block], photons)
+        exposure = relative_exposures(X, photons)
+        is_kept = exposure >= LEAST_EXPOSURE
     columns = [np.zeros((len(names), 0), np.float32)]
     for i in np.flatnonzero(photons.lengths):
         rows = slice(photons.offsets[i], photons.offsets[i + 1])
@@ -204,12 +214,19 @@ def _describe(X, block, distance, parameters, names):
         is_kept[rows] &= _is_inside(x, y, energy, parameters)
         kept = is_kept[rows]
         if kept.any():
+            exposures = {}
+            if has_field(X):
+                exposures["exposure"] = exposure[rows][kept]
+                exposures["ring_exposure"] = exposure_of_aperture(
+                    X, i, distance[i], parameters.half_width
+                )
             field = PhotonField(
                 x[kept],
                 y[kept],
                 energy[kept],
                 half_width=parameters.half_width,
                 pixel=parameters.pixel * ARCSEC * distance[i],
+                **exposures,
             )
             columns.append(field.columns(names))
     return is_kept, np.concatenate(columns, axis=1)

@@ -25,12 +25,19 @@ class PhotonField:
         Half the side of the aperture [comoving Mpc/h].
     pixel : float
         Side of the camera's pixels [comoving Mpc/h].
+    exposure : ndarray of shape (n_photons,), default=None
+        Exposure at each photon over that at the center. None: the same everywhere.
+    ring_exposure : ndarray of shape (n_rings,), default=None
+        That of the rings of `log_mean_density`.
     """
 
-    def __init__(self, x, y, energy, *, half_width, pixel):
+    def __init__(
+        self, x, y, energy, *, half_width, pixel, exposure=None, ring_exposure=None
+    ):
         self.log_energies = np.log10(energy.astype(float))
-        self.positions = Positions.of(x, y, self.log_energies)
+        self.positions = Positions.of(x, y, self.log_energies, exposure)
         self.half_width, self.pixel = half_width, pixel
+        self.ring_exposure = ring_exposure
 
     def __len__(self):
         return len(self.log_energies)
@@ -52,10 +59,10 @@ class PhotonField:
         return self._each(self._log_contrast_near)
 
     def log_contrast_24(self):
-        return self._each(self._log_contrast(self._neighborhood.log_density_wide))
+        return self._each(self._log_contrast(self._log_density_wide))
 
     def log_density_6(self):
-        return self._each(self._neighborhood.log_density_near)
+        return self._each(self._log_density_near)
 
     def neighbor_log_energy(self):
         near = self._neighborhood
@@ -74,6 +81,9 @@ class PhotonField:
         distance = np.hypot(self.positions.x - x, self.positions.y - y)
         return self._each(np.log10(distance + SOFTENING))
 
+    def relative_exposure(self):
+        return self._each(self.positions.exposure)
+
     @cached_property
     def _neighborhood(self):
         if len(self) == 1:
@@ -83,11 +93,19 @@ class PhotonField:
 
     @cached_property
     def _log_mean_density(self):
-        return log_mean_density(self.positions, self.half_width)
+        return log_mean_density(self.positions, self.half_width, self.ring_exposure)
+
+    @cached_property
+    def _log_density_near(self):
+        return self._neighborhood.log_density_near - np.log10(self.positions.exposure)
+
+    @property
+    def _log_density_wide(self):
+        return self._neighborhood.log_density_wide - np.log10(self.positions.exposure)
 
     @cached_property
     def _log_contrast_near(self):
-        return self._log_contrast(self._neighborhood.log_density_near)
+        return self._log_contrast(self._log_density_near)
 
     def _log_contrast(self, log_density):
         if len(self) == 1:

@@ -18,6 +18,8 @@ class Positions:
         Photons at each position.
     log_energy_sum : ndarray of shape (n_positions,)
         Sum of their log10 energies, added in the order of the energies.
+    exposure : ndarray of shape (n_positions,) or 1
+        Exposure at each position, over that at the center.
     of_photon : ndarray of int of shape (n_photons,)
         Position of each photon, in the order in which the photons came.
     """
@@ -26,10 +28,11 @@ class Positions:
     y: np.ndarray
     n_photons: np.ndarray
     log_energy_sum: np.ndarray
+    exposure: np.ndarray | int
     of_photon: np.ndarray
 
     @classmethod
-    def of(cls, x, y, log_energy):
+    def of(cls, x, y, log_energy, exposure=None):
         """Gather at least one photon."""
         order = np.lexsort((log_energy, y, x))
         x, y = x[order], y[order]
@@ -43,11 +46,17 @@ class Positions:
             y[first],
             np.diff(first, append=len(x)),
             np.add.reduceat(log_energy[order], first),
+            1 if exposure is None else exposure[order[first]],
             of_photon,
         )
 
     def __len__(self):
         return len(self.x)
+
+    @property
+    def counts(self):
+        """Photons at each position, as they would be in the exposure of the center."""
+        return self.n_photons / self.exposure
 
     @property
     def radius(self):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..maps import square_inside_circle
+from ..maps import LEAST_EXPOSURE, square_inside_circle
+from ..sky import exposure_of_points, points_of_rings
 
 CENTROID_RADIUS, AXIS_RADIUS = 0.5, 0.7
 """Radii of the Gaussian weights of the centroid and of the main axis [comoving Mpc/h]."""
@@ -60,7 +61,7 @@ def main_axis(positions, contrast):
     return along / length, across / length
 
 
-def log_mean_density(positions, half_width):
+def log_mean_density(positions, half_width, exposure=None):
     r"""log10 of the azimuthal mean of the surface density at the radius of each position.
 
     Photons are counted in rings; the log density
@@ -71,17 +72,54 @@ def log_mean_density(positions, half_width):
 
     of ring j, with :math:`A_j` its area inside the aperture, is interpolated linearly
     between the middles of the rings.
+
+    Parameters
+    ----------
+    positions : Positions
+    half_width : float
+        Half the side of the aperture [comoving Mpc/h].
+    exposure : ndarray of shape (17,), default=None
+        Mean exposure of each ring over that at the center, by which densities are divided.
+        Rings below `LEAST_EXPOSURE` are left out. None: all rings were observed alike.
     """
     radius, edges = positions.radius, RING_EDGES * half_width
     ring = np.searchsorted(edges[1:-1], radius, side="right")
     n = np.bincount(ring, positions.n_photons, minlength=len(edges) - 1)
     area = 4 * half_width**2 * np.diff(square_inside_circle(half_width, edges))
     middle = (edges[1:] + edges[:-1]) / 2
+    if exposure is not None and (seen := exposure >= LEAST_EXPOSURE).any():
+        n, area, middle = n[seen], (area * exposure)[seen], middle[seen]
     return np.interp(radius, middle, np.log10((n + EMPTY_RING) / area))
+
+
+def exposure_of_aperture(sample, i, distance, half_width):
+    """Mean exposure of the rings of `log_mean_density` inside the aperture of a cluster.
+
+    Parameters
+    ----------
+    sample : ClusterSample
+        That knows its field.
+    i : int
+        Number of the cluster.
+    distance : float
+        Its comoving distance [Mpc/h].
+    half_width : float
+        Half the side of the aperture [comoving Mpc/h].
+
+    Returns
+    -------
+    exposure : ndarray of shape (17,)
+        Over that at the center; places below `LEAST_EXPOSURE` count as not exposed.
+    """
+    x, y = points_of_rings(RING_EDGES * half_width)
+    exposure = exposure_of_points(sample, i, x, y, distance)
+    exposure[exposure < LEAST_EXPOSURE] = 0
+    inside = np.maximum(np.abs(x), np.abs(y)) < half_width
+    return (exposure * inside).sum(axis=1) / inside.sum(axis=1)
 
 
 def _weight(positions, contrast, scale):
     """Weight of the photons at each position; a common factor keeps them from vanishing."""
     square = positions.x**2 + positions.y**2
     weight = np.exp((square.min() - square) / scale**2) / np.maximum(contrast, 1)
-    return positions.n_photons * weight
+    return positions.counts * weight

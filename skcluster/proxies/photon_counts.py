@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cosmology import comoving_distance, plane_to_sky, sky_to_plane
+from ..cosmology import comoving_distance, sky_to_plane
 from ..sample import Ragged
 from ..sample.lists import check_field_radius
-from ..sky import field_edge, has_field, is_observed, knows_field, relative_exposure_at
+from ..sky import exposure_of_rings, field_edge, has_field, is_observed, knows_field
 from ..training_ranges import cluster_label
 
 N_RINGS = 16
@@ -16,9 +16,6 @@ N_RINGS = 16
 
 SHARES = np.linspace(0, 1, N_RINGS + 1)
 """Edges of these rings over the radius of the aperture."""
-
-POINTS = (4, 128)
-"""Radii and angles of the points at which the exposure of a ring is looked up."""
 
 LEAST_OBSERVED = 0.05
 """Relative exposure below which a ring counts as not observed."""
@@ -262,7 +259,7 @@ def _in_rings(X, photons, distance, radius, background, parameters):
     area = np.pi * np.outer(radius / distance, SHARES[1:]) ** 2 * ARCMIN2
     area = np.diff(area, axis=1, prepend=0)
     edges = np.outer(radius, SHARES)
-    exposure = _exposure_of_rings(X, distance, edges)
+    exposure = exposure_of_rings(X, distance, edges)
     share = parameters.particle_share
     to_background = _exposure_to_background(X, distance, edges, share, exposure)
     seen = exposure >= LEAST_OBSERVED
@@ -287,42 +284,8 @@ def _exposure_to_background(X, distance, edges, particle_share, to_sky):
     """Mean exposure of rings to the background, of which a share are particles."""
     if particle_share is None:
         return to_sky
-    to_particles = _exposure_of_rings(X, distance, edges, of="unvignetted_map")
+    to_particles = exposure_of_rings(X, distance, edges, of="unvignetted_map")
     return (1 - particle_share) * to_sky + particle_share * to_particles
-
-
-def _exposure_of_rings(X, distance, edges, of="exposure_map"):
-    """Mean exposure of rings over that at the center, of shape (n_clusters, n_rings).
-
-    Parameters
-    ----------
-    edges : ndarray of shape (n_clusters, n_rings + 1)
-        [comoving Mpc/h]
-    of : {"exposure_map", "unvignetted_map"}, default="exposure_map"
-        Exposure to photons of the sky, or to particles.
-    """
-    n_clusters, n_rings = len(X), edges.shape[1] - 1
-    edge = distance * field_edge(X)
-    if not has_field(X):
-        inside = np.minimum(edges, edge[:, None])
-        return np.diff(inside**2) / np.diff(edges**2)
-    n_radii, n_angles = POINTS
-    # Radii in the middle of parts of equal area.
-    part = (np.arange(n_radii) + 0.5) / n_radii
-    angle = 2 * np.pi * (np.arange(n_angles) + 0.5) / n_angles
-    exposure = np.empty((n_clusters, n_rings))
-    # Where the circle ends outside of the rings, looking for it would only take time.
-    in_circle = edges[:, -1] <= edge
-    without_circle = X.drop("field_radius")
-    for i in range(n_clusters):
-        inner, outer = edges[i, :-1, None] ** 2, edges[i, 1:, None] ** 2
-        radius = np.sqrt(inner + (outer - inner) * part).ravel() / distance[i]
-        x, y = np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))
-        ra, dec = plane_to_sky(x.ravel(), y.ravel(), *X.center[i])
-        about = without_circle if in_circle[i] else X
-        points = relative_exposure_at(about, i, ra, dec, of=of)
-        exposure[i] = points.reshape(n_rings, -1).mean(axis=1)
-    return exposure
 
 
 def _background_density(X, photons, distance, parameters):
@@ -335,7 +298,7 @@ def _background_density(X, photons, distance, parameters):
     edges = np.tile(parameters.background_annulus, (len(X), 1))
     counts = _within(photons, edges[:, 1]) - _within(photons, edges[:, 0])
     area = np.pi * (edges[:, 1] ** 2 - edges[:, 0] ** 2) / distance**2 * ARCMIN2
-    exposure = _exposure_of_rings(X, distance, edges)
+    exposure = exposure_of_rings(X, distance, edges)
     share = parameters.particle_share
     exposure = _exposure_to_background(X, distance, edges, share, exposure)[:, 0]
     exposed = np.where(exposure >= LEAST_OBSERVED, area * exposure, np.nan)

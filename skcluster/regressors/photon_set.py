@@ -8,7 +8,7 @@ from ..outliers import Measures
 from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE
 from ..sample import require
-from ..sample.described_columns import FEATURES
+from ..sample.described_columns import FEATURES, RELATIVE_EXPOSURE
 from ..training_ranges import hardly_vary
 from .losses import N_OUTPUTS
 from .network_parameters import NETWORK_PARAMETERS, Architecture
@@ -34,6 +34,10 @@ class PhotonSetRegressor(NeuralMassRegressor):
     described photons and described galaxies the masses are joint, with either alone they
     are from these alone. Lists that are not described are not looked at. If some of the
     training clusters have no galaxies, others without any can be predicted.
+
+    In a field with an exposure map, photons count as many times as the exposure of the
+    center is longer than that at their place, as `PhotonFeaturizer` has found it (column
+    ``relative_exposure``).
 
     Training draws up to `n_photons` photons of each cluster anew in each epoch, with
     weights that make up for those not drawn. Prediction uses all photons, some of them at
@@ -356,6 +360,12 @@ def _described_columns(X):
 
 
 def _check_finite(name, sets):
+    if sets.has_weights and not (sets.all_rows[RELATIVE_EXPOSURE] > 0).all():
+        raise ValueError(
+            f"The {name} have a column {RELATIVE_EXPOSURE} that is not positive "
+            f"everywhere. {FEATURIZERS[name]} writes that column, and leaves out those "
+            "without an exposure: call one of your own otherwise."
+        )
     for column in sets.columns:
         values = sets.all_rows[column]
         wrong = np.flatnonzero(~np.isfinite(values))

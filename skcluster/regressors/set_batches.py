@@ -103,11 +103,14 @@ class SetBatches(Dataset):
         sets = inputs.sets[name]
         drawn = sets.rows() if self.n_drawn is None else self._drawn(sets)
         rows = self.described(name, inputs, drawn)
+        weights = sets.weights(np.concatenate(drawn))
         n_drawn = np.array([len(numbers) for numbers in drawn])
         cluster = np.repeat(np.arange(len(sets)), n_drawn)
         if self.n_drawn is None:
             # Sums of float32 depend on the order, and a mass must not.
-            rows = rows[np.lexsort((_hash_of_rows(rows), cluster))]
+            weights = np.broadcast_to(weights, len(rows))
+            order = np.lexsort((weights, _hash_of_rows(rows), cluster))
+            rows, weights = rows[order], weights[order]
         n_blocks = -(-n_drawn // BLOCK)
         n_before = np.cumsum(n_blocks * BLOCK - n_drawn) - (n_blocks * BLOCK - n_drawn)
         place = np.arange(len(rows)) + np.repeat(n_before, n_drawn)
@@ -116,7 +119,7 @@ class SetBatches(Dataset):
         values[place] = rows
         each = sets.lengths / np.maximum(n_drawn, 1) / self.scalings[name].count
         each = each / sets.relative_exposure
-        weight[place] = each[cluster]
+        weight[place] = each[cluster] * weights
         return Rows(*map(torch.from_numpy, (values, weight, n_blocks)))
 
     def _drawn(self, sets):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..sample import Ragged
+from ..sample.described_columns import RELATIVE_EXPOSURE
 
 N_QUARTERS = 4
 DENSITIES = ("log_density_6",)
@@ -92,9 +93,33 @@ class DescribedSets:
         first, n_rows = self.all_rows.offsets[self.clusters], self.lengths
         return [np.arange(*each) for each in zip(first, first + n_rows, strict=True)]
 
+    @property
+    def has_weights(self):
+        """Whether rows count differently, because the exposure differs in the field."""
+        return RELATIVE_EXPOSURE in self.all_rows
+
+    def weights(self, rows):
+        """Number of rows that each stands for, in the exposure of its cluster's center.
+
+        Parameters
+        ----------
+        rows : slice or ndarray of int
+            Row numbers.
+        """
+        if not self.has_weights:
+            return np.float32(1)
+        return 1 / self.all_rows[RELATIVE_EXPOSURE][rows]
+
     def rates(self):
         """Number of rows of each cluster, as it would be in the reference exposure."""
-        return self.lengths / self.relative_exposure
+        return self._counts() / self.relative_exposure
+
+    def _counts(self):
+        """Number of rows of each cluster, as it would be in the exposure of its center."""
+        if not self.has_weights:
+            return self.lengths
+        counts = self.all_rows.sum(self.weights(slice(None)))
+        return np.where(self.clusters < 0, 0, counts[self.clusters])
 
     def typical_count(self):
         """Median of the rates, at least 1."""
@@ -142,11 +167,12 @@ class DescribedSets:
         """
         rows = self._all_rows()
         cluster = np.repeat(np.arange(len(self)), self.lengths)
-        n_rows, shares = self.lengths + 1, []
+        n_rows, shares = self._counts() + 1, []
+        weights = self.weights(rows) if self.has_weights else None
         for name, edges in zip(self.columns, quartiles, strict=True):
             quarter = np.searchsorted(edges, self.column(name, rows, self.lengths))
             cell = cluster * N_QUARTERS + quarter
-            counts = np.bincount(cell, minlength=len(self) * N_QUARTERS)
+            counts = np.bincount(cell, weights, minlength=len(self) * N_QUARTERS)
             shares.append(counts.reshape(len(self), -1) / n_rows[:, None])
         rate = n_rows / self.relative_exposure
         return np.column_stack([*map(np.sqrt, shares), np.log10(rate)])
@@ -186,6 +212,7 @@ class SetInputs:
         """Return all that the inputs hold, for a fingerprint."""
         arrays = [self.redshift]
         for each in self.sets.values():
-            columns = (each.all_rows[name] for name in each.columns)
+            names = (*each.columns, *[RELATIVE_EXPOSURE][: each.has_weights])
+            columns = (each.all_rows[name] for name in names)
             arrays += [each.all_rows.offsets, each.relative_exposure, *columns]
         return arrays

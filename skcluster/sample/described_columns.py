@@ -29,17 +29,22 @@ GALAXY_FEATURES = {
     "log_stellar_mass_10": "log10 of the stellar mass in units of 10^10 Msun/h",
 }
 
+RELATIVE_EXPOSURE = "relative_exposure"
+"""Column of photons in a field that is known: the exposure at their place, over that at the
+center. Each stands for as many photons as its inverse."""
+
 FEATURES = {"photons": PHOTON_FEATURES, "galaxies": GALAXY_FEATURES}
 """Name of each column of a featurizer -> what it holds, in words. All are float32."""
 
 
 def undescribed(lists, field):
     """Return photons or galaxies without the columns that a featurizer gave them."""
-    kept = {
-        name: column
-        for name, column in lists.columns.items()
-        if name not in FEATURES[field]
-    }
+    return without(lists, *FEATURES[field], RELATIVE_EXPOSURE)
+
+
+def without(lists, *names):
+    """Return lists without some of their columns, which they may or may not have."""
+    kept = {name: column for name, column in lists.columns.items() if name not in names}
     return lists if len(kept) == len(lists.columns) else Ragged(kept, lists.offsets)
 
 

@@ -8,19 +8,25 @@ from .field import (
     is_observed,
     knows_field,
     relative_exposure_at,
+    relative_exposures,
     with_exposure_map,
 )
+from .rings import exposure_of_points, exposure_of_rings, points_of_rings
 from .sources import remove_sources
 from .thinning import thin_photons
 
 __all__ = [
     "add_catalog_errors",
+    "exposure_of_points",
+    "exposure_of_rings",
     "field_edge",
     "has_field",
     "is_observed",
     "knows_field",
+    "points_of_rings",
     "recenter",
     "relative_exposure_at",
+    "relative_exposures",
     "remove_sources",
     "thin_photons",
     "with_exposure_map",

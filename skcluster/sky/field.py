@@ -7,6 +7,7 @@ import numpy as np
 
 from ..cosmology import sky_to_plane
 from ..sample import ClusterSample, SkyImage, SkyImages, require
+from ..sample.described_columns import without_descriptions
 from ..sample.lists import MADE_OF_PHOTONS, OF_THE_FIELD
 from ..sample.units import check_plausible, unit_factor
 
@@ -94,7 +95,8 @@ def with_exposure_map(sample, exposure_map, *, unvignetted=None) -> ClusterSampl
     if unvignetted is not None:
         particles = SkyImages(_unvignetted(unvignetted, images), deepest)
         _check_not_exchanged(sample, vignetted, particles)
-    return sample.drop(*MADE_OF_PHOTONS).assign(
+    bare = without_descriptions(sample.drop(*MADE_OF_PHOTONS), "photons")
+    return bare.assign(
         exposure_map=vignetted, unvignetted_map=particles, exposure=exposure
     )
 
@@ -210,16 +212,32 @@ def is_observed(sample, photons):
 
     Parameters
     ----------
+    sample, photons
+        As for `relative_exposures`.
+    """
+    return relative_exposures(sample, photons) > 0
+
+
+def relative_exposures(sample, photons):
+    """Return the exposure at each photon, over that at the center of its cluster.
+
+    Parameters
+    ----------
     sample : ClusterSample
         With centers.
     photons : Ragged
         Lists of the same clusters, with the columns ``ra`` and ``dec``.
+
+    Returns
+    -------
+    relative : ndarray of shape (n_photons,)
+        See `relative_exposure_at`.
     """
-    observed = np.empty(photons.offsets[-1], bool)
+    relative = np.empty(photons.offsets[-1])
     for i, (start, stop) in enumerate(pairwise(photons.offsets.tolist())):
         ra, dec = photons["ra"][start:stop], photons["dec"][start:stop]
-        observed[start:stop] = relative_exposure_at(sample, i, ra, dec) > 0
-    return observed
+        relative[start:stop] = relative_exposure_at(sample, i, ra, dec)
+    return relative
 
 
 def relative_exposure_at(sample, i, ra, dec, *, of="exposure_map"):
