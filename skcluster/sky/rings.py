@@ -37,9 +37,8 @@ def exposure_of_rings(sample, distance, edges, *, of="exposure_map"):
     without_circle = sample.drop("field_radius")
     for i in range(len(sample)):
         about = without_circle if in_circle[i] else sample
-        points = exposure_of_points(
-            about, i, *points_of_rings(edges[i]), distance[i], of
-        )
+        x, y = points_of_rings(edges[i])
+        points = exposure_of_points(about, i, x, y, distance[i], of)
         exposure[i] = points.mean(axis=1)
     return exposure
 
