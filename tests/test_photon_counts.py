@@ -315,6 +315,30 @@ def test_particles_follow_the_unvignetted_map(share):
     assert_allclose(counts.net, expected, rtol=2e-3)
 
 
+def test_no_particles_are_expected_where_the_exposure_map_has_a_gap():
+    """Half of the annulus is a gap; the unvignetted map knows nothing of it."""
+    inner, outer, radius = 1.4, 2.0, 0.8
+    rng = np.random.default_rng(0)
+    r, angle = (
+        np.sqrt(rng.uniform(inner**2, outer**2, 700)),
+        rng.uniform(-1.5, 1.5, 700),
+    )
+    sample = with_two_maps(
+        sample_of(r * np.cos(angle), r * np.sin(angle)),
+        lambda x, y: np.where((x > 0) | (np.hypot(x, y) < 1), 2000.0, 0),
+        constant,
+    )
+    counts = net(
+        sample,
+        background="annulus",
+        background_annulus=(inner, outer),
+        r500c=radius,
+        particle_share=0.7,
+    )
+    density = 700 / (np.pi * (outer**2 - inner**2) / 2)
+    assert_allclose(counts.background, density * np.pi * radius**2, rtol=0.01)
+
+
 def test_a_known_rate_of_particles_follows_the_unvignetted_map():
     sample = with_two_maps(sample_of([0.0], [0.0]), falling, constant)
     rate = 2e-3

@@ -5,11 +5,8 @@ import warnings
 import numpy as np
 
 from ..cosmology import plane_to_sky
-from ..sky import relative_exposure_at
+from ..sky import LEAST_EXPOSURE, relative_exposure_at
 from ..training_ranges import cluster_label
-
-LEAST_EXPOSURE = 0.1
-"""Share of the exposure at the center below which a pixel counts as not observed."""
 
 POINTS_MAX = 4
 """Most points per side of a pixel at which the exposure is looked up."""

@@ -6,7 +6,6 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from ..cosmology import comoving_distance, get_cosmology, sky_to_plane
-from ..maps import LEAST_EXPOSURE
 from ..paper import HALF_WIDTH, WIDE_BAND
 from ..parameters import (
     EnergyBand,
@@ -21,7 +20,7 @@ from ..sample import ClusterSample, require
 from ..sample.described_columns import PHOTON_FEATURES, RELATIVE_EXPOSURE, without
 from ..sample.lists import check_field_radius, check_near_center
 from ..sample.transformer import SampleTransformer
-from ..sky import field_edge, has_field, relative_exposures
+from ..sky import LEAST_EXPOSURE, field_edge, has_field, relative_exposures
 from ..training_ranges import cluster_label
 from .photon_field import PhotonField
 from .shape import exposure_of_aperture
@@ -104,7 +103,8 @@ class PhotonFeaturizer(SampleTransformer):
     exposure at the photon's place over that at the center, and mean densities by that of
     the ring. The photons also get the column ``relative_exposure``, and each counts as its
     inverse: in moments, and in the sums of `PhotonSetRegressor`. What is lost in gaps and
-    holes is not made up for, and densities beside them are too low.
+    holes is not made up for, and densities beside them are too low. So are mean densities
+    of rings that a circular `field_radius` cuts, in training as in prediction.
 
     Examples
     --------

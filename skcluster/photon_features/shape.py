@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..maps import LEAST_EXPOSURE, square_inside_circle
-from ..sky import exposure_of_points, points_of_rings
+from ..maps import square_inside_circle
+from ..sky import LEAST_EXPOSURE, exposure_of_points, points_of_rings
 
 CENTROID_RADIUS, AXIS_RADIUS = 0.5, 0.7
 """Radii of the Gaussian weights of the centroid and of the main axis [comoving Mpc/h]."""
@@ -109,10 +109,12 @@ def exposure_of_aperture(sample, i, distance, half_width):
     Returns
     -------
     exposure : ndarray of shape (17,)
-        Over that at the center; places below `LEAST_EXPOSURE` count as not exposed.
+        Over that at the center; places below `LEAST_EXPOSURE` count as not exposed. A
+        circular field of view, which clusters without an image have too, does not count.
     """
     x, y = points_of_rings(RING_EDGES * half_width)
-    exposure = exposure_of_points(sample, i, x, y, distance)
+    without_circle = sample.drop("field_radius")
+    exposure = exposure_of_points(without_circle, i, x, y, distance)
     exposure[exposure < LEAST_EXPOSURE] = 0
     inside = np.maximum(np.abs(x), np.abs(y)) < half_width
     return (exposure * inside).sum(axis=1) / inside.sum(axis=1)

@@ -3,6 +3,7 @@
 from .catalog_errors import add_catalog_errors
 from .centers import recenter
 from .field import (
+    LEAST_EXPOSURE,
     field_edge,
     has_field,
     is_observed,
@@ -16,6 +17,7 @@ from .sources import remove_sources
 from .thinning import thin_photons
 
 __all__ = [
+    "LEAST_EXPOSURE",
     "add_catalog_errors",
     "exposure_of_points",
     "exposure_of_rings",

@@ -11,6 +11,8 @@ from ..sample.described_columns import without_descriptions
 from ..sample.lists import MADE_OF_PHOTONS, OF_THE_FIELD
 from ..sample.units import check_plausible, unit_factor
 
+LEAST_EXPOSURE = 0.1
+"""Share of the exposure at the center below which a place counts as not observed."""
 MARGIN = 1e-9
 """Added to the reach of positions, so that rounding leaves no hole out [deg]."""
 MOST_LOST = 0.01
@@ -268,6 +270,9 @@ def relative_exposure_at(sample, i, ra, dec, *, of="exposure_map"):
         relative /= _at_center(image, center, i)
     else:
         relative = np.ones(len(ra))
+    if of != "exposure_map" and sample.exposure_map is not None:
+        # Photons from there are not counted, whatever they are.
+        relative[~(sample.exposure_map.image(i).at(ra, dec) > 0)] = 0
     if sample.field_radius is not None:
         x, y = sky_to_plane(ra, dec, *center)
         # Positions without an image on the plane are NaN.
