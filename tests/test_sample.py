@@ -293,6 +293,11 @@ def test_concatenate_refuses_what_does_not_fit(sample):
     small, large = (PhotonMapper(n_pixels=n).transform(sample[:2]) for n in (4, 8))
     with pytest.raises(ValueError, match=r"join maps of the shapes .*4, 4\), .*8, 8\)"):
         ClusterSample.concatenate([small, large])
+    for name, value in (("exposure", 2000.0), ("field_radius", 0.4)):
+        some = [sample[:2].drop(name), sample[:1].assign(**{name: np.full(1, value)})]
+        with pytest.raises(ValueError, match=f"Some of the samples have {name} and"):
+            ClusterSample.concatenate(some)
+        ClusterSample.concatenate([each.drop(name) for each in some])
     bare = sample.photons.table(0)
     del bare["origin"]
     with pytest.raises(ValueError, match=r"join tables with columns .*'origin'"):

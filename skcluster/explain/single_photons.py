@@ -9,8 +9,8 @@ from ..networks.rows import ROWS_AT_ONCE
 from ..regressors.output_curve import on_curve
 from ..regressors.photon_set import PhotonSetRegressor
 from ..regressors.torch_session import torch_session
+from ..sample.described_columns import CONTRIBUTION
 from .explained_network import split_network
-from .weighted_photons import COLUMN
 
 LAYERS = {"photons": "of_photon", "galaxies": "of_galaxy"}
 """Part of the network that looks at each photon, and at each galaxy."""
@@ -79,7 +79,7 @@ def photon_contributions(estimator, X):
                     rows = slice(*inputs.sets[name].all_rows.offsets[i : i + 2])
                     found[name][rows] += regressor.target_scale_ * each
     explained = {
-        name: getattr(X, name).assign(**{COLUMN: each / len(networks)})
+        name: getattr(X, name).assign(**{CONTRIBUTION: each / len(networks)})
         for name, each in found.items()
     }
     return X.assign(**explained)

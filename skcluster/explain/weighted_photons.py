@@ -7,11 +7,10 @@ from ..paper import ORIGINS
 from ..parameters import Choice
 from ..photon_features.photon_field import SOFTENING
 from ..sample import require
+from ..sample.described_columns import CONTRIBUTION
 from .attention import origin_of
 from .cluster_statistics import ratio, seed_of, summary
 from .radial_profile import EdgesInR500c, checked_r500c, profiles_of_sample
-
-COLUMN = "contribution"
 
 
 def photon_weights(sample):
@@ -41,8 +40,8 @@ def photon_weights(sample):
     array([1.5, 0.5])
     """
     photons = _with_contributions(sample, by="photon_weights")
-    mean = photons.sum(photons[COLUMN]) / np.maximum(photons.lengths, 1)
-    return photons[COLUMN] / _nonzero(mean)[photons.cluster]
+    mean = photons.sum(photons[CONTRIBUTION]) / np.maximum(photons.lengths, 1)
+    return photons[CONTRIBUTION] / _nonzero(mean)[photons.cluster]
 
 
 def photon_attention(sample, *, groups=None, random_state=None):
@@ -78,11 +77,14 @@ def photon_attention(sample, *, groups=None, random_state=None):
     """
     photons = _with_contributions(sample, by="photon_attention")
     origin = origin_of(photons, by="photon_attention")
-    total, n_photons = photons.sum(photons[COLUMN]), photons.lengths
+    total, n_photons = photons.sum(photons[CONTRIBUTION]), photons.lengths
     seed, result = seed_of(random_state), Bunch()
     for name, code in ORIGINS.items():
         of_origin = origin == code
-        added, n = photons.sum(photons[COLUMN] * of_origin), photons.sum(of_origin)
+        added, n = (
+            photons.sum(photons[CONTRIBUTION] * of_origin),
+            photons.sum(of_origin),
+        )
         share, share_of_photons = added / _nonzero(total), ratio(n, n_photons)
         weight = np.where(n > 0, share / _nonzero(share_of_photons), np.nan)
         result[name] = Bunch(
@@ -146,9 +148,9 @@ def radial_contributions(sample, *, bins=None, origin=None):
 
 def _with_contributions(sample, by):
     photons = require(sample, "photons", by=by).photons
-    if COLUMN not in photons:
+    if CONTRIBUTION not in photons:
         raise ValueError(
-            f"{by} needs photons with the column {COLUMN!r}; they have "
+            f"{by} needs photons with the column {CONTRIBUTION!r}; they have "
             f"{list(photons.columns)}. Give the sample that photon_contributions returns."
         )
     return photons

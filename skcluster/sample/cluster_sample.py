@@ -11,6 +11,7 @@ from .fields import (
     Lists,
     Maps,
     Numbers,
+    NumbersOfAll,
     Redshift,
     Shares,
     SkyPosition,
@@ -168,7 +169,7 @@ default=None
         )
     )
     field_radius: Any = optional(
-        Numbers(
+        NumbersOfAll(
             "give ClusterSample(field_radius=...): radius in degrees",
             columns=("field_radius",),
             one_for_all=True,
@@ -179,7 +180,7 @@ default=None
         Shares("put PhotonMapper(with_unobserved=True) before this step")
     )
     exposure: Any = optional(
-        Numbers(
+        NumbersOfAll(
             "give ClusterSample(exposure=...) in seconds, in a table the column exposure",
             ("exposure",),
         )
@@ -288,8 +289,8 @@ default=None
     def concatenate(cls, samples):
         """Join samples, keeping the fields that all of them have.
 
-        Photons, galaxies, holes and images are never dropped: where some samples lack
-        them, all of their clusters get empty lists, or no image.
+        Photons, galaxies, holes and images are never dropped: clusters that lack them get
+        empty lists, or no image. `exposure` and `field_radius` of some only are refused.
 
         Examples
         --------

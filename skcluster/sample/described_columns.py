@@ -33,13 +33,16 @@ RELATIVE_EXPOSURE = "relative_exposure"
 """Column of photons in a field that is known: the exposure at their place, over that at the
 center. Each stands for as many photons as its inverse."""
 
+CONTRIBUTION = "contribution"
+"""Column by `photon_contributions`, which is that of the lists as they were."""
+
 FEATURES = {"photons": PHOTON_FEATURES, "galaxies": GALAXY_FEATURES}
 """Name of each column of a featurizer -> what it holds, in words. All are float32."""
 
 
 def undescribed(lists, field):
-    """Return photons or galaxies without the columns that a featurizer gave them."""
-    return without(lists, *FEATURES[field], RELATIVE_EXPOSURE)
+    """Return photons or galaxies without the columns that describe and explain them."""
+    return without(lists, *FEATURES[field], RELATIVE_EXPOSURE, CONTRIBUTION)
 
 
 def without(lists, *names):

@@ -180,6 +180,19 @@ class Numbers(Field):
 
 
 @dataclass(frozen=True)
+class NumbersOfAll(Numbers):
+    """Numbers without which counts mean something else: all samples have them, or none."""
+
+    def missing(self, value, n_clusters):
+        name = self.columns[0]
+        raise ValueError(
+            f"Some of the samples have {name} and others do not. Joined, all would lose "
+            "it, and their counts could no longer be compared: give it to all of them, or "
+            f"leave it out by sample.drop({name!r})."
+        )
+
+
+@dataclass(frozen=True)
 class SkyPosition(Numbers):
     """RA and Dec, also as astropy's SkyCoord; their columns have many spellings."""
 
