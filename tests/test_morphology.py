@@ -20,6 +20,7 @@ from skcluster import (
     SparseMaps,
     remove_sources,
 )
+from skcluster.cosmology import comoving_distance
 from skcluster.proxies import morphology
 from skcluster.proxies.morphology_measures import binomial_deviation
 
@@ -474,6 +475,51 @@ class TestMeasurer:
             MorphologyMeasurer(half_width=1.5).fit(sample)
         with pytest.raises(ValueError, match="or a smaller aperture"):
             MorphologyMeasurer(half_width=1.5, aperture=2).transform(sample[:1])
+
+    def test_bands_that_overlap_are_not_summed(self, sample):
+        mapped = PhotonMapper(bands=((0.5, 10), (0.5, 2)), n_pixels=32).transform(
+            sample
+        )
+        with pytest.raises(ValueError, match=r"overlap \(up to 2 keV and 0.5-10 keV\)"):
+            MorphologyMeasurer().fit(mapped)
+        one = PhotonMapper(bands=((0.5, 2),), n_pixels=32).transform(sample)
+        assert_array_equal(
+            MorphologyMeasurer(band=1).fit_transform(mapped),
+            MorphologyMeasurer().fit_transform(one),
+        )
+        apart = PhotonMapper(bands=((2, 10), (0.5, 2)), n_pixels=32).transform(sample)
+        MorphologyMeasurer().fit(apart)
+
+    @pytest.mark.parametrize("field", ["circle", "hole"])
+    def test_gaps_in_the_aperture_are_refused(self, sample, field):
+        if field == "circle":
+            distance = comoving_distance(sample.redshift)
+            edge = np.degrees(np.arctan(0.9 * sample.r500c / distance))
+            cut = sample.assign(field_radius=edge)
+        else:
+            # All photons of a pixel, or none, so that counts are not fractional.
+            hole = {"ra": sample.center[:1, 0] + 0.02, "dec": sample.center[:1, 1]}
+            cut = remove_sources(sample, hole, radius=20 / 3600)
+        mapped = PhotonMapper(n_pixels=32).transform(cut)
+        mapped = mapped.assign(maps=PhotonMapper(n_pixels=32).transform(sample).maps)
+        with pytest.raises(ValueError, match=r"have gaps \(first: cluster 0, \d"):
+            MorphologyMeasurer().fit(mapped)
+        if field == "circle":
+            MorphologyMeasurer(aperture=0.8).fit(mapped)
+
+    def test_counts_are_those_in_the_exposure_of_training(self, sample):
+        mapped = PhotonMapper(n_pixels=32).transform(sample)
+        exposed = mapped.assign(exposure=np.full(len(mapped), 1000.0))
+        measurer = MorphologyMeasurer(quantities=["gini", "core_excised_counts"])
+        plain = measurer.fit_transform(mapped)
+        errors = measurer.errors(mapped, random_state=0)
+        assert_array_equal(measurer.fit(exposed).transform(exposed), plain)
+        longer = exposed.assign(exposure=np.full(len(mapped), 4000.0))
+        assert_allclose(measurer.transform(longer), plain * [1, 0.25])
+        assert_allclose(measurer.errors(longer, random_state=0), errors * [1, 0.25])
+        with pytest.raises(ValueError, match="was fitted to clusters with exposures"):
+            measurer.transform(mapped)
+        MorphologyMeasurer(quantities=["gini"]).transform(exposed)
 
     @pytest.mark.parametrize("name", ["concentration_radius", "core_radius"])
     def test_a_core_beyond_the_aperture_is_refused(self, name):

@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.base import TransformerMixin
 from sklearn.utils import check_random_state, gen_batches
 
+from ..exposure import reference_exposure, relative_exposure
 from ..parameters import (
     Boolean,
     Choice,
@@ -18,13 +19,16 @@ from ..parameters import (
     check_parameters,
 )
 from ..sample import half_width_of, require
-from ..sample.lists import OF_THE_FIELD
 from ..sample.transformer import WorksUnfitted
 from ..training_ranges import common_redshift, redshift_column
 from . import morphology_measures as measure
+from .measurable_maps import check_measurable
 
 PIXELS_PER_BLOCK = 1_000_000
 """Pixels of the maps that are dense at one time."""
+
+COUNTS = "core_excised_counts"
+"""The quantity that follows the exposure."""
 
 MEASURES = {
     "concentration": lambda light, p: measure.concentration(
@@ -101,7 +105,8 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
         is round (power ratios), symmetric, or smooth over the square, however few its
         photons are.
     band : int or None, default=None
-        Index of the energy band of the maps; None takes the sum of all bands.
+        Index of the energy band of the maps; None takes the sum of all bands, which must
+        not overlap.
     half_width : float or None, default=None
         Half the side of the maps [comoving Mpc/h]; None takes that of the `PhotonMapper`
         that made them.
@@ -110,6 +115,9 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
 
     Attributes
     ----------
+    exposure_ : float or None
+        Median exposure of the clusters in `fit` [s], in which core-excised counts are
+        given; None if it is not known.
     redshift_ : float or None
         Redshift of the clusters in `fit`, if their redshifts hardly vary (their standard
         deviation is below 0.001). The redshift column then holds it for all clusters: no
@@ -189,15 +197,16 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
         self.with_redshift = with_redshift
 
     def fit(self, X, y=None):
-        """Check the parameters and the sample, and learn whether redshifts vary."""
+        """Check the sample, and learn whether redshifts vary, and the exposure."""
         self._checked(X)
         self.redshift_ = common_redshift(X.redshift)
+        self.exposure_ = reference_exposure(X.exposure)
         return self
 
     def transform(self, X):
         """Return the quantities, ndarray of shape (n_clusters, n_columns)."""
         parameters, rows, r500c = self._checked(X)
-        values = _measured(rows, r500c, parameters)
+        values = self._in_reference(_measured(rows, r500c, parameters), X)
         is_unknown = np.isnan(values)
         if is_unknown.any():
             clusters = np.flatnonzero(is_unknown.any(axis=1))
@@ -252,10 +261,19 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
             draws.append(_measured(drawn, r500c, parameters))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Degrees of freedom", RuntimeWarning)
-            errors = np.nanstd(draws, axis=0, ddof=1)
+            errors = self._in_reference(np.nanstd(draws, axis=0, ddof=1), X)
         if parameters.with_redshift:
             errors = np.column_stack([errors, np.zeros(len(X))])
         return errors
+
+    def _in_reference(self, values, X):
+        """Return quantities with counts as they would be in the reference exposure."""
+        quantities = self._checked_parameters().quantities
+        if COUNTS in quantities:
+            relative = relative_exposure(X.exposure, self)
+            if relative is not None:
+                values[:, quantities.index(COUNTS)] /= relative
+        return values
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns."""
@@ -286,8 +304,7 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
         r500c = X.r500c
         if parameters.r500c != "true":
             r500c = np.full(len(X), parameters.r500c)
-        _check_contained(parameters.aperture * r500c, half_width)
-        _check_counts(X)
+        check_measurable(X, parameters.aperture * r500c, half_width, parameters.band)
         rows = _rows_of(X.maps, parameters.band)
         return parameters, rows, r500c * (X.maps.shape[-1] / (2 * half_width))
 
@@ -320,36 +337,3 @@ def _rows_of(maps, band):
     rows = maps.band_sum().astype(float)
     rows.sum_duplicates()
     return rows
-
-
-def _check_contained(radius, half_width):
-    outside = np.flatnonzero(radius > half_width)
-    if len(outside):
-        raise ValueError(
-            f"The apertures of {len(outside)} of {len(radius)} clusters reach beyond their "
-            f"maps (first: cluster {outside[0]}, {radius[outside[0]]:.3g} of "
-            f"{half_width:g} Mpc/h). Give wider maps or a smaller aperture."
-        )
-
-
-def _check_counts(X):
-    maps, data = X.maps, X.maps.rows.data
-    wrong = np.flatnonzero((data < 0) | (data != np.rint(data)))
-    if len(wrong):
-        wrong = np.unique(np.searchsorted(maps.rows.indptr, wrong, side="right") - 1)
-        raise ValueError(
-            f"MorphologyMeasurer measures counts, but {len(wrong)} of {len(maps)} maps "
-            f"hold negative or fractional numbers (first: cluster {wrong[0]}). "
-            f"{_cure_of_fractions(X)}"
-        )
-
-
-def _cure_of_fractions(X):
-    fields = [name for name in X.fields if name in OF_THE_FIELD]
-    if X.maps.steps or not fields:
-        return "Put it before RedshiftNormalizer and LogScaler."
-    return (
-        f"PhotonMapper has corrected them for {' and '.join(fields)}. For counts as they "
-        f"were observed, give sample.drop({', '.join(map(repr, fields))}) to PhotonMapper; "
-        "what was not observed then looks like an empty sky."
-    )
