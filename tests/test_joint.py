@@ -54,6 +54,13 @@ def quick(**parameters):
     return JointCNNRegressor(**(defaults | parameters))
 
 
+def test_gaps_that_it_would_not_see_are_refused(survey):
+    mapper = PhotonMapper(n_pixels=16, with_unobserved=True)
+    mapped = mapper.transform(survey.sample)
+    with pytest.raises(ValueError, match="does not look at `unobserved`"):
+        quick().fit(mapped, survey.log_mass)
+
+
 @pytest.fixture(scope="module")
 def survey():
     return make_mock_survey(n_clusters=24, random_state=2)

@@ -197,6 +197,12 @@ class JointCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         require(X, "maps", by=type(self).__name__)
         if X.cubes is None and X.galaxies is None and not self.allow_missing:
             require(X, "cubes", by=type(self).__name__)
+        if X.unobserved is not None:
+            raise ValueError(
+                f"{type(self).__name__} does not look at `unobserved`, and would take gaps "
+                "for an empty sky. Leave with_unobserved=True out of PhotonMapper, or give "
+                "the maps to XrayCNNRegressor."
+            )
         phase_space = getattr(self, "phase_space_", self.phase_space) or PhaseSpaceKDE()
         extent = cube_extent(X, phase_space)
         _check_one_sky(X.maps.geometry, extent)
