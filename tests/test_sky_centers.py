@@ -84,6 +84,29 @@ def test_the_radius_limits_the_search(method):
     assert error(found) > 0.5
 
 
+@METHODS
+def test_vignetting_moves_no_center(method):
+    """A slope of the exposure, that alone would draw the centroid along by 0.02 Mpc/h."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval = ["RA---TAN", "DEC--TAN"], TRUE
+    wcs.wcs.crpix, wcs.wcs.cdelt = [100, 100], [-0.001, 0.001]
+    west = np.radians(0.001) * (np.arange(199) - 99) * DISTANCE
+    image = SkyImage(np.tile(1000 * np.exp(west), (199, 1)), wcs)
+    whole = planted(200_000)
+    photons = whole.photons
+    x = np.radians((TRUE[0] - photons["ra"] + 180) % 360 - 180) * np.cos(np.radians(40))
+    chance = np.exp(x * DISTANCE) / 3
+    kept = np.random.default_rng(0).random(len(x)) < chance
+    thinned = whole.assign(photons=photons.select(kept))
+    exposed = with_exposure_map(thinned, image)
+    if method == "centroid":
+        assert error(recenter(thinned, method=method)) > 0.015
+    assert (
+        error(recenter(exposed, method=method))
+        < {"peak": 0.03, "centroid": 0.004}[method]
+    )
+
+
 def test_galaxies_and_exposures_follow_the_center():
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.crpix = (

@@ -234,3 +234,31 @@ def test_sources_of_another_field_bring_a_warning_and_need_positions():
         remove_sources(sample, radians, radius=0.01)
     with pytest.raises(ValueError, match=r"1 of 2 sources have no position .*row 1"):
         remove_sources(sample, {"ra": [150, np.nan], "dec": [2.0, 2.0]}, radius=0.01)
+
+
+def test_pixels_that_a_source_touches_are_removed():
+    """The source lies at a corner of a pixel of 40 arcsec, wider than its hole."""
+    image = photons_in_pixels(40 / 3600)
+    hole = {"ra": [CENTER[0]], "dec": [CENTER[1]]}
+    with pytest.warns(UserWarning, match="centers of 1 of 1 clusters are removed"):
+        cleaned = remove_sources(image, hole, radius=15 / 3600)
+    assert_allclose(cleaned.holes["radius"], (15 + 20 * 2**0.5) / 3600, rtol=1e-5)
+    assert image.photons.lengths - cleaned.photons.lengths == 4
+
+
+def photons_in_pixels(side):
+    """One photon at the center of each of 10 × 10 pixels about the center."""
+    offsets = (np.arange(10) - 4.5) * side
+    dec, ra = np.meshgrid(offsets, offsets)
+    ra = CENTER[0] + ra.ravel() / np.cos(np.radians(CENTER[1]))
+    n = np.ones(100)
+    photons = {"ra": ra, "dec": CENTER[1] + dec.ravel(), "energy": n, "pixel": side * n}
+    return ClusterSample([REDSHIFT], center=[CENTER], photons=[photons])
+
+
+def test_contributions_of_photons_are_those_of_all():
+    photons = {"ra": [150.0, 150.01], "dec": [2.0, 2.0], "energy": [1.0, 1.0]}
+    photons["contribution"] = [0.1, 0.2]
+    sample = ClusterSample([REDSHIFT], center=[CENTER], photons=[photons])
+    hole = {"ra": [150.01], "dec": [2.0]}
+    assert "contribution" not in remove_sources(sample, hole, radius=0.001).photons

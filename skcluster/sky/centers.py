@@ -12,7 +12,7 @@ from ..sample import ClusterSample, require
 from ..sample.described_columns import without_descriptions
 from ..sample.lists import MADE_OF_LISTS
 from ..sample.units import TABLE
-from .field import separation
+from .field import LEAST_EXPOSURE, has_field, relative_exposure_at, separation
 
 METHODS = ("peak", "centroid")
 STEPS_PER_SIGMA = 4
@@ -34,6 +34,8 @@ def recenter(
     """Move the centers of clusters to where their photons are.
 
     Point sources attract both kinds of center: remove them first, see `remove_sources`.
+    Where the sample has an exposure map, photons count as the inverse of the exposure at
+    their place. Gaps and holes still push a centroid away, and hardly a peak.
 
     Parameters
     ----------
@@ -81,13 +83,15 @@ def recenter(
         photons = sample.photons[i]
         place = sky_to_plane(photons["ra"], photons["dec"], *sample.center[i])
         place = np.column_stack(place) * distance[i]
-        place = place[(photons["energy"] >= low) & (photons["energy"] < high)]
-        if not (np.hypot(*place.T) <= radius).any():
+        in_band = (photons["energy"] >= low) & (photons["energy"] < high)
+        place = place[in_band]
+        weight = _weights(sample, i, photons["ra"][in_band], photons["dec"][in_band])
+        if not (weight[np.hypot(*place.T) <= radius] > 0).any():
             lost.append(i)
         elif method == "peak":
-            offsets[i] = _peak(place, radius, smoothing)
+            offsets[i] = _peak(place, weight, radius, smoothing)
         else:
-            offsets[i] = _centroid(place, radius)
+            offsets[i] = _centroid(place, weight, radius)
     if lost:
         warnings.warn(
             f"{len(lost)} of {len(sample)} clusters have no photon within {radius:g} Mpc/h "
@@ -101,14 +105,23 @@ def recenter(
     return moved.assign(field_radius=_circle_inside(sample, moved.center))
 
 
-def _peak(place, radius, smoothing):
+def _weights(sample, i, ra, dec):
+    """Inverse relative exposure of photons; 0 where it is below `LEAST_EXPOSURE`."""
+    if not has_field(sample):
+        return np.ones(len(ra))
+    exposure = relative_exposure_at(sample, i, ra, dec)
+    is_seen = exposure >= LEAST_EXPOSURE
+    return np.divide(1, exposure, where=is_seen, out=np.zeros(len(exposure)))
+
+
+def _peak(place, weight, radius, smoothing):
     """Offset of the highest density within the radius [Mpc/h]."""
     step = smoothing / STEPS_PER_SIGMA
     # Photons beyond the radius count near its edge, too.
     half = int(np.ceil((radius + 4 * smoothing) / step))
     edges = (np.arange(-half, half + 2) - 0.5) * step
     x, y = place.T
-    counts, _, _ = np.histogram2d(x, y, bins=(edges, edges))
+    counts, _, _ = np.histogram2d(x, y, bins=(edges, edges), weights=weight)
     density = gaussian_filter(counts, STEPS_PER_SIGMA, mode="constant")
     middle = np.arange(-half, half + 1) * step
     density[np.hypot(*np.meshgrid(middle, middle, indexing="ij")) > radius] = -1
@@ -116,14 +129,15 @@ def _peak(place, radius, smoothing):
     return np.array([middle[row], middle[column]])
 
 
-def _centroid(place, radius):
+def _centroid(place, weight, radius):
     """Offset at which a circle stands still at the mean place of its photons [Mpc/h]."""
     offset = np.zeros(2)
     for _ in range(ITERATIONS):
         inside = np.hypot(*(place - offset).T) <= radius
-        if not inside.any():
+        if not weight[inside].any():
             break
-        before, offset = offset, place[inside].mean(axis=0)
+        before = offset
+        offset = np.average(place[inside], axis=0, weights=weight[inside])
         if np.hypot(*(offset - before)) < CLOSE:
             break
     return offset

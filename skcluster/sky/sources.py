@@ -33,7 +33,8 @@ def remove_sources(sample, catalog, *, radius=None) -> ClusterSample:
         are to be removed. A mask says nothing about what lies outside of it.
     radius : float, array-like of shape (n_sources,) or str, default=None
         Radius of the circle that is removed about each source of a catalog [deg], or the
-        column that holds it. 30 arcsec are ``30 / 3600``.
+        column that holds it. 30 arcsec are ``30 / 3600``. About photons of count images it
+        grows by half the diagonal of a pixel.
 
     Returns
     -------
@@ -152,8 +153,10 @@ def _holes(sample, ra, dec, radius):
         photons = sample.photons[i]
         field = 0 if sample.field_radius is None else sample.field_radius[i]
         reach = separation(photons["ra"], photons["dec"], *center).max(initial=field)
-        near = separation(ra, dec, *center) <= reach + radius
-        tables.append({"ra": ra[near], "dec": dec[near], "radius": radius[near]})
+        # A pixel that a source touches holds photons of it, wherever its center is.
+        touching = radius + _half_diagonal(photons)
+        near = separation(ra, dec, *center) <= reach + touching
+        tables.append({"ra": ra[near], "dec": dec[near], "radius": touching[near]})
     holes = checked_holes(Ragged.from_tables(tables))
     if len(ra) and not holes.lengths.any():
         warnings.warn(
@@ -170,6 +173,13 @@ def _holes(sample, ra, dec, radius):
         for old, new in zip(sample.holes, holes, strict=True)
     ]
     return Ragged.from_tables(both)
+
+
+def _half_diagonal(photons):
+    """Half the diagonal of the pixels of photons that are from count images [deg]."""
+    if "pixel" not in photons:
+        return 0.0
+    return photons["pixel"].max(initial=0) / np.sqrt(2)
 
 
 def _check_what_is_left(sample, before, after):
