@@ -92,12 +92,12 @@ def test_vignetting_moves_no_center(method):
     wcs.wcs.crpix, wcs.wcs.cdelt = [100, 100], [-0.001, 0.001]
     west = np.radians(0.001) * (np.arange(199) - 99) * DISTANCE
     image = SkyImage(np.tile(1000 * np.exp(west), (199, 1)), wcs)
-    whole = planted(200_000)
-    photons = whole.photons
+    bright = planted(200_000)
+    photons = bright.photons
     x = np.radians((TRUE[0] - photons["ra"] + 180) % 360 - 180) * np.cos(np.radians(40))
     chance = np.exp(x * DISTANCE) / 3
     kept = np.random.default_rng(0).random(len(x)) < chance
-    thinned = whole.assign(photons=photons.select(kept))
+    thinned = bright.assign(photons=photons.select(kept))
     exposed = with_exposure_map(thinned, image)
     if method == "centroid":
         assert error(recenter(thinned, method=method)) > 0.015
