@@ -1,13 +1,18 @@
 """Table of the masses that a stored model predicts."""
 
+import warnings
+
 import numpy as np
 
+from ..printable import printable
 from ..progress import say
 from .new_clusters import NAMED, mapper_and_rest
 
 FORMATS = {"redshift": ".4f", "mass": ".3e"}
 MEASURES = "population_measures"
 """Column with what `population_test` compares."""
+LEAST_COVERAGE = 0.9
+"""Share of a map's area that was observed, below which a warning tells."""
 UNLIKE = 1e-3
 """Probability below which clusters are said to be unlike the training set."""
 
@@ -18,6 +23,29 @@ def predicted_masses(model, sample, **options):
     mapped = mapper.transform(sample)
     n_photons = photons_counted(mapper, sample, mapped)
     return mass_columns(rest, mapped, n_photons, **options)
+
+
+def _warn_of_gaps(mapped, names):
+    """Warn of maps that lack so much of their field that the masses are too low."""
+    from ..sky import has_field
+
+    if (
+        mapped.coverage is None
+        or mapped.unobserved is not None
+        or not has_field(mapped)
+    ):
+        return
+    wrong = np.flatnonzero(mapped.coverage < LEAST_COVERAGE)
+    if len(wrong):
+        least = wrong[np.argmin(mapped.coverage[wrong])]
+        warnings.warn(
+            f"The maps of {len(wrong)} of {len(mapped)} clusters were observed in less "
+            f"than {LEAST_COVERAGE:.0%} of their area (least: {printable(names[least])}, "
+            f"{mapped.coverage[least]:.0%}). The model takes the rest for an empty sky, "
+            "and their masses may be too low.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def photons_counted(mapper, sample, mapped):
@@ -77,6 +105,7 @@ def mass_columns(
     columns : dict of ndarray
         Those of the table, and `MEASURES`, of shape (n_clusters, n_measures).
     """
+    _warn_of_gaps(mapped, names)
     seen = (n_photons > 0) & ~np.asarray(unread)
     found = _measured(steps, mapped[seen], quantiles, beta) if seen.any() else {}
     found["mass"] = 10.0 ** found.get("log_mass", np.nan)
