@@ -102,8 +102,9 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         `skcluster.regressors.recipes.Recipe`.
     scalars : list of str, default=()
         Numbers that the network takes beside the map, out of "redshift", "log_counts"
-        (log10 of the photons in the list, plus one) and "log_exposure". The sample must
-        have them, and they must vary.
+        (log10 of the photons in the list, plus one, in whichever exposure: give the next,
+        too, where exposures differ) and "log_exposure". The sample must have them, and
+        they must vary.
 
     Attributes
     ----------
