@@ -230,6 +230,15 @@ def test_two_lists_in_one_file_need_a_choice(path):
     assert_allclose(read_photons(path, hdu=3)["ra"], RA)
 
 
+def test_two_lists_with_names_of_their_own_need_a_choice(path):
+    one, two = photon_hdu(), photon_hdu()
+    one.name, two.name = "TM1", "TM2"
+    write_hdus(path, one, two)
+    with pytest.raises(ValueError, match=r"2 tables of photons(.|\n)*2 TM2"):
+        read_photons(path)
+    assert_allclose(read_photons(path, hdu="TM2")["ra"], RA)
+
+
 def test_hdu_is_a_number_or_a_name_of_a_table(path):
     write_simput(path)
     assert_allclose(read_photons(path, hdu="PHLIST")["ra"], RA)

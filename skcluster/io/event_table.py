@@ -275,9 +275,10 @@ def find_event_table(hdus, path, *, ra, dec, energy, hdu):
         if table.position_columns(ra, dec) and table.energy_column(energy)
     ]
     named = [table for table in usable if table.extname in EVENT_EXTENSIONS]
-    if len(named) > 1:
+    possible = named or usable
+    if len(possible) > 1:
         raise ValueError(
-            f"{path} has {len(named)} tables of photons. Choose one with hdu:"
+            f"{path} has {len(possible)} tables of photons. Choose one with hdu:"
             f"{_contents(hdus, path)}"
         )
     if not usable:
@@ -289,7 +290,7 @@ def find_event_table(hdus, path, *, ra, dec, energy, hdu):
             f"{image if any(map(holds_image, hdus)) else ''}. It has:"
             f"{_contents(hdus, path)}"
         )
-    found = (named or usable)[0]
+    (found,) = possible
     _check_reference_point(found, hdus)
     return found
 

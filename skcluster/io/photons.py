@@ -38,7 +38,7 @@ def read_photons(
 ):
     r"""Read the photons of a FITS event list, from any of the X-ray missions.
 
-    The table is the one called EVENTS, STDEVT or PHLIST, else the first binary table
+    The table is the one called EVENTS, STDEVT or PHLIST, else the only binary table
     with a position and an energy. Columns are found in upper or lower case.
 
     *Position*: the columns `ra`, `dec`; without them the sky pixels X, Y and the
