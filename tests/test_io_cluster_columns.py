@@ -209,6 +209,41 @@ def test_a_missing_redshift_is_looked_for(name, is_like_it):
     assert (way in str(error.value)) is is_like_it
 
 
+def test_a_metallicity_or_a_magnitude_is_no_redshift():
+    """Of a table of spectra, with Z in solar units beside Z_SPEC."""
+    table = {"KT": [5.0] * 3, "Z": [0.3, 0.25, 0.4], "Z_SPEC": REDSHIFT[:3]}
+    with pytest.raises(ValueError, match="'Z' and 'Z_SPEC' may both be the redshift"):
+        read_sample(table)
+    for column in ("Z", "Z_SPEC"):
+        sample, _ = read_sample(table, columns={"redshift": column})
+        assert_array_equal(sample.redshift, table[column])
+    errors = {"Z": [0.3, 0.25, 0.4], "Z_ERR": [0.01] * 3, "Z_SPEC_ERR": [0.02] * 3}
+    assert_array_equal(read_sample(errors)[0].redshift, errors["Z"])
+    partly = {"Z": [0.3, 0.25, 0.4], "Z_SPEC": [-99.0, -99.0, 0.401]}
+    assert_array_equal(read_sample(partly)[0].redshift, partly["Z"])
+
+
+@pytest.mark.parametrize(("radii", "power"), [([3.71, 2.9], 16), ([0.062, 0.05], 10)])
+def test_radii_of_no_clusters_ask_for_their_unit(radii, power):
+    """Radii in arcmin and in degrees, of which plain numbers may be Mpc/h."""
+    with pytest.raises(ValueError, match=rf"masses of about \de\+{power} Msun/h"):
+        read_sample({"z": [0.135, 0.15], "r500c": radii})
+    unit = "arcmin" if radii[0] > 1 else "deg"
+    sample, _ = read_sample(
+        {"z": [0.135, 0.15], "R": radii}, columns={"r500c": f"R:{unit}"}
+    )
+    assert ((sample.r500c > 0.3) & (sample.r500c < 0.5)).all()
+
+
+def test_marks_of_minutes_and_seconds_of_arc_are_units():
+    table = Table({"z": [0.135], "r500c": [3.71], "field_radius": [5.0]})
+    in_words = read_sample(table, columns={"r500c": "r500c:arcmin"})[0]
+    marked = read_sample(table, columns={"r500c": "r500c:'"})[0]
+    assert_array_equal(marked.r500c, in_words.r500c)
+    marks = {"field_radius": "field_radius:'", "r500c": "r500c:arcmin"}
+    assert_allclose(read_sample(table, columns=marks)[0].field_radius, 5 / 60)
+
+
 def test_radii_that_look_like_kpc_name_the_way_out():
     with pytest.raises(ValueError, match=r"columns=\{'r500c': 'R500C:kpc'\}"):
         read_sample({"z": REDSHIFT, "R500C": R500})

@@ -61,6 +61,8 @@ def test_units_are_converted_as_astropy_does(name, unit):
         *(("position", text, 1e-3) for text in ("kpc/h", "ckpc/h", "h**-1 kpc")),
         *(("ra", text, 1.0) for text in ("deg", "DEG", "degree", "degrees", "[deg]")),
         ("dec", "radians", 180 / np.pi),
+        *(("field_radius", text, 1 / 60) for text in ("'", "arcmin")),
+        *(("field_radius", text, 1 / 3600) for text in ('"', "''")),
         *(("ra", text, 15.0) for text in ("h", "hr", "hour", "Hours", "[h]")),
         *(("energy", text, 1e-3) for text in ("eV", "EV", "ev")),
         *(("v", text, 1.0) for text in ("km/s", "km s-1", "km / s", "km s^-1")),

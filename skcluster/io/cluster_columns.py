@@ -2,13 +2,16 @@
 
 import re
 
-from ..cosmology import cosmology_name, length_factor
+import numpy as np
+
+from ..cosmology import cosmology_name, length_factor, mass_within_r500c
 from ..printable import printable
 from ..progress import say
 from ..sample import FIELDS
 from ..sample.fields import Numbers, Strings
 from ..sample.plain_arrays import find_column
-from ..sample.units import TABLE, looks_like, unit_factor
+from ..sample.units import MARKS, TABLE, looks_like, unit_factor
+from .galaxies import check_same_redshifts
 from .table_reading import TEXT_COLUMNS
 from .tables import column_with_gaps, complete_column, listed
 
@@ -36,6 +39,15 @@ LIKE_REDSHIFT = re.compile(
     re.IGNORECASE,
 )
 """Names that columns of redshifts have in catalogs, such as BEST_Z and Z_BEST_COMB."""
+
+SURE_REDSHIFT = re.compile(
+    r"redshift|(best|spec|phot|final)_?z|z_?(best|spec|phot|final|lambda|cl|cmb)",
+    re.IGNORECASE,
+)
+"""Names of redshifts that are nothing else, and no errors of redshifts."""
+
+MASSES = (3e11, 2e15)
+"""Range of the median mass within R500c in a table of clusters or groups [Msun/h]."""
 
 CONVERTED = ("kpc", "pc", "m", "cm", "arcmin")
 """Units that R500c may look like, and is converted from if the user says so."""
@@ -87,6 +99,23 @@ def find_columns(names, given=None, *, with_events=False):
         found["redshift"] = _redshift_column(free, found)
     _check_case(names, {ours: found[ours] for ours in found if ours not in given})
     return found, units
+
+
+def check_redshifts(table, found):
+    """Refuse a column z beside other redshifts: it may be a metallicity or a magnitude.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+    found : dict of str to str
+        Columns of the table by our names, as the table alone tells them.
+    """
+    column = found["redshift"]
+    if column.lower() != "z":
+        return
+    for name in table.colnames:
+        if name != column and SURE_REDSHIFT.fullmatch(name):
+            check_same_redshifts(table, column, name)
 
 
 def columns_of_strings(given):
@@ -231,8 +260,9 @@ def _r500c(table, column, redshift, cosmology, verbose):
     values, unit = complete_column(table, column, ""), table[column].unit
     if unit is None:
         _check_is_comoving(values, column)
+        _check_masses(values, column, redshift, cosmology)
         return values
-    how, factor = length_factor(unit, redshift, cosmology)
+    how, factor = length_factor(MARKS.get(str(unit), unit), redshift, cosmology)
     if factor is None:
         return values * unit_factor("r500c", unit, f"Column {column!r}")
     if verbose:
@@ -241,6 +271,20 @@ def _r500c(table, column, redshift, cosmology, verbose):
             f"({cosmology_name(cosmology)})."
         )
     return values * factor
+
+
+def _check_masses(values, column, redshift, cosmology):
+    """Refuse radii that would be those of no clusters, such as 3 arcmin or 0.06 deg."""
+    known = (redshift > 0) & (redshift < TABLE["redshift"].high) & (values > 0)
+    if not known.any():
+        return  # these are refused later
+    mass = np.median(mass_within_r500c(values[known], redshift[known], cosmology))
+    if not MASSES[0] <= mass <= MASSES[1]:
+        raise ValueError(
+            f"Column {column!r} has no unit, and as R500c in comoving Mpc/h its values "
+            f"(first: {values[0]:.6g}) mean masses of about {mass:.0e} Msun/h. State their "
+            f"unit: columns={{'r500c': '{column}:arcmin'}}, or deg, kpc, Mpc."
+        )
 
 
 def _check_is_comoving(values, column):

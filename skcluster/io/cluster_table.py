@@ -9,7 +9,13 @@ from sklearn.utils import Bunch
 
 from ..sample import ClusterSample
 from ..sample.plain_arrays import is_path
-from .cluster_columns import LISTS, columns_of_strings, find_columns, read_columns
+from .cluster_columns import (
+    LISTS,
+    check_redshifts,
+    columns_of_strings,
+    find_columns,
+    read_columns,
+)
 from .file_errors import error_names_file
 from .galaxies import PHASE_SPACE
 from .galaxy_lists import read_galaxy_lists
@@ -85,6 +91,8 @@ photon_options, exposure_keyword, table_hdu, verbose
             found, units = find_columns(
                 table.colnames, columns, with_events=events is not None
             )
+            if "redshift" not in (columns or {}):
+                check_redshifts(table, found)
             if unused is not None:
                 found = without_unused(table, found, unused)
                 self.gaps = Gaps(table, found)

@@ -5,7 +5,7 @@ import numpy as np
 from ..cosmology import comoving_distance, sky_to_plane
 from ..sample import FIELDS
 from ..sample.plain_arrays import find_column, find_sky_columns
-from ..sample.units import SPEED_OF_LIGHT, check_plausible
+from ..sample.units import PLACEHOLDERS, SPEED_OF_LIGHT, check_plausible
 from .file_errors import error_names_file
 from .tables import column_with_gaps, complete_column, listed, read_table
 
@@ -102,12 +102,13 @@ def check_has_one_center(table, n_rows):
         )
 
 
-def _check_same_redshifts(table, column, other):
+def check_same_redshifts(table, column, other):
     """Refuse two columns of redshifts of which most differ: only one can be meant."""
     one, two = (column_with_gaps(table, name) for name in (column, other))
     if {one.dtype.kind, two.dtype.kind} - {*"iuf"} or one.shape != two.shape:
         return
     known = np.isfinite(one) & np.isfinite(two)
+    known &= ~np.isin(one, PLACEHOLDERS) & ~np.isin(two, PLACEHOLDERS)
     differ = known & (np.abs(one - two) > SAME_REDSHIFT)
     if 2 * differ.sum() > known.sum():
         first = np.argmax(differ)
@@ -208,7 +209,7 @@ def _about_center(table, center, redshift, cosmology, radius_max):
     if radius_max is not None:
         is_near = distance * np.hypot(x, y) <= radius_max
     for other in others:
-        _check_same_redshifts(table, column, other)
+        check_same_redshifts(table, column, other)
     _check_redshifts(np.where(is_near, z, redshift), is_near, column)
     with np.errstate(over="ignore"):
         v = SPEED_OF_LIGHT * (np.asarray(z, float) - redshift) / (1 + redshift)

@@ -18,6 +18,7 @@ import numpy as np
 from .quantities import PLACEHOLDERS, SPEED_OF_LIGHT, TABLE, LookAlike
 
 __all__ = [
+    "MARKS",
     "PLACEHOLDERS",
     "SPEED_OF_LIGHT",
     "SPELLINGS",
@@ -41,6 +42,8 @@ SPELLINGS = {
 SPELLINGS["angle"] |= {"degrees": 1.0, "radians": 180 / np.pi}
 SPELLINGS["angle"] |= {"arcmin": 1 / 60, "arcminute": 1 / 60, "arcminutes": 1 / 60}
 SPELLINGS["angle"] |= {"arcsec": 1 / 3600, "arcsecond": 1 / 3600}
+MARKS = {"'": "arcmin", "''": "arcsec", '"': "arcsec"}
+"""Marks of angles, which are not the quotes around a unit."""
 """Factors to our unit: kind -> unit as files spell it, in lower case -> factor."""
 
 HOURS = ("h", "hr", "hour")
@@ -101,6 +104,8 @@ def unit_factor(name, unit, subject=None):
     (0.001, 0.001)
     """
     row, text = TABLE[name], str(unit).strip()
+    if text in MARKS:
+        unit = text = MARKS[text]
     plain = "".join(text.split()).strip("[]()'\"").lower()
     if not plain or plain in ("none", "-", "--"):
         return 1.0
