@@ -180,6 +180,12 @@ FRAMES = {
 }
 
 
+def test_a_date_in_epoch_is_no_equinox(tmp_path):
+    path = tmp_path / "events.fits"
+    write_list(path, pixel_cards(POINTING) | {"EPOCH": 2019.9})
+    assert_same_sky(read_photons(path), *image_sky(POINTING))
+
+
 @pytest.mark.parametrize("name", FRAMES)
 @pytest.mark.parametrize("where", ["table", "primary", "columns"])
 def test_positions_in_other_frames_become_icrs(name, where, tmp_path):

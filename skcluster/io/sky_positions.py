@@ -17,6 +17,8 @@ PIXEL_NUMBERS = (
 PIXEL_MATRICES = ("TC", "TCD", "TP", "TPC")
 PIXEL_PARAMETERS = ("TV", "TPV")
 CELESTIAL = re.compile(r"(RA|GLON|DEC|GLAT)-+\w+")
+EQUINOXES = (1950, 2000)
+"""Years of EPOCH that are equinoxes."""
 FRAMES = {
     **{"ICRS": "icrs", "ICRF": "icrs", "FK5": "fk5", "J2000": "fk5", "FK4": "fk4"},
     **{"FK4-NO-E": "fk4noeterms", "": None},
@@ -156,9 +158,9 @@ def frame_of(keyword, numbers=()):
     if not name and not year:
         name = _first(keyword, ["RADESYS", "RADECSYS"])
         year = _first(keyword, ["EQUINOX"])
-        # The older name of EQUINOX, which some files use for dates.
+        # The older name of EQUINOX, which some files use for dates, such as 2019.9.
         old = _first(keyword, ["EPOCH"])
-        year = year or (old if _year(old) else "")
+        year = year or (old if _year(old) in EQUINOXES else "")
     frame = FRAMES.get(name.upper().partition(" ")[0], "unknown")
     if frame == "icrs":
         return None
