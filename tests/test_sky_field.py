@@ -108,6 +108,16 @@ def test_of_several_maps_each_cluster_gets_the_deepest():
     assert [exposed.exposure_map.image(i) for i in range(2)] == [long, far]
 
 
+def test_maps_of_several_observations_are_not_added_in_silence():
+    one, two, brief = (image_of(lambda x, y, t=t: t) for t in (800, 790, 70))
+    sample = sample_of([0.0], [0.0])
+    with pytest.warns(
+        UserWarning, match=r"1 of 1 clusters .* \(first: cluster 0, with 800"
+    ):
+        assert with_exposure_map(sample, [one, two]).exposure == [800]
+    assert with_exposure_map(sample, [one, brief]).exposure == [800]
+
+
 def test_photons_of_another_map_bring_a_warning():
     """Of photons from -2.5 to 2.5 Mpc/h one map ends at 1, another goes on from there."""
     west = np.degrees(1 / DISTANCE)

@@ -93,6 +93,7 @@ def with_exposure_map(sample, exposure_map, *, unvignetted=None) -> ClusterSampl
         exposure = sample.exposure
     vignetted, particles = SkyImages(images, deepest), None
     if sample.photons is not None and len(images) > 1:
+        _warn_of_several(values, deepest)
         _warn_of_other_fields(sample, images, deepest)
     if unvignetted is not None:
         particles = SkyImages(_unvignetted(unvignetted, images), deepest)
@@ -123,6 +124,24 @@ def _warn_of_other_fields(sample, images, chosen):
             f"exposure map that lie in another of the {len(images)} (first: cluster "
             f"{wrong[0]}, {shares[wrong[0]]:.0%} of them). A cluster has one map, so that "
             "these are not counted: give one mosaic of overlapping maps.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of_several(exposures, deepest):
+    """Warn of centers with an exposure in several maps, of which only one is taken."""
+    most = exposures.max(axis=0)
+    second = np.sort(exposures, axis=0)[-2]
+    wrong = np.flatnonzero(second >= LEAST_EXPOSURE * most)
+    if len(wrong):
+        first = wrong[0]
+        warnings.warn(
+            f"{len(wrong)} of {exposures.shape[1]} clusters lie in several of the "
+            f"{len(exposures)} exposure maps (first: cluster {first}, with "
+            f"{most[first]:.4g} and {second[first]:.4g} at its center). The deepest is "
+            "taken, not their sum: for photons of several observations give one map of "
+            "their summed exposures.",
             UserWarning,
             stacklevel=3,
         )
