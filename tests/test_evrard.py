@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from astropy import units
 from astropy.cosmology import WMAP7
 from astropy.table import Table
 from hypothesis import given
@@ -22,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skcluster import FixedPowerLawRegressor
 from skcluster.evrard import EvrardProxyRegressor, proxy_covariance, search_proxies
 from skcluster.evrard.evolution import residuals_about
 
@@ -515,6 +517,37 @@ def test_a_redshift_far_outside_the_training_range_warns():
     X[7, -1] = 0.9
     with pytest.warns(UserWarning, match=r"1 of 60 .* redshift 0.1 to 0.4 .*cluster 7"):
         model.predict(X)
+
+
+def test_a_law_that_evolves_is_known_for_the_training_redshifts_only():
+    """Edges of bins say nothing of a trend with redshift beyond the clusters."""
+    X, log_mass = made_snapshots(60, np.linspace(0.1, 0.3, 9))
+    for evolution, is_told in ((None, False), ("intercept", True)):
+        model = EvrardProxyRegressor(
+            redshift_column=-1, redshift_bins=[0, 2], evolution=evolution
+        ).fit(X, log_mass)
+        far = X.copy()
+        far[:5, -1] = 0.9
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.predict(far)
+        found = any("redshift 0.1 to 0.3" in str(each.message) for each in caught)
+        assert found == is_told
+
+
+@pytest.mark.parametrize(
+    "regressor", [EvrardProxyRegressor(), FixedPowerLawRegressor()]
+)
+def test_observables_with_a_unit_are_no_logarithms(regressor):
+    X, log_mass = made_clusters(60)
+    with pytest.raises(
+        ValueError, match="X has the unit 'keV', but must be the natural"
+    ):
+        regressor.fit(X * units.keV, log_mass)
+    with pytest.raises(
+        ValueError, match="X has the unit 'keV', but must be the natural"
+    ):
+        EvrardProxyRegressor().fit(X, log_mass).predict(X * units.keV)
 
 
 def test_a_fitted_model_survives_pickle_clone_and_search():

@@ -99,6 +99,13 @@ def test_radii_are_those_of_the_cosmology_that_it_is_given():
     assert_allclose(found, radius([14.5, 14.5]), rtol=2e-4)
 
 
+def test_a_cosmology_that_is_set_after_the_fit_moves_nothing(spread):
+    model = IteratedRadiusRegressor(make_pipeline(COUNTER, CountLaw()))
+    expected = model.fit(spread, [14.0, 14.3, 14.6]).predict(spread)
+    assert_array_equal(model.set_params(cosmology="Planck18").predict(spread), expected)
+    assert model.cosmology_ == "WMAP7"
+
+
 def test_weights_count_in_the_scale_of_errors():
     model = IteratedRadiusRegressor(Guess(14.0, error=0.1))
     sample, log_mass = ClusterSample([0.1, 0.2, 0.3]), [14.1, 14.4, 14.4]

@@ -139,6 +139,21 @@ def test_maps_of_another_number_of_bands_are_refused():
         profiler.transform(ClusterSample([0.1], maps=counts_of(5, n=1, bands=3)))
 
 
+def test_maps_of_another_band_or_after_other_steps_are_refused(sample):
+    soft, hard = (PhotonMapper(bands=(b,), n_pixels=32) for b in ((0.5, 2), (2, 7)))
+    maps = soft.transform(sample)
+    profiler = RingProfiler(edges=EDGES).fit(maps)
+    with pytest.raises(ValueError, match=r"maps of PhotonMapper\(bands=\(\(2.0, 7.0"):
+        profiler.transform(hard.transform(sample))
+    normalized = RedshiftNormalizer().fit_transform(maps)
+    with pytest.raises(
+        ValueError, match="been through RedshiftNormalizer, but RingPro"
+    ):
+        profiler.transform(normalized)
+    finer = PhotonMapper(bands=((0.5, 2),), n_pixels=64).transform(sample)
+    assert profiler.transform(finer).shape == profiler.transform(maps).shape
+
+
 def test_negative_counts_beyond_the_softening_have_no_logarithm():
     sample = ClusterSample([0.1, 0.2], maps=np.full((2, 1, 24, 24), -1.0))
     with pytest.raises(ValueError, match="2 of 2 clusters hold negative counts"):

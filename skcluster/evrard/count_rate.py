@@ -11,8 +11,9 @@ from ..cosmology import comoving_distance, get_cosmology
 from ..parameters import REFUSED, Kind, Number, Positive, ReadBy, check_parameters
 from ..plausible_masses import LN_10
 from ..posterior import MassPosterior, PosteriorMixin, log_prior, reweight_prior
-from ..sample.plain_arrays import as_numbers, refuse_masked
+from ..sample.plain_arrays import as_numbers
 from ..sample.units import check_plausible
+from .logarithms import check_logarithms
 
 RELATIONS = MappingProxyType(
     {
@@ -250,7 +251,7 @@ class CountRateMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
 
     def _checked(self, X):
         parameters = check_parameters(self)
-        refuse_masked(X, "X")
+        check_logarithms(X)
         options = {"dtype": np.float64, "ensure_min_features": 2}
         if hasattr(self, "n_features_in_"):
             X = validate_data(self, X, reset=False, **options)

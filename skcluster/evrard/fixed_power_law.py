@@ -8,8 +8,8 @@ from ..cluster_weights import checked_weights
 from ..cosmology import get_cosmology
 from ..parameters import REFUSED, Kind, Number, ReadBy, check_parameters
 from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
-from ..sample.plain_arrays import refuse_masked
 from ..sample.units import check_plausible
+from .logarithms import check_logarithms
 
 
 class Exponents(Kind):
@@ -112,7 +112,7 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
             Number of times that each cluster counts. None: once.
         """
         parameters = check_parameters(self)
-        refuse_masked(X, "X")
+        check_logarithms(X)
         if y is not None:
             y = checked_log_mass(
                 y, by=type(self).__name__, mass_range=parameters.mass_range
@@ -148,7 +148,7 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
     def predict(self, X, return_std=False):
         """Return log10 of the masses and, with `return_std`, their error [dex]."""
         check_is_fitted(self)
-        refuse_masked(X, "X")
+        check_logarithms(X)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         log_mass = self.intercept_ + _shape(X, self._parameters_of_fit())
         if not return_std:

@@ -11,6 +11,7 @@ from ..parameters import Integer
 from ..plausible_masses import MASS_RANGE, log_mass_column
 from ..sample.plain_arrays import as_numbers, plain_array
 from .evolution import residuals_about
+from .logarithms import refuse_unit
 from .power_laws import invert_power_laws
 from .regressor import EvrardProxyRegressor
 
@@ -178,6 +179,7 @@ def fit_in_bins(
 
 def check_observables(X, names, redshift, redshift_bins):
     """Return observables, their names and redshifts, or refuse those that do not fit."""
+    refuse_unit(X, "X")
     X, names = plain_array(X, "X", ""), [str(name) for name in names]
     if X.ndim != 2 or X.shape[1] != len(names):
         raise ValueError(

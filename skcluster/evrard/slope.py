@@ -7,6 +7,7 @@ from ..sample.plain_arrays import as_numbers
 from ..sample.units import check_plausible
 from .covariance import check_bins
 from .evolution import log_redshift_ratio
+from .logarithms import refuse_unit
 from .redshift_bins import bin_numbers
 
 LEAST_SLOPE = 0.1
@@ -180,12 +181,7 @@ def _columns(covariance, names):
 
 def _numbers(name, values):
     """Return logarithms as floats, and refuse those that still have a unit."""
-    unit = str(getattr(values, "unit", None) or "").strip()
-    if unit:
-        raise ValueError(
-            f"{name} has the unit {unit!r}, but must be the natural logarithm of plain "
-            "numbers in the unit of the calibration. Give np.log of these."
-        )
+    refuse_unit(values, name)
     return as_numbers(values, name, "")
 
 

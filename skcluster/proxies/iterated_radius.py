@@ -48,6 +48,8 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
     ----------
     estimator_ : estimator
         The fitted estimator.
+    cosmology_ : str or astropy.cosmology.Cosmology
+        Cosmology of the fit, which predictions use.
     start_ : float
         Median log10 mass of the training clusters.
     error_scale_ : float
@@ -102,6 +104,7 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
         """
         parameters = check_parameters(self)
         require(X, by=type(self).__name__)
+        self.cosmology_ = parameters.cosmology
         by = type(self).__name__
         y = log_mass_column(y, len(X), by=by, has_parameter=False)
         radius = r500c_of_mass(10**y, X.redshift, parameters.cosmology)
@@ -133,7 +136,7 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
         """
         check_is_fitted(self)
         require(X, by=type(self).__name__)
-        log_mass, error, _ = self._iterate(X, check_parameters(self), **params)
+        log_mass, error, _ = self._iterate(X, self._parameters_of_fit(), **params)
         with_std = params.get("return_std", False)
         return (log_mass, self.error_scale_ * error) if with_std else log_mass
 
@@ -151,8 +154,14 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
         """
         check_is_fitted(self)
         require(X, by=type(self).__name__)
-        _, _, radius = self._iterate(X, check_parameters(self))
+        _, _, radius = self._iterate(X, self._parameters_of_fit())
         return X.assign(r500c=radius)
+
+    def _parameters_of_fit(self):
+        """Return the parameters, with the cosmology of the fit; older models have none."""
+        parameters = check_parameters(self)
+        parameters.cosmology = getattr(self, "cosmology_", parameters.cosmology)
+        return parameters
 
     def _iterate(self, X, parameters, **params):
         """Return converged masses, their errors before scaling, if any, and radii."""

@@ -13,6 +13,7 @@ from ..exposure import (
 )
 from ..parameters import Boolean, Edges, Integer, Positive, Quantity, check_parameters
 from ..sample import half_width_of, refuse_maps_after, require
+from ..sample.sparse_maps import check_same_maps, steps_of
 from ..sample.transformer import TakesSample
 from ..training_ranges import common_redshift, redshift_column, warn_outside
 
@@ -62,6 +63,9 @@ class RingProfiler(TransformerMixin, TakesSample):
     ----------
     n_bands_ : int
         Number of bands of the maps in `fit`.
+    map_geometry_, map_steps_ : MapGeometry or None, tuple of str or None
+        Bands, size and cosmology of these maps, and the steps that they had been through;
+        others are refused. None if they do not know.
     exposure_ : float or None
         Median exposure that the maps in `fit` stand for [s], to which counts are scaled;
         None if they have no exposures. Maps after `RedshiftNormalizer` all have one.
@@ -133,6 +137,7 @@ class RingProfiler(TransformerMixin, TakesSample):
         """Store the number of bands, for the names of the columns, and the exposure."""
         _, maps, _ = self._checked(X)
         self.n_bands_ = maps.shape[1]
+        self.map_geometry_, self.map_steps_ = maps.geometry, steps_of(maps)
         exposure = exposure_of_maps(X)
         self.exposure_ = reference_exposure(exposure)
         self.training_ranges_ = exposure_range(exposure)
@@ -148,6 +153,8 @@ class RingProfiler(TransformerMixin, TakesSample):
                 f"X holds maps of {maps.shape[1]} bands, but RingProfiler was fitted to "
                 f"{self.n_bands_}."
             )
+        known = (getattr(self, name, None) for name in ("map_geometry_", "map_steps_"))
+        check_same_maps(maps, *known, by="RingProfiler")
         n, (n_bands, *_) = len(maps), maps.shape[1:]
         counts = maps.rows @ sparse.kron(sparse.eye_array(n_bands), sector_of_pixel)
         counts = counts.toarray().reshape(n, n_bands, -1, parameters.n_sectors)

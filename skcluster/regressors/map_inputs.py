@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..sample import ClusterSample, SparseMaps, require
-from ..sample.sparse_maps import listed_steps
+from ..sample.sparse_maps import check_same_maps, steps_of
 from .map_batches import pixel_moments
 
 
@@ -53,7 +53,7 @@ class MapInputs:
 
     def _learn_map_scaling(self, maps):
         self.map_shape_, self.map_geometry_ = maps.shape[1:], maps.geometry
-        self.map_steps_ = None if maps.geometry is None else maps.steps
+        self.map_steps_ = steps_of(maps)
         self.pixel_mean_, self.pixel_scale_ = pixel_moments(maps)
         if self.pixel_scale_ == 0:
             raise ValueError(
@@ -67,21 +67,9 @@ class MapInputs:
                 f"X holds maps of shape {maps.shape[1:]}, but {type(self).__name__} was "
                 f"fitted to maps of shape {self.map_shape_}."
             )
-        if len({maps.geometry, self.map_geometry_} - {None}) == 2:
-            raise ValueError(
-                f"X holds maps of {maps.geometry}, but {type(self).__name__} was fitted "
-                f"to maps of {self.map_geometry_}. Make X with that PhotonMapper."
-            )
-        # Maps that are given as an array do not know what they have been through.
-        steps = None if maps.geometry is None else maps.steps
-        # Models of version 0.1.0 do not say.
-        fitted = getattr(self, "map_steps_", None)
-        if len({steps, fitted} - {None}) == 2:
-            raise ValueError(
-                f"X holds maps that have been through {listed_steps(steps)}, but "
-                f"{type(self).__name__} was fitted to maps that had been through "
-                f"{listed_steps(fitted)}. Prepare X by the same steps."
-            )
+        # Models of version 0.1.0 do not say which steps.
+        steps = getattr(self, "map_steps_", None)
+        check_same_maps(maps, self.map_geometry_, steps, by=type(self).__name__)
 
     def _filled_up(self, inputs, n_clusters):
         """Return at least `n_clusters` inputs, of which the last do not matter."""

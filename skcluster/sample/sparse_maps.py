@@ -225,6 +225,39 @@ def listed_steps(steps):
     return " and ".join(steps) or "no step"
 
 
+def steps_of(maps):
+    """Return the names of the steps that maps have been through; None if unknown."""
+    # Maps that are given as an array do not know what they have been through.
+    return None if maps.geometry is None else maps.steps
+
+
+def check_same_maps(maps, geometry, steps, *, by):
+    """Refuse maps of another mapper, or that have been through other steps, than in fit.
+
+    Parameters
+    ----------
+    maps : SparseMaps
+    geometry : MapGeometry or None
+        That of the maps in `fit`. What is not known is not compared.
+    steps : tuple of str or None
+        Result of `steps_of` in `fit`.
+    by : str
+        Name of the estimator, for the message.
+    """
+    if len({maps.geometry, geometry} - {None}) == 2:
+        raise ValueError(
+            f"X holds maps of {maps.geometry}, but {by} was fitted to maps of {geometry}. "
+            "Make X with that PhotonMapper."
+        )
+    own = steps_of(maps)
+    if len({own, steps} - {None}) == 2:
+        raise ValueError(
+            f"X holds maps that have been through {listed_steps(own)}, but {by} was fitted "
+            f"to maps that had been through {listed_steps(steps)}. Prepare X by the same "
+            "steps."
+        )
+
+
 def half_width_of(maps, half_width=None, *, by):
     """Return half the side of maps [comoving Mpc/h]: as given, or from their geometry.
 
