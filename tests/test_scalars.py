@@ -83,6 +83,19 @@ def test_a_straight_line_in_all_scalars_is_found(survey):
     assert_allclose(slope, [2, 1, -1], rtol=0.01)
 
 
+@pytest.mark.parametrize("kind", [XrayCNNRegressor, JointCNNRegressor])
+def test_photons_and_exposures_far_outside_of_training_bring_a_warning(survey, kind):
+    sample, log_mass = survey
+    model = quick(kind, scalars=NAMES).fit(sample, log_mass)
+    few = sample[:2]
+    assert few.photons.lengths[0] * 2000 > 6000
+    bright = {name: np.tile(c, 2000) for name, c in few.photons.table(0).items()}
+    with pytest.warns(UserWarning, match=r"1 of 2 .* photons [.e+\d]+ to .*cluster 0"):
+        model.predict(few.assign(photons=[bright, few.photons.table(1)]))
+    with pytest.warns(UserWarning, match=r"1 of 2 .* exposure [.e+\d]+ to .*cluster 1"):
+        model.predict(few.assign(exposure=few.exposure * [1, 30]))
+
+
 def test_scalars_are_standardized_with_the_moments_of_the_training_clusters(survey):
     sample, log_mass = survey
     regressor = quick(scalars=["redshift"]).fit(sample[:30], log_mass[:30])

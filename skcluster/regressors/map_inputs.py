@@ -7,6 +7,7 @@ import numpy as np
 from ..sample import ClusterSample, SparseMaps, require
 from ..sample.sparse_maps import check_same_maps, steps_of
 from .map_batches import pixel_moments
+from .scalars import counts_behind
 
 
 @dataclass(eq=False)
@@ -81,7 +82,8 @@ class MapInputs:
 
     def _counted(self, inputs):
         """Return counts whose ranges in training are remembered, by name."""
-        return {"map_sum": inputs.maps.total()}
+        counted = {"map_sum": inputs.maps.total()}
+        return counted | counts_behind(inputs.scalars, self.scalars)
 
 
 def stored_arrays(maps):

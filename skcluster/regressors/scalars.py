@@ -17,6 +17,10 @@ SCALARS = {
 """Field of a sample that each scalar needs, and the function that computes it."""
 
 
+COUNTS_BEHIND = {"log_counts": "photons", "log_exposure": "exposure"}
+"""What scalars are logarithms of."""
+
+
 class ScalarNames(Kind):
     """Different names out of `SCALARS`, or none."""
 
@@ -63,6 +67,32 @@ def read_scalars(X, names, *, by):
         field, compute = SCALARS[name]
         columns.append(compute(require(X, field, by=by)))
     return np.stack(columns, axis=1).astype(float)
+
+
+def counts_behind(scalars, names):
+    """Return photons and exposures [s] behind scalars, whose ranges are remembered.
+
+    Parameters
+    ----------
+    scalars : ndarray of shape (n_clusters, n_names) or None
+    names : sequence of str
+
+    Returns
+    -------
+    counts : dict of str to ndarray of shape (n_clusters,)
+
+    Examples
+    --------
+    >>> counts_behind(np.array([[0.1, 3.0]]), ["redshift", "log_exposure"])
+    {'exposure': array([1000.])}
+    """
+    if scalars is None:
+        return {}
+    return {
+        COUNTS_BEHIND[name]: 10**column
+        for name, column in zip(names, scalars.T, strict=True)
+        if name in COUNTS_BEHIND
+    }
 
 
 def scalar_moments(scalars, names):

@@ -136,8 +136,9 @@ class XrayCNNRegressor(MapInputs, WithScalars, NeuralMassRegressor):
         Moments of the training log10 M.
     training_ranges_ : dict of str to tuple of 2 float
         Lowest and highest ``log_mass``, ``redshift`` (of a sample), ``map_sum`` (sum of a
-        map's pixels) and, for cubes made from galaxies, number of ``galaxies`` of the
-        training clusters. Predictions far outside come with a warning.
+        map's pixels), for scalars ``photons`` and ``exposure``, and for cubes made from
+        galaxies number of ``galaxies`` of the training clusters. Predictions far outside
+        come with a warning.
     outlier_detector_ : MapOutlierDetector
         Detector of maps unlike those of training; see `misspecification_score`.
     population_ : dict
