@@ -1,5 +1,6 @@
 """`MapInputs`: what regressors that take maps have in common."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,7 @@ class MapInputs:
     """Mixin of regressors that take maps, alone or among other inputs."""
 
     _takes = "maps"
+    scalars: Sequence[str]
 
     def _read_maps(self, X):
         if isinstance(X, ClusterSample):
