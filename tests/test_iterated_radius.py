@@ -114,6 +114,20 @@ def test_weights_count_in_the_scale_of_errors():
     assert_allclose(model.error_scale_, np.sqrt((6 * 1**2 + 2 * 4**2) / 8))
 
 
+def test_infinite_errors_do_not_count_in_the_scale_of_errors():
+    class Unsure(Guess):
+        def predict(self, X, return_std=False):
+            mean = np.full(len(X), self.log_mass)
+            error = np.where(X.redshift > 0.25, np.inf, self.error)
+            return (mean, error) if return_std else mean
+
+    model = IteratedRadiusRegressor(Unsure(14.0, error=0.1))
+    model.fit(ClusterSample([0.1, 0.2, 0.3]), [14.1, 14.4, 14.4])
+    assert_allclose(model.error_scale_, np.sqrt((1**2 + 4**2) / 2))
+    model.fit(ClusterSample([0.3, 0.4, 0.5]), [14.1, 14.4, 14.4])
+    assert np.isnan(model.error_scale_)
+
+
 def test_a_mass_is_consistent_with_its_own_radius(survey):
     model = IteratedRadiusRegressor(
         make_pipeline(COUNTER, EvrardProxyRegressor(redshift_column=-1))

@@ -280,6 +280,18 @@ class TestPopulation:
             np.mean([population_test(trained, each) < 1e-3 for each in near]) <= 0.025
         )
 
+    def test_copies_of_a_cluster_count_once(self):
+        clusters, log_mass = population(120)
+        maps, z = np.asarray(clusters.maps), clusters.redshift
+        four = SparseMaps.from_dense(np.concatenate([maps, maps[:, :, ::-1]] * 2))
+        halo = np.tile(np.arange(120), 4)
+        found = learn_population(four, np.tile(z, 4), np.tile(log_mass, 4), halo)
+        expected = learn_population(clusters.maps, z, log_mass)
+        for name, value in expected.items():
+            assert_array_equal(found[name], value)
+        few = learn_population(four, None, np.tile(log_mass, 4), halo % 99)
+        assert few == {}
+
     def test_hotellings_statistic_by_brute_force(self):
         """Refit the trend without each training cluster; p from the F distribution."""
         clusters, log_mass = population(120)

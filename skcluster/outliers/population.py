@@ -12,7 +12,7 @@ MIN_POPULATION, MIN_TESTED = 100, 10
 MASS_RIDGE, LEAST_VARIANCE, LARGEST_RESIDUAL = 1e-3, 1e-4, 5.0
 
 
-def learn_population(maps, redshift, log_mass):
+def learn_population(maps, redshift, log_mass, group=None):
     """Learn how the measures of training maps scatter at a given mass and redshift.
 
     Parameters
@@ -20,13 +20,21 @@ def learn_population(maps, redshift, log_mass):
     maps : SparseMaps or Measures
     redshift : ndarray of shape (n_clusters,) or None
     log_mass : ndarray of shape (n_clusters,)
+    group : ndarray of shape (n_clusters,), default=None
+        Label of each cluster's halo. Only the first view of a halo counts, for others are
+        not independent of it. None: all are.
 
     Returns
     -------
     population : dict of str to ndarray, bool and int
-        What `population_test` needs; empty for fewer than 100 clusters.
+        What `population_test` needs; empty for fewer than 100 halos.
     """
-    measures, n = population_measures(maps), len(log_mass)
+    measures = population_measures(maps)
+    if group is not None:
+        rows = np.sort(np.unique(group, return_index=True)[1])
+        measures, log_mass = measures[rows], log_mass[rows]
+        redshift = None if redshift is None else redshift[rows]
+    n = len(log_mass)
     if n < MIN_POPULATION:
         return {}
     has_redshift = redshift is not None and not hardly_vary(redshift)
@@ -98,7 +106,7 @@ def population_test(estimator, X):
     p_value : float
         Below 1e-3, masses of these clusters are not to be trusted: look for another
         exposure, background, point-spread function or selection. NaN if the network was
-        trained on fewer than 100 clusters.
+        trained on fewer than 100 clusters, or on fewer than 100 of different ``group``.
 
     Notes
     -----

@@ -115,8 +115,7 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
         self.start_ = weighted_quantile(y, 0.5, equal)
         params = {"return_std": True} if predicts_std(self.estimator_) else {}
         log_mass, error, _ = self._iterate(X, parameters, **params)
-        square = np.average(((log_mass - y) / error) ** 2, weights=weight)
-        self.error_scale_ = float(np.sqrt(square))
+        self.error_scale_ = _rms_in_errors(log_mass - y, error, equal)
         return self
 
     def predict(self, X, **params):
@@ -197,3 +196,12 @@ class IteratedRadiusRegressor(MetaEstimatorMixin, RegressorMixin, TakesSample):
             stacklevel=3,
         )
         return log_mass, error, radius
+
+
+def _rms_in_errors(residual, error, weight):
+    """Root mean square of residuals in units of their errors, where these are finite."""
+    known = np.isfinite(error) & (weight > 0)
+    if not known.any():
+        return np.nan
+    square = np.average((residual[known] / error[known]) ** 2, weights=weight[known])
+    return float(np.sqrt(square))

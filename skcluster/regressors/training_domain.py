@@ -15,10 +15,10 @@ def learned_ranges(regressor, X, inputs, y):
 def learned_domain(regressor, X, inputs, y):
     """Return the outlier detector of the training clusters, and their population."""
     described = regressor._described(inputs)
-    redshift = getattr(X, "redshift", None)
+    redshift, group = (getattr(X, name, None) for name in ("redshift", "group"))
     return (
         MapOutlierDetector().fit(described),
-        learn_population(described, redshift, y),
+        learn_population(described, redshift, y, group),
     )
 
 
