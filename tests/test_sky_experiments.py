@@ -213,6 +213,7 @@ def test_what_the_contest_under_another_sky_shows():
         "no AGN": [-7, 2],
         "equal cores": [-7, 3],
         "no PSF": [-4, 2],
+        "background of eFEDS": [-7, 2],
     }
     for sky, change in changes.items():
         (photons,) = mean[(mean["sky"] == sky) & (mean["estimator"] == "photon set")]
@@ -231,6 +232,8 @@ def test_what_the_contest_under_another_sky_shows():
         without = by_seed[by_seed["sky"] == sky]
         assert (without["estimator"] == paper["estimator"]).all()
         assert (without["std"][rows] < paper["std"][rows]).all()
+    brighter = by_seed[by_seed["sky"] == "background of eFEDS"]
+    assert (brighter["std"] > paper["std"]).all()
     page = (ROOT / "docs" / "equal_contexts.rst").read_text("utf-8")
     files = (RESULTS / "contest_skies/paper/predictions/photon-set").glob("*.npz")
     n_tested = sum(len(np.load(path)["cluster"]) for path in files)
