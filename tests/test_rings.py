@@ -143,7 +143,7 @@ def test_maps_of_another_band_or_after_other_steps_are_refused(sample):
     soft, hard = (PhotonMapper(bands=(b,), n_pixels=32) for b in ((0.5, 2), (2, 7)))
     maps = soft.transform(sample)
     profiler = RingProfiler(edges=EDGES).fit(maps)
-    with pytest.raises(ValueError, match=r"maps of PhotonMapper\(bands=\(\(2.0, 7.0"):
+    with pytest.raises(ValueError, match=r"the bands \(\(2.0, 7.0\),\) keV"):
         profiler.transform(hard.transform(sample))
     normalized = RedshiftNormalizer().fit_transform(maps)
     with pytest.raises(

@@ -116,6 +116,8 @@ def test_maps_of_several_observations_are_not_added_in_silence():
     ):
         assert with_exposure_map(sample, [one, two]).exposure == [800]
     assert with_exposure_map(sample, [one, brief]).exposure == [800]
+    tile = image_of(lambda x, y: 800.1)
+    assert with_exposure_map(sample, [one, tile]).exposure_map.image(0) is tile
 
 
 def test_photons_of_another_map_bring_a_warning():

@@ -13,7 +13,7 @@ from ..exposure import (
 )
 from ..parameters import Boolean, Edges, Integer, Positive, Quantity, check_parameters
 from ..sample import half_width_of, refuse_maps_after, require
-from ..sample.sparse_maps import check_same_maps, steps_of
+from ..sample.sparse_maps import check_same_steps, steps_of
 from ..sample.transformer import TakesSample
 from ..training_ranges import common_redshift, redshift_column, warn_outside
 
@@ -63,9 +63,9 @@ class RingProfiler(TransformerMixin, TakesSample):
     ----------
     n_bands_ : int
         Number of bands of the maps in `fit`.
-    map_geometry_, map_steps_ : MapGeometry or None, tuple of str or None
-        Bands, size and cosmology of these maps, and the steps that they had been through;
-        others are refused. None if they do not know.
+    bands_, map_steps_ : tuple or None
+        Energy bands of these maps [keV], and the names of the steps that they had been
+        through; others are refused. None if the maps do not know.
     exposure_ : float or None
         Median exposure that the maps in `fit` stand for [s], to which counts are scaled;
         None if they have no exposures. Maps after `RedshiftNormalizer` all have one.
@@ -137,7 +137,7 @@ class RingProfiler(TransformerMixin, TakesSample):
         """Store the number of bands, for the names of the columns, and the exposure."""
         _, maps, _ = self._checked(X)
         self.n_bands_ = maps.shape[1]
-        self.map_geometry_, self.map_steps_ = maps.geometry, steps_of(maps)
+        self.bands_, self.map_steps_ = _bands_of(maps), steps_of(maps)
         exposure = exposure_of_maps(X)
         self.exposure_ = reference_exposure(exposure)
         self.training_ranges_ = exposure_range(exposure)
@@ -148,13 +148,7 @@ class RingProfiler(TransformerMixin, TakesSample):
         """Return the profiles and the redshift, ndarray of shape (n_clusters, k)."""
         check_is_fitted(self)
         parameters, maps, sector_of_pixel = self._checked(X)
-        if maps.shape[1] != self.n_bands_:
-            raise ValueError(
-                f"X holds maps of {maps.shape[1]} bands, but RingProfiler was fitted to "
-                f"{self.n_bands_}."
-            )
-        known = (getattr(self, name, None) for name in ("map_geometry_", "map_steps_"))
-        check_same_maps(maps, *known, by="RingProfiler")
+        self._check_same(maps)
         n, (n_bands, *_) = len(maps), maps.shape[1:]
         counts = maps.rows @ sparse.kron(sparse.eye_array(n_bands), sector_of_pixel)
         counts = counts.toarray().reshape(n, n_bands, -1, parameters.n_sectors)
@@ -200,6 +194,22 @@ class RingProfiler(TransformerMixin, TakesSample):
         of_band = np.column_stack([np.ones_like(has_sectors), has_sectors]).ravel()
         return np.tile(of_band, self.n_bands_)
 
+    def _check_same(self, maps):
+        """Refuse maps of other bands, or after other steps, than those in fit."""
+        if maps.shape[1] != self.n_bands_:
+            raise ValueError(
+                f"X holds maps of {maps.shape[1]} bands, but RingProfiler was fitted to "
+                f"{self.n_bands_}."
+            )
+        # Models of version 0.1.0 know neither bands nor steps.
+        bands, fitted = _bands_of(maps), getattr(self, "bands_", None)
+        if len({bands, fitted} - {None}) == 2:
+            raise ValueError(
+                f"X holds maps of the bands {bands} keV, but RingProfiler was fitted to "
+                f"{fitted} keV. Make X with that PhotonMapper."
+            )
+        check_same_steps(maps, getattr(self, "map_steps_", None), by="RingProfiler")
+
     def _checked(self, X):
         """Return the parameters, the maps, and the sector that holds each pixel."""
         parameters = check_parameters(self)
@@ -212,6 +222,10 @@ class RingProfiler(TransformerMixin, TakesSample):
             maps.shape[-1], half_width, parameters.edges, parameters.n_sectors
         )
         return parameters, maps, sectors
+
+
+def _bands_of(maps):
+    return None if maps.geometry is None else maps.geometry.bands
 
 
 def sectors_of_pixels(n_pixels, half_width, edges, n_sectors):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..sample import ClusterSample, SparseMaps, require
-from ..sample.sparse_maps import check_same_maps, steps_of
+from ..sample.sparse_maps import check_same_steps, steps_of
 from .map_batches import pixel_moments
 from .scalars import counts_behind
 
@@ -70,9 +70,14 @@ class MapInputs:
                 f"X holds maps of shape {maps.shape[1:]}, but {type(self).__name__} was "
                 f"fitted to maps of shape {self.map_shape_}."
             )
+        by = type(self).__name__
+        if len({maps.geometry, self.map_geometry_} - {None}) == 2:
+            raise ValueError(
+                f"X holds maps of {maps.geometry}, but {by} was fitted to maps of "
+                f"{self.map_geometry_}. Make X with that PhotonMapper."
+            )
         # Models of version 0.1.0 do not say which steps.
-        steps = getattr(self, "map_steps_", None)
-        check_same_maps(maps, self.map_geometry_, steps, by=type(self).__name__)
+        check_same_steps(maps, getattr(self, "map_steps_", None), by=by)
 
     def _filled_up(self, inputs, n_clusters):
         """Return at least `n_clusters` inputs, of which the last do not matter."""

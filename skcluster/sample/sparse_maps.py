@@ -231,24 +231,17 @@ def steps_of(maps):
     return None if maps.geometry is None else maps.steps
 
 
-def check_same_maps(maps, geometry, steps, *, by):
-    """Refuse maps of another mapper, or that have been through other steps, than in fit.
+def check_same_steps(maps, steps, *, by):
+    """Refuse maps that have been through other steps than those in fit.
 
     Parameters
     ----------
     maps : SparseMaps
-    geometry : MapGeometry or None
-        That of the maps in `fit`. What is not known is not compared.
     steps : tuple of str or None
-        Result of `steps_of` in `fit`.
+        Result of `steps_of` in `fit`. What is not known is not compared.
     by : str
         Name of the estimator, for the message.
     """
-    if len({maps.geometry, geometry} - {None}) == 2:
-        raise ValueError(
-            f"X holds maps of {maps.geometry}, but {by} was fitted to maps of {geometry}. "
-            "Make X with that PhotonMapper."
-        )
     own = steps_of(maps)
     if len({own, steps} - {None}) == 2:
         raise ValueError(

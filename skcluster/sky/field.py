@@ -13,6 +13,8 @@ from ..sample.units import check_plausible, unit_factor
 
 LEAST_EXPOSURE = 0.1
 """Share of the exposure at the center below which a place counts as not observed."""
+SAME_EXPOSURE = 1e-3
+"""Relative difference up to which two maps are taken to show the same observation."""
 MARGIN = 1e-9
 """Added to the reach of positions, so that rounding leaves no hole out [deg]."""
 MOST_LOST = 0.01
@@ -93,7 +95,7 @@ def with_exposure_map(sample, exposure_map, *, unvignetted=None) -> ClusterSampl
         exposure = sample.exposure
     vignetted, particles = SkyImages(images, deepest), None
     if sample.photons is not None and len(images) > 1:
-        _warn_of_several(values, deepest)
+        _warn_of_several(values)
         _warn_of_other_fields(sample, images, deepest)
     if unvignetted is not None:
         particles = SkyImages(_unvignetted(unvignetted, images), deepest)
@@ -129,10 +131,14 @@ def _warn_of_other_fields(sample, images, chosen):
         )
 
 
-def _warn_of_several(exposures, deepest):
-    """Warn of centers with an exposure in several maps, of which only one is taken."""
+def _warn_of_several(exposures):
+    """Warn of centers with an exposure in several maps, of which only one is taken.
+
+    Overlapping tiles of one survey have equal exposures, two observations hardly ever.
+    """
     most = exposures.max(axis=0)
-    second = np.sort(exposures, axis=0)[-2]
+    other = np.where(exposures < (1 - SAME_EXPOSURE) * most, exposures, 0)
+    second = other.max(axis=0)
     wrong = np.flatnonzero(second >= LEAST_EXPOSURE * most)
     if len(wrong):
         first = wrong[0]
