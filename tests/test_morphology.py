@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from astropy.cosmology import FlatLambdaCDM
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -506,6 +507,16 @@ class TestMeasurer:
             MorphologyMeasurer().fit(mapped)
         if field == "circle":
             MorphologyMeasurer(aperture=0.8).fit(mapped)
+
+    def test_gaps_are_looked_for_in_a_cosmology_without_a_name(self, sample):
+        own = PhotonMapper(n_pixels=32, cosmology=FlatLambdaCDM(70, 0.3))
+        wide = sample.assign(field_radius=np.full(len(sample), 5.0))
+        assert len(MorphologyMeasurer().fit_transform(own.transform(wide))) == len(
+            sample
+        )
+        cut = sample.assign(field_radius=np.full(len(sample), 0.01))
+        with pytest.raises(ValueError, match="have gaps"):
+            MorphologyMeasurer().fit(own.transform(cut))
 
     def test_counts_are_those_in_the_exposure_of_training(self, sample):
         mapped = PhotonMapper(n_pixels=32).transform(sample)

@@ -62,9 +62,7 @@ def _check_observed(X, radius):
     """Refuse apertures with gaps, which would look like an empty sky."""
     if not knows_field(X):
         return
-    geometry = X.maps.geometry
-    cosmology = "WMAP7" if geometry is None else geometry.cosmology
-    distance = comoving_distance(X.redshift, cosmology)
+    distance = _distance(X)
     edges = np.outer(radius, np.sqrt(np.linspace(0, 1, N_RINGS + 1)))
     observed = exposure_of_rings(X, distance, edges).mean(axis=1)
     wrong = np.flatnonzero(observed < 1 - ROUNDING)
@@ -76,6 +74,16 @@ def _check_observed(X, radius):
             "a smaller aperture. To take what was not observed for an empty sky, give "
             "sample.drop('exposure_map', 'mask', 'holes', 'field_radius') to PhotonMapper."
         )
+
+
+def _distance(X):
+    """Comoving distances [Mpc/h] in the cosmology of the maps, if its name tells it."""
+    if X.maps.geometry is not None:
+        try:
+            return comoving_distance(X.redshift, X.maps.geometry.cosmology)
+        except ValueError:
+            pass  # a cosmology without a name; the default places gaps to a few per cent
+    return comoving_distance(X.redshift)
 
 
 def _check_apart(geometry):
