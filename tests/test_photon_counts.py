@@ -339,6 +339,16 @@ def test_no_particles_are_expected_where_the_exposure_map_has_a_gap():
     assert_allclose(counts.background, density * np.pi * radius**2, rtol=0.01)
 
 
+def test_particles_of_clusters_without_an_exposure_map_of_their_own():
+    """Joined with a cluster that has maps; the other has none, so nothing to correct."""
+    known = {"background": 2e-3, "r500c": 1.0, "particle_share": 0.7}
+    mapped = with_two_maps(sample_of(*flat(300)), falling, constant)
+    bare = sample_of(*flat(300, seed=1), exposure=[2000.0])
+    joined = net(ClusterSample.concatenate([mapped, bare]), **known)
+    alone = net(mapped, **known), net(bare, **(known | {"particle_share": None}))
+    assert_allclose(joined.net, [each.net[0] for each in alone], rtol=1e-3)
+
+
 def test_a_known_rate_of_particles_follows_the_unvignetted_map():
     sample = with_two_maps(sample_of([0.0], [0.0]), falling, constant)
     rate = 2e-3

@@ -295,9 +295,10 @@ def relative_exposure_at(sample, i, ra, dec, *, of="exposure_map"):
         relative /= _at_center(image, center, i)
     else:
         relative = np.ones(len(ra))
-    if of != "exposure_map" and sample.exposure_map is not None:
-        # Photons from there are not counted, whatever they are.
-        relative[~(sample.exposure_map.image(i).at(ra, dec) > 0)] = 0
+    if of != "exposure_map":
+        # Where the sky has no exposure nothing is counted, whatever it is.
+        relative[relative_exposure_at(sample, i, ra, dec) == 0] = 0
+        return relative
     if sample.field_radius is not None:
         x, y = sky_to_plane(ra, dec, *center)
         # Positions without an image on the plane are NaN.
