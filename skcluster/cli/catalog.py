@@ -157,7 +157,7 @@ def _refuse_options_of_one_list(arguments):
 
 
 def _check_all_have_exposures(samples, paths):
-    """Refuse exposures that only some tables have: joined, they would be dropped."""
+    """Refuse exposures that only some tables have: `concatenate` names no tables."""
     has = [sample.exposure is not None for sample in samples]
     if any(has) and not all(has):
         first, other = paths[has.index(True)], paths[has.index(False)]

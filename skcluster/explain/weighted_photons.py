@@ -77,14 +77,12 @@ def photon_attention(sample, *, groups=None, random_state=None):
     """
     photons = _with_contributions(sample, by="photon_attention")
     origin = origin_of(photons, by="photon_attention")
-    total, n_photons = photons.sum(photons[CONTRIBUTION]), photons.lengths
+    contribution, n_photons = photons[CONTRIBUTION], photons.lengths
+    total = photons.sum(contribution)
     seed, result = seed_of(random_state), Bunch()
     for name, code in ORIGINS.items():
         of_origin = origin == code
-        added, n = (
-            photons.sum(photons[CONTRIBUTION] * of_origin),
-            photons.sum(of_origin),
-        )
+        added, n = photons.sum(contribution * of_origin), photons.sum(of_origin)
         share, share_of_photons = added / _nonzero(total), ratio(n, n_photons)
         weight = np.where(n > 0, share / _nonzero(share_of_photons), np.nan)
         result[name] = Bunch(

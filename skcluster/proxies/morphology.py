@@ -206,7 +206,8 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
     def transform(self, X):
         """Return the quantities, ndarray of shape (n_clusters, n_columns)."""
         parameters, rows, r500c = self._checked(X)
-        values = self._in_reference(_measured(rows, r500c, parameters), X)
+        values = _measured(rows, r500c, parameters)
+        self._to_reference(values, X, parameters)
         is_unknown = np.isnan(values)
         if is_unknown.any():
             clusters = np.flatnonzero(is_unknown.any(axis=1))
@@ -261,19 +262,18 @@ class MorphologyMeasurer(TransformerMixin, WorksUnfitted):
             draws.append(_measured(drawn, r500c, parameters))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Degrees of freedom", RuntimeWarning)
-            errors = self._in_reference(np.nanstd(draws, axis=0, ddof=1), X)
+            errors = np.nanstd(draws, axis=0, ddof=1)
+        self._to_reference(errors, X, parameters)
         if parameters.with_redshift:
             errors = np.column_stack([errors, np.zeros(len(X))])
         return errors
 
-    def _in_reference(self, values, X):
-        """Return quantities with counts as they would be in the reference exposure."""
-        quantities = self._checked_parameters().quantities
-        if COUNTS in quantities:
+    def _to_reference(self, values, X, parameters):
+        """Divide counts, in place, by the exposure in units of the reference."""
+        if COUNTS in parameters.quantities:
             relative = relative_exposure(X.exposure, self)
             if relative is not None:
-                values[:, quantities.index(COUNTS)] /= relative
-        return values
+                values[:, parameters.quantities.index(COUNTS)] /= relative
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns."""

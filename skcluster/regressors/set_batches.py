@@ -103,12 +103,13 @@ class SetBatches(Dataset):
         sets = inputs.sets[name]
         drawn = sets.rows() if self.n_drawn is None else self._drawn(sets)
         rows = self.described(name, inputs, drawn)
-        weights = sets.weights(np.concatenate(drawn))
         n_drawn = np.array([len(numbers) for numbers in drawn])
         cluster = np.repeat(np.arange(len(sets)), n_drawn)
+        each = sets.lengths / np.maximum(n_drawn, 1) / self.scalings[name].count
+        each = each / sets.relative_exposure
+        weights = each[cluster] * sets.weights(np.concatenate(drawn))
         if self.n_drawn is None:
             # Sums of float32 depend on the order, and a mass must not.
-            weights = np.broadcast_to(weights, len(rows))
             order = np.lexsort((weights, _hash_of_rows(rows), cluster))
             rows, weights = rows[order], weights[order]
         n_blocks = -(-n_drawn // BLOCK)
@@ -117,9 +118,7 @@ class SetBatches(Dataset):
         values = np.zeros((n_blocks.sum() * BLOCK, rows.shape[1]), np.float32)
         weight = np.zeros(len(values), np.float32)
         values[place] = rows
-        each = sets.lengths / np.maximum(n_drawn, 1) / self.scalings[name].count
-        each = each / sets.relative_exposure
-        weight[place] = each[cluster] * weights
+        weight[place] = weights
         return Rows(*map(torch.from_numpy, (values, weight, n_blocks)))
 
     def _drawn(self, sets):

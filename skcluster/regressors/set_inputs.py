@@ -212,7 +212,8 @@ class SetInputs:
         """Return all that the inputs hold, for a fingerprint."""
         arrays = [self.redshift]
         for each in self.sets.values():
-            names = (*each.columns, *[RELATIVE_EXPOSURE][: each.has_weights])
-            columns = (each.all_rows[name] for name in names)
+            columns = (each.all_rows[name] for name in each.columns)
             arrays += [each.all_rows.offsets, each.relative_exposure, *columns]
+            if each.has_weights:
+                arrays.append(each.all_rows[RELATIVE_EXPOSURE])
         return arrays
