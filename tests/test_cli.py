@@ -27,6 +27,7 @@ from skcluster import (
     save_model,
 )
 from skcluster.cli import main
+from skcluster.paper import ORIGINS
 from skcluster.sample.units import unit_factor
 
 TINY = ["--pixels", "16", "--epochs", "1", "--device", "cpu"]
@@ -114,6 +115,13 @@ def test_simulate_replaces_old_files_only_if_told(tmp_path, outcome, refused):
     assert outcome(*command, "--overwrite")[0] == 0
     sample, _ = read_sample(tmp_path / "clusters.ecsv")
     assert set(sample.photons["origin"]) == {0}
+
+
+def test_simulate_leaves_out_the_agn_behind_the_clusters_of_a_sky(tmp_path, outcome):
+    command = ["simulate", tmp_path, "--clusters=2", "--no-agn", "--sky=eFEDS"]
+    assert outcome(*command)[0] == 0
+    sample, _ = read_sample(tmp_path / "clusters.ecsv")
+    assert ORIGINS["agn"] not in sample.photons["origin"]
 
 
 def test_train_says_how_good_the_model_is_and_prints_its_path(

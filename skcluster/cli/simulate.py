@@ -40,7 +40,11 @@ def add_simulate(commands):
         help="background as a fraction of eROSITA's real one (default: 0.005, or that of "
         "the sky)",
     )
-    parser.add_argument("--no-agn", action="store_true", help="leave out the AGN")
+    parser.add_argument(
+        "--no-agn",
+        action="store_true",
+        help="leave out all AGN, also those of the sky behind the clusters",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace old files")
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=simulate)
@@ -64,6 +68,7 @@ def simulate(arguments):
         sky=arguments.sky,
         background=arguments.background,
         agn=False if arguments.no_agn else None,
+        field_agn=False if arguments.no_agn else None,
         verbose=1,
     )
     path = write_sample(
