@@ -252,6 +252,18 @@ def test_photon_response_is_the_prediction_with_a_photon_more(survey, pipeline):
     assert_array_equal(photon_response(pipeline[1:], mapped[[3]], pixels), found[3])
 
 
+def test_a_photon_is_not_added_to_maps_that_are_scaled(survey, pipeline):
+    normalized = pipeline[:2].transform(survey.sample[:1])
+    scaled = pipeline[2].transform(normalized)
+    for n_steps, maps in ((2, normalized), (3, scaled), (2, normalized.maps)):
+        message = "have already been through RedshiftNormalizer"
+        with pytest.raises(ValueError, match=f"photon_response {message}"):
+            photon_response(pipeline[n_steps:], maps, [[0, 15, 17]])
+        explainer = SaliencyExplainer(pipeline[n_steps:], per_photon=True)
+        with pytest.raises(ValueError, match=f"per_photon=True {message}"):
+            explainer.explain(maps)
+
+
 def test_photon_response_takes_steps_before_the_mapper(dim_in_the_west):
     """The step keeps photons of 1 keV, of which one more is added."""
 

@@ -197,6 +197,20 @@ class TestMisspecification:
         with pytest.raises(TypeError, match="LinearRegression has no score of misspec"):
             misspecification_score(LinearRegression(), np.zeros((3, 1)))
 
+    def test_copies_of_training_clusters_count_once(self):
+        maps, log_mass = toy_maps(60), np.linspace(13.5, 15, 60)
+        fit = XrayCNNRegressor(max_epochs=1, random_state=0).fit
+        once = fit(ClusterSample(np.full(60, 0.2), maps=maps), log_mass)
+        copies = ClusterSample(
+            np.full(120, 0.2),
+            maps=np.concatenate([maps, maps[..., ::-1]]),
+            group=np.tile(np.arange(60), 2),
+        )
+        twice = fit(copies, np.tile(log_mass, 2))
+        for name in ("mean_", "scale_", "precision_", "offset_"):
+            found = getattr(twice.outlier_detector_, name)
+            assert_allclose(found, getattr(once.outlier_detector_, name))
+
 
 class Trained:
     """What `population_test` asks of a network, without a network."""
@@ -291,6 +305,15 @@ class TestPopulation:
             assert_array_equal(found[name], value)
         few = learn_population(four, None, np.tile(log_mass, 4), halo % 99)
         assert few == {}
+
+    def test_copies_of_tested_clusters_count_once(self):
+        trained = Trained(*population(300))
+        clusters, _ = population(40, seed=1)
+        labeled = clusters.assign(group=np.arange(40))
+        four = ClusterSample.concatenate([labeled] * 4)
+        alone = population_test(trained, clusters)
+        assert population_test(trained, four) == alone
+        assert population_test(trained, four.drop("group")) < alone
 
     def test_hotellings_statistic_by_brute_force(self):
         """Refit the trend without each training cluster; p from the F distribution."""

@@ -15,6 +15,7 @@ from skcluster import (
     photon_contributions,
     radial_contributions,
 )
+from skcluster.explain import photon_weights
 from skcluster.plotting import PhotonWeightDisplay
 from skcluster.sample import SampleTransformer
 
@@ -139,6 +140,49 @@ def test_attention_by_hand():
     assert_allclose(result.background.weight, [np.nan, 1])
     assert_allclose(result.background.share_of_photons, [0, 1])
     assert result.icm.n_clusters == 1
+
+
+def test_a_network_that_counts_weighs_photons_alike_under_vignetting():
+    exposure = np.array([1.0, 0.8, 0.25, 1.0, 0.5])
+    columns = {
+        "ra": np.zeros(5),
+        "dec": np.zeros(5),
+        "energy": np.ones(5),
+        "origin": np.array([0, 0, 1, 0, 2]),
+        "log_radius": np.linspace(-1, 0, 5),
+        "relative_exposure": exposure,
+        "contribution": 0.01 / exposure,
+    }
+    photons = Ragged(columns, [0, 3, 5])
+    sample = ClusterSample([0.2, 0.3], photons=photons, r500c=[0.5, 0.5])
+    assert_allclose(photon_weights(sample), 1)
+    result = photon_attention(sample)
+    assert_allclose(result.agn.weight, [1, np.nan])
+    assert_allclose(result.agn.share_of_photons, [4 / 6.25, 0])
+    assert_allclose(result.background.share, result.background.share_of_photons)
+    median = radial_contributions(sample, bins=[0, 3]).median
+    assert_allclose(median, 1)
+
+
+def test_photons_that_together_lower_the_mass_have_no_weights():
+    columns = {
+        "ra": np.zeros(3),
+        "dec": np.zeros(3),
+        "energy": np.ones(3),
+        "contribution": np.array([0.03, -0.01, -0.021]),
+    }
+    weight = photon_weights(ClusterSample([0.2], photons=Ragged(columns, [0, 3])))
+    assert np.isnan(weight).all()
+
+
+def test_errors_hold_the_groups_of_the_sample(explained):
+    _, _, found = explained
+    halo = np.arange(len(found)) // 5
+    result = photon_attention(found.assign(group=halo), random_state=0)
+    expected = photon_attention(found, groups=halo, random_state=0)
+    assert result.icm.median_error == expected.icm.median_error
+    apart = photon_attention(found, random_state=0)
+    assert result.icm.median_error != apart.icm.median_error
 
 
 def test_profile_by_hand():

@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skcluster import EvrardProxyRegressor, predict_posterior
+from skcluster import ClusterSample, EvrardProxyRegressor, predict_posterior
 from skcluster.plotting import OKABE_ITO, CoverageDisplay
 from skcluster.posterior import MassPosterior
 
@@ -77,6 +77,24 @@ def test_an_estimator_is_asked_through_its_pipeline_and_named():
     named = CoverageDisplay.from_estimator(model, counts, log_mass, name="proxies")
     (text,) = named.axes_[0].get_legend().get_texts()
     assert text.get_text() == "proxies"
+
+
+def test_bands_hold_the_groups_of_the_sample():
+    class Gaussian:
+        def predict_posterior(self, X):
+            return MassPosterior.from_gaussians(X.redshift + 13, np.full(len(X), 0.5))
+
+    def height(sample, **groups):
+        display = CoverageDisplay.from_estimator(
+            Gaussian(), sample, np.full(40, 14.0), **groups
+        )
+        return np.ptp(display.bands_[0].get_paths()[0].vertices[:, 1])
+
+    sample = ClusterSample(np.linspace(0.1, 2, 40))
+    halo = np.arange(40) // 4
+    apart, of_halos = height(sample), height(sample.assign(group=halo))
+    assert_allclose(of_halos, 2 * apart)  # 10 halos of 4 views each
+    assert height(sample, groups=halo) == of_halos
 
 
 def test_two_estimators_in_one_figure():

@@ -195,6 +195,22 @@ def test_curves_of_several_estimators_share_axes():
     assert r"\partial \log_{10} M" in first.ax_.get_ylabel()
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_radial_curves_have_one_scale_that_holds_both(order):
+    signed = Bunch(**{**PROFILE, "low": -np.asarray(PROFILE["high"])})
+    ax = None
+    for i in order:
+        display = RadialSaliencyDisplay.from_profile((PROFILE, signed)[i], ax=ax)
+        ax = display.ax_
+    assert ax.get_yscale() == "linear"
+
+
+def test_radial_curves_in_other_units_are_refused():
+    first = RadialSaliencyDisplay.from_profile(PROFILE, label="weight [dex per photon]")
+    with pytest.raises(ValueError, match="in another unit"):
+        RadialSaliencyDisplay.from_profile(PROFILE, label="w [dex]", ax=first.ax_)
+
+
 def test_the_band_reaches_from_low_to_high():
     display = RadialSaliencyDisplay.from_profile(PROFILE)
     assert_array_equal(display.line_.get_ydata(), PROFILE.median)

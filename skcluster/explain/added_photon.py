@@ -4,7 +4,12 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from ..sample import SparseMaps
-from .explained_network import maps_of_counts, photon_size, split_network
+from .explained_network import (
+    maps_of_counts,
+    photon_size,
+    refuse_scaled_maps,
+    split_network,
+)
 
 PHOTONS_AT_A_TIME = 256
 
@@ -21,7 +26,8 @@ def photon_response(estimator, X, pixels):
     all in pixels that were not observed. This costs one prediction per pixel and is exact,
     while ``SaliencyExplainer(per_photon=True)`` takes the network to be linear. A network
     that also takes the number of photons as a scalar (``scalars=["log_counts"]``) is
-    refused, since a photon in a map does not change it.
+    refused, since a photon in a map does not change it. Of a `CalibratedMassRegressor` it
+    is the network's mass that changes, before the calibration.
 
     Parameters
     ----------
@@ -52,6 +58,7 @@ def photon_response(estimator, X, pixels):
     """
     steps, regressor = split_network(estimator)
     _check_counts_only_by_maps(regressor)
+    refuse_scaled_maps(steps, X, by="photon_response")
     X, made_by, steps = maps_of_counts(steps, X)
     counts = np.asarray(getattr(X, "maps", X), np.float32)
     if len(counts) != 1:

@@ -18,7 +18,7 @@ from ..maps import LogScaler, PhotonMapper, RedshiftNormalizer
 from ..maps.coverage import exposure_of_pixels
 from ..plausible_masses import LN_10
 from ..regressors.neural import NeuralMassRegressor
-from ..sample import require
+from ..sample import SparseMaps, refuse_maps_after, require
 from ..sky import field_edge, has_field, knows_field
 
 
@@ -109,6 +109,22 @@ def maps_of_counts(steps, X):
     maps = getattr(X, "maps", None)
     are_counts = not getattr(maps, "steps", ())
     return X, getattr(maps, "geometry", None) if are_counts else None, after
+
+
+def refuse_scaled_maps(steps, X, *, by):
+    """Refuse maps that hold no counts, to which a photon adds nobody knows how much.
+
+    Parameters
+    ----------
+    steps : list of fitted transformers
+    X : input of the first step
+    by : str
+        What adds photons, for the message.
+    """
+    maps = getattr(X, "maps", X)
+    makes_maps = any(isinstance(step, PhotonMapper) for step in steps)
+    if isinstance(maps, SparseMaps) and not makes_maps:
+        refuse_maps_after(maps, "RedshiftNormalizer", "LogScaler", by=by)
 
 
 def photon_size(X, made_by, rows=slice(None)):

@@ -37,6 +37,7 @@ from .attribution import (
 from .explained_network import (
     change_by_a_photon,
     check_increments,
+    refuse_scaled_maps,
     split_network,
     transformed,
 )
@@ -207,6 +208,8 @@ class SaliencyExplainer(BaseEstimator):
         """
         parameters = checked_explainer_parameters(self)
         steps, regressor = split_network(self.estimator)
+        if parameters.per_photon:
+            refuse_scaled_maps(steps, X, by="per_photon=True")
         X, increments = transformed(steps, X)
         if parameters.per_photon:
             check_increments(increments)

@@ -7,7 +7,7 @@ from ..paper import ORIGINS
 from ..parameters import Choice
 from ..photon_features.photon_field import SOFTENING
 from ..sample import require
-from ..sample.described_columns import CONTRIBUTION
+from ..sample.described_columns import CONTRIBUTION, RELATIVE_EXPOSURE
 from .attention import origin_of
 from .cluster_statistics import ratio, seed_of, summary
 from .radial_profile import EdgesInR500c, checked_r500c, profiles_of_sample
@@ -18,7 +18,11 @@ def photon_weights(sample):
 
     .. math::
 
-        w_i = \frac{c_i}{\frac{1}{N} \sum_j c_j}
+        w_i = \frac{e_i c_i}{\sum_j c_j} \sum_j \frac{1}{e_j}
+
+    with :math:`c_i` the contribution and :math:`e_i` the exposure at the photon's place
+    over that at the center (column ``relative_exposure``), 1 where it is the same all over
+    the field.
 
     Parameters
     ----------
@@ -29,7 +33,7 @@ def photon_weights(sample):
     -------
     weight : ndarray of shape (n_photons,)
         One number per photon of the sample: 1 for all photons if the network only counts
-        them, and NaN where a cluster's photons add nothing.
+        them, and NaN where a cluster's photons together add nothing or less.
 
     Examples
     --------
@@ -40,8 +44,10 @@ def photon_weights(sample):
     array([1.5, 0.5])
     """
     photons = _with_contributions(sample, by="photon_weights")
-    mean = photons.sum(photons[CONTRIBUTION]) / np.maximum(photons.lengths, 1)
-    return photons[CONTRIBUTION] / _nonzero(mean)[photons.cluster]
+    stands_for = _stands_for(photons)
+    mean = ratio(photons.sum(photons[CONTRIBUTION]), photons.sum(stands_for))
+    mean = np.where(mean > 0, mean, np.nan)
+    return photons[CONTRIBUTION] / stands_for / mean[photons.cluster]
 
 
 def photon_attention(sample, *, groups=None, random_state=None):
@@ -53,7 +59,8 @@ def photon_attention(sample, *, groups=None, random_state=None):
         From `photon_contributions`. Its photons need the column ``origin``: 0 ICM, 1 AGN,
         2 background.
     groups : array-like of shape (n_clusters,), default=None
-        Label of each cluster's halo, see `skcluster.metrics.bootstrap_error`.
+        Label of each cluster's halo, in place of ``sample.group``; see
+        `skcluster.metrics.bootstrap_error`.
     random_state : int, RandomState instance or None, default=None
         Seed of the bootstrap errors.
 
@@ -77,13 +84,17 @@ def photon_attention(sample, *, groups=None, random_state=None):
     """
     photons = _with_contributions(sample, by="photon_attention")
     origin = origin_of(photons, by="photon_attention")
-    contribution, n_photons = photons[CONTRIBUTION], photons.lengths
+    groups = sample.group if groups is None else groups
+    contribution, stands_for = photons[CONTRIBUTION], _stands_for(photons)
     total = photons.sum(contribution)
     seed, result = seed_of(random_state), Bunch()
     for name, code in ORIGINS.items():
         of_origin = origin == code
-        added, n = photons.sum(contribution * of_origin), photons.sum(of_origin)
-        share, share_of_photons = added / _nonzero(total), ratio(n, n_photons)
+        added, n = (
+            photons.sum(of_origin * each) for each in (contribution, stands_for)
+        )
+        share = added / _nonzero(total)
+        share_of_photons = ratio(n, photons.sum(stands_for))
         weight = np.where(n > 0, share / _nonzero(share_of_photons), np.nan)
         result[name] = Bunch(
             weight=weight, share=share, share_of_photons=share_of_photons
@@ -127,6 +138,11 @@ def radial_contributions(sample, *, bins=None, origin=None):
     """
     photons = _with_contributions(sample, by="radial_contributions")
     require(sample, "r500c", by="radial_contributions")
+    if "log_radius" not in photons:
+        raise ValueError(
+            "radial_contributions needs photons with the column 'log_radius'; they have "
+            f"{list(photons.columns)}. Put it among the features of PhotonFeaturizer."
+        )
     r500c = checked_r500c(sample.r500c, len(sample))
     origin = (Choice(ORIGINS) | None).check("origin", origin)
     edges = (EdgesInR500c() | None).check("bins", bins)
@@ -152,6 +168,13 @@ def _with_contributions(sample, by):
             f"{list(photons.columns)}. Give the sample that photon_contributions returns."
         )
     return photons
+
+
+def _stands_for(photons):
+    """Number of photons in the exposure of the center that each photon stands for."""
+    if RELATIVE_EXPOSURE not in photons:
+        return np.ones(photons.offsets[-1])
+    return 1 / photons[RELATIVE_EXPOSURE]
 
 
 def _nonzero(values):

@@ -40,6 +40,18 @@ def measures(X):
     return np.hstack([*parts, brightest])
 
 
+def first_views(group):
+    """Rows of the first view of each halo, which are independent; all without labels."""
+    if group is None:
+        return slice(None)
+    return np.sort(np.unique(group, return_index=True)[1])
+
+
+def measures_apart(X, group):
+    """Return the `Measures` of the first view of each halo."""
+    return Measures(measures(X)[first_views(group)])
+
+
 def population_measures(X):
     """Return the `measures`, and how much pixels, and pairs of neighbors, vary."""
     if isinstance(X, Measures):

@@ -5,7 +5,7 @@ from scipy.stats import f as f_distribution
 
 from ..training_ranges import hardly_vary
 from .detector import as_compared, network_and_its_input
-from .measures import population_measures
+from .measures import first_views, population_measures
 
 MIN_POPULATION, MIN_TESTED = 100, 10
 """Fewest training clusters, and fewest tested ones, of a test of populations."""
@@ -30,10 +30,9 @@ def learn_population(maps, redshift, log_mass, group=None):
         What `population_test` needs; empty for fewer than 100 halos.
     """
     measures = population_measures(maps)
-    if group is not None:
-        rows = np.sort(np.unique(group, return_index=True)[1])
-        measures, log_mass = measures[rows], log_mass[rows]
-        redshift = None if redshift is None else redshift[rows]
+    rows = first_views(group)
+    measures, log_mass = measures[rows], log_mass[rows]
+    redshift = None if redshift is None else redshift[rows]
     n = len(log_mass)
     if n < MIN_POPULATION:
         return {}
@@ -99,7 +98,8 @@ def population_test(estimator, X):
         A network, or a Pipeline or other meta-estimator around one.
     X : what the estimator takes
         At least 10 clusters that are independent of each other. Snapshots or turned copies
-        of one halo are not.
+        of one halo are not: of those with one label in the sample's ``group`` only the
+        first counts.
 
     Returns
     -------
@@ -131,7 +131,10 @@ def population_test(estimator, X):
     >>> population_test(network, draw(log_mass[200:], background=0.05)) < 1e-3
     True
     """
-    return p_value_of_population(*measured_population(estimator, X))
+    network, measures, redshift = measured_population(estimator, X)
+    rows = first_views(getattr(X, "group", None))
+    redshift = None if redshift is None else redshift[rows]
+    return p_value_of_population(network, measures[rows], redshift)
 
 
 def measured_population(estimator, X):

@@ -92,11 +92,18 @@ class CoverageDisplay:
         return cls(pit, groups=groups, name=name).plot(ax, **line_kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **line_kwargs):
-        """Draw the calibration of a fitted estimator, on clusters that it has not seen."""
+    def from_estimator(
+        cls, estimator, X, y, *, groups=None, name=None, ax=None, **line_kwargs
+    ):
+        """Draw the calibration of a fitted estimator, on clusters that it has not seen.
+
+        The labels of halos, `groups`, are ``X.group`` unless others are given.
+        """
         name = type(estimator).__name__ if name is None else name
+        groups = getattr(X, "group", None) if groups is None else groups
+        posterior = predict_posterior(estimator, X)
         return cls.from_predictions(
-            y, predict_posterior(estimator, X), name=name, ax=ax, **line_kwargs
+            y, posterior, groups=groups, name=name, ax=ax, **line_kwargs
         )
 
     def plot(self, ax=None, **line_kwargs):

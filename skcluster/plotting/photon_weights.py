@@ -128,7 +128,9 @@ class PhotonWeightDisplay:
         self.circles_ = finish_panels(
             axes, len(self.photons), self.r500c, self.titles, is_new=ax is None
         )
+        is_below = any((photons[2] < 0).any() for photons in self.photons)
+        extend = "both" if is_below else "max"
         color_bar(
-            self.figure_, self.points_[0], axes, "weight of a photon", extend="max"
+            self.figure_, self.points_[0], axes, "weight of a photon", extend=extend
         )
         return self

@@ -184,10 +184,9 @@ class RadialSaliencyDisplay:
             alpha=0.25,
             lw=0,
         )
-        label = saliency_label() if self.label is None else self.label
-        self.ax_.set(xlabel=r"$R / R_{500c}$", ylabel=label)
-        if (self.median > 0).any() and not (self.low < 0).any():
-            self.ax_.set_yscale("log")
+        self.ax_.set(xlabel=r"$R / R_{500c}$", ylabel=self._common_label())
+        if (self.median > 0).any() or self.ax_.get_yscale() == "log":
+            self.ax_.set_yscale("linear" if _has_negative(self.ax_) else "log")
         if is_new:
             # Within one decade, the labels of all minor ticks would touch.
             self.ax_.set_xscale("log", subs=[])
@@ -196,3 +195,21 @@ class RadialSaliencyDisplay:
         if self.name is not None:
             self.ax_.legend(fontsize="small", frameon=False)
         return self
+
+    def _common_label(self):
+        """Return the label of the axes, and refuse a curve in another unit than theirs."""
+        label, drawn = self.label, self.ax_.get_ylabel()
+        if label is None:
+            label = drawn or saliency_label(signed=bool((self.low < 0).any()))
+        if "[" in drawn and drawn.rpartition("[")[2] != label.rpartition("[")[2]:
+            raise ValueError(
+                f"The axes show {drawn}, and this curve is {label}, in another unit. Draw "
+                "it into axes of its own."
+            )
+        return drawn or label
+
+
+def _has_negative(ax):
+    """Whether any of the bands on the axes reaches below 0."""
+    bands = [path.vertices for band in ax.collections for path in band.get_paths()]
+    return any((vertices[:, 1] < 0).any() for vertices in bands)

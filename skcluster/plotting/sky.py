@@ -173,10 +173,12 @@ def saliency_style(saliency):
 
 def saliency_label(method="gradient", *, signed=False, per_photon=False):
     """Name and unit of the saliency from a `SaliencyExplainer` with these parameters."""
-    if method == "integrated_gradients":
-        return r"share of $\log_{10} M$ [dex]"
-    if method == "deep_dream":
-        return "change of $x$ that raises $M$ [dex]"
+    words = {
+        "integrated_gradients": r"share of $\log_{10} M$",
+        "deep_dream": "change of $x$ that raises $M$",
+    }
+    if method in words:
+        return f"{words[method]} [dex]" if signed else f"|{words[method]}| [dex]"
     change = r"\partial \log_{10} M \,/\, \partial x"
     if per_photon:
         change = r"\Delta \log_{10} M"

@@ -1,6 +1,11 @@
 """Ranges of a network's training clusters, and warnings about clusters unlike them."""
 
-from ..outliers import MapOutlierDetector, learn_population, warn_unlike
+from ..outliers import (
+    MapOutlierDetector,
+    learn_population,
+    measures_apart,
+    warn_unlike,
+)
 from ..sample import ClusterSample
 from ..training_ranges import range_of, warn_outside
 
@@ -17,7 +22,8 @@ def learned_domain(regressor, X, inputs, y):
     described = regressor._described(inputs)
     redshift, group = (getattr(X, name, None) for name in ("redshift", "group"))
     return (
-        MapOutlierDetector().fit(described),
+        # Views of a halo are closer to each other than to any other cluster.
+        MapOutlierDetector().fit(measures_apart(described, group)),
         learn_population(described, redshift, y, group),
     )
 
