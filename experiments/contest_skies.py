@@ -82,11 +82,17 @@ def over_seeds(table):
                         row[f"{kind}_gain"], of_clusters, row[f"{kind}_gain_error"], n
                     )
                 )
-                change = gain - _part(table, PAPER, name)[f"{kind}_gain"]
+                change = _changes(part, _part(table, PAPER, name), f"{kind}_gain")
                 columns = f"{kind}_change", f"{kind}_change_error"
                 row |= zip(columns, mean_and_error(change), strict=True)
             rows.append(row)
     return Table(rows=rows)
+
+
+def _changes(part, of_paper, column):
+    """Differences of a column between two skies, of the seeds that both have."""
+    _, one, other = np.intersect1d(part["seed"], of_paper["seed"], return_indices=True)
+    return part[column][one] - of_paper[column][other]
 
 
 def _part(table, sky, name):

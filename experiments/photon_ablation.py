@@ -35,6 +35,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from kept_fits import folder_of
 from seed_tables import write
 from significance import significance
 from sklearn.pipeline import make_pipeline
@@ -392,7 +393,9 @@ def main():
     parser.add_argument("--folder", type=Path, default=Path("photon_ablation"))
     parser.add_argument("--output", type=Path, help="folder for the tables over seeds")
     arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
+    settings = ("clusters", "pixels", "epochs", "precision")
+    of_them = {name: getattr(arguments, name) for name in settings}
+    arguments.folder = folder_of(arguments.folder, of_them)
     started = time.monotonic()
     experiments = [Experiment(seed, arguments) for seed in arguments.seeds]
     for experiment in experiments:

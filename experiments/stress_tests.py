@@ -38,6 +38,7 @@ from pathlib import Path
 import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
+from kept_fits import folder_of
 from power_laws import power_law
 from seed_tables import completed, mean_and_error
 from sklearn.pipeline import make_pipeline
@@ -313,6 +314,8 @@ def main():
         means = over_seeds(Table.read(path))
         draw(means, arguments.output / "stress-tests.png")
         return
+    if arguments.keep:
+        folder_of(arguments.keep, {"clusters": arguments.clusters})
     warnings.simplefilter("ignore", UserWarning)  # of clusters unlike those of training
     completed(
         path,

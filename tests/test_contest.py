@@ -1,6 +1,7 @@
 """Contests: equal contexts, nothing trained twice, tables that follow from files."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from skcluster.contest import (
     read_predictions,
     results_table,
     run_contest,
+    running,
     write_results,
 )
 from skcluster.contest.entries import iterated_count, y_x
@@ -250,6 +252,18 @@ class TestEqualContexts:
         assert both.maps.shape == (64, 1, 8, 8)
         assert features.maps is None
 
+    def test_the_box_of_a_table_sets_its_octants(self, contest, survey):
+        one = '[estimators.one]\nfactory = "own_recorder:make_recorder"'
+        run_contest(contest(one, folds="max_folds = 1"), verbose=0)
+        boxed = contest(one, folds="max_folds = 1\nbox_size = 360.0")
+        outcome = run_contest(boxed, verbose=0)
+        assert (outcome.n_trained, outcome.n_kept) == (1, 0)
+        (fold,) = read_predictions(boxed).values()
+        splitter = QuadrantGroupKFold(box_size=360.0)
+        assert_array_equal(fold.cluster, next(splitter.split(survey.sample))[1])
+        with pytest.raises(ValueError, match="n_folds and box_size"):
+            contest(one, folds="n_folds = 3\nbox_size = 360.0")
+
     def test_each_survey_has_its_seed_and_so_have_the_estimators(self, contest):
         configuration = contest(
             TWO_RECORDERS,
@@ -394,6 +408,22 @@ class TestResuming:
         edited = module.read_text().replace("y.mean()", "np.median(y)")
         import_again(module, edited)
         assert run_contest(contest(TWO_RECORDERS), verbose=0).n_trained == 4
+
+    def test_threads_and_devices_change_neither_folds_nor_tables(self, contest):
+        line = '[estimators.line]\nfactory = "sklearn.linear_model:LinearRegression"\n'
+        line += 'columns = ["n_phot"]\n'
+        run_contest(contest(line), verbose=0)
+        before = results_table(contest(line))
+        for more in (
+            line + "arguments = { n_jobs = 1 }",
+            "[parameters]\nn_jobs=2\n" + line,
+        ):
+            assert run_contest(contest(more), verbose=0).n_kept == 2
+            assert list(results_table(contest(more))["std_dex"]) == list(
+                before["std_dex"]
+            )
+        other = line + "arguments = { fit_intercept = false }"
+        assert run_contest(contest(other), verbose=0).n_trained == 2
 
     def test_a_parameter_that_joins_trains_again_but_keeps_the_table(
         self, contest, tmp_path
@@ -598,6 +628,42 @@ class TestResuming:
         fold = read_predictions(configuration)["two", 0, 1]
         assert_array_equal(table["n_clusters"], len(fold.cluster))
 
+    def test_an_entry_without_an_input_does_not_stop_the_others(self, contest):
+        dark = '[estimators.dark]\nfactory = "sklearn.linear_model:Ridge"\n'
+        dark += 'columns = ["dark"]\n'
+        configuration = contest(dark + TWO_RECORDERS)
+        survey = load_survey(
+            replace(configuration, entries=configuration.entries[1:]), 0
+        )
+        survey.table["dark"] = np.zeros(64)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(running, "load_survey", lambda *args, **kwargs: survey)
+            outcome = run_contest(configuration, verbose=0)
+        assert outcome.n_trained == 4
+        assert len(outcome.failures) == 2
+        for fold, said in enumerate(outcome.failures):
+            start = (
+                f"dark, seed 0, fold {fold} failed: ValueError: The column 'dark' is"
+            )
+            assert said.startswith(start)
+
+    def test_a_snapshot_without_training_clusters_has_no_intercept(self, contest):
+        own = '[estimators.least_squares]\ncolumns = ["n_phot"]\n[estimators.y_x]\n'
+        own += 'columns = ["T", "n_phot"]'
+        configuration = contest(own)
+        survey = load_survey(configuration, 0)
+        redshift = survey.sample.redshift.copy()
+        redshift[survey.folds(None)[0][1][0]] = 0.3333
+        survey.sample = survey.sample.drop("galaxies").assign(redshift=redshift)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(running, "load_survey", lambda *args, **kwargs: survey)
+            outcome = run_contest(configuration, verbose=0)
+        assert outcome.n_trained == 3
+        (said,) = outcome.failures
+        assert re.search(
+            r"fold 0 failed: .* 1 of \d+ clusters .*first: z = 0.3333", said
+        )
+
     def test_a_damaged_file_is_said_and_trained_again(self, contest, capsys):
         configuration = contest(TWO_RECORDERS)
         run_contest(configuration, verbose=0)
@@ -767,6 +833,20 @@ class TestResults:
         assert (
             "missing for at least one estimator: seed 0 (1, 2, 3, 4, 5, 6, 7)." in said
         )
+
+    @pytest.mark.filterwarnings("ignore:.*redshift bins")
+    def test_an_infinite_error_costs_the_coverage_of_its_estimator_alone(self, contest):
+        configuration = contest('[estimators.covariance_4]\ncolumns = ["T", "n_phot"]')
+        run_contest(configuration, verbose=0)
+        predictions = read_predictions(configuration)
+        for fold in predictions.values():
+            fold.std[:] = 0.1
+        found = results_table(configuration, predictions)["coverage_68"]
+        assert np.isfinite(found).all()
+        predictions["covariance_4", 0, 0].std[3] = np.inf
+        table = results_table(configuration, predictions)
+        assert np.isnan(table["coverage_68"]).all()
+        assert np.isfinite(table["std_dex"]).all()
 
     def test_an_estimator_without_predictions_is_named(self, contest):
         run_contest(contest(TWO_RECORDERS), verbose=0)

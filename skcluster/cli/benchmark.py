@@ -26,6 +26,7 @@ CONFIG is a TOML file:
 
   [folds]                        # octants of the box by default
   max_folds = 2                  # run only the first two
+  box_size = 352                 # of a table: side of its box [comoving Mpc/h]
 
   [parameters]                   # of every estimator that has them
   n_threads = 1

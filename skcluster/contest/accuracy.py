@@ -120,8 +120,9 @@ def _float_columns(fold):
         name: np.asarray(fold[name], float)
         for name in ("log_mass", "predicted", "redshift")
     }
-    if fold.std is not None:
-        std = np.asarray(fold.std, float)
+    std = None if fold.std is None else np.asarray(fold.std, float)
+    # Infinite errors, as of snapshots with few clusters, have no coverage.
+    if std is not None and (np.isfinite(std) & (std > 0)).all():
         columns["pit"] = gaussian_pit(columns["log_mass"], columns["predicted"], std)
     return columns
 

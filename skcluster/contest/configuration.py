@@ -11,7 +11,14 @@ from pathlib import Path
 from ..datasets import make_mock_survey
 from ..estimator_parts import parts
 from ..maps import PhotonMapper
-from ..parameters import Boolean, Integer, NJobs, Text, check_parameters
+from ..parameters import (
+    Boolean,
+    Integer,
+    NJobs,
+    Quantity,
+    Text,
+    check_parameters,
+)
 from ..printable import printable
 from .entries import BANDS, BUILT_IN, BuiltIn, Entry, parameter_names
 from .toml_table import ListOfNames, ListOfSeeds, TomlTable, unknown_name
@@ -44,6 +51,8 @@ class Configuration:
         None: octants where there are positions, otherwise five folds.
     max_folds : int or None
         Number of folds that are run, the first ones; None runs all.
+    box_size : float or None
+        Side of the box whose octants are the folds [comoving Mpc/h]; None is 352.
     n_jobs : int or None
         Number of folds that run at the same time.
     reference : str or None
@@ -59,6 +68,7 @@ class Configuration:
     shared: dict
     n_folds: int | None = None
     max_folds: int | None = None
+    box_size: float | None = None
     n_jobs: int | None = None
     reference: str | None = None
 
@@ -138,7 +148,7 @@ def _configuration(path, top):
             raise ValueError(f"There is no table [{name}], which a contest needs.")
     survey, seeds = _survey(top.table("survey"))
     maps, bands = _maps(top.table("maps"))
-    n_folds, max_folds = _folds(top.table("folds"))
+    folds = _folds(top.table("folds"))
     entries = _entries(top.table("estimators").rest(), bands, folder)
     configuration = Configuration(
         path=path,
@@ -148,8 +158,7 @@ def _configuration(path, top):
         maps=maps,
         entries=entries,
         shared=top.table("parameters").rest(),
-        n_folds=n_folds,
-        max_folds=max_folds,
+        **folds,
         n_jobs=top.take("n_jobs", NJobs()),
         reference=top.take("reference", Text()),
     )
@@ -200,10 +209,18 @@ def _maps(table):
 
 
 def _folds(table):
-    n_folds = table.take("n_folds", Integer(2))
-    max_folds = table.take("max_folds", Integer(1))
+    folds = {
+        "n_folds": table.take("n_folds", Integer(2)),
+        "max_folds": table.take("max_folds", Integer(1)),
+        "box_size": table.take("box_size", Quantity("box_size")),
+    }
     table.finish()
-    return n_folds, max_folds
+    if folds["n_folds"] and folds["box_size"]:
+        raise ValueError(
+            "[folds] has n_folds and box_size, but folds are octants of a box, or a "
+            "number of any. Give one of them."
+        )
+    return folds
 
 
 def _entries(tables, bands, folder):

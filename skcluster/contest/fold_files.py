@@ -8,7 +8,14 @@ from sklearn.utils import Bunch
 from ..datasets import make_mock_survey
 from ..io.kept_arrays import kept_file, read_kept, write_kept
 from .entries import parameter_names
-from .fingerprints import MOCK_SURVEY, agree, defaults_of, defaults_within, described
+from .fingerprints import (
+    CHANGES_NO_RESULT,
+    MOCK_SURVEY,
+    agree,
+    defaults_of,
+    defaults_within,
+    described,
+)
 
 FORMAT = 1
 COLUMNS = {
@@ -69,7 +76,9 @@ def describe_fold(configuration, entry, seed, fold):
 
 def _described(configuration, entry, seed, fold, estimator):
     uses_maps = entry.bands or entry.columns or entry.photon_features
-    return {
+    box_size = configuration.box_size
+    box = {} if box_size is None else {"box_size": box_size}
+    return box | {
         "format": FORMAT,
         "survey": described(configuration.survey),
         "seed": seed,
@@ -107,10 +116,16 @@ class SameFold:
         survey = {"class": MOCK_SURVEY, "parameters": description["survey"]}
         estimator = description["estimator"]
         if "shared" in estimator:
+            arguments = _without(CHANGES_NO_RESULT, estimator["arguments"])
             taken = self.parameters - estimator["arguments"].keys()
-            shared = {k: v for k, v in estimator["shared"].items() if k in taken}
-            estimator = estimator | {"shared": shared}
+            not_taken = estimator["shared"].keys() - taken
+            shared = _without({*not_taken, *CHANGES_NO_RESULT}, estimator["shared"])
+            estimator = estimator | {"arguments": arguments, "shared": shared}
         return description | {"survey": survey, "estimator": estimator}
+
+
+def _without(names, parameters):
+    return {name: value for name, value in parameters.items() if name not in names}
 
 
 def fold_path(configuration, entry, description):

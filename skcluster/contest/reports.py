@@ -96,9 +96,11 @@ def facts(configuration, predictions):
         f"{n_folds[seed]}"
         for seed in dict.fromkeys(seed for seed, _ in common)
     )
+    has_groups = any(fold.group is not None for fold in predictions.values())
+    unit = "halos (the column group)" if has_groups else "clusters"
     sentences = [
-        "Errors are bootstrap errors over halos. Training seconds are CPU seconds for one "
-        "fold.",
+        f"Errors are bootstrap errors over {unit}. Training seconds are CPU seconds for "
+        "one fold.",
         f"Folds that are compared ({compared}); missing for at least one estimator: "
         f"{_missing(configuration, common, n_folds)}.",
     ]

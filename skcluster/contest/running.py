@@ -19,7 +19,7 @@ from ..progress import Progress, say
 from ..versions import versions_of_models
 from .configuration import importable
 from .cost import count_learned, measured
-from .entries import Entry
+from .entries import Entry, least_squares
 from .fold_files import (
     SameFold,
     data_of,
@@ -132,12 +132,18 @@ def _begun_in_time(tasks, survey, ends, progress):
         if time.monotonic() > ends:
             return
         progress.update(0, note=f"{task.entry.name}, fold {task.fold}")
-        yield delayed(_run_fold)(task, survey.input_of(task.entry))
+        try:
+            X = survey.input_of(task.entry)
+        except Exception as error:
+            yield delayed(_not_run)(task, error)
+        else:
+            yield delayed(_run_fold)(task, X)
 
 
 def _tasks(configuration, survey, seed):
     """Return the tasks of a survey, fold by fold."""
-    digest, folds = survey.digest(), survey.folds(configuration.n_folds)
+    digest = survey.digest()
+    folds = survey.folds(configuration.n_folds, configuration.box_size)
     group = survey.sample.group
     if group is not None:
         group = np.unique(group, return_inverse=True)[1]
@@ -207,16 +213,26 @@ def _run_fold(task, X):
             error = ""
         # One estimator that fails must not stop the others.
         except Exception as exception:
-            place = traceback.extract_tb(exception.__traceback__)[-1]
-            error = (
-                f"{task.entry.name}, seed {task.seed}, fold {task.fold} failed: "
-                f"{type(exception).__name__}: {exception} ({place.filename}, line "
-                f"{place.lineno})"
-            )
+            error = _failure(task, exception)
     return error, [warning.message for warning in caught]
 
 
+def _not_run(task, exception):
+    """Return what `_run_fold` does for a fold whose input could not be made."""
+    return _failure(task, exception), []
+
+
+def _failure(task, exception):
+    place = traceback.extract_tb(exception.__traceback__)[-1]
+    return (
+        f"{task.entry.name}, seed {task.seed}, fold {task.fold} failed: "
+        f"{type(exception).__name__}: {exception} ({place.filename}, line {place.lineno})"
+    )
+
+
 def _train_and_write(task, X):
+    if task.entry.make is least_squares:
+        _check_snapshots(task)
     train, test = rows_of(X, task.train), rows_of(X, task.test)
     y, group = task.y[task.train], task.group
     group = None if group is None else group[task.train]
@@ -250,6 +266,18 @@ def _train_and_write(task, X):
         "n_train": len(task.train),
     }
     write_fold(task.path, columns, {**task.about, **cost, "made": _circumstances()})
+
+
+def _check_snapshots(task):
+    """Refuse clusters of a snapshot whose intercept nothing has been learned of."""
+    is_new = ~np.isin(task.redshift[task.test], task.redshift[task.train])
+    if is_new.any():
+        raise ValueError(
+            f"{is_new.sum()} of {len(is_new)} clusters have a redshift that no training "
+            f"cluster has (first: z = {task.redshift[task.test][is_new][0]:g}), and "
+            "least_squares has an intercept for each. Round the redshifts, or take "
+            'builtin = "covariance_4" with arguments = { redshift_bins = 5 }.'
+        )
 
 
 def _circumstances():

@@ -13,7 +13,7 @@ from ..io import read_sample
 from ..io.kept_arrays import kept_file, read_kept, write_kept
 from ..io.tables import check_unit_of_column
 from ..maps import PhotonMapper
-from ..model_selection import spatial_folds
+from ..model_selection import QuadrantGroupKFold, spatial_folds
 from ..photon_features import PhotonFeaturizer
 from ..plausible_masses import checked_log_mass
 from ..progress import say
@@ -48,9 +48,10 @@ class Survey:
         self.sample, self.log_mass, self.table = sample, log_mass, table
         self._maps, self._n_jobs, self._inputs = maps, n_jobs, {}
 
-    def folds(self, n_folds):
-        """Return the training and test rows of every fold."""
-        return spatial_folds(n_folds, self.sample, self.log_mass)
+    def folds(self, n_folds, box_size=None):
+        """Return the training and test rows of every fold, octants of a box or others."""
+        cv = n_folds if box_size is None else QuadrantGroupKFold(box_size=box_size)
+        return spatial_folds(cv, self.sample, self.log_mass)
 
     def input_of(self, entry):
         """Return the X of an entry: a table of numbers, or a sample."""
