@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator
-from sklearn.utils import Bunch, check_random_state, gen_batches
+from sklearn.utils import Bunch, gen_batches
 
 from ..model_selection import spatial_folds
 from ..model_selection.fold_policy import check_partition, over_folds
@@ -34,6 +34,7 @@ from .attribution import (
     Options,
     require_captum,
 )
+from .cluster_statistics import seed_of
 from .explained_network import (
     change_by_a_photon,
     check_increments,
@@ -283,10 +284,8 @@ def _options(regressor, device, parameters):
         batch_size = batch_size if _is_cpu(device) else net.part_size
         if net.symmetric:  # The network sees each map under all symmetries.
             batch_size = max(1, batch_size // N_SYMMETRIES)
-    entropy = 0
-    if parameters.method == "smoothgrad":
-        rng = check_random_state(parameters.random_state)
-        entropy = int(rng.randint(2**31 - 1))
+    draws = parameters.method == "smoothgrad"
+    entropy = seed_of(parameters.random_state) if draws else 0
     return Options(parameters.n_samples, parameters.noise, batch_size, entropy)
 
 
@@ -337,8 +336,7 @@ def cross_val_saliency(
     check_partition(folds, len(y))
     params = dict(explainer_params)
     if not isinstance(params.get("random_state", 0), Integral):
-        rng = check_random_state(params["random_state"])
-        params["random_state"] = int(rng.randint(2**31 - 1))
+        params["random_state"] = seed_of(params["random_state"])
     explainer = SaliencyExplainer(estimator, **params)
     checked_explainer_parameters(explainer)  # before the training
     explain = partial(_explain_and_predict, params=params)

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state, gen_batches
 from ..parameters import Integer
 from ..parameters.kinds import REFUSED
 from ..regressors.torch_session import torch_session
-from .cluster_statistics import ratio
+from .cluster_statistics import ratio, seed_of
 from .explained_network import split_network
 from .radial_profile import checked_saliency
 
@@ -80,8 +80,7 @@ def _seed(rng):
     # Networks draw their initial weights from random_state itself. Without this change
     # of seed, a network with the same random_state would get exactly its own initial
     # weights.
-    drawn = int(rng.randint(2**31 - 1))
-    return int(np.random.SeedSequence([drawn, 1]).generate_state(1)[0])
+    return int(np.random.SeedSequence([seed_of(rng), 1]).generate_state(1)[0])
 
 
 def layers(module):
