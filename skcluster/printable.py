@@ -71,6 +71,25 @@ def all_of(n, one, many):
     return f"The only {one}" if n == 1 else f"All {n:,} {many}"
 
 
+def no_file(path, what):
+    """Return the error about a path at which there is no file.
+
+    Parameters
+    ----------
+    path : str or path-like
+    what : str
+        What the file would be, such as "table".
+
+    Returns
+    -------
+    error : FileNotFoundError
+    """
+    return FileNotFoundError(
+        f"There is no {what} {printable(path)}. Check its path; relative ones start at "
+        f"{printable(os.getcwd())}."
+    )
+
+
 def html_table(header, rows, *, caption="", pictures=None):
     """Write a table for notebooks, in which every string is escaped.
 

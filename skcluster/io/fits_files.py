@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from ..printable import printable
+from ..printable import no_file, printable
 from .file_errors import parse_errors_name_file
 from .limits import check_unpacked, is_compressed, unpacked_content
 
@@ -53,10 +53,7 @@ def opened_fits(path, *, memmap=True):
     """
     path = Path(os.fsdecode(path))
     if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file {printable(path)}. Check its path; relative ones start at "
-            f"{Path.cwd()}."
-        )
+        raise no_file(path, "file")
     with ExitStack() as opened:
         if is_compressed(path):
             # astropy reads a gzip file that is cut off as if it were a shorter one.

@@ -11,7 +11,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
-from ..printable import printable
+from ..printable import no_file, printable
 from ..sample.plain_arrays import check_names_once, from_arrow
 from .file_errors import parse_errors_name_file
 from .fits_files import is_chosen, null_of, opened_fits
@@ -48,10 +48,7 @@ def read_table_file(source, *, strings=(), hdu=None):
     """
     path = Path(os.fsdecode(source))
     if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no table {printable(path)}. Check its path; relative ones start "
-            f"at {printable(Path.cwd())}."
-        )
+        raise no_file(path, "table")
     suffix = _format_suffix(path)
     if suffix not in READERS:
         raise ValueError(

@@ -7,7 +7,7 @@ import re
 import stat
 import zipfile
 
-from ..printable import printable
+from ..printable import no_file, printable
 
 HEADER, SCHEMA = "header.json", "schema.json"
 MEMBER_NAME = re.compile(r"[\w-]+\.(json|npy|npz|bin)", flags=re.ASCII)
@@ -57,10 +57,7 @@ def read_members(path):
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"There is no model {printable(path)}. Check its path; relative ones start at "
-            f"{printable(os.getcwd())}."
-        ) from error
+        raise no_file(path, "model") from error
     if not stat.S_ISREG(mode):
         raise ValueError(
             f"{printable(path)} is not a model: it is a folder, a pipe or a device."
