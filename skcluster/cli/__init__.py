@@ -128,6 +128,9 @@ def _parser():
     for add in adders:
         command = add(commands)
         command.add_argument(
+            "--json", action="store_true", help="JSON on standard output"
+        )
+        command.add_argument(
             "--traceback", action="store_true", help="show where an error comes from"
         )
         command.add_argument(

@@ -83,7 +83,6 @@ def add_benchmark(commands):
     parser.add_argument(
         "-o", "--output", metavar="FOLDER", help="folder in place of that of CONFIG"
     )
-    parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=benchmark)
     return parser
 

@@ -51,7 +51,6 @@ def add_demo(commands):
         help="folder that keeps trained folds, so that the same command need not train "
         "them again (default: one in the results' folder, removed at the end)",
     )
-    parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=demo)
     return parser
 

@@ -65,7 +65,6 @@ def add_explain(commands):
         "--seed", type=int, help="seed of smoothgrad's noise (default: 0)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace old files")
-    parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=explain)
     return parser
 

@@ -19,7 +19,6 @@ def add_inspect(commands):
     parser.add_argument(
         "model", help="file that `skcluster train` or save_model has stored"
     )
-    parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=inspect)
     return parser
 

@@ -71,7 +71,6 @@ def add_predict(commands):
         help="also write the table, and replace a file of that name: *.csv, *.ecsv, "
         "*.fits, *.parquet",
     )
-    parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=predict)
     return parser
 

@@ -46,7 +46,6 @@ def add_simulate(commands):
         help="leave out all AGN, also those of the sky behind the clusters",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace old files")
-    parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=simulate)
     return parser
 

@@ -41,7 +41,6 @@ def add_train(commands):
     _add_input_options(parser)
     _add_network_options(parser)
     add_list_options(parser)
-    parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=train)
     return parser
 
