@@ -71,6 +71,17 @@ def all_of(n, one, many):
     return f"The only {one}" if n == 1 else f"All {n:,} {many}"
 
 
+def cluster_label(row, names):
+    """Describe a cluster by its row and, if it has one, its name.
+
+    Examples
+    --------
+    >>> cluster_label(0, None), cluster_label(1, ["A1689", "A1795"])
+    ('cluster 0', 'cluster 1, A1795')
+    """
+    return f"cluster {row}" if names is None else f"cluster {row}, {names[row]}"
+
+
 def no_file(path, what):
     """Return the error about a path at which there is no file.
 

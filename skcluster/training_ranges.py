@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 
+from .printable import cluster_label
+
 REDSHIFT_MARGIN, SHARE_OF_RANGE = 0.02, 0.1
 FACTOR = 3.0
 """Factor beyond the training clusters' counts from which a count is far outside."""
@@ -127,11 +129,6 @@ def warn_outside(values, training_ranges, *, by, names=None):
                 UserWarning,
                 stacklevel=4,
             )
-
-
-def cluster_label(row, names=None):
-    """Describe a cluster for a message by its row and, if it has one, its name."""
-    return f"cluster {row}" if names is None else f"cluster {row}, {names[row]}"
 
 
 def _limits(quantity, low, high):

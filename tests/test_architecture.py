@@ -25,9 +25,10 @@ GROUND = {
     "cluster_weights": {"printable", "sample"},
 }
 # These need hardly anything of ours, and so can be taken as they are.
-ALONE = ("versions", "estimator_parts", "networks", "training_ranges")
+ALONE = ("versions", "estimator_parts", "networks")
 ABOVE = {
     "plausible_masses": set(),
+    "training_ranges": set(),
     "metrics": {"plausible_masses"},
     "io": set(),
     "datasets": {"io", "sky"},

@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 
 from ..cosmology import plane_to_sky
+from ..printable import cluster_label
 from ..sky import LEAST_EXPOSURE, relative_exposure_at
-from ..training_ranges import cluster_label
 
 POINTS_MAX = 4
 """Most points per side of a pixel at which the exposure is looked up."""

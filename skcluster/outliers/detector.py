@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimator_parts import enter, inside
-from ..training_ranges import cluster_label
+from ..printable import cluster_label
 from .measures import measures
 
 MIN_CLUSTERS = 50

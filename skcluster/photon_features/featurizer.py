@@ -16,12 +16,12 @@ from ..parameters import (
     ReadBy,
     check_parameters,
 )
+from ..printable import cluster_label
 from ..sample import ClusterSample, require
 from ..sample.described_columns import PHOTON_FEATURES, RELATIVE_EXPOSURE, without
 from ..sample.lists import check_field_radius, check_near_center
 from ..sample.transformer import SampleTransformer
 from ..sky import LEAST_EXPOSURE, field_edge, has_field, relative_exposures
-from ..training_ranges import cluster_label
 from .photon_field import PhotonField
 from .shape import exposure_of_aperture
 

@@ -20,11 +20,11 @@ from ..parameters import (
     ReadBy,
     check_parameters,
 )
+from ..printable import cluster_label
 from ..sample import require
 from ..sample.lists import check_near_center
 from ..sample.transformer import WorksUnfitted
 from ..training_ranges import (
-    cluster_label,
     common_redshift,
     redshift_column,
     warn_outside,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..cosmology import comoving_distance, sky_to_plane
+from ..printable import cluster_label
 from ..sample import Ragged
 from ..sample.lists import check_field_radius
 from ..sky import exposure_of_rings, field_edge, has_field, is_observed, knows_field
-from ..training_ranges import cluster_label
 
 N_RINGS = 16
 """Rings of an aperture, in each of which the lost area is made up for."""
