@@ -42,9 +42,10 @@ SPELLINGS = {
 SPELLINGS["angle"] |= {"degrees": 1.0, "radians": 180 / np.pi}
 SPELLINGS["angle"] |= {"arcmin": 1 / 60, "arcminute": 1 / 60, "arcminutes": 1 / 60}
 SPELLINGS["angle"] |= {"arcsec": 1 / 3600, "arcsecond": 1 / 3600}
+"""Factors to our unit: kind -> unit as files spell it, in lower case -> factor."""
+
 MARKS = {"'": "arcmin", "''": "arcsec", '"': "arcsec"}
 """Marks of angles, which are not the quotes around a unit."""
-"""Factors to our unit: kind -> unit as files spell it, in lower case -> factor."""
 
 HOURS = ("h", "hr", "hour")
 """Units of time in which catalogs give right ascensions; any other angle is not in them."""
