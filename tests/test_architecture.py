@@ -19,7 +19,7 @@ GROUND = {
     "paper": set(),
     "printable": set(),
     "progress": {"printable"},
-    "sample": {"printable"},
+    "sample": {"lazy_names", "printable"},
     "parameters": {"sample"},
     "cosmology": {"sample"},
     "cluster_weights": {"printable", "sample"},

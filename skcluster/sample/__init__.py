@@ -5,6 +5,7 @@ galaxies) are `Ragged`: flat columns and offsets; maps are `SparseMaps`. Indexin
 returns a new, smaller sample; nothing is ever changed in place.
 """
 
+from ..lazy_names import lazy_names
 from .cluster_sample import FIELDS, ClusterSample
 from .ragged import Ragged
 from .requirements import require
@@ -25,11 +26,5 @@ __all__ = [
     "require",
 ]
 
-
-def __getattr__(name):
-    # The base of the steps is the only part that needs scikit-learn.
-    if name == "SampleTransformer":
-        from .transformer import SampleTransformer
-
-        return SampleTransformer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# The base of the steps is the only part that needs scikit-learn.
+__getattr__, __dir__ = lazy_names(__name__, {"SampleTransformer": "transformer"})
