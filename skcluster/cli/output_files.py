@@ -1,6 +1,5 @@
 """Check the files that a command will write, before it starts to work."""
 
-import importlib.util
 import os
 from pathlib import Path
 
@@ -21,11 +20,6 @@ def check_output(path, *, inputs):
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder. Give the path of a file with -o.")
     check_is_no_input(path, inputs)
-    if path.suffix.lower() == ".parquet" and not importlib.util.find_spec("pyarrow"):
-        raise ImportError(
-            f"{path} is written with pyarrow, which is not installed: "
-            'pip install "skcluster[io]", or write the table as ECSV.'
-        )
     if path.exists() and not path.is_file():
         return  # a device or a pipe
     try:

@@ -1,5 +1,6 @@
 """Write tables of results in any format, atomically."""
 
+import importlib.util
 import io
 import re
 import tempfile
@@ -25,11 +26,17 @@ FORMATS = {
 
 
 def check_table_path(path):
-    """Refuse a path whose name does not end in a format that `write_table` knows."""
-    if Path(path).suffix.lower() not in FORMATS:
+    """Refuse a path whose name does not end in a format that `write_table` can write."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
         raise ValueError(
             f"{printable(path)} is not a table of a known format; its name must end in "
             f"{', '.join(FORMATS)}."
+        )
+    if FORMATS[suffix] == "parquet" and not importlib.util.find_spec("pyarrow"):
+        raise ImportError(
+            f"{printable(path)} is written with pyarrow, which is not installed: "
+            'pip install "skcluster[io]", or write the table as ECSV.'
         )
 
 
@@ -129,13 +136,7 @@ def _parquet_content(table):
     # astropy keeps units, gaps and metadata, but writes only to a path.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "table.parquet")
-        try:
-            table.write(path, format="parquet")
-        except ImportError as error:
-            raise ImportError(
-                "Parquet is written with pyarrow, which is not installed: "
-                'pip install "skcluster[io]", or write the table as ECSV.'
-            ) from error
+        table.write(path, format="parquet")
         return path.read_bytes()
 
 
