@@ -21,12 +21,14 @@ from .benchmark import add_benchmark
 from .demo import add_demo
 from .explain import add_explain
 from .inspect import add_inspect
-from .option_names import with_options
+from .option_names import SAID_IN_FULL, line_about
 from .output import ReaderGone, WarningsOnce, emit, one_line
 from .predict import add_predict
 from .simulate import add_simulate
 from .train import add_train
 
+REPORTED = (*SAID_IN_FULL, TypeError, LookupError, ArithmeticError, MemoryError)
+"""Errors that end a command with one line."""
 INTERRUPTED = 130
 READER_GONE = 141
 """Exit code with which the shell reports that SIGPIPE ended a program."""
@@ -81,17 +83,10 @@ def _run(arguments):
     try:
         with hushed(arguments.quiet):
             return arguments.run(arguments)
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
+    except REPORTED as error:
         if arguments.traceback:
             raise
-        say(f"skcluster: {with_options(one_line(error), arguments)}")
-    except (TypeError, LookupError, ArithmeticError, MemoryError) as error:
-        if arguments.traceback:
-            raise
-        say(
-            f"skcluster: {type(error).__name__}: {one_line(error)} (--traceback shows "
-            "where it came from)"
-        )
+        say(f"skcluster: {line_about(error, arguments)}")
     return 1
 
 

@@ -11,8 +11,7 @@ from ..io.kept_arrays import array_state, file_state
 from ..printable import printable
 from .field import with_field_where_observed
 from .new_clusters import ABOUT, cluster_table, one_cluster
-from .option_names import with_options
-from .output import one_line
+from .option_names import line_about
 
 
 class Catalog:
@@ -237,7 +236,7 @@ class Part:
             errors: dict[int, Exception] = {}
             sample = table.read(on_unreadable=errors.setdefault, verbose=self.verbose)
             unread |= {
-                first + i: with_options(one_line(error), self.arguments)
+                first + i: line_about(error, self.arguments)
                 for i, error in errors.items()
             }
             sample = sample.drop(*{*table.without_lists().fields} - {*self.fields})

@@ -8,12 +8,10 @@ import warnings
 
 import numpy as np
 
-from .option_names import with_options
+from .option_names import line_about, with_options
 from .outcomes import Outcome
 from .output import one_line
 
-SAID_IN_FULL = OSError, ValueError, ImportError, RuntimeError
-"""Errors whose messages say what is wrong; others need the name of their class."""
 FOR_DEVELOPERS = DeprecationWarning, PendingDeprecationWarning
 """Warnings that Python does not show to users: of one package about another."""
 
@@ -77,10 +75,9 @@ def _failure(part, error):
     reasons = outcome.failed
     if isinstance(error, Unreadable):
         reasons, error = outcome.unread, error.__cause__
-    line = with_options(one_line(error), part.arguments)
-    if not isinstance(error, (*SAID_IN_FULL, TookTooLong)):
-        line = f"{type(error).__name__}: {line} (--traceback shows where it came from)"
-    reasons[part.rows.start] = line
+    if isinstance(error, TookTooLong):
+        error = TimeoutError(*error.args)
+    reasons[part.rows.start] = line_about(error, part.arguments)
     return outcome
 
 

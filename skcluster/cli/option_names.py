@@ -2,6 +2,11 @@
 
 import re
 
+from .output import one_line
+
+SAID_IN_FULL = OSError, ValueError, ImportError, RuntimeError
+"""Errors whose messages say what is wrong; others need the name of their class."""
+
 SAME_NAMES = (
     "energy_unit",
     "energy_range",
@@ -83,6 +88,29 @@ def with_options(message, arguments):
             message = message.replace(ours, theirs)
         message = SUBJECT.sub("--columns ", MAPPING.sub(_as_option, message))
     return message
+
+
+def line_about(error, arguments):
+    """Describe an error on one line, with its class if it does not explain itself.
+
+    Parameters
+    ----------
+    error : Exception
+    arguments : Namespace
+        As in `with_options`.
+
+    Examples
+    --------
+    >>> from argparse import Namespace
+    >>> line_about(OSError("a.fits is cut off."), Namespace())
+    'a.fits is cut off.'
+    >>> line_about(KeyError("ra"), Namespace())
+    "KeyError: 'ra' (--traceback shows where it came from)"
+    """
+    line = with_options(one_line(error), arguments)
+    if isinstance(error, SAID_IN_FULL):
+        return line
+    return f"{type(error).__name__}: {line} (--traceback shows where it came from)"
 
 
 def _as_option(mapping):
