@@ -1,6 +1,7 @@
 """Errors of the library in the words of the command: its options, not our parameters."""
 
 import re
+from functools import cache
 
 from .output import one_line
 
@@ -41,23 +42,24 @@ OF_CLUSTERS = {
     "give events": "give --events",
     "QuadrantGroupKFold(box_size=...)": "--box-size",
     "so events would": "so --events would",
-    "give ClusterSample(photons=...): one table per cluster with ra, dec, energy (or "
-    "read them with read_sample)": (
-        "give the table the column photons with the paths of their lists, or --events"
-    ),
-    "give ClusterSample(center=...) of shape (n, 2): RA and Dec in degrees": (
-        "give the table the columns ra and dec in degrees"
-    ),
-    "give ClusterSample(exposure=...) in seconds, in a table the column exposure": (
-        "give the table the column exposure in seconds, one event list --exposure, or any "
-        "of them --exposure-keyword or --exposure-map"
-    ),
     "give sample.drop('exposure')": (
         "leave out the table's column exposure, --exposure, --exposure-keyword and "
         "--exposure-map"
     ),
 }
 """What is said about other parameters and about samples -> how the command says it."""
+
+OF_FIELDS = {
+    "photons": (
+        "give the table the column photons with the paths of their lists, or --events"
+    ),
+    "center": "give the table the columns ra and dec in degrees",
+    "exposure": (
+        "give the table the column exposure in seconds, one event list --exposure, or any "
+        "of them --exposure-keyword or --exposure-map"
+    ),
+}
+"""Field of a sample -> how the command says how to get it."""
 
 PAIR = re.compile(r"'([^']*)': '([^']*)'")
 MAPPING = re.compile(rf"columns=\{{{PAIR.pattern}(?:, {PAIR.pattern})*\}}")
@@ -84,10 +86,19 @@ def with_options(message, arguments):
             spelled = f"--{option.replace('_', '-')}"
             message = re.sub(rf"(?<![\w/.-]){parameter}(?![\w/.])", spelled, message)
     if hasattr(arguments, "energy_unit"):
-        for ours, theirs in OF_CLUSTERS.items():
+        for ours, theirs in _sentences().items():
             message = message.replace(ours, theirs)
         message = SUBJECT.sub("--columns ", MAPPING.sub(_as_option, message))
     return message
+
+
+@cache
+def _sentences():
+    """Return all that is said about clusters -> how the command says it."""
+    from ..sample import FIELDS
+
+    of_fields = {FIELDS[name].how_to_get: said for name, said in OF_FIELDS.items()}
+    return OF_CLUSTERS | of_fields
 
 
 def line_about(error, arguments):
