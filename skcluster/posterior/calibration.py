@@ -20,7 +20,7 @@ from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, log_mass_column
 from ..sample import ClusterSample
 from ..sample.transformer import TakesSample
 from .mass_pairs import cells_at
-from .mass_posterior import MassPosterior
+from .mass_posterior import N_CELLS, MassPosterior
 from .predicted_errors import mean_and_std
 from .predictors import PosteriorMixin
 from .priors import TrainingPrior, log_prior, mass_density
@@ -28,7 +28,6 @@ from .score_trends import follow_trend, learn_trend, trend_inputs
 from .smoothing import scott_bandwidth, smoothed_counts
 
 MIN_SCORES, MIN_FOR_TREND = 20, 100
-N_CELLS = 512
 
 
 class CalibratedMassRegressor(

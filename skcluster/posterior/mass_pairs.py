@@ -19,11 +19,11 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from ..cluster_weights import weighted_std
+from .mass_posterior import N_CELLS
 from .smoothing import smoothed_counts
 
 BANDWIDTH = 0.2
 """Width h of the kernel in the released code of Kodi Ramanah et al. 2021."""
-N_CELLS = 512
 CLUSTERS_AT_ONCE = 1024
 
 
