@@ -9,12 +9,9 @@ from scipy.special import digamma
 from .paper import HALF_WIDTH, VELOCITY_MAX
 from .parameters import Names, Quantity, check_parameters
 from .sample import ClusterSample, require
-from .sample.described_columns import GALAXY_FEATURES
+from .sample.described_columns import GALAXY_FEATURES, SOFTENING
 from .sample.lists import massive_enough, require_stellar_masses, stellar_mass_column
 from .sample.transformer import SampleTransformer
-
-SOFTENING = 0.01
-"""Length added to distances before their logarithm is taken [comoving Mpc/h]."""
 
 SPEED = 1000.0
 """Unit of speeds [km/s]."""

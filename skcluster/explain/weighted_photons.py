@@ -5,9 +5,8 @@ from sklearn.utils import Bunch
 
 from ..paper import ORIGINS
 from ..parameters import Choice
-from ..photon_features.photon_field import SOFTENING
 from ..sample import require
-from ..sample.described_columns import CONTRIBUTION, RELATIVE_EXPOSURE
+from ..sample.described_columns import CONTRIBUTION, RELATIVE_EXPOSURE, SOFTENING
 from .attention import origin_of
 from .cluster_statistics import ratio, seed_of, summary
 from .radial_profile import EdgesInR500c, checked_r500c, profiles_of_sample

@@ -4,12 +4,10 @@ from functools import cached_property
 
 import numpy as np
 
+from ..sample.described_columns import SOFTENING
 from .neighbors import Neighborhood
 from .positions import Positions
 from .shape import centroid, log_mean_density, main_axis
-
-SOFTENING = 0.01
-"""Length added to distances before their logarithm is taken [comoving Mpc/h]."""
 
 
 class PhotonField:

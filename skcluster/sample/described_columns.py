@@ -2,6 +2,9 @@
 
 from .ragged import Ragged
 
+SOFTENING = 0.01
+"""Length added to distances before their logarithm is taken [comoving Mpc/h]."""
+
 PHOTON_FEATURES = {
     "log_radius": "log10(r + 0.01), with r the distance to the center in comoving Mpc/h",
     "log_energy": "log10 of the photon's energy in keV",
