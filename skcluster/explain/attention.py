@@ -7,10 +7,15 @@ from sklearn.utils import Bunch, gen_batches
 from ..paper import ORIGINS
 from ..sample import require
 from ..sample.plain_arrays import plain_array
-from .cluster_statistics import log10_or_nan, log_summary, ratio, seed_of, summary
+from .cluster_statistics import (
+    CLUSTERS_PER_BLOCK,
+    log10_or_nan,
+    log_summary,
+    ratio,
+    seed_of,
+    summary,
+)
 from .radial_profile import checked_saliency
-
-CLUSTERS_PER_BLOCK = 256
 
 
 def source_maps(sample, mapper):

@@ -10,6 +10,9 @@ from ..metrics import bootstrap_error
 from ..metrics.columns import group_numbers
 from ..parameters import Edges, Integer, RandomState
 
+CLUSTERS_PER_BLOCK = 256
+"""Number of clusters whose maps are in memory as float64 at a time."""
+
 
 def binned(values, by, bins, *, groups=None, random_state=None):
     """Median and spread of one number per cluster, in bins of redshift, mass or both.

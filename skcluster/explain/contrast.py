@@ -5,10 +5,14 @@ from sklearn.utils import Bunch, gen_batches
 
 from ..parameters import NonNegative
 from .attention import checked_mask
-from .cluster_statistics import log10_or_nan, ratio, seed_of, summary
+from .cluster_statistics import (
+    CLUSTERS_PER_BLOCK,
+    log10_or_nan,
+    ratio,
+    seed_of,
+    summary,
+)
 from .radial_profile import checked_saliency
-
-CLUSTERS_PER_BLOCK = 128
 
 
 def equal_radius_contrast(

@@ -6,9 +6,8 @@ from sklearn.utils import gen_batches
 from ..sample import SparseMaps, half_width_of
 from ..sample.plain_arrays import as_numbers, plain_array
 from .attention import as_booleans
+from .cluster_statistics import CLUSTERS_PER_BLOCK
 from .radial_profile import checked_r500c, pixel_radius
-
-CLUSTERS_PER_BLOCK = 256
 
 
 def proxy_saliency(maps, slope, *, inside=None, r500c=None, half_width=None):

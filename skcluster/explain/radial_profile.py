@@ -7,9 +7,8 @@ from ..parameters import REFUSED, Edges, Integer
 from ..sample import half_width_of
 from ..sample.plain_arrays import as_numbers, plain_array
 from ..sample.units import check_plausible
-from .cluster_statistics import percentiles, ratio
+from .cluster_statistics import CLUSTERS_PER_BLOCK, percentiles, ratio
 
-CLUSTERS_PER_BLOCK = 128
 RADIUS_MAX, N_BINS = 3.0, 60
 """Default bins, 0.05 R500c wide: about one pixel of a median cluster."""
 FARTHEST = 50.0

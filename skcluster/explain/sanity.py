@@ -9,11 +9,9 @@ from sklearn.utils import check_random_state, gen_batches
 from ..parameters import Integer
 from ..parameters.kinds import REFUSED
 from ..regressors.torch_session import torch_session
-from .cluster_statistics import ratio, seed_of
+from .cluster_statistics import CLUSTERS_PER_BLOCK, ratio, seed_of
 from .explained_network import split_network
 from .radial_profile import checked_saliency
-
-CLUSTERS_PER_BLOCK = 256
 
 
 def randomized_weights(estimator, n_layers, random_state=None):
