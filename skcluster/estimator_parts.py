@@ -176,6 +176,24 @@ def changes_errors(estimator):
     return not is_frozen and hasattr(estimator, "with_iterated_radius")
 
 
+def n_weights(state):
+    """Count the weights of all networks in the state of an estimator.
+
+    Parameters
+    ----------
+    state : dict
+        As `parts` yields it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> n_weights({"weights_": [{"bias": np.zeros(3)}] * 2}), n_weights({})
+    (6, 0)
+    """
+    members = state.get("weights_", [])
+    return sum(weight.size for member in members for weight in member.values())
+
+
 def predicts_std(estimator):
     """Return whether ``predict`` takes return_std, or passes it to one that does.
 

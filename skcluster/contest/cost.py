@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import is_regressor
 from sklearn.utils import Bunch
 
-from ..estimator_parts import parts
+from ..estimator_parts import n_weights, parts
 
 PROCESS = Path("/proc/self")
 RESET_PEAK = "5"
@@ -79,8 +79,7 @@ def count_learned(estimator):
     total = 0
     for part, state in parts(estimator):
         if "weights_" in state:
-            members = state["weights_"]
-            total += sum(each.size for member in members for each in member.values())
+            total += n_weights(state)
         elif hasattr(part, "tree_"):
             total += part.tree_.node_count
         elif is_regressor(part):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 
-from ..estimator_parts import default_parameters, parts
+from ..estimator_parts import default_parameters, n_weights, parts
 from ..sample.plain_arrays import refuse_masked
 from ..versions import versions_of_models
 from .file_header import FORMAT
@@ -121,7 +121,7 @@ def facts(model):
         ``target``, the `MAP_PARAMETERS` of the steps, ``training_ranges`` and
         ``n_weights``; None where no step has such a parameter.
     """
-    found, n_weights = dict.fromkeys(MAP_PARAMETERS), 0
+    found, total = dict.fromkeys(MAP_PARAMETERS), 0
     ranges: dict[str, list] = {}
     for part, state in parts(model):
         for name in MAP_PARAMETERS:
@@ -129,13 +129,12 @@ def facts(model):
                 found[name] = plain(state.get(name))
         trained = getattr(part, "training_ranges_", None)
         ranges = {**(trained if isinstance(trained, dict) else {}), **ranges}
-        for member in state.get("weights_", []):
-            n_weights += sum(weight.size for weight in member.values())
+        total += n_weights(state)
     return {
         "target": TARGET if is_regressor(model) else None,
         **found,
         "training_ranges": plain(ranges) or None,
-        "n_weights": n_weights,
+        "n_weights": total,
     }
 
 
