@@ -143,8 +143,12 @@ def misspecification_score(estimator, X):
     True
     """
     network, X = network_and_its_input(estimator, X)
-    detector = network.outlier_detector_
-    return detector.score_samples(as_compared(network, X)) / detector.offset_
+    return scores_in_limits(network.outlier_detector_, as_compared(network, X))
+
+
+def scores_in_limits(detector, X):
+    """Return the distances of a fitted `MapOutlierDetector` in units of its limit."""
+    return detector.score_samples(X) / detector.offset_
 
 
 def warn_unlike(score, *, by, names=None, what="maps"):

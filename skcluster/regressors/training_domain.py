@@ -6,6 +6,7 @@ from ..outliers import (
     measures_apart,
     warn_unlike,
 )
+from ..outliers.detector import scores_in_limits
 from ..sample import ClusterSample
 from ..training_ranges import range_of, warn_outside
 
@@ -35,8 +36,8 @@ def warn_outside_domain(regressor, X, inputs):
     message = {"by": type(regressor).__name__, "names": getattr(X, "name", None)}
     values = _counted(regressor, X, inputs)
     warn_outside(values, regressor.training_ranges_, **message)
-    detector = regressor.outlier_detector_
-    score = detector.score_samples(regressor._described(inputs)) / detector.offset_
+    described = regressor._described(inputs)
+    score = scores_in_limits(regressor.outlier_detector_, described)
     warn_unlike(score, what=regressor._takes, **message)
 
 
