@@ -3,6 +3,8 @@
 PROTOCOL = 2
 """Version of the skops schema in all files that `save_model` writes."""
 
+RANDOM_STATE = "numpy.random.mtrand.RandomState"
+
 
 def parts_of(schema):
     """Iterate over the parts of a schema, the outer ones first.

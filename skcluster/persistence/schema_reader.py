@@ -25,14 +25,13 @@ from .known_types import (
     OBJECTS,
     portable_state,
 )
-from .schema import PROTOCOL, parts_of, type_name
+from .schema import PROTOCOL, RANDOM_STATE, parts_of, type_name
 
 NUMBERS = {
     f"numpy.{scalar.__name__}"
     for scalar in np.sctypeDict.values()
     if np.dtype(scalar).kind in "biufcU"
 }
-RANDOM_STATE = "numpy.random.mtrand.RandomState"
 KINDS = {
     "ConstructorFromReduceNode": COSMOLOGIES,
     "DTypeNode": {"numpy.dtype"},

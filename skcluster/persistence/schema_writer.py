@@ -23,7 +23,7 @@ from .known_types import (
     portable_state,
     public_name,
 )
-from .schema import PROTOCOL, name_fields, parts_of
+from .schema import PROTOCOL, RANDOM_STATE, name_fields, parts_of
 
 ATOMS = (bool, int, float, str, type(None))
 KEYS = (str, int, float)
@@ -193,8 +193,8 @@ class SchemaWriter:
 
     def _random_state(self, value, where):
         content = self.part(value.get_state(legacy=False), where)
-        name = "numpy.random.mtrand.RandomState"
-        return _part("RandomStateNode", name, content, __id__=self._number(value))
+        number = self._number(value)
+        return _part("RandomStateNode", RANDOM_STATE, content, __id__=number)
 
     def _dtype(self, value, where):
         return _part("DTypeNode", "numpy.dtype", self.part(np.empty(0, value), where))
