@@ -9,7 +9,7 @@ import numpy as np
 from ..paper import THREE_BANDS, WIDE_BAND
 from ..printable import counted
 from ..progress import Progress, say
-from .output import print_table, require_matplotlib, save_figure
+from .output import print_table, require_matplotlib
 
 
 def add_demo(commands):
@@ -195,6 +195,7 @@ def _write(folder, comparison, survey):
     from .. import PhotonMapper
     from ..io.table_writing import write_table
     from ..plotting import MassPredictionDisplay, PhotonMapDisplay
+    from ..plotting.style import save_figure
 
     write_table(folder / "table.csv", comparison.table)
     sample, log_mass = survey.sample, survey.log_mass

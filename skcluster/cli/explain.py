@@ -23,7 +23,7 @@ from .new_clusters import (
     unused_columns,
 )
 from .outcomes import KeptParts
-from .output import print_table, require_matplotlib, save_figure
+from .output import print_table, require_matplotlib
 from .output_files import check_folder_is_free
 from .parts import add_part_options, checked_jobs, rows_of_share, work_through
 
@@ -225,6 +225,7 @@ def _write_png(path, row, cluster, saliency, mapper, arguments):
     from ..cosmology import r500c_of_mass
     from ..plotting import SaliencyDisplay
     from ..plotting.sky import saliency_label
+    from ..plotting.style import save_figure
 
     r500c = cluster.r500c
     if r500c is None:

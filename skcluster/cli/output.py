@@ -101,18 +101,6 @@ def require_matplotlib(by):
     matplotlib.use("Agg")
 
 
-def save_figure(path, figure):
-    """Write a figure as PNG, atomically."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    from ..io.atomic import atomic_replace
-
-    figure.set_dpi(150)
-    with atomic_replace(path) as file:
-        # savefig would draw the figure twice, once to lay it out.
-        FigureCanvasAgg(figure).print_png(file)
-
-
 def print_table(table, *, as_json):
     """Print a table for people, or as JSON: a list with one object per row."""
     if as_json:

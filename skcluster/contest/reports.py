@@ -1,12 +1,11 @@
 """Write the results of a contest: CSV files, a Markdown table and figures."""
 
-import io
-
 import numpy as np
 from astropy.table import Table
 
 from ..io.atomic import replace_file
 from ..io.table_writing import write_table
+from ..plotting.style import save_figure
 from .figures import scatter_figure, time_figure
 from .results import common_folds, read_predictions, results_table, summary_table
 
@@ -42,9 +41,7 @@ def write_results(configuration, *, verbose=1):
         "time_to_accuracy.png": time_figure(summary),
     }
     for name, figure in figures.items():
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=150)
-        replace_file(folder / name, picture.getvalue())
+        save_figure(folder / name, figure)
     return summary
 
 

@@ -1,4 +1,4 @@
-"""Colors, sizes and axes that all figures share."""
+"""Colors, sizes, axes and files that all figures share."""
 
 import numpy as np
 
@@ -29,6 +29,18 @@ def axes_or_new(ax, height, width=COLUMN_WIDTH):
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def save_figure(path, figure):
+    """Write a figure as PNG, atomically."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from ..io.atomic import atomic_replace
+
+    figure.set_dpi(150)
+    with atomic_replace(path) as file:
+        # savefig would draw the figure twice, once to lay it out.
+        FigureCanvasAgg(figure).print_png(file)
 
 
 def check_not_empty(maps, *, by):
