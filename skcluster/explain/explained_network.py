@@ -1,7 +1,5 @@
 """The network in a fitted estimator, and the steps that make its maps."""
 
-from types import SimpleNamespace
-
 import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
@@ -151,19 +149,19 @@ def photon_size(X, made_by, rows=slice(None)):
         return 1.0
     X = require(X[rows], "center", by="The response to a photon in a known field")
     n_pixels = X.maps.shape[-1]
-    of_maps = SimpleNamespace(n_pixels=n_pixels, half_width=X.maps.geometry.half_width)
+    grid = {"n_pixels": n_pixels, "half_width": X.maps.geometry.half_width}
     if not has_field(X):
-        return _touch_circle(X, made_by, of_maps)[:, None].astype(float)
+        return _touch_circle(X, made_by, **grid)[:, None].astype(float)
     size = np.zeros((len(X), n_pixels**2))
     for i, distance in enumerate(_distances(X.redshift, made_by.cosmology)):
-        exposure, _ = exposure_of_pixels(X, i, distance, of_maps)
+        exposure, _ = exposure_of_pixels(X, i, distance, **grid)
         np.divide(1, exposure, out=size[i], where=exposure > 0)
     return size.reshape(-1, 1, n_pixels, n_pixels)
 
 
-def _touch_circle(X, made_by, of_maps):
+def _touch_circle(X, made_by, *, n_pixels, half_width):
     """Return whether pixels reach into the circular field of view, (n, rows, columns)."""
-    edges = np.linspace(-1, 1, of_maps.n_pixels + 1) * of_maps.half_width
+    edges = np.linspace(-1, 1, n_pixels + 1) * half_width
     nearest = np.maximum(0, np.maximum(edges[:-1], -edges[1:]))
     radius = _distances(X.redshift, made_by.cosmology) * field_edge(X)
     return np.hypot(nearest[:, None], nearest) <= radius[:, None, None]

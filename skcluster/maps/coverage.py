@@ -49,7 +49,7 @@ def square_inside_circle(half_width, radius):
     return np.sqrt(beyond**2 - 1) + q**2 * (np.pi / 4 - np.arccos(1 / beyond))
 
 
-def exposure_of_pixels(sample, i, distance, parameters):
+def exposure_of_pixels(sample, i, distance, *, n_pixels, half_width):
     """Mean exposure of the pixels of one map, and the share of them that was observed.
 
     Each pixel is looked up at evenly spread points, at most `POINTS_MAX` per side, which
@@ -62,8 +62,8 @@ def exposure_of_pixels(sample, i, distance, parameters):
         Number of the cluster.
     distance : float
         Its comoving distance [Mpc/h].
-    parameters : PhotonMapper
-        For `n_pixels` and `half_width`.
+    n_pixels, half_width
+        See `PhotonMapper`.
 
     Returns
     -------
@@ -72,8 +72,7 @@ def exposure_of_pixels(sample, i, distance, parameters):
     observed : ndarray of shape (n_pixels**2,)
         Share of the area with any exposure; 0 where `exposure` is.
     """
-    n, half_width = parameters.n_pixels, parameters.half_width
-    side = np.degrees(2 * half_width / n / distance)
+    n, side = n_pixels, np.degrees(2 * half_width / n_pixels / distance)
     k = _points_per_side(sample, i, side)
     place = (
         (np.arange(n * k) + 0.5) * (2 * half_width / (n * k)) - half_width
@@ -92,9 +91,9 @@ def exposure_of_pixels(sample, i, distance, parameters):
     return exposure.ravel(), observed.ravel()
 
 
-def warn_of_coarse_images(sample, distance, parameters):
+def warn_of_coarse_images(sample, distance, *, n_pixels, half_width):
     """Warn of exposure maps and masks whose pixels are larger than those of the map."""
-    side = np.degrees(2 * parameters.half_width / parameters.n_pixels / distance)
+    side = np.degrees(2 * half_width / n_pixels / distance)
     coarse = [
         i
         for i in range(len(sample))
@@ -114,9 +113,9 @@ def warn_of_coarse_images(sample, distance, parameters):
         )
 
 
-def warn_of_coarse_counts(sample, distance, parameters):
+def warn_of_coarse_counts(sample, distance, *, n_pixels, half_width):
     """Warn of photons from count images whose pixels are larger than those of the map."""
-    side = np.degrees(2 * parameters.half_width / parameters.n_pixels / distance)
+    side = np.degrees(2 * half_width / n_pixels / distance)
     pixel = np.zeros(len(sample))
     np.maximum.at(pixel, sample.photons.cluster, sample.photons["pixel"])
     coarse = np.flatnonzero(pixel > COARSE * side)

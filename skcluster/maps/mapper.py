@@ -138,7 +138,7 @@ class PhotonMapper(SampleTransformer):
         )
         check_near_center(X, maps.total() == 0, by="PhotonMapper")
         if "pixel" in X.photons.columns:
-            warn_of_coarse_counts(X, distance, parameters)
+            warn_of_coarse_counts(X, distance, **_grid(parameters))
         coverage = unobserved = None
         if has_field(X):
             maps, coverage, unobserved = _corrected(maps, X, distance, parameters)
@@ -184,12 +184,12 @@ def _corrected(maps, X, distance, parameters):
 
     The exposures of one map after the other are made, so that memory does not grow.
     """
-    warn_of_coarse_images(X, distance, parameters)
+    warn_of_coarse_images(X, distance, **_grid(parameters))
     rows = maps.rows
     factor, coverage = np.empty(rows.nnz, np.float32), np.empty(len(X))
     lost = []
     for i, (start, stop) in enumerate(pairwise(rows.indptr.tolist())):
-        exposure, observed = exposure_of_pixels(X, i, distance[i], parameters)
+        exposure, observed = exposure_of_pixels(X, i, distance[i], **_grid(parameters))
         pixel = rows.indices[start:stop] % parameters.n_pixels**2
         with np.errstate(divide="ignore"):
             of_pixel = np.where(exposure > 0, 1 / exposure, 0)
@@ -212,9 +212,14 @@ def _beyond_circle(X, distance, radius, parameters):
     for i in range(len(X)):
         observed = everything
         if radius[i] < np.sqrt(2) * parameters.half_width:
-            _, observed = exposure_of_pixels(X, i, distance[i], parameters)
+            _, observed = exposure_of_pixels(X, i, distance[i], **_grid(parameters))
         lost.append(_stored(1 - observed))
     return _images_of(lost, parameters)
+
+
+def _grid(parameters):
+    """Return the numbers that set the pixels of maps."""
+    return {"n_pixels": parameters.n_pixels, "half_width": parameters.half_width}
 
 
 def _stored(pixels):
