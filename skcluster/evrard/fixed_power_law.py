@@ -4,12 +4,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..cluster_weights import checked_weights
 from ..cosmology import get_cosmology
 from ..parameters import REFUSED, Kind, Number, ReadBy, check_parameters
-from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
+from ..plausible_masses import MASS_RANGE, MASS_RANGE_KIND
 from ..sample.units import check_plausible
-from .logarithms import check_logarithms
+from .logarithms import check_logarithms, validated
 
 
 class Exponents(Kind):
@@ -112,22 +111,16 @@ class FixedPowerLawRegressor(RegressorMixin, BaseEstimator):
             Number of times that each cluster counts. None: once.
         """
         parameters = check_parameters(self)
-        check_logarithms(X)
-        if y is not None:
-            y = checked_log_mass(
-                y, by=type(self).__name__, mass_range=parameters.mass_range
-            )
-        X, y = validate_data(
+        X, y, weight = validated(
             self,
             X,
             y,
-            dtype=np.float64,
-            y_numeric=True,
-            ensure_min_samples=2,
-            ensure_min_features=2,
+            sample_weight,
+            parameters.mass_range,
+            min_samples=2,
+            min_features=2,
         )
         residual = y - _shape(X, parameters)
-        weight = checked_weights(sample_weight, len(y), by=type(self).__name__)
         n_clusters = len(y) if weight is None else weight.sum()
         if not n_clusters > 1:
             raise ValueError(

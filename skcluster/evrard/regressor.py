@@ -4,14 +4,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..cluster_weights import checked_weights
 from ..parameters import Integer, Number, Quantity, Text, check_parameters
-from ..plausible_masses import LN_10, MASS_RANGE, MASS_RANGE_KIND, checked_log_mass
+from ..plausible_masses import LN_10, MASS_RANGE, MASS_RANGE_KIND
 from ..posterior import PosteriorMixin, log_prior, mass_density
 from ..printable import all_of
 from ..training_ranges import range_of, warn_outside
 from .evolution import EVOLUTION, fit_evolving_laws, laws_at, pivot_mass_of
-from .logarithms import check_logarithms
+from .logarithms import check_logarithms, validated
 from .power_laws import correlation_of, invert_power_laws, predictive_factor
 from .redshift_bins import (
     BINS,
@@ -215,21 +214,15 @@ class EvrardProxyRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         self : EvrardProxyRegressor
         """
         parameters = self._checked_parameters()
-        check_logarithms(X)
-        if y is not None:
-            y = checked_log_mass(
-                y, by=type(self).__name__, mass_range=parameters.mass_range
-            )
-        X, y = validate_data(
+        X, y, weight = validated(
             self,
             X,
             y,
-            dtype=np.float64,
-            y_numeric=True,
-            ensure_min_samples=3,
-            ensure_min_features=1 if parameters.redshift_column is None else 2,
+            sample_weight,
+            parameters.mass_range,
+            min_samples=3,
+            min_features=1 if parameters.redshift_column is None else 2,
         )
-        weight = checked_weights(sample_weight, len(y), by=type(self).__name__)
         if weight is not None and not weight.all():
             X, y, weight = (each[weight > 0] for each in (X, y, weight))
         s, redshift = self._split(X, parameters.redshift_column)
