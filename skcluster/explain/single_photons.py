@@ -74,12 +74,11 @@ def photon_contributions(estimator, X):
         ]
         for i in range(len(X)):
             one = _standardized(inputs[[i]], batches)
-            for network, curve in zip(networks, regressor.curve_[:, 0], strict=True):
-                for name, each in _contributions(network, curve, *one).items():
-                    rows = slice(*inputs.sets[name].all_rows.offsets[i : i + 2])
-                    found[name][rows] += regressor.target_scale_ * each
+            for name, each in _mean_contributions(regressor, networks, one).items():
+                rows = slice(*inputs.sets[name].all_rows.offsets[i : i + 2])
+                found[name][rows] = each
     explained = {
-        name: getattr(X, name).assign(**{CONTRIBUTION: each / len(networks)})
+        name: getattr(X, name).assign(**{CONTRIBUTION: each})
         for name, each in found.items()
     }
     return X.assign(**explained)
@@ -95,6 +94,19 @@ def _standardized(one, batches):
         weights[name] = torch.from_numpy(weight)[:, None]
     redshift = batches.standardized_redshift(one).astype(np.float32)
     return rows, weights, torch.from_numpy(redshift).double()
+
+
+def _mean_contributions(regressor, networks, one):
+    """Contributions in one cluster, on average over the networks [dex]."""
+    of_networks = [
+        _contributions(network, curve, *one)
+        for network, curve in zip(networks, regressor.curve_[:, 0], strict=True)
+    ]
+    return {
+        name: sum(regressor.target_scale_ * each[name] for each in of_networks)
+        / len(networks)
+        for name in of_networks[0]
+    }
 
 
 def _contributions(network, curve, rows, weights, redshift):
