@@ -126,9 +126,13 @@ def unused_columns(model):
 
 
 def read_clusters(path, arguments, mapper):
-    """Read the sample of a table, and its other columns, and show progress."""
+    """Read the sample of a table, its other columns, and the paths of all its lists.
+
+    Progress is shown.
+    """
     table = cluster_table(path, arguments, mapper)
-    return with_field(table.read(verbose=1), arguments), table.others
+    files = {file for row in table.files() for file in row if file}
+    return with_field(table.read(verbose=1), arguments), table.others, files
 
 
 def cluster_table(path, arguments, mapper, *, unused=None):

@@ -45,28 +45,6 @@ def check_is_no_input(path, inputs):
             )
 
 
-def files_of_tables(paths, **options):
-    """Return the tables and all lists of photons and galaxies of their clusters.
-
-    Parameters
-    ----------
-    paths : iterable of str
-        A file that cannot be read as a table is returned alone.
-    **options : dict
-        Parameters of `read_sample`, such as `columns`.
-    """
-    from ..io.cluster_table import ClusterTable
-
-    files = [*paths]
-    for path in paths:
-        try:
-            rows = ClusterTable(path, **options).files()
-        except (OSError, ValueError, ImportError):
-            continue
-        files += {file for row in rows for file in row if file}
-    return files
-
-
 def check_folder_is_free(folder, files, *, overwrite, inputs):
     """Refuse a folder that cannot be written, or whose files would be replaced.
 

@@ -6,15 +6,10 @@ from ..networks import ARCHITECTURES, EIGHT_BANDS, JOINT_ARCHITECTURES
 from ..paper import BOX_SIZE, HALF_WIDTH
 from ..printable import counted
 from ..progress import say
-from .list_options import (
-    add_list_options,
-    check_energies,
-    input_files,
-    options_of_tables,
-)
+from .list_options import add_list_options, check_energies, input_files
 from .new_clusters import check_galaxies, read_clusters
 from .output import emit_path, print_record
-from .output_files import check_is_no_input, check_output, files_of_tables
+from .output_files import check_is_no_input, check_output
 from .target import add_target_options, log_masses, unit_of_target
 
 BINS = 64
@@ -180,7 +175,7 @@ def train(arguments):
     check_output(arguments.output, inputs=[arguments.table, *input_files(arguments)])
     pipeline = _pipeline(arguments)
     check_energies(pipeline[0], arguments)
-    sample, columns = read_clusters(arguments.table, arguments, pipeline[0])
+    sample, columns, files = read_clusters(arguments.table, arguments, pipeline[0])
     target = find_column([*columns], arguments.target)
     if target is None:
         raise ValueError(
@@ -194,7 +189,6 @@ def train(arguments):
     y = log_masses(arguments.table, column, unit, arguments.cosmology)
     check_galaxies(pipeline, sample.galaxies is not None, arguments.table)
     _check_has_box(sample, arguments)
-    files = files_of_tables([arguments.table], **options_of_tables(arguments))
     check_is_no_input(arguments.output, files)
     if arguments.calibrate:
         _follow_trend(pipeline[-1], len(sample))
