@@ -264,5 +264,6 @@ def test_counts_in_place_of_ln_of_rates_are_refused():
 
 def test_rates_in_place_of_their_ln_bring_a_warning():
     X = np.column_stack([[0.3, 1.2], [0.2, 0.3]])
-    with pytest.warns(UserWarning, match="if these are rates"):
-        CountRateMassRegressor(scatter=0.3).predict(X)
+    with pytest.warns(UserWarning, match="if these are rates") as caught:
+        CountRateMassRegressor(scatter=0.3).predict(X, return_std=True)
+    assert len(caught) == 1

@@ -11,6 +11,7 @@ from ..cosmology import comoving_distance, get_cosmology
 from ..parameters import REFUSED, Kind, Number, Positive, ReadBy, check_parameters
 from ..plausible_masses import LN_10
 from ..posterior import MassPosterior, PosteriorMixin, log_prior, reweight_prior
+from ..posterior.predictors import moments_of
 from ..sample.plain_arrays import as_numbers
 from ..sample.units import check_plausible
 from .logarithms import check_logarithms
@@ -203,8 +204,10 @@ class CountRateMassRegressor(PosteriorMixin, RegressorMixin, BaseEstimator):
         return_std : bool, default=False
             Whether to return the standard deviation of the posterior, too [dex].
         """
-        mean = self._by_blocks(X, MassPosterior.mean)
-        return (mean, self._by_blocks(X, MassPosterior.std)) if return_std else mean
+        components = self._components(X)
+        if not return_std:
+            return self._by_blocks(components, MassPosterior.mean)
+        return tuple(self._by_blocks(components, moments_of).T)
 
     def expected_rate(self, log_mass, redshift):
         """Return the rate that the relation expects of clusters [1/s].

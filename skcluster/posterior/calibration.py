@@ -22,7 +22,7 @@ from ..sample.transformer import TakesSample
 from .mass_pairs import cells_at
 from .mass_posterior import N_CELLS, MassPosterior
 from .predicted_errors import mean_and_std
-from .predictors import PosteriorMixin
+from .predictors import PosteriorMixin, moments_of
 from .priors import TrainingPrior, log_prior, mass_density
 from .score_trends import follow_trend, learn_trend, trend_inputs
 from .smoothing import scott_bandwidth, smoothed_counts
@@ -232,12 +232,12 @@ class CalibratedMassRegressor(
         log_mass : ndarray of shape (n,)
         std : ndarray of shape (n,), if `return_std`
         """
-        mean_and_std, b = self._components(X)
-        mean, std = mean_and_std.T
+        mean, std, b = self._components(X)
         moments = self._moments(mean, std, b)
         rows = np.flatnonzero(self._reach_an_end(mean, std, b))
         if len(rows):
-            moments[rows] = self._over_blocks(mean_and_std[rows], b[rows], _moments_of)
+            cut = mean[rows], std[rows], b[rows]
+            moments[rows] = self._by_blocks(cut, moments_of)
         mean, std = moments.T
         return (mean, std) if return_std else mean
 
@@ -257,8 +257,7 @@ class CalibratedMassRegressor(
         lowest, highest = self.score_edges_[b, 0], self.score_edges_[b, -1]
         return (mean + std * lowest < low) | (mean + std * highest > high)
 
-    def _posterior(self, mean_and_std, b):
-        mean, std = mean_and_std.T
+    def _posterior(self, mean, std, b):  # type: ignore[override]
         if self._has_pairs:
             edges, probability = cells_at(mean, self.pairs_)
             return MassPosterior.from_cells(edges, probability, self._log_prior())
@@ -300,7 +299,7 @@ class CalibratedMassRegressor(
         if self._trend is not None:
             shift, width = self._follow_trend(X, mean)
             mean, std = mean + std * shift, std * width
-        return np.column_stack([mean, std]), b
+        return mean, std, b
 
     def _follow_trend(self, X, mean):
         inputs = trend_inputs(X, mean, slice(None))
@@ -349,10 +348,6 @@ class HeldOut(NamedTuple):
         counts = weight[rows] > 0
         rows = rows[counts]
         return cls(rows, y[rows], mean[counts], std[counts], weight[rows])
-
-
-def _moments_of(posterior):
-    return np.column_stack([posterior.mean(), posterior.std()])
 
 
 def _equal_bins(value, n_bins, weight):

@@ -20,7 +20,9 @@ class PosteriorMixin:
     """Mixin that adds posteriors, quantiles and draws to a regressor of log10 M.
 
     A subclass defines two methods: ``_components(X)`` returns means and standard deviations
-    of log10 M, of shape (n_clusters,) or (n_clusters, n_components); ``_log_prior()``
+    of log10 M, of shape (n_clusters,) or (n_clusters, n_components), from which
+    ``_posterior(mean, std)`` makes posteriors (it may return other arrays with a row per
+    cluster, for a ``_posterior`` of its own); ``_log_prior()``
     returns the prior inside them, as `skcluster.posterior.log_prior` does, or a
     `skcluster.posterior.TrainingPrior`. If the standard deviation is one number for all
     clusters, the attribute ``_predicts_each_std`` is False.
@@ -66,7 +68,9 @@ class PosteriorMixin:
         -------
         log_mass : ndarray of shape (n_clusters,) or (n_clusters, n_quantiles)
         """
-        return self._by_blocks(X, lambda posterior: posterior.quantile(quantiles))
+        return self._by_blocks(
+            self._components(X), lambda posterior: posterior.quantile(quantiles)
+        )
 
     def sample_posterior(self, X, n_samples=100, *, random_state=None):
         """Draw masses from the posteriors, of shape (n_clusters, n_samples).
@@ -79,7 +83,8 @@ class PosteriorMixin:
         """
         rng = check_random_state(random_state)
         return self._by_blocks(
-            X, lambda posterior: posterior.sample(n_samples, random_state=rng)
+            self._components(X),
+            lambda posterior: posterior.sample(n_samples, random_state=rng),
         )
 
     def _posterior(self, mean, std):
@@ -88,16 +93,20 @@ class PosteriorMixin:
             mean, std, log_prior=self._log_prior(), match_std=each
         )
 
-    def _by_blocks(self, X, function):
-        mean, std = self._components(X)
-        return self._over_blocks(mean, std, function)
-
-    def _over_blocks(self, mean, std, function):
-        starts = range(0, max(len(mean), 1), CLUSTERS_AT_ONCE)
+    def _by_blocks(self, components, function):
+        """Join what a function returns for the posteriors of some clusters at a time."""
+        starts = range(0, max(len(components[0]), 1), CLUSTERS_AT_ONCE)
         blocks = [slice(start, start + CLUSTERS_AT_ONCE) for start in starts]
-        return np.concatenate(
-            [function(self._posterior(mean[rows], std[rows])) for rows in blocks]
-        )
+        parts = [
+            function(self._posterior(*(each[rows] for each in components)))
+            for rows in blocks
+        ]
+        return np.concatenate(parts)
+
+
+def moments_of(posterior):
+    """Return means and standard deviations, of shape (n_clusters, 2)."""
+    return np.column_stack([posterior.mean(), posterior.std()])
 
 
 def predict_posterior(estimator, X) -> MassPosterior:
