@@ -397,6 +397,21 @@ def by_sky(cell, without=()):
     return rows
 
 
+def learning_curve():
+    """Scatters of three estimators by the number of their training clusters."""
+    mean = kept("learning-curve-mean.csv")
+    names = [*dict.fromkeys(mean["estimator"])]
+    rows = [["share of the clusters", "training clusters", *names]]
+    for share in dict.fromkeys(mean["share"]):
+        part = mean[mean["share"] == share]
+        cells = [
+            f"{with_error(row, 'std', 1)}, {with_error(row, 'robust', 1)}"
+            for row in part
+        ]
+        rows.append([f"{share:g}", f"{part['clusters'][0]:.0f}", *cells])
+    return rows
+
+
 WITHHELD = {
     "paper": "the paper's network",
     "no densities": "photon set without local densities",
@@ -540,6 +555,7 @@ TABLES = {
     "stress changes": stress_changes,
     "stress scatters": stress_scatters,
     "sky ladder": sky_ladder,
+    "learning curve": learning_curve,
     "contest skies": contest_skies,
     "contest skies, gains": contest_skies_gains,
     "pair posteriors": pair_posteriors,

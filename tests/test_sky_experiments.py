@@ -178,6 +178,7 @@ class TestContestSkies:
         ("apertures", "apertures"),
         ("sky_ladder", "sky-ladder"),
         ("contest_skies", "contest-skies"),
+        ("learning_curve", "learning-curve"),
     ],
     indirect=["script"],
 )
