@@ -122,9 +122,10 @@ def source_attention(saliency, masks, *, counts=None, groups=None, random_state=
         One Bunch per mask, under its name, with arrays of shape (n_clusters,):
         ``attention``, the mean saliency, NaN where the mask is empty; ``share``, the part
         of the cluster's summed saliency inside the mask; and with `counts`,
-        ``per_photon``, the summed saliency in the mask per photon of that source in it. It
-        also has numbers over all clusters: ``log_median``, ``log_low`` and ``log_high``
-        (16th and 84th percentile) of log10 attention, ``log_median_error`` (bootstrap) and
+        ``per_photon``, the summed S in the mask per photon of that source in it: photons
+        of all bands, S their mean, so that it falls with the number of bands. It also has
+        numbers over all clusters: ``log_median``, ``log_low`` and ``log_high`` (16th and
+        84th percentile) of log10 attention, ``log_median_error`` (bootstrap) and
         ``n_clusters``.
         With masks ``icm`` and ``agn`` there is also ``log_ratio``, a Bunch with
         ``per_cluster`` of shape (n_clusters,),

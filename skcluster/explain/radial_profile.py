@@ -48,7 +48,10 @@ def radial_saliency(saliency, r500c, *, half_width=None, bins=None, band=None):
     -----
     The paper does not say whether its 16th to 84th percentile is over pixels or over
     clusters. Over clusters, each has the same weight, whatever the number of its pixels.
-    The corners of the square, beyond `half_width`, are part of the profile.
+    The corners of the square, beyond `half_width`, are part of the profile. So are pixels
+    that were not observed, where saliency with ``per_photon=True`` is 0: under masks,
+    gaps, and beyond the field of view such means are too low, unlike those of the gradient
+    itself.
 
     Examples
     --------

@@ -29,7 +29,8 @@ def photon_contributions(estimator, X):
     Since the network sums over photons, this is exact and needs no gradients. Members of
     an ensemble are averaged. Columns such as the local density stay as they are: the
     photon is taken away from the sum, not from the descriptions of its neighbors. If the
-    network looks at galaxies, what each of them adds is computed likewise.
+    network looks at galaxies, what each of them adds is computed likewise. Draws of
+    dropout are left out, and so is the calibration of a `CalibratedMassRegressor`.
 
     Parameters
     ----------
