@@ -412,6 +412,19 @@ def learning_curve():
     return rows
 
 
+def map_size():
+    """Scatters of networks on maps of 64 and of 128 pixels per side."""
+    rows = [["estimator", "std [%]: 64, 128", "robust [%]: 64, 128", "smaller by [%]"]]
+    for row in kept("map-size.csv"):
+        scatters = [
+            f"{row[f'{kind}_64']:.1f}, {row[f'{kind}_128']:.1f}"
+            for kind in ("std", "robust")
+        ]
+        gains = [with_error(row, f"{kind}_gain", 1, "+") for kind in ("std", "robust")]
+        rows.append([row["estimator"], *scatters, ", ".join(gains)])
+    return rows
+
+
 WITHHELD = {
     "paper": "the paper's network",
     "no densities": "photon set without local densities",
@@ -556,6 +569,7 @@ TABLES = {
     "stress scatters": stress_scatters,
     "sky ladder": sky_ladder,
     "learning curve": learning_curve,
+    "map size": map_size,
     "contest skies": contest_skies,
     "contest skies, gains": contest_skies_gains,
     "pair posteriors": pair_posteriors,

@@ -147,3 +147,24 @@ class TestSentences:
         )
         page = (ROOT / "docs/equal_contexts.rst").read_text("utf-8")
         assert f"{n_tested} clusters are tested in all" in page
+
+
+@pytest.mark.parametrize("script", ["map_size"], indirect=True)
+class TestMapSize:
+    def test_the_committed_table_is_that_of_the_predictions(
+        self, script, few_resamples
+    ):
+        kept = Table.read(RESULTS / "map-size.csv")
+        pair = (script.kept(f"equal_contexts{end}") for end in ("", "_128"))
+        found = Table(rows=[*script.rows_of(*pair)])
+        assert_array_equal(kept["estimator"], found["estimator"])
+        for name in ("clusters", "std_64", "std_128", "robust_gain", "cpu_128"):
+            assert_allclose(kept[name], found[name], atol=0.006)
+
+    def test_no_difference_is_shown_on_one_octant(self, script):
+        kept = Table.read(RESULTS / "map-size.csv")
+        assert len(kept) == 3
+        assert set(kept["clusters"]) == {370}
+        for kind in ("std", "robust"):
+            assert (abs(kept[f"{kind}_gain"]) < 3 * kept[f"{kind}_gain_error"]).all()
+        assert (kept["cpu_128"] > 2 * kept["cpu_64"]).all()
