@@ -10,6 +10,7 @@ smaller with 128 pixels, the bootstrap errors over clusters, and the CPU seconds
 training.
 """
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,9 @@ def rows_of(coarse, fine):
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=FOLDER / "results")
+    arguments = parser.parse_args()
     table = Table(rows=[*rows_of(kept("equal_contexts"), kept("equal_contexts_128"))])
-    write(table, FOLDER / "results" / "map-size.csv", digits=2)
+    write(table, arguments.output / "map-size.csv", digits=2)
     table.pprint_all()
