@@ -232,7 +232,7 @@ def _failure(task, exception):
 
 def _train_and_write(task, X):
     if task.entry.make is least_squares:
-        _check_snapshots(task)
+        _warn_of_new_snapshots(task)
     train, test = rows_of(X, task.train), rows_of(X, task.test)
     y, group = task.y[task.train], task.group
     group = None if group is None else group[task.train]
@@ -268,15 +268,18 @@ def _train_and_write(task, X):
     write_fold(task.path, columns, {**task.about, **cost, "made": _circumstances()})
 
 
-def _check_snapshots(task):
-    """Refuse clusters of a snapshot whose intercept nothing has been learned of."""
+def _warn_of_new_snapshots(task):
+    """Warn of clusters of a snapshot whose intercept nothing has been learned of."""
     is_new = ~np.isin(task.redshift[task.test], task.redshift[task.train])
     if is_new.any():
-        raise ValueError(
-            f"{is_new.sum()} of {len(is_new)} clusters have a redshift that no training "
-            f"cluster has (first: z = {task.redshift[task.test][is_new][0]:g}), and "
-            "least_squares has an intercept for each. Round the redshifts, or take "
-            'builtin = "covariance_4" with arguments = { redshift_bins = 5 }.'
+        warnings.warn(
+            f"{task.entry.name}, seed {task.seed}, fold {task.fold}: {is_new.sum()} of "
+            f"{len(is_new)} clusters have a redshift that no training cluster has (first: "
+            f"z = {task.redshift[task.test][is_new][0]:g}), and least_squares, which has "
+            "an intercept for each, is wrong for them. Round the redshifts, or take "
+            'builtin = "covariance_4" with arguments = { redshift_bins = 5 }.',
+            UserWarning,
+            stacklevel=2,
         )
 
 

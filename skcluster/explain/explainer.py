@@ -209,11 +209,11 @@ class SaliencyExplainer(BaseEstimator):
         """
         parameters = checked_explainer_parameters(self)
         steps, regressor = split_network(self.estimator)
-        if parameters.per_photon:
-            refuse_scaled_maps(steps, X, by="per_photon=True")
-        X, increments = transformed(steps, X)
+        given = X
+        X, increments = transformed(steps, given)
         if parameters.per_photon:
             check_increments(increments)
+            refuse_scaled_maps(steps, given, by="per_photon=True")
         inputs = regressor._read(X)
         regressor._check_shape(inputs)
         saliency = _explain_inputs(regressor, inputs, parameters)
