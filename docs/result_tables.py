@@ -99,10 +99,10 @@ def front():
     return columns_of([row for row in rows if is_shown.match(row["estimator"])], titles)
 
 
-def significance(*arguments):
-    """Call `significance` of the experiments."""
+def significance_of_mean(*arguments):
+    """Call `significance_of_mean` of the experiments."""
     script = ROOT / "experiments" / "significance.py"
-    return runpy.run_path(str(script))["significance"](*arguments)
+    return runpy.run_path(str(script))["significance_of_mean"](*arguments)
 
 
 def gains():
@@ -114,15 +114,8 @@ def gains():
         part = table[table["estimator"] == name]
         cells = [name]
         for kind in ("std_gain", "robust_gain"):
-            gain, error = np.asarray(part[kind]), np.asarray(part[f"{kind}_error"])
-            n = len(gain)
-            sigma = significance(
-                gain.mean(),
-                np.sqrt(np.sum(error**2)) / n,
-                np.std(gain, ddof=1) / np.sqrt(n),
-                n,
-            )
-            shown = ", ".join(f"{100 * each:.1f}" for each in gain)
+            sigma = significance_of_mean(part[kind], part[f"{kind}_error"])
+            shown = ", ".join(f"{100 * each:.1f}" for each in part[kind])
             cells.append(f"{shown} ({sigma:.1f} sigma)")
         rows.append(cells)
     return rows

@@ -23,8 +23,13 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
-from seed_tables import mean_and_error, write
-from significance import significance
+from seed_tables import (
+    KINDS,
+    mean_and_error,
+    over_surveys,
+    scatters_and_gains,
+    write,
+)
 
 from skcluster.contest import read_configuration, results_table, run_contest
 
@@ -40,7 +45,6 @@ SKIES = {
     "no PSF": {"psf_hew": 0.0},
 }
 """Name of each sky -> switches of `make_mock_survey`."""
-KINDS = ("std", "robust")
 
 
 def under(sky, configuration):
@@ -56,11 +60,7 @@ def rows_of(sky, table):
     """Rows of one sky from the table of its contest, in per cent."""
     for row in table:
         found = {"sky": sky, "estimator": row["estimator"], "seed": row["seed"]}
-        for kind in KINDS:
-            found[kind] = row[f"{kind}_percent"]
-            found[f"{kind}_gain"] = 100 * row[f"{kind}_gain"]
-            found[f"{kind}_gain_error"] = 100 * row[f"{kind}_gain_error"]
-        yield found
+        yield found | scatters_and_gains(row)
 
 
 def over_seeds(table):
@@ -71,17 +71,7 @@ def over_seeds(table):
             part = _part(table, sky, name)
             row = {"sky": sky, "estimator": name, "seeds": len(part)}
             for kind in KINDS:
-                row[kind], row[f"{kind}_error"] = mean_and_error(part[kind])
-                gain, n = part[f"{kind}_gain"], len(part)
-                row[f"{kind}_gain"], row[f"{kind}_gain_error"] = mean_and_error(gain)
-                of_clusters = np.sqrt(np.sum(part[f"{kind}_gain_error"] ** 2)) / n
-                row[f"{kind}_gain_sigma"] = (
-                    np.nan
-                    if name == RIVAL
-                    else significance(
-                        row[f"{kind}_gain"], of_clusters, row[f"{kind}_gain_error"], n
-                    )
-                )
+                row |= over_surveys(part, kind)
                 change = _changes(part, _part(table, PAPER, name), f"{kind}_gain")
                 columns = f"{kind}_change", f"{kind}_change_error"
                 row |= zip(columns, mean_and_error(change), strict=True)

@@ -21,8 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
-from seed_tables import mean_and_error, write
-from significance import significance
+from seed_tables import KINDS, over_surveys, scatters_and_gains, write
 
 from skcluster.contest import read_configuration, read_predictions, run_contest
 from skcluster.contest.accuracy import gain_over, summarize
@@ -31,7 +30,6 @@ CONFIGURATION = Path(__file__).with_suffix(".toml")
 OF_ALL = CONFIGURATION.with_name("equal_contexts.toml")
 RIVAL = "ho2023, three bands"
 NAMES = ("ridge on rings, three bands", RIVAL, "photon set")
-KINDS = ("std", "robust")
 
 
 def kept_folds():
@@ -44,10 +42,9 @@ def kept_folds():
         shares = {
             each.name: each.arguments.get("share", 1) for each in configuration.entries
         }
-        for (entry, seed, i), fold in read_predictions(configuration).items():
-            if i == 0:
-                (name,) = (name for name in NAMES if entry.startswith(name))
-                found[name, shares[entry], seed] = fold
+        for (entry, seed, _), fold in read_predictions(configuration).items():
+            (name,) = (name for name in NAMES if entry.startswith(name))
+            found[name, shares[entry], seed] = fold
     return found
 
 
@@ -58,11 +55,7 @@ def rows_of(folds):
         found = summarize(fold) | gain_over(folds[RIVAL, 1, seed], fold)
         row = {"estimator": name, "share": share, "seed": seed}
         row["clusters"] = round(share * fold.about["n_train"])
-        for kind in KINDS:
-            row[kind] = found[f"{kind}_percent"]
-            row[f"{kind}_gain"] = 100 * found[f"{kind}_gain"]
-            row[f"{kind}_gain_error"] = 100 * found[f"{kind}_gain_error"]
-        rows.append(row)
+        rows.append(row | scatters_and_gains(found))
     return rows
 
 
@@ -73,20 +66,10 @@ def over_seeds(table):
         of_name = table[table["estimator"] == name]
         for share in sorted(set(of_name["share"])):
             part = of_name[of_name["share"] == share]
-            n = len(part)
-            row = {"estimator": name, "share": share, "seeds": n}
+            row = {"estimator": name, "share": share, "seeds": len(part)}
             row["clusters"] = float(np.mean(part["clusters"]))
             for kind in KINDS:
-                row[kind], row[f"{kind}_error"] = mean_and_error(part[kind])
-                gain = mean_and_error(part[f"{kind}_gain"])
-                row[f"{kind}_gain"], row[f"{kind}_gain_error"] = gain
-                of_clusters = np.sqrt(np.sum(part[f"{kind}_gain_error"] ** 2)) / n
-                is_rival = name == RIVAL and share == 1
-                row[f"{kind}_gain_sigma"] = (
-                    np.nan
-                    if is_rival
-                    else significance(gain[0], of_clusters, gain[1], n)
-                )
+                row |= over_surveys(part, kind)
             rows.append(row)
     return Table(rows=rows)
 

@@ -11,47 +11,38 @@ training.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from astropy.table import Table
-from seed_tables import write
-from sklearn.utils import Bunch
+from seed_tables import KINDS, scatters_and_gains, write
 
 from skcluster.contest import read_configuration, read_predictions
 from skcluster.contest.accuracy import gain_over, summarize
+from skcluster.contest.results import join_folds
 
 FOLDER = Path(__file__).parent
-COLUMNS = ("log_mass", "predicted", "redshift", "cluster")
 
 
 def kept(name):
     """Return the predictions of a contest by estimator, seed and fold."""
-    configuration = read_configuration(FOLDER / f"{name}.toml")
-    return read_predictions(replace(configuration, reference=None))
-
-
-def joined(folds):
-    """Join folds of one survey."""
-    columns = {name: np.concatenate([fold[name] for fold in folds]) for name in COLUMNS}
-    seconds = np.mean([fold.about["fit_cpu_seconds"] for fold in folds])
-    return Bunch(**columns, std=None, group=None, seconds=seconds)
+    return read_predictions(read_configuration(FOLDER / f"{name}.toml"))
 
 
 def rows_of(coarse, fine):
     """Rows of all estimators and seeds that have been trained on both."""
     for name, seed in dict.fromkeys(key[:2] for key in fine):
         keys = [key for key in fine if key[:2] == (name, seed) and key in coarse]
-        of_64, of_128 = (joined([of[key] for key in keys]) for of in (coarse, fine))
-        gain = gain_over(of_64, of_128)
-        row = {"estimator": name, "seed": seed, "clusters": len(of_64.cluster)}
-        for kind in ("std", "robust"):
-            row[f"{kind}_64"] = summarize(of_64)[f"{kind}_percent"]
-            row[f"{kind}_128"] = summarize(of_128)[f"{kind}_percent"]
-            row[f"{kind}_gain"] = 100 * gain[f"{kind}_gain"]
-            row[f"{kind}_gain_error"] = 100 * gain[f"{kind}_gain_error"]
-        yield row | {"cpu_64": of_64.seconds, "cpu_128": of_128.seconds}
+        joined = [join_folds([of[key] for key in keys]) for of in (coarse, fine)]
+        of_64, of_128 = map(summarize, joined)
+        found = scatters_and_gains(of_128 | gain_over(*joined))
+        row = {"estimator": name, "seed": seed, "clusters": of_64["n_clusters"]}
+        for kind in KINDS:
+            row[f"{kind}_64"] = of_64[f"{kind}_percent"]
+            row[f"{kind}_128"] = found[kind]
+            for gain in (f"{kind}_gain", f"{kind}_gain_error"):
+                row[gain] = found[gain]
+        seconds = [each.cost["fit_cpu_seconds"] for each in joined]
+        yield row | dict(zip(("cpu_64", "cpu_128"), seconds, strict=True))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 import numpy as np
 from astropy.table import Table, vstack
+from significance import significance_of_mean
+
+KINDS = ("std", "robust")
 
 
 def mean_and_error(values):
@@ -9,6 +12,30 @@ def mean_and_error(values):
     n = len(values)
     spread = np.std(values, ddof=1) if n > 1 else np.nan
     return np.mean(values), spread / np.sqrt(n)
+
+
+def scatters_and_gains(row):
+    """Scatters in a row of a contest, and how much smaller than a rival's they are [%]."""
+    found = {}
+    for kind in KINDS:
+        found[kind] = row[f"{kind}_percent"]
+        found[f"{kind}_gain"] = 100 * row[f"{kind}_gain"]
+        found[f"{kind}_gain_error"] = 100 * row[f"{kind}_gain_error"]
+    return found
+
+
+def over_surveys(part, kind):
+    """Average one of the `scatters_and_gains` over seeds, with errors and the gain's sigma.
+
+    The errors are from the scatter between the seeds. The sigma also counts the errors over
+    clusters; it is NaN for the rival itself, which gains nothing.
+    """
+    gain, sigma = part[f"{kind}_gain"], np.nan
+    if np.any(gain):
+        sigma = significance_of_mean(gain, part[f"{kind}_gain_error"])
+    names = kind, f"{kind}_error", f"{kind}_gain", f"{kind}_gain_error"
+    means = *mean_and_error(part[kind]), *mean_and_error(gain)
+    return dict(zip(names, means, strict=True)) | {f"{kind}_gain_sigma": sigma}
 
 
 def means_by(table, keys, values):

@@ -58,6 +58,33 @@ def significance(value, error_clusters, error_seeds, n_seeds):
     return float(np.copysign(norm.isf(WEIGHTS @ beyond), value))
 
 
+def significance_of_mean(values, errors):
+    """Return how many sigma the mean of the values of several seeds lies from zero.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_seeds,)
+    errors : array-like of shape (n_seeds,)
+        Error of each over clusters; that over seeds is from the scatter of the values.
+
+    Returns
+    -------
+    sigma : float
+        As `significance` returns it.
+
+    Examples
+    --------
+    >>> round(significance_of_mean([29.0, 30.0, 31.0], [3.0, 3.0, 3.0]), 1)
+    8.1
+    """
+    values, n = np.asarray(values), len(values)
+    if n < 2:
+        return np.nan
+    of_clusters = np.sqrt(np.sum(np.square(errors))) / n
+    of_seeds = np.std(values, ddof=1) / np.sqrt(n)
+    return significance(values.mean(), of_clusters, of_seeds, n)
+
+
 def verdict(*sigmas):
     """Return "met" if all of these are beyond three sigma, or else "not shown".
 

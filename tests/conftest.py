@@ -1,7 +1,9 @@
 """A small made-up survey that the tests share."""
 
 import gc
+import importlib
 import os
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -118,6 +120,15 @@ def _write_measured(folder, survey, **columns):
 def write_measured():
     """A function that writes a survey with counts in place of its lists; the path."""
     return _write_measured
+
+
+@pytest.fixture
+def script(request, monkeypatch):
+    """A script of experiments/, by the name with which a test is parametrized."""
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "experiments")
+    yield importlib.import_module(request.param)
+    sys.modules.pop(request.param)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The learning curve: shares of the training clusters, its tables and its sentences."""
 
-import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +25,11 @@ class Remembers(RegressorMixin, BaseEstimator):
         return np.full(len(X), np.mean(self.seen_))
 
 
-@pytest.fixture(params=["learning_curve"])
-def script(request, monkeypatch):
-    pytest.importorskip("torch")
-    monkeypatch.syspath_prepend(FOLDER)
-    yield importlib.import_module(request.param)
-    sys.modules.pop(request.param)
+def only(name):
+    return pytest.mark.parametrize("script", [name], indirect=True)
 
 
-@pytest.mark.parametrize("script", ["shares"], indirect=True)
+@only("shares")
 def test_a_smaller_share_is_part_of_a_larger_one(script):
     X, y = np.zeros((80, 1)), np.arange(80.0)
     seen = {}
@@ -49,6 +43,7 @@ def test_a_smaller_share_is_part_of_a_larger_one(script):
     assert other.estimator_.seen_ != seen[0.25]
 
 
+@only("learning_curve")
 def test_scatters_are_compared_with_the_network_that_learns_from_all(script):
     true, step = np.full(40, 14.0), np.tile([-1.0, 1.0], 20)
 
@@ -70,6 +65,7 @@ def test_scatters_are_compared_with_the_network_that_learns_from_all(script):
     assert_allclose(found["std"], 8 * np.log(10))
 
 
+@only("learning_curve")
 def test_all_shares_have_the_same_clusters_to_test(script):
     shares = read_configuration(script.CONFIGURATION)
     of_all = read_configuration(script.OF_ALL)
@@ -84,6 +80,7 @@ def test_all_shares_have_the_same_clusters_to_test(script):
             assert_array_equal(clusters, tested[0])
 
 
+@only("learning_curve")
 def test_the_committed_table_is_that_of_the_predictions(script, few_resamples):
     kept = Table.read(RESULTS / "learning-curve.csv")
     found = Table(rows=script.rows_of(script.kept_folds()))
@@ -138,6 +135,7 @@ class TestSentences:
         half, all_of_them = (of(estimator, share, "std")[0] for share in (0.5, 1))
         assert round(100 * (1 - all_of_them / half)) == percent
 
+    @only("learning_curve")
     def test_the_number_of_clusters_is_on_the_page(self, script):
         folds = script.kept_folds()
         n_tested = sum(
@@ -149,7 +147,7 @@ class TestSentences:
         assert f"{n_tested} clusters are tested in all" in page
 
 
-@pytest.mark.parametrize("script", ["map_size"], indirect=True)
+@only("map_size")
 class TestMapSize:
     def test_the_committed_table_is_that_of_the_predictions(
         self, script, few_resamples

@@ -116,16 +116,12 @@ class SameFold:
         survey = {"class": MOCK_SURVEY, "parameters": description["survey"]}
         estimator = description["estimator"]
         if "shared" in estimator:
-            arguments = _without(CHANGES_NO_RESULT, estimator["arguments"])
-            taken = self.parameters - estimator["arguments"].keys()
-            not_taken = estimator["shared"].keys() - taken
-            shared = _without({*not_taken, *CHANGES_NO_RESULT}, estimator["shared"])
+            given, shared = estimator["arguments"], estimator["shared"]
+            taken = self.parameters.difference(CHANGES_NO_RESULT, given)
+            arguments = {k: given[k] for k in given.keys() - {*CHANGES_NO_RESULT}}
+            shared = {k: shared[k] for k in shared.keys() & taken}
             estimator = estimator | {"arguments": arguments, "shared": shared}
         return description | {"survey": survey, "estimator": estimator}
-
-
-def _without(names, parameters):
-    return {name: value for name, value in parameters.items() if name not in names}
 
 
 def fold_path(configuration, entry, description):

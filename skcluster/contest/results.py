@@ -102,7 +102,7 @@ def results_table(configuration, predictions=None):
     for seed in dict.fromkeys(seed for seed, _ in common):
         folds = [fold for each, fold in common if each == seed]
         joined = {
-            entry.name: _joined([predictions[entry.name, seed, i] for i in folds])
+            entry.name: join_folds([predictions[entry.name, seed, i] for i in folds])
             for entry in configuration.entries
             if entry.name in names
         }
@@ -203,7 +203,7 @@ def _mean(folds):
     return mean
 
 
-def _joined(folds):
+def join_folds(folds):
     """Join the folds of one estimator into one, with the cost of all."""
     joined = Bunch(
         **{
