@@ -75,7 +75,7 @@ def significance_of_mean(values, errors):
     Examples
     --------
     >>> round(significance_of_mean([29.0, 30.0, 31.0], [3.0, 3.0, 3.0]), 1)
-    8.1
+    3.6
     """
     values, n = np.asarray(values), len(values)
     if n < 2:
